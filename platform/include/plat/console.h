@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The way out for messages before and beside the console driver: polled, always works. */
+#ifndef PLAT_CONSOLE_H
+#define PLAT_CONSOLE_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+/* Write len bytes to the machine's first console, waiting for the device (bounded). Usable from boot to panic. */
+void plat_console_write(const char *text, size_t len);
+
+/* The UARTs that this machine announces (COM1, COM2), for the driver. */
+struct plat_uart {
+    uint16_t port; /* I/O base */
+    unsigned gsi;
+};
+/* Give the i-th UART; false past the last one. Index 0 is the console, 1 the control channel. */
+bool plat_uart(size_t i, struct plat_uart *ret);
+
+/* I/O ports, for drivers. */
+uint8_t plat_io_read8(uint16_t port);
+void plat_io_write8(uint16_t port, uint8_t value);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* CPUs and interrupts. Interrupts are off in ring 0 except inside the two functions that say so. */
+#ifndef PLAT_CPU_H
+#define PLAT_CPU_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+enum { PLAT_CPU_MAX = 64 };
+
+/* unsigned plat_cpu_id(void) comes inline from plat_arch/thread.h: 0 to plat_cpu_count() - 1. */
+
+/* CPUs that run. */
+unsigned plat_cpu_count(void);
+
+/* Start the other CPUs; each calls upcall_cpu_start on its own stack. */
+void plat_cpu_start_all(void);
+
+/* Wait for an interrupt, with interrupts on; handlers have run when it returns. */
+void plat_idle(void);
+
+/* Take pending interrupts now: interrupts are on for an instant. */
+void plat_irq_window(void);
+
+/* In a spin loop: a pause, and TLB shoot-down requests of other CPUs are served. */
+void plat_relax(void);
+
+/* Make another CPU call upcall_kick (to reschedule, or to look at a thread's work flags). */
+void plat_cpu_kick(unsigned cpu);
+
+/* Make every running thread of an address space, on every CPU, pass a full memory barrier (membarrier(2)). */
+void plat_membarrier(void);
+
+/* Call fn(arg) on each interrupt of line gsi. trigger: edge or level, as the platform announced. Runs with interrupts
+ * off, must not sleep. -ENODEV: no such line; -EBUSY: taken. */
+NODISCARD int plat_irq_attach(unsigned gsi, void (*fn)(void *arg), void *arg);
+
+/* Facts about the CPU for /proc/cpuinfo and AT_HWCAP, zero-terminated text; one block for all CPUs. */
+size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size);
+unsigned long plat_hwcap(void);  /* CPUID 1 edx */
+unsigned long plat_hwcap2(void); /* bit 1: fsgsbase usable in ring 3 */
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* User address spaces: the page tables of the lower half. The upper half is shared by all and the platform's own.
+ * The caller serialises calls on one address space per 2 MiB range (libos/mm does, by the map's locks); calls on
+ * different ranges may run at the same time. Page-table pages come from upcall_page_alloc. */
+#ifndef PLAT_MMU_H
+#define PLAT_MMU_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+#include <plat_arch/mmu.h> /* struct plat_aspace */
+
+enum plat_prot {
+    PLAT_READ = 1,
+    PLAT_WRITE = 2,
+    PLAT_EXEC = 4,
+    PLAT_SPECIAL = 8, /* a page that has no owner to be told (vDSO, zero page): reported by unmap with this bit */
+};
+
+enum {
+    PLAT_USER_MIN = 0x1000,
+#define PLAT_USER_MAX 0x7ffffffff000ull /* first address past user memory */
+};
+
+/* One leaf of a page table. */
+struct plat_leaf {
+    paddr_t pa;     /* of the page's first byte */
+    uint32_t size;  /* PAGE_SIZE or LARGE_SIZE */
+    uint8_t prot;   /* enum plat_prot */
+    bool present;
+    bool accessed;
+    bool dirty;     /* written since mapped or last cleaned */
+};
+
+/* Create an address space with an empty lower half. -ENOMEM. */
+NODISCARD int plat_aspace_init(struct plat_aspace *as);
+
+/* Free the page tables. Every leaf has been unmapped and no CPU runs in it. */
+void plat_aspace_fini(struct plat_aspace *as);
+
+/* Make as the address space of this CPU. NULL: one with an empty lower half (kernel threads, idle). */
+void plat_aspace_activate(struct plat_aspace *as);
+
+/* Look up va. Without a leaf, ret->present is false. */
+void plat_mmu_query(struct plat_aspace *as, uintptr_t va, struct plat_leaf *ret);
+
+/* Map n consecutive pages from va; pages[i] is the i-th page's address, or v == 0 to leave that one alone.
+ * A present leaf is left alone too unless replace is true, then it is replaced and flushed everywhere.
+ * The range does not cross a 2 MiB boundary. 0, -ENOMEM (nothing mapped), -EEXIST (a large page is there). */
+NODISCARD int plat_mmu_map(struct plat_aspace *as, uintptr_t va, const paddr_t *pages, size_t n, unsigned prot,
+                           bool replace);
+
+/* Map one 2 MiB page; va and pa are 2 MiB aligned. 0, -ENOMEM, -EEXIST (something is mapped in the range). */
+NODISCARD int plat_mmu_map_large(struct plat_aspace *as, uintptr_t va, paddr_t pa, unsigned prot);
+
+/* Remove leaves from *va up to end into out[0..max), flush them from every CPU that may hold them, advance *va to
+ * where to go on (end when all is done). A large page that lies partly outside is split first. Page-table pages that
+ * became empty are freed. Count of leaves, or -ENOMEM (splitting; *va tells how far it came, nothing is lost). */
+NODISCARD int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct plat_leaf *out, size_t max);
+
+/* Change present leaves in [va, end) to prot & (what keep allows): a leaf without PLAT_WRITE gains it only if
+ * may_write is true (else copy on write would be lost); losing a right is flushed everywhere. Splits large pages at
+ * the ends. 0, -ENOMEM. */
+NODISCARD int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsigned prot, bool may_write);
+
+/* Clear accessed and/or dirty marks in [va, end), flushing; large pages are not split. */
+void plat_mmu_clean(struct plat_aspace *as, uintptr_t va, uintptr_t end, bool accessed, bool dirty);
+
+/* Move the leaves of [from, from + size) to to: same page-table work as unmap and map, marks kept. Both ranges are
+ * page aligned and do not overlap; nothing is mapped at the destination. 0, -ENOMEM (nothing moved). */
+NODISCARD int plat_mmu_move(struct plat_aspace *as, uintptr_t from, uintptr_t to, size_t size);
+
+#endif

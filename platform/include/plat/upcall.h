@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The functions that the platform calls. Declared here by the platform, defined above it (libos; upcall_syscall by
+ * the generated dispatcher). All run with interrupts off. */
+#ifndef PLAT_UPCALL_H
+#define PLAT_UPCALL_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+#include <plat/thread.h>
+
+/* The machine is up on the first CPU's boot stack: page tables, traps, clock and console work. Does not return. */
+NORETURN void upcall_boot(void);
+
+/* A further CPU is up. Does not return. */
+NORETURN void upcall_cpu_start(unsigned cpu);
+
+/* A system call of the current thread; the result. Registers are in plat_current()->frame too, complete.
+ * Defined by the generated dispatcher in syscalls/. The parameter order is what the entry code has in registers. */
+long upcall_syscall(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3, unsigned long a4,
+                    unsigned long a5, unsigned long nr);
+
+/* plat_current()->work is not 0 and the thread is about to go to ring 3: signals, rescheduling, tracing. Clears what
+ * it served; called again until work is 0. */
+void upcall_user_return(struct plat_frame *frame);
+
+enum plat_access { PLAT_ACCESS_READ, PLAT_ACCESS_WRITE, PLAT_ACCESS_EXEC };
+
+/* A page fault on a user address, from ring 3 or from a user copy in ring 0; interrupts are off, it may sleep.
+ * present: a leaf was there and forbade it. 0: try again. Else a negative errno: a copy in ring 0 then gives -EFAULT;
+ * from ring 3 libOS has queued the signal itself. */
+int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool from_user);
+
+/* Any other exception of ring 3 (trap_nr: the CPU's vector, error: its code, addr: the address it concerns or 0).
+ * libOS queues the signal that Linux would. */
+void upcall_exception(unsigned trap_nr, unsigned long error, uintptr_t addr);
+
+/* This CPU's timer is due. */
+void upcall_timer(void);
+
+/* plat_cpu_kick was called for this CPU. */
+void upcall_kick(void);
+
+/* Page-table pages: one zeroed page, or v == 0; and its return. Must not sleep. */
+paddr_t upcall_page_alloc(void);
+void upcall_page_free(paddr_t pa);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* An x86-64 user address space. */
+#ifndef PLAT_ARCH_MMU_H
+#define PLAT_ARCH_MMU_H
+
+#include <base/types.h>
+
+struct plat_aspace {
+    paddr_t root;          /* PML4 */
+    _Atomic uint64_t cpus; /* CPUs that may hold its translations */
+};
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* The x86-64 machine's thread: frame layout, per-CPU access. Offsets used by entry.S are checked in thread.c. */
+#ifndef PLAT_ARCH_THREAD_H
+#define PLAT_ARCH_THREAD_H
+
+#include <base/types.h>
+
+/* Registers of ring 3, in the order of Linux's struct pt_regs (and of PTRACE_GETREGS). */
+struct plat_frame {
+    uint64_t r15, r14, r13, r12, rbp, rbx;
+    uint64_t r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    uint64_t orig_rax; /* the system call's number, or -1 */
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+struct plat_thread {
+    _Atomic uint32_t work;    /* see plat/thread.h */
+    uint32_t flags;           /* the platform's own */
+    struct plat_frame *frame;
+    uint64_t kernel_sp;       /* saved stack pointer while switched out */
+    uint64_t kernel_top;      /* top of the kernel stack */
+    uint64_t fs_base, gs_base;
+    void *fpu;                /* XSAVE area, 64-byte aligned; NULL for threads that never see ring 3 */
+};
+
+/* Per-CPU block at %gs in ring 0. */
+struct plat_percpu {
+    struct plat_percpu *self;
+    struct plat_thread *current;
+    uint64_t user_sp;         /* scratch of the system call entry */
+    uint64_t kernel_top;      /* of the current thread */
+    void *libos;              /* libOS's own per-CPU data */
+    uint32_t cpu;
+};
+
+static inline struct plat_thread *plat_current(void)
+{
+    struct plat_thread *t;
+    __asm__("movq %%gs:8, %0" : "=r"(t));
+    return t;
+}
+
+/* libOS's per-CPU data; set once per CPU by plat_percpu_set. */
+static inline void *plat_percpu(void)
+{
+    void *p;
+    __asm__ volatile("movq %%gs:32, %0" : "=r"(p));
+    return p;
+}
+
+static inline void plat_percpu_set(void *p)
+{
+    __asm__ volatile("movq %0, %%gs:32" : : "r"(p));
+}
+
+static inline unsigned plat_cpu_id(void)
+{
+    unsigned id;
+    __asm__ volatile("movl %%gs:40, %0" : "=r"(id));
+    return id;
+}
+
+#endif
