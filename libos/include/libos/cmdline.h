@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The measured configuration: the payload's command line, as ARCHITECTURE.md defines it. */
+#ifndef LIBOS_CMDLINE_H
+#define LIBOS_CMDLINE_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+struct config {
+    uint8_t root_hash[32];
+    bool has_root_hash;
+    bool verity;          /* check pages before use; default on */
+    bool boot_trace, trace, raw_console;
+    const char *exe, *cwd, *hostname;
+    uint32_t uid, gid;
+    uint64_t clock_hz;    /* 0: find out */
+    int log_level;
+    char **argv, **envp;  /* NULL-terminated; point into the parsed text */
+    int argc, envc;
+};
+
+/* Parse text (len bytes, hostile) into *ret; memory from the heap, kept for good. -EINVAL with a logged line that names
+ * the token, -ENOMEM. */
+NODISCARD int config_parse(const char *text, size_t len, struct config *ret);
+/* The one in force. */
+const struct config *config(void);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files and descriptor tables. */
+#ifndef LIBOS_FILE_H
+#define LIBOS_FILE_H
+
+#include <libos/iter.h>
+#include <libos/lock.h>
+#include <libos/vfs.h>
+
+struct epoll_item;
+struct file;
+struct pagemap;
+struct poll_table;
+
+/* Called by getdents for each entry; false: the caller's buffer is full, stop without consuming the entry. */
+struct dir_sink {
+    bool (*emit)(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint64_t next_pos, unsigned type);
+};
+
+/* What a kind of file does. A NULL member gives the errno said at it. Transfers return bytes or a negative errno, and
+ * -ERESTARTSYS when a signal ends their sleep with nothing transferred. */
+struct file_ops {
+    ssize_type (*read)(struct file *f, struct iter *it, uint64_t *pos);  /* -EINVAL; pos: in and out */
+    ssize_type (*write)(struct file *f, struct iter *it, uint64_t *pos); /* -EINVAL */
+    int64_t (*seek)(struct file *f, int64_t off, int whence);            /* -ESPIPE; new position */
+    unsigned (*poll)(struct file *f, struct poll_table *pt);             /* NULL: always EPOLLIN | EPOLLOUT */
+    long (*ioctl)(struct file *f, unsigned cmd, unsigned long arg);      /* -ENOTTY; arg hostile */
+    struct pagemap *(*pagemap)(struct file *f);                          /* -ENODEV: cannot be mapped */
+    int (*readdir)(struct file *f, struct dir_sink *s, uint64_t *pos);   /* -ENOTDIR */
+    int (*sync)(struct file *f, bool data_only);                         /* -EINVAL */
+    int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len); /* -EOPNOTSUPP (files), -ENODEV */
+    int (*flush)(struct file *f);  /* each close(2); may be NULL */
+    void (*release)(struct file *f); /* last reference gone; may be NULL */
+    int (*set_flags)(struct file *f, unsigned flags); /* F_SETFL beyond the generic bits; may be NULL */
+    void (*fdinfo)(struct file *f, char *buf, size_t size); /* extra lines of /proc/self/fdinfo; may be NULL */
+};
+
+struct file {
+    _Atomic uint32_t refs;
+    _Atomic uint32_t flags;        /* O_* without creation flags; O_PATH files have only path */
+    const struct file_ops *ops;
+    struct path path;              /* dentry may be NULL for pipes, eventfds, ... (anonymous inodes have one) */
+    struct inode *inode;           /* = path.dentry->inode; may be NULL */
+    uint64_t pos;                  /* guarded by pos_lock when the file can seek */
+    struct mutex pos_lock;
+    void *data;                    /* of the kind */
+    struct epoll_item *epoll_items; /* that watch this file; guarded by epoll's lock */
+    struct cred *cred;             /* of the opener */
+    int owner_pid, owner_sig, owner_type; /* F_SETOWN, F_SETSIG */
+    uint32_t seals_unused;
+    bool can_read, can_write, seekable;
+};
+
+/* A file with one reference; takes no reference on anything in path (path is copied with references). -ENFILE. */
+NODISCARD int file_create(const struct file_ops *ops, const struct path *path, unsigned flags, void *data,
+                          struct file **ret_file);
+/* The same without a place in the tree: shows as "anon_inode:NAME" or "NAME" in /proc. -ENFILE, -ENOMEM. */
+NODISCARD int file_create_anon(const struct file_ops *ops, const char *name, unsigned flags, void *data,
+                               struct file **ret_file);
+static inline void file_get(struct file *f)
+{
+    f->refs++;
+}
+void file_put(struct file *f);
+
+enum { FD_LIMIT_MAX = 1024 * 1024 };
+
+struct fd_table {
+    _Atomic uint32_t refs;
+    struct spin lock;
+    struct file **files;     /* guarded by lock (readers: see fd.c); size entries */
+    uint64_t *open, *cloexec; /* guarded by lock: bit maps */
+    uint32_t size;
+    uint32_t next_free;      /* guarded by lock: no free descriptor below */
+};
+
+struct fd_table *fd_table_create(void); /* NULL */
+NODISCARD int fd_table_copy(struct fd_table *src, struct fd_table **ret_table);
+void fd_table_put(struct fd_table *t);
+/* execve: close what is marked close-on-exec. */
+void fd_table_exec(struct fd_table *t);
+
+/* The file of descriptor fd of the current thread with a reference; -EBADF (also for O_PATH unless allowed). */
+NODISCARD int fd_get(int fd, struct file **ret_file);
+NODISCARD int fd_get_any(int fd, struct file **ret_file); /* O_PATH too */
+/* Install take_file at the lowest free descriptor >= min. The descriptor; on error the file is released too.
+ * -EMFILE, -ENOMEM, -EINVAL (min past the limit). */
+int fd_install(struct file *take_file, bool cloexec);
+int fd_install_from(struct file *take_file, int min, bool cloexec);
+/* dup2 and dup3: replace fd. -EBADF (out of range), -ENOMEM. Takes the file. */
+int fd_replace(int fd, struct file *take_file, bool cloexec);
+/* Reserve two, for pipe(2): both or none. Takes both files. */
+NODISCARD int fd_install_pair(struct file *take_a, struct file *take_b, bool cloexec, int ret_fds[2]);
+int fd_close(int fd); /* -EBADF, or what flush said */
+int fd_close_range(unsigned first, unsigned last, unsigned flags);
+int fd_get_cloexec(int fd);
+int fd_set_cloexec(int fd, bool on);
+
+/* Generic transfers with all checks (mode, position, limits, O_APPEND) on an open file. pos NULL: the file's own. */
+ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos);
+ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos);
+
+#endif

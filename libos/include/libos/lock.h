@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Locks. The ranks below are the locking document: a lock is taken only while all locks held have a lower rank.
+ * Interrupts are off in ring 0, so a spin lock needs no interrupt-saving form; a mutex may sleep. */
+#ifndef LIBOS_LOCK_H
+#define LIBOS_LOCK_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+#include <stdatomic.h>
+
+enum lock_rank {
+    /* Sleeping locks, outermost first. */
+    RANK_EXEC = 1,    /* one execve or thread-group change of a process at a time */
+    RANK_RENAME,      /* moves of directories in one file system */
+    RANK_DIR,         /* inode->lock of a directory; parent before child */
+    RANK_FILE_POS,    /* file->pos_lock */
+    RANK_INODE,       /* inode->lock of anything else: size and content */
+    RANK_TTY,         /* line discipline */
+    RANK_MM,          /* mm->lock: the areas of an address space */
+    RANK_PAGEMAP_IO,  /* filling a page */
+    /* Spin locks, outermost first. */
+    RANK_EPOLL = 32,  /* epoll instance's lists */
+    RANK_PROCESS,     /* process tree, pid table */
+    RANK_FD_TABLE,    /* descriptor table */
+    RANK_SIGHAND,     /* actions and pending signals of a process */
+    RANK_FS_CONTEXT,  /* cwd, root, umask */
+    RANK_DENTRY,      /* children of one directory in the name cache */
+    RANK_PIPE,        /* pipe buffers */
+    RANK_FILE,        /* what small files keep: eventfd, timerfd, signalfd, locks of an inode */
+    RANK_PAGEMAP,     /* page map of an inode */
+    RANK_FUTEX,       /* one futex bucket */
+    RANK_WAITQ,       /* a wait queue's list */
+    RANK_TIMER,       /* one CPU's timers */
+    RANK_RUNQ,        /* one CPU's run queue */
+    RANK_SLAB,        /* one object cache */
+    RANK_PAGES,       /* physical pages */
+    RANK_LOG,         /* console output */
+};
+
+/* A lock that is held for a short time and never over a sleep or a user copy. */
+struct CAPABILITY("spin") spin {
+    _Atomic uint32_t locked;
+    uint32_t rank; /* enum lock_rank */
+};
+
+#define SPIN_INIT(r) { 0, (r) }
+
+static inline void spin_init(struct spin *s, enum lock_rank rank)
+{
+    atomic_init(&s->locked, 0);
+    s->rank = rank;
+}
+
+/* Wait until s is free; serves TLB shoot-downs meanwhile. Called by spin_lock only. */
+void spin_wait(struct spin *s);
+
+/* Check ranks (host tests only; nothing elsewhere). */
+#if defined(CONFIG_LOCK_CHECK)
+void lock_check_take(const void *lock, unsigned rank);
+void lock_check_drop(const void *lock, unsigned rank);
+/* Panic unless the current thread holds no spin lock: it is about to sleep or copy user memory. */
+void lock_check_none(void);
+#else
+static inline void lock_check_take(const void *lock, unsigned rank)
+{
+    (void)lock, (void)rank;
+}
+static inline void lock_check_drop(const void *lock, unsigned rank)
+{
+    (void)lock, (void)rank;
+}
+static inline void lock_check_none(void)
+{
+}
+#endif
+
+static inline void spin_lock(struct spin *s)
+{
+    lock_check_take(s, s->rank);
+    /* Acquire: what the last holder wrote is seen. */
+    if (UNLIKELY(atomic_exchange_explicit(&s->locked, 1, memory_order_acquire)))
+        spin_wait(s);
+}
+
+static inline bool spin_trylock(struct spin *s)
+{
+    if (atomic_exchange_explicit(&s->locked, 1, memory_order_acquire))
+        return false;
+    lock_check_take(s, s->rank);
+    return true;
+}
+
+static inline void spin_unlock(struct spin *s)
+{
+    lock_check_drop(s, s->rank);
+    /* Release: the next holder sees what this one wrote. */
+    atomic_store_explicit(&s->locked, 0, memory_order_release);
+}
+
+struct thread;
+struct waiter;
+
+/* A lock whose waiters sleep. */
+struct CAPABILITY("mutex") mutex {
+    _Atomic(struct thread *) owner;
+    struct spin lock;
+    struct waiter *waiters; /* guarded by lock; utlist DL list */
+    uint32_t rank;
+};
+
+void mutex_init(struct mutex *m, enum lock_rank rank);
+/* Take m, sleeping while another thread has it (not interruptible). Not recursive. */
+void mutex_lock(struct mutex *m);
+bool mutex_trylock(struct mutex *m);
+void mutex_unlock(struct mutex *m);
+
+/* Many readers or one writer; writers are not starved. */
+struct CAPABILITY("rwmutex") rwmutex {
+    _Atomic int32_t count; /* readers, or -1: a writer; see lock.c for the waiting bit */
+    struct spin lock;
+    struct waiter *waiters; /* guarded by lock */
+    uint32_t rank;
+};
+
+void rwmutex_init(struct rwmutex *m, enum lock_rank rank);
+void rwmutex_read_lock(struct rwmutex *m);
+void rwmutex_read_unlock(struct rwmutex *m);
+void rwmutex_write_lock(struct rwmutex *m);
+void rwmutex_write_unlock(struct rwmutex *m);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The pages of a file: the page cache. read, write and mmap of one file all see the same pages. */
+#ifndef LIBOS_PAGEMAP_H
+#define LIBOS_PAGEMAP_H
+
+#include <libos/lock.h>
+#include <libos/page.h>
+
+struct area;
+struct pagemap;
+
+struct pagemap_ops {
+    /* Give the page of file index that is in no cache yet: a page of the image itself (PAGE_RESERVED) or a fresh
+     * PAGE_FILE page filled with content, one reference each. May sleep. *ret NULL with 0: a hole, reads as zeros.
+     * writable: the page will be written (a fresh private page even where the image has one). -EIO, -ENOMEM. */
+    int (*fill)(struct pagemap *m, uint64_t index, bool writable, struct page **ret);
+};
+
+struct pagemap {
+    struct spin lock;
+    const struct pagemap_ops *ops;
+    void *owner;            /* the inode */
+    void *root;             /* guarded by lock: radix tree; see libos/fs/pagemap.c */
+    uint32_t height;        /* guarded by lock */
+    uint64_t pages;         /* guarded by lock: pages present */
+    struct area *mappings;  /* guarded by lock: areas that map this file (area->file_next) */
+    _Atomic uint32_t write_gen; /* bumped when a page is replaced or removed */
+};
+
+void pagemap_init(struct pagemap *m, const struct pagemap_ops *ops, void *owner);
+/* Drop all pages. No area maps it any more. */
+void pagemap_fini(struct pagemap *m);
+
+/* The page at index with a reference added, if it is present; NULL. No sleep. */
+struct page *pagemap_find(struct pagemap *m, uint64_t index);
+/* The page at index, filled if need be, with a reference added. writable: it is the map's own page and may be
+ * written. *ret NULL with 0: a hole (only when !writable). May sleep. -EIO, -ENOMEM. */
+NODISCARD int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **ret);
+/* Remove pages [first, end), unmapping them from every area first. Locks: takes each area's mm. */
+void pagemap_remove(struct pagemap *m, uint64_t first, uint64_t end);
+
+#endif

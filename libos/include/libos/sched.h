@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* The scheduler: per-CPU run queues; real-time classes by priority, then the fair class, then idle. */
+#ifndef LIBOS_SCHED_H
+#define LIBOS_SCHED_H
+
+#include <libos/thread.h>
+
+/* Set up this CPU's run queue and idle thread; called once per CPU on its boot stack. */
+void sched_init_cpu(unsigned cpu);
+/* Become the idle loop of this CPU. */
+NORETURN void sched_idle(void);
+
+/* Make a new thread runnable for the first time. */
+void sched_start(struct thread *t);
+/* Make t run if it sleeps. kinds: bit mask over enum thread_state of what may be woken. True if it slept. */
+bool thread_wake(struct thread *t);
+bool thread_wake_state(struct thread *t, unsigned states);
+/* Give the CPU to the next runnable thread; returns when this one is chosen again. */
+void sched_yield_cpu(void);
+/* Run something else: the current thread's state says whether it stays runnable. Lowest level; used by sleeps. */
+void sched_switch(void);
+/* In long work, between bounded pieces and with no lock held: takes interrupts and reschedules when due. True when a
+ * fatal signal is pending, so that the work should stop. */
+bool thread_preempt_point(void);
+
+/* Scheduling parameters, as sched_setattr(2): -EINVAL, -EPERM is the caller's business. */
+NODISCARD int sched_set_policy(struct thread *t, int policy, int rt_priority, int nice);
+/* Allowed CPUs; -EINVAL: none of them exists. */
+NODISCARD int sched_set_affinity(struct thread *t, uint64_t cpus);
+/* Round-robin quantum in ns. */
+uint64_t sched_quantum_ns(const struct thread *t);
+/* CPU time of t so far, in ns, the running stretch included. */
+uint64_t sched_cpu_ns(struct thread *t);
+/* 1, 5 and 15 minute load averages in 1/65536, runnable and total threads (for /proc/loadavg and sysinfo). */
+void sched_load(uint64_t avg[3], unsigned *ret_runnable, unsigned *ret_total);
+/* Nanoseconds this CPU idled since boot. */
+uint64_t sched_idle_ns(unsigned cpu);
+
+#endif

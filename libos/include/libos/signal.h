@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Signals: sending, waiting, delivery. signal(7) is the specification. */
+#ifndef LIBOS_SIGNAL_H
+#define LIBOS_SIGNAL_H
+
+#include <libos/process.h>
+
+/* Internal results of a system call that a signal interrupted; they never reach ring 3 (as Linux's). */
+enum {
+    ERESTARTSYS = 512,          /* restart if the handler has SA_RESTART, else EINTR */
+    ERESTARTNOINTR = 513,       /* always restart */
+    ERESTARTNOHAND = 514,       /* restart only if no handler ran */
+    ERESTART_RESTARTBLOCK = 516 /* restart through restart_syscall */
+};
+
+/* Send info->si_signo to one thread, or to a process (any thread that can take it). No permission check.
+ * 0, -EAGAIN (queue limit reached for a real-time signal), -ESRCH (it has ended). May be called with no more than
+ * RANK_PROCESS held. */
+int signal_send_thread(struct thread *t, const struct abi_siginfo *info);
+int signal_send_process(struct process *p, const struct abi_siginfo *info);
+/* The same with si_code SI_KERNEL, and to all of a process group. */
+void signal_kernel(struct process *p, int sig);
+int signal_send_group(int pgid, const struct abi_siginfo *info);
+
+/* A fault of the current thread: cannot be blocked or ignored (the process is then killed). */
+void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr, unsigned long trap_error);
+
+/* Deliver what is pending to the current thread; called from upcall_user_return. Also restarts or fails the
+ * interrupted system call. */
+void signal_deliver(struct plat_frame *frame);
+/* rt_sigreturn: the value that the frame's return register had. */
+long signal_return(void);
+
+/* Replace the current thread's mask. Never blocks SIGKILL and SIGSTOP. */
+void signal_set_mask(uint64_t mask);
+/* Until the next return to ring 3: mask is in force, then the old one (or the handler's frame saves it). */
+void signal_set_mask_temporarily(uint64_t mask);
+/* Change or read an action. -EINVAL: not a signal, or SIGKILL/SIGSTOP. old may be NULL, new too. */
+NODISCARD int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction *old);
+/* Take one pending signal out of set, or sleep until deadline for it (sigtimedwait). The number, -EAGAIN, -EINTR. */
+int signal_take(uint64_t set, struct abi_siginfo *ret, uint64_t deadline_ns);
+/* What is pending for the current thread and its process. */
+uint64_t signal_pending(void);
+/* signalfd: one pending signal in set, no sleeping; false. The queue to wait on. */
+bool signal_take_now(uint64_t set, struct abi_siginfo *ret);
+struct waitq *signal_waitq(void);
+
+/* execve: caught signals become default, alternate stack goes. */
+void signal_exec(struct thread *t);
+
+#endif

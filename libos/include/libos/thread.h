@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads: what one flow of control owns. What several may share is in objects of its own: struct process (thread
+ * group), mm, fd_table, fs_context, sighand. */
+#ifndef LIBOS_THREAD_H
+#define LIBOS_THREAD_H
+
+#include <abi/signal.h>
+#include <libos/lock.h>
+#include <libos/timer.h>
+#include <plat/thread.h>
+
+struct cred;
+struct fd_table;
+struct fs_context;
+struct mm;
+struct process;
+struct runq;
+struct sighand;
+
+/* Reasons for thread->plat.work. */
+enum thread_work {
+    WORK_RESCHED = 1,   /* give the CPU up */
+    WORK_SIGNAL = 2,    /* a signal may be deliverable */
+    WORK_KILLED = 4,    /* the thread group exits, or execs */
+    WORK_TRACE = 8,     /* decode system calls (alcove trace), ptrace, seccomp: entry takes the slow way */
+    WORK_TASK = 16,     /* rseq fix-up and the like */
+};
+
+enum thread_state {
+    THREAD_RUNNING,     /* or runnable */
+    THREAD_SLEEPING,    /* interruptible */
+    THREAD_KILLABLE,
+    THREAD_BLOCKED,     /* uninterruptible */
+    THREAD_STOPPED,
+    THREAD_DEAD,
+};
+
+/* Queued signals. */
+struct sigqueue {
+    struct sigqueue *next, *prev;
+    struct abi_siginfo info;
+};
+struct sigpending {
+    uint64_t set;            /* bit n - 1: signal n */
+    struct sigqueue *queue;  /* utlist DL */
+};
+
+struct thread {
+    struct plat_thread plat; /* first: plat_current() is this */
+
+    /* Identity. */
+    int tid;
+    _Atomic uint32_t refs;
+    struct process *process;
+    struct thread *next, *prev; /* process->threads; guarded by RANK_PROCESS lock */
+    char comm[16];
+
+    /* Shared objects; each holds a reference. Only the thread itself changes the pointers. */
+    struct mm *mm;           /* NULL: kernel thread */
+    struct fd_table *fds;
+    struct fs_context *fs;
+    struct sighand *sighand;
+    struct cred *cred;       /* immutable; replaced by a changed copy */
+
+    /* Scheduling; guarded by the run queue's lock unless said otherwise. */
+    _Atomic uint32_t state;  /* enum thread_state */
+    uint32_t cpu;            /* where it runs or ran last */
+    bool queued, on_cpu;
+    uint8_t policy;          /* SCHED_* */
+    int8_t nice;
+    uint8_t rt_priority;
+    bool reset_on_fork;
+    struct thread *run_next, *run_prev;
+    int64_t slice_ns;        /* left of its time slice */
+    uint64_t affinity;       /* CPUs, bit mask */
+    uint64_t started_ns;     /* when it last got the CPU */
+    _Atomic uint64_t run_ns; /* CPU time used; user_ns of it in ring 3 (estimated at ticks) */
+    uint64_t user_ns;
+    uint64_t switches_voluntary, switches_forced;
+    uint64_t faults_minor, faults_major;
+    uint64_t start_time_ns;
+    struct timer sleep_timer;
+    bool timed_out;
+
+    /* Signals; guarded by sighand->lock. */
+    uint64_t sigmask;        /* blocked; written by the thread itself only, with the lock */
+    uint64_t saved_sigmask;  /* to restore after sigsuspend, ppoll, ...; valid when restore_sigmask */
+    bool restore_sigmask;
+    struct sigpending pending;
+    uintptr_t alt_sp;        /* sigaltstack */
+    size_t alt_size;
+    int alt_flags;
+    int (*restart)(struct thread *t); /* restart_syscall: goes on with what restart_data says */
+    unsigned long restart_data[6];
+    uintptr_t fault_addr;    /* of the last exception, for sigcontext */
+    unsigned long trap_nr, trap_error;
+
+    /* Futex, TLS, rseq: user addresses, hostile. */
+    uintptr_t clear_child_tid, set_child_tid;
+    uintptr_t robust_list;
+    size_t robust_len;
+    void *futex_waiter;      /* guarded by its futex bucket */
+    void *pi_held;           /* PI futexes owned */
+    uintptr_t rseq;
+    uint32_t rseq_len, rseq_sig;
+
+    int exit_signal;         /* sent to the parent when the group ends; leader only */
+    int exit_code;           /* wait status */
+    uintptr_t vfork_done;    /* struct completion of a waiting vfork parent */
+    uint32_t timer_slack_ns;
+    unsigned personality;
+    uint8_t io_class;        /* ioprio */
+    uint8_t io_level;
+};
+
+/* The thread that runs on this CPU. */
+static inline struct thread *thread_current(void)
+{
+    return (struct thread *)plat_current();
+}
+
+static inline void thread_set_work(struct thread *t, uint32_t work)
+{
+    __atomic_fetch_or((uint32_t *)&t->plat.work, work, __ATOMIC_SEQ_CST);
+}
+
+static inline void thread_clear_work(struct thread *t, uint32_t work)
+{
+    __atomic_fetch_and((uint32_t *)&t->plat.work, ~work, __ATOMIC_SEQ_CST);
+}
+
+/* True when a sleep of kind interruptible must end: a signal is deliverable or the thread must die. */
+bool thread_interrupted(const struct thread *t);
+
+/* A new thread of process, not started: tid allocated, one reference, no shared objects, policy and affinity of the
+ * current thread. -ENOMEM, -EAGAIN (limits). */
+NODISCARD int thread_create(struct process *p, void (*fn)(void *), void *arg, struct thread **ret_thread);
+/* A libOS thread (no ring 3), started. -ENOMEM. */
+NODISCARD int thread_create_kernel(const char *name, void (*fn)(void *), void *arg);
+void thread_get(struct thread *t);
+void thread_put(struct thread *t);
+/* Find a thread by tid, with a reference; NULL. */
+struct thread *thread_find(int tid);
+
+/* End the current thread: clear_child_tid, robust list, shared objects; the group when it is the last. */
+NORETURN void thread_exit(int exit_code);
+
+#endif
