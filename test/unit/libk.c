@@ -12,7 +12,10 @@ enum { SYS_write = 1, SYS_exit_group = 231, AREA = 160, LENGTHS = 80, OFFSETS = 
 static long syscall3(long nr, long a, const void *b, size_t c)
 {
     long ret;
-    __asm__ volatile("syscall" : "=a"(ret) : "0"(nr), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "0"(nr), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
     return ret;
 }
 
@@ -54,7 +57,8 @@ static void check_moves(int len, int from, int to)
         src[i] = dst[i] = want[i] = (unsigned char)(i * 7 + len);
     for (int i = 0; i < len; i++)
         want[to + i] = src[from + i];
-    check(memmove(dst + to, dst + from, (size_t)len) == dst + to && same(), "memmove", len, from, to);
+    check(memmove(dst + to, dst + from, (size_t)len) == dst + to && same(), "memmove", len, from,
+          to);
     for (int i = 0; i < AREA; i++)
         dst[i] = 0x55;
     for (int i = 0; i < AREA; i++)
@@ -73,19 +77,22 @@ static int by_value(const void *a, const void *b)
 static void check_text(void)
 {
     char line[200];
-    int n = snprintf(line, sizeof line, "%d %u %zu %lx %p %jd %-5s| %05d %c %lld %td %.3s %#x %8s|", -5, 7u, (size_t)99,
-                     0xdeadbeefUL, (void *)0x1234, (intmax_t)-1, "ab", 42, 'z', -1LL, (ptrdiff_t)3, "abcdef", 255, "r");
+    int n = snprintf(line, sizeof line, "%d %u %zu %lx %p %jd %-5s| %05d %c %lld %td %.3s %#x %8s|",
+                     -5, 7u, (size_t)99, 0xdeadbeefUL, (void *)0x1234, (intmax_t)-1, "ab", 42, 'z',
+                     -1LL, (ptrdiff_t)3, "abcdef", 255, "r");
     const char *text = "-5 7 99 deadbeef 0x1234 -1 ab   | 00042 z -1 3 abc 0xff        r|";
     check(strcmp(line, text) == 0, "snprintf's text", n, 0, 0);
     check((size_t)n == strlen(text), "snprintf's length", n, 0, 0);
-    check(snprintf(line, 4, "%s", "abcdef") == 6 && strcmp(line, "abc") == 0, "snprintf's bound", 0, 0, 0);
+    check(snprintf(line, 4, "%s", "abcdef") == 6 && strcmp(line, "abc") == 0, "snprintf's bound", 0,
+          0, 0);
     check(strtol("-0x1fz", NULL, 0) == -31, "strtol", 0, 0, 0);
     check(strtoul("18446744073709551615", NULL, 10) == UINT64_MAX, "strtoul", 0, 0, 0);
     check(strcmp(strstr("hello world", "o w"), "o world") == 0, "strstr", 0, 0, 0);
     check(strchr("abc", 'd') == NULL && strrchr("abcb", 'b')[1] == 0, "strchr", 0, 0, 0);
     check(memcmp("abcdefghijklm", "abcdefghijklz", 13) < 0, "memcmp", 0, 0, 0);
-    check(strnlen("abc", 2) == 2 && strspn("aab", "a") == 2 && strcspn("aab", "b") == 2, "strnlen", 0, 0, 0);
-    int numbers[6] = {5, 3, 9, 1, 2, 8};
+    check(strnlen("abc", 2) == 2 && strspn("aab", "a") == 2 && strcspn("aab", "b") == 2, "strnlen",
+          0, 0, 0);
+    int numbers[6] = { 5, 3, 9, 1, 2, 8 };
     qsort(numbers, 6, sizeof numbers[0], by_value);
     for (int i = 1; i < 6; i++)
         check(numbers[i - 1] < numbers[i], "qsort", i, 0, 0);
