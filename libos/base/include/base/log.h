@@ -22,6 +22,17 @@ void log_set_level(enum log_level level);
  * device or the host can cause is an errno. */
 NORETURN void panic(const char *format, ...) PRINTF(1, 2) COLD;
 
+/* Where messages go; the platform sets it as its first act. write gets whole lines with their newline (log_line) or
+ * bytes as they are (log_raw); finish ends the VM as failed, after a panic's text, and does not return. */
+struct log_backend {
+    void (*write)(enum log_level level, const char *text, size_t len);
+    size_t (*backtrace)(unsigned long *addrs, size_t max);
+    NORETURN void (*finish)(void);
+};
+void log_set_backend(const struct log_backend *backend);
+/* Replace only where lines go (the control channel, once its driver runs); panics keep the backend's. NULL: back. */
+void log_set_sink(void (*sink)(enum log_level level, const char *text, size_t len));
+
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)

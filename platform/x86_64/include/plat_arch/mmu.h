@@ -5,6 +5,9 @@
 
 #include <base/types.h>
 
+/* Where the mmap area may end at most. */
+#define PLAT_MMAP_TOP 0x7ffffffff000ull
+
 struct plat_aspace {
     paddr_t root;          /* PML4 */
     _Atomic uint64_t cpus; /* CPUs that may hold its translations */

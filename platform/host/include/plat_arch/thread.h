@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* A thread of the host platform: "ring 3" is the test's own code, the kernel stack a piece of the process. */
+#ifndef PLAT_ARCH_THREAD_H
+#define PLAT_ARCH_THREAD_H
+
+#include <base/types.h>
+#include <plat/frame_x86_64.h>
+
+struct plat_thread {
+    _Atomic uint32_t work;    /* see plat/thread.h */
+    uint32_t flags;
+    struct plat_frame *frame;
+    uint64_t kernel_sp;       /* saved stack pointer while switched out */
+    uint64_t kernel_top;      /* top of the kernel stack */
+    uint64_t fs_base, gs_base;
+    void *stack;              /* mapping that holds the kernel stack and the signal stack */
+};
+
+struct plat_host_cpu {
+    struct plat_thread *current;
+    void *libos;
+};
+
+/* The one CPU. */
+extern struct plat_host_cpu plat_host_cpu;
+
+static inline struct plat_thread *plat_current(void)
+{
+    return plat_host_cpu.current;
+}
+
+static inline void *plat_percpu(void)
+{
+    return plat_host_cpu.libos;
+}
+
+static inline void plat_percpu_set(void *p)
+{
+    plat_host_cpu.libos = p;
+}
+
+static inline unsigned plat_cpu_id(void)
+{
+    return 0;
+}
+
+#endif
