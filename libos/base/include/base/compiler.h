@@ -4,7 +4,7 @@
 #define BASE_COMPILER_H
 
 #define NODISCARD       __attribute__((warn_unused_result))
-#define NORETURN        _Noreturn
+#define NORETURN        __attribute__((noreturn))
 #define PACKED          __attribute__((packed))
 #define ALIGNED(n)      __attribute__((aligned(n)))
 #define PRINTF(f, a)    __attribute__((format(printf, f, a)))
