@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What libOS does for the system call layer beside the calls themselves: names and counts what is not implemented. */
+#ifndef LIBOS_SYS_H
+#define LIBOS_SYS_H
+
+enum { SYS_NUMBER_END = 512 }; /* numbers from here on are counted together */
+
+/* Count a call that is not implemented. Always -ENOSYS. Takes no lock. */
+long sys_missing(unsigned long nr);
+
+/* Give the names of the calls for sys_missing_report: names[nr], n of them, NULL for none. Boot only; borrowed for good. */
+void sys_set_names(const char *const *names, unsigned n);
+
+/* The call's name, or NULL. */
+const char *sys_name(unsigned long nr);
+
+/* Log one line with the calls that were answered by ENOSYS and how often; nothing if there were none. At the end. */
+void sys_missing_report(void);
+
+#endif
