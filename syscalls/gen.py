@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Read the system call table and write everything that is known about a call.
+
+usage: gen.py TABLE OUTPUT...     each OUTPUT is chosen by its file name:
+sys_proto.h     prototypes of the bodies               sys_dispatch.c  the switch that calls them
+sys_trace.c     descriptors for trace.c                sys_list.h      number, name, status, note for host tools
+t_auto.c        tests implied by the declarations      COVERAGE.md     what works, for people
+"""
+import os
+import re
+import sys
+
+ROW = re.compile(r'^(?P<nr>\d+)\s+(?P<status>full|partial|stub=-?\d+|refuse=E\w+)(?P<marks>(?:\s+(?:blocks|wild))*)\s+'
+                 r'(?P<ret>\w+)\s+(?P<name>\w+)\((?P<args>[^()]*)\)\s*(?:;\s*(?P<note>.+))?$')
+ABI = ('errno fcntl futex inotify mman poll prctl resource rseq sched signal socket stat statfs time uio utsname '
+       'xattr').split()
+
+# By value: table type -> C type. Those of 32 bits ignore the upper half of the register, as Linux does.
+VALUES = {t: 'int' for t in 'int fd dirfd pid sig clock key one'.split()}
+VALUES |= {t: 'unsigned' for t in 'uint uid gid mode flags'.split()}
+VALUES |= {'long': 'long', 'off': 'long', 'ulong': 'unsigned long', 'size': 'size_t', 'addr': 'uintptr_t',
+           'lflags': 'unsigned long'}
+SIZES = {'u8': 'uint8_t', 'char': 'char', 'int': 'int', 'uint': 'unsigned', 'long': 'long', 'ulong': 'unsigned long',
+         'off': 'long', 'size': 'size_t', 'addr': 'uintptr_t', 'u64': 'uint64_t', 'sigset': 'abi_sigset'}
+RETURNS = 'int ssize fd pid uid gid mode uint long off addr void'.split()
+
+
+class Arg:
+    """One argument: kind (path, str, in, out, inout or a key of VALUES), type, name, len, flags, marks."""
+
+    def __init__(self, text, where):
+        self.flags, self.open, self.len = [], False, None
+        text, _, names = text.partition(':')
+        words = text.split()
+        self.kind = words.pop(0)
+        self.type = words.pop(0) if self.kind in ('in', 'out', 'inout') else None
+        m = re.fullmatch(r'(\w+)(?:\[(\w*)\])?(\??)(!?)', words[0] if len(words) == 1 else '')
+        if not m or not (self.type or self.kind in VALUES or self.kind in ('path', 'str')):
+            sys.exit(f'{where}: cannot read the argument "{text}"')
+        self.name, self.len, self.null, self.untested = m[1], m[2], bool(m[3]), bool(m[4])
+        self.pointer = self.type is not None or self.kind in ('path', 'str')
+        if names:
+            self.flags = names.strip().split('|')
+            self.open = self.kind == 'one' or self.flags[-1] == '...'
+            self.flags = [f for f in self.flags if f != '...']
+        if bool(names) != (self.kind in ('flags', 'lflags', 'one')):
+            sys.exit(f'{where}: a list of names belongs to flags, lflags and one: "{self.name}"')
+
+    def ctype(self):
+        if self.type:
+            return f'user_{self.type}_{self.kind}_t'
+        return 'user_str_t' if self.pointer else VALUES[self.kind]
+
+    def passed(self, i):
+        return f'({self.ctype()}){{ a{i} }}' if self.pointer else f'({self.ctype()})a{i}'
+
+
+class Row:
+    def __init__(self, m, group, line, where):
+        self.nr, self.group, self.line, self.name, self.ret = int(m["nr"]), group, line, m["name"], m["ret"]
+        self.status, self.note = m['status'], m['note'] or ''
+        self.blocks, self.wild = 'blocks' in m['marks'].split(), 'wild' in m['marks'].split()
+        self.args = [Arg(a.strip(), where) for a in split_args(m['args'])]
+        self.has_body = self.status in ('full', 'partial')
+        names = [a.name for a in self.args]
+        for a in self.args:
+            if a.len and not a.len.isdigit() and a.len not in names:
+                sys.exit(f'{where}: no argument "{a.len}" to be the length of "{a.name}"')
+        if self.ret not in RETURNS:
+            sys.exit(f'{where}: unknown result type "{self.ret}"')
+        if self.status != 'full' and not self.note:
+            sys.exit(f'{where}: {self.name}: what is not full needs a note')
+
+
+def split_args(text):
+    return text.split(',') if text.strip() else []
+
+
+def read_table(path):
+    rows, group = [], None
+    for n, line in enumerate(open(path, encoding='utf-8'), 1):
+        line, where = line.strip(), f'{path}:{n}'
+        if not line or line.startswith('#'):
+            continue
+        if m := re.fullmatch(r'\[(\w+)\].*', line):
+            group = m[1]
+        elif m := ROW.match(line):
+            rows.append(Row(m, group, n, where))
+        else:
+            sys.exit(f'{where}: cannot read: {line}')
+    for key in ('nr', 'name'):
+        seen = set()
+        for r in rows:
+            if (v := getattr(r, key)) in seen:
+                sys.exit(f'{path}: {v} is there twice')
+            seen.add(v)
+    return sorted(rows, key=lambda r: r.nr)
+
+
+HEAD = '/* SPDX-License-Identifier: MIT */\n/* Written by syscalls/gen.py from syscalls/table. {} */\n'
+
+
+DISPATCHER = '''long {}(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3, unsigned long a4,
+                    unsigned long a5, unsigned long nr)'''
+
+
+def wrap(words, indent, sep=' '):
+    """Join words into lines of at most 118 columns."""
+    lines, line = [], ''
+    for w in words:
+        if line and len(indent) + len(line) + len(sep) + len(w) > 118:
+            lines.append(line)
+            line = w
+        else:
+            line += (sep if line else '') + w
+    return ('\n' + indent).join(lines + [line]) if line else ''
+
+
+def proto_h(rows):
+    out = HEAD.format('The bodies, one per call that has one: a result or a negative errno.')
+    out += '#ifndef SYS_PROTO_H\n#define SYS_PROTO_H\n\n'
+    out += ''.join(f'#include <abi/{h}.h>\n' for h in ABI) + '#include <base/user_ptr.h>\n#include <stddef.h>\n\n'
+    for r in rows:
+        if r.has_body:
+            args = [f'{a.ctype()} {a.name}' for a in r.args] or ['void']
+            out += f'long sys_{r.name}({wrap([a + "," for a in args[:-1]] + args[-1:], "    ")});\n'
+    out += '\n' + DISPATCHER.format('upcall_syscall') + ';\n' + DISPATCHER.format('upcall_syscall_traced') + ';\n'
+    return out + '\n#endif\n'
+
+
+def check(a, i):
+    """The unknown-flag policy: a bit that the table does not list is EINVAL, unless the list ends in "...". """
+    if a.kind not in ('flags', 'lflags') or a.open:
+        return ''
+    known = wrap([f + ' |' for f in a.flags[:-1]] + a.flags[-1:], ' ' * 12)
+    return f'        if (({VALUES[a.kind]})a{i} & ~({VALUES[a.kind]})({known}))\n            return -EINVAL;\n'
+
+
+def dispatch_c(rows):
+    out = HEAD.format('The dispatcher: registers in, result out.') + '''\
+#include <libos/sys.h>
+#include <sys_proto.h>
+
+/* The parameters are in the order in which the entry code has them: a0 to a5 in registers, nr on the stack. Every body
+ * is then a jump with its arguments in place. Tracing costs nothing here: see upcall_syscall_traced in trace.c. */
+''' + DISPATCHER.format('upcall_syscall') + '''
+{
+    switch (nr) {
+'''
+    refused = {}
+    for r in rows:
+        if r.has_body:
+            out += f'    case {r.nr}:\n' + ''.join(check(a, i) for i, a in enumerate(r.args))
+            out += f'        return sys_{r.name}({wrap([a.passed(i) + ("," if i + 1 < len(r.args) else "") for i, a in enumerate(r.args)], " " * 12)});\n'
+        elif r.status != 'refuse=ENOSYS':
+            refused.setdefault(r.status, []).append(r)
+    for status, group in refused.items():
+        kind, _, value = status.partition('=')
+        out += ''.join(f'    case {r.nr}: /* {r.name} */\n' for r in group)
+        out += f'        return {"-" if kind == "refuse" else ""}{value};\n'
+    return out + '    default:\n        return sys_missing(nr);\n    }\n}\n'
+
+
+def trace_c(rows):
+    out = HEAD.format('What trace.c knows about each call.') + '#include "trace.h"\n#include <sys_proto.h>\n\n'
+    lists = {}
+    for r in rows:
+        for a in r.args:
+            if a.flags and tuple(a.flags) not in lists:
+                lists[tuple(a.flags)] = f'flags_{r.name}_{a.name}'
+                words = wrap([f'{{ {f}, "{f}" }},' for f in a.flags], '    ')
+                out += f'static const struct trace_flag {lists[tuple(a.flags)]}[] = {{\n    {words}\n    {{ 0, NULL }},\n}};\n\n'
+    out += 'const struct trace_call trace_calls[] = {\n'
+    for r in rows:
+        args = []
+        names = [a.name for a in r.args]
+        for a in r.args:
+            length = -1 if not a.len else int(a.len) if a.len.isdigit() else 16 + names.index(a.len)
+            flags = lists.get(tuple(a.flags), 'NULL') if a.flags else 'NULL'
+            kind = a.type or a.kind
+            way = a.kind.upper() if a.type else 'IN' if a.pointer else 'VALUE'
+            args.append(f'{{ TRACE_{way}, K_{kind}, {length}, {flags} }},')
+        words = wrap(args, '        ')
+        out += f'    {{ {r.nr}, {len(r.args)}, {int(r.blocks)}, K_{r.ret}, "{r.name}", {{' + (f'\n        {words}\n    }} }},\n' if args else ' { 0 } } },\n')
+    return out + f'}};\nconst unsigned trace_call_count = {len(rows)};\n'
+
+
+def quote(s):
+    return '"' + s.replace('\\', '\\\\').replace('"', '\\"') + '"'
+
+
+def list_h(rows):
+    out = HEAD.format('The calls as data, for host tools.') + '#ifndef SYS_LIST_H\n#define SYS_LIST_H\n\n'
+    out += 'static const struct sys_list_entry {\n    unsigned nr;\n    const char *name, *status, *note;\n} sys_list[] = {\n'
+    for r in rows:
+        out += f'    {{ {r.nr}, "{r.name}", "{r.status}", {quote(r.note)} }},\n'
+    return out + '};\n\n#endif\n'
+
+
+def coverage_md(rows, root):
+    order = list(dict.fromkeys(r.group for r in sorted(rows, key=lambda r: r.line)))
+    count = {s: sum(r.status.split('=')[0] == s for r in rows) for s in ('full', 'partial', 'stub', 'refuse')}
+    missing = sum(r.status == 'refuse=ENOSYS' for r in rows)
+    out = '# System calls\n\nWritten by `syscalls/gen.py` from `syscalls/table`; a test fails when this file is stale.\n\n'
+    out += f'{len(rows)} calls: {count["full"]} full, {count["partial"]} partial, {count["stub"]} stub, '
+    out += f'{count["refuse"]} refused ({missing} of them with ENOSYS).\n'
+    for g in order:
+        test = f'test/sys/{g}.c' if os.path.exists(os.path.join(root, f'test/sys/{g}.c')) else None
+        some = any(r.group == g and r.has_body for r in rows)
+        out += f'\n## {g}\n\n' + (f'Source `syscalls/{g}.c`, ' + (f'test `{test}`.\n\n' if test else 'no test file.\n\n') if some else '')
+        out += '| nr | call | status | note |\n|---|---|---|---|\n'
+        for r in (r for r in rows if r.group == g):
+            if r.status == 'full' and not test:
+                sys.exit(f'{r.name} is full, but test/sys/{g}.c does not exist')
+            flags = '; '.join(f'{a.name}: ' + ' '.join(a.flags) for a in r.args if a.flags and r.has_body)
+            note = '. '.join(x for x in (r.note, f'`{flags}`' if flags else '') if x)
+            out += f'| {r.nr} | {r.name} | {r.status} | {note} |\n'
+    return out
+
+
+def main():
+    rows = read_table(sys.argv[1])
+    root = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[1])))
+    writers = {'sys_proto.h': proto_h, 'sys_dispatch.c': dispatch_c, 'sys_trace.c': trace_c, 'sys_list.h': list_h,
+               'COVERAGE.md': lambda r: coverage_md(r, root)}
+    for path in sys.argv[2:]:
+        text = writers[os.path.basename(path)](rows)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(text)
+
+
+if __name__ == '__main__':
+    main()
