@@ -28,6 +28,7 @@ enum lock_rank {
     RANK_PIPE,        /* pipe buffers */
     RANK_FILE,        /* what small files keep: eventfd, timerfd, signalfd, locks of an inode */
     RANK_PAGEMAP,     /* page map of an inode */
+    RANK_MM_RANGE,    /* the page table of one 2 MiB range */
     RANK_FUTEX,       /* one futex bucket */
     RANK_WAITQ,       /* a wait queue's list */
     RANK_TIMER,       /* one CPU's timers */

@@ -12,8 +12,14 @@ struct pagemap;
 struct pagemap_ops {
     /* Give the page of file index that is in no cache yet: a page of the image itself (PAGE_RESERVED) or a fresh
      * PAGE_FILE page filled with content, one reference each. May sleep. *ret NULL with 0: a hole, reads as zeros.
-     * writable: the page will be written (a fresh private page even where the image has one). -EIO, -ENOMEM. */
+     * writable: the page will be written (a fresh private page even where the image has one). -EIO past the end of the
+     * file or when it cannot be read, -ENOMEM. */
     int (*fill)(struct pagemap *m, uint64_t index, bool writable, struct page **ret);
+    /* Pages from index on that fill would give for reading without any work (no I/O, no hash): out[0..n), one reference
+     * each, NULL where there is none. For mapping around a fault. May be NULL: only pages present are mapped. */
+    void (*ready)(struct pagemap *m, uint64_t index, size_t n, struct page **out);
+    /* Pages in the file now: an access at or past it is SIGBUS. NULL: no end. */
+    uint64_t (*size_pages)(struct pagemap *m);
 };
 
 struct pagemap {

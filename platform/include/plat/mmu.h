@@ -40,13 +40,16 @@ void plat_aspace_fini(struct plat_aspace *as);
 /* Make as the address space of this CPU. NULL: one with an empty lower half (kernel threads, idle). */
 void plat_aspace_activate(struct plat_aspace *as);
 
-/* Look up va. Without a leaf, ret->present is false. */
+/* Look up va. Without a leaf, ret->present is false and ret->size says how large the aligned block around va is that
+ * is known to have none: PAGE_SIZE, LARGE_SIZE or 1 GiB. */
 void plat_mmu_query(struct plat_aspace *as, uintptr_t va, struct plat_leaf *ret);
 
 /* Map n consecutive pages from va; pages[i] is the i-th page's address, or v == 0 to leave that one alone.
- * A present leaf is left alone too unless replace is true, then it is replaced and flushed everywhere.
- * The range does not cross a 2 MiB boundary. 0, -ENOMEM (nothing mapped), -EEXIST (a large page is there). */
-NODISCARD int plat_mmu_map(struct plat_aspace *as, uintptr_t va, const paddr_t *pages, size_t n, unsigned prot,
+ * A present leaf is left alone too and bit 0 of pages[i].v is set to tell so, unless replace is true: then it is
+ * replaced and flushed everywhere (the caller knows by plat_mmu_query what it replaces).
+ * The range does not cross a 2 MiB boundary. The number of present leaves left alone, normally 0; -ENOMEM (nothing
+ * mapped), -EEXIST (a large page is there; nothing mapped). */
+NODISCARD int plat_mmu_map(struct plat_aspace *as, uintptr_t va, paddr_t *pages, size_t n, unsigned prot,
                            bool replace);
 
 /* Map one 2 MiB page; va and pa are 2 MiB aligned. 0, -ENOMEM, -EEXIST (something is mapped in the range). */
