@@ -3,15 +3,8 @@
 #ifndef LIBOS_SIGNAL_H
 #define LIBOS_SIGNAL_H
 
+#include <abi/errno.h> /* ERESTARTSYS and its family */
 #include <libos/process.h>
-
-/* Internal results of a system call that a signal interrupted; they never reach ring 3 (as Linux's). */
-enum {
-    ERESTARTSYS = 512,          /* restart if the handler has SA_RESTART, else EINTR */
-    ERESTARTNOINTR = 513,       /* always restart */
-    ERESTARTNOHAND = 514,       /* restart only if no handler ran */
-    ERESTART_RESTARTBLOCK = 516 /* restart through restart_syscall */
-};
 
 /* Send info->si_signo to one thread, or to a process (any thread that can take it). No permission check.
  * 0, -EAGAIN (queue limit reached for a real-time signal), -ESRCH (it has ended). May be called with no more than

@@ -9,6 +9,7 @@
 #include <libos/timer.h>
 #include <plat/thread.h>
 
+struct completion;
 struct cred;
 struct fd_table;
 struct fs_context;
@@ -80,7 +81,9 @@ struct thread {
     uint64_t faults_minor, faults_major;
     uint64_t start_time_ns;
     struct timer sleep_timer;
-    bool timed_out;
+    uint8_t boost;           /* real-time priority lent by waiters of PI futexes; 0: none */
+    void (*start_fn)(void *arg); /* what it runs first */
+    void *start_arg;
 
     /* Signals; guarded by sighand->lock. */
     uint64_t sigmask;        /* blocked; written by the thread itself only, with the lock */
@@ -104,9 +107,11 @@ struct thread {
     uintptr_t rseq;
     uint32_t rseq_len, rseq_sig;
 
-    int exit_signal;         /* sent to the parent when the group ends; leader only */
     int exit_code;           /* wait status */
-    uintptr_t vfork_done;    /* struct completion of a waiting vfork parent */
+    bool exiting;            /* has begun thread_exit */
+    bool is_kernel;          /* a libOS thread: never in ring 3 */
+    struct completion *vfork_done; /* of a parent that waits in vfork until this one execs or ends; guarded by RANK_PROCESS */
+    int pdeath_signal;       /* PR_SET_PDEATHSIG */
     uint32_t timer_slack_ns;
     unsigned personality;
     uint8_t io_class;        /* ioprio */

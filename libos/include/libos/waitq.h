@@ -63,7 +63,8 @@ enum sleep_kind {
 
 /* Say that the current thread is about to sleep. No spin lock is needed. */
 void thread_prepare_sleep(enum sleep_kind kind);
-/* Sleep until woken, until plat_time_ns() reaches deadline_ns, or as kind says. 0, -EINTR, -ETIMEDOUT. */
+/* Sleep until woken, until plat_time_ns() reaches deadline_ns, or as kind says. -EINTR and -ETIMEDOUT are given on entry
+ * only, so that a condition that came true at the same moment wins: 0 means "look again", whatever ended the sleep. */
 NODISCARD int thread_sleep(uint64_t deadline_ns);
 /* The condition came true without sleeping: run on. */
 void thread_finish_sleep(void);

@@ -34,6 +34,7 @@ void plat_thread_exec(struct plat_thread *t, uintptr_t entry, uintptr_t sp);
 
 /* Registers in the frame by role. Setting one makes the slow way back to ring 3 load all of them. */
 uintptr_t plat_frame_ip(const struct plat_frame *f);
+void plat_frame_set_ip(struct plat_frame *f, uintptr_t ip);
 uintptr_t plat_frame_sp(const struct plat_frame *f);
 void plat_frame_set_sp(struct plat_frame *f, uintptr_t sp);
 void plat_frame_set_ret(struct plat_frame *f, long ret);
