@@ -34,6 +34,9 @@ enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16
  * A NULL member: -EPERM for changes, -ENOTDIR for lookup. New inodes come with one reference. */
 struct inode_ops {
     int (*lookup)(struct inode *dir, const char *name, size_t len, struct inode **ret_inode); /* -ENOENT */
+    /* The name cache gave inode: is that still true? NULL: always. For trees that change by themselves (/proc): on false the
+     * name is dropped and looked up again. No sleep. */
+    bool (*valid)(struct inode *inode);
     int (*create)(struct inode *dir, const char *name, size_t len, uint32_t mode, uint32_t rdev,
                   struct inode **ret_inode); /* all kinds by mode's type bits, but symlinks */
     int (*symlink)(struct inode *dir, const char *name, size_t len, const char *target, struct inode **ret_inode);
@@ -167,6 +170,11 @@ NODISCARD int inode_truncate(struct inode *inode, uint64_t size);
 
 /* Mount a file system made by its module at absolute path point. -ENOENT, -ENOTDIR, -ENOMEM. */
 NODISCARD int vfs_mount(struct superblock *sb, const char *point, const char *source, unsigned flags);
+/* A fresh in-memory file system; type as /proc/mounts shows it ("tmpfs", "devtmpfs"), a string constant. -ENOMEM. */
+NODISCARD int tmpfs_create(const char *type, uint32_t root_mode, struct superblock **ret_sb);
+/* Make a node at an absolute path with root's rights, for libOS's own trees: kind by mode's type bits; target for symbolic
+ * links. -EEXIST, -ENOENT, -ENOMEM. */
+NODISCARD int vfs_make(const char *name, uint32_t mode, uint32_t rdev, const char *target);
 /* The root: tmpfs over the EROFS image at image (size bytes, page aligned, verified by check before use). */
 NODISCARD int vfs_init(void);
 

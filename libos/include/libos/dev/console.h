@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The console terminal and the control channel beside it (ARCHITECTURE.md, "Console and control channel"). */
+#ifndef LIBOS_DEV_CONSOLE_H
+#define LIBOS_DEV_CONSOLE_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+struct file;
+
+/* Make the console's terminal, after drivers have registered their channels; without any, output goes through the
+ * platform's polled console and there is no input. raw: no echo, no line editing, no output processing. -ENOMEM. */
+NODISCARD int console_init(bool raw);
+
+/* Open the console for the first process, for reading and writing, and make it the controlling terminal of the current
+ * process, whose group becomes the foreground group. -ENFILE, -ENOMEM. */
+NODISCARD int console_open(struct file **ret_file);
+
+/* Put libOS's own text on the console (or, with a control channel, send it there as a log line). Callable from any context. */
+void console_log(int level, const char *text, size_t len);
+
+/* Tell the host that the program runs: "ready". */
+void control_send_ready(void);
+
+/* The end of the machine: wait until all console output has left (giving up when the device makes no progress for five
+ * seconds), then tell the host the wait status of process 1: "exit N" or "killed SIG". Without a control channel nothing is
+ * said. Works with interrupts off; does not sleep. */
+void control_send_exit(int wait_status);
+
+#endif

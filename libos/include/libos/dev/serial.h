@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The class of byte channels (UARTs, virtio-console): drivers/ fills it, libos/dev/console.c uses it. */
+#ifndef LIBOS_DEV_SERIAL_H
+#define LIBOS_DEV_SERIAL_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+struct serial;
+
+/* What a driver does. Called with the user's lock held and interrupts off; nothing sleeps. */
+struct serial_ops {
+    /* Start sending what serial_pull gives. Bounded work; the rest leaves by interrupt. */
+    void (*start)(struct serial *s);
+    /* Receive again after serial_push had no room. */
+    void (*resume)(struct serial *s);
+    /* True when the device has sent everything it was given. */
+    bool (*idle)(struct serial *s);
+    /* Send n bytes now, waiting for the device; false when it made no progress for wait_ns. */
+    bool (*send_wait)(struct serial *s, const uint8_t *buf, size_t n, uint64_t wait_ns);
+};
+
+/* One channel; the driver's memory, kept for good. */
+struct serial {
+    const struct serial_ops *ops;
+    void *data;    /* of the driver */
+    const struct serial_user *user; /* NULL: nobody listens */
+    void *user_data;
+};
+
+enum serial_error { SERIAL_OK, SERIAL_BREAK, SERIAL_PARITY, SERIAL_FRAME, SERIAL_OVERRUN };
+
+/* What a channel's user does. Called by the driver from its interrupt handler. */
+struct serial_user {
+    /* Bytes that may be pushed now. */
+    size_t (*room)(struct serial *s);
+    /* Take n received bytes, at most room; error: what came with the last of them. */
+    void (*push)(struct serial *s, const uint8_t *buf, size_t n, enum serial_error error);
+    /* Give up to n bytes to send; how many. */
+    size_t (*pull)(struct serial *s, uint8_t *buf, size_t n);
+    /* After a pull from an interrupt: there is room for more output. */
+    void (*sent)(struct serial *s);
+};
+
+/* A driver found channel number i (0: console, 1: control channel). -EINVAL: no such channel, -EBUSY. */
+NODISCARD int serial_register(unsigned i, struct serial *s);
+
+#endif
