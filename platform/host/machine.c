@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* The rest of the machine that the host platform plays: one CPU, no devices, messages to standard error, the end. */
+#define _GNU_SOURCE
+#include "host.h"
+
+#include <plat/boot.h>
+#include <plat/console.h>
+#include <plat/cpu.h>
+#include <plat/host.h>
+
+#include <base/log.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+void host_mem_init(void);
+
+static void write_log(enum log_level level, const char *text, size_t len)
+{
+    (void)level;
+    plat_console_write(text, len);
+}
+
+static size_t no_backtrace(unsigned long *addrs, size_t max)
+{
+    (void)addrs, (void)max;
+    return 0; /* the sanitizer prints a better one */
+}
+
+static NORETURN void finish(void)
+{
+    abort();
+}
+
+void plat_host_init(void)
+{
+    static const struct log_backend backend = { write_log, no_backtrace, finish };
+
+    log_set_backend(&backend);
+    host_mem_init();
+    host_traps_init();
+}
+
+void plat_host_enter(void (*fn)(void))
+{
+    struct plat_thread *t = plat_host_cpu.current;
+    char *stack = aligned_alloc(4096, 1 << 20);
+
+    must(stack);
+    t->frame->rip = (uint64_t)(uintptr_t)fn;
+    t->frame->rsp = (uint64_t)(uintptr_t)(stack + (1 << 20) - 8);
+    t->frame->rflags = 0x202;
+}
+
+const struct plat_boot *plat_boot_info(void)
+{
+    static const struct plat_boot info = { .vmm_cmdline = "", .machine = "host" };
+
+    return &info;
+}
+
+unsigned plat_random(void *buf, size_t n)
+{
+    return getrandom(buf, n, 0) == (ssize_t)n ? (unsigned)n * 8 : 0;
+}
+
+void plat_boot_mark(const char *step)
+{
+    (void)step;
+}
+
+void plat_power_off(bool failed)
+{
+    exit(failed);
+}
+
+void plat_reset(void)
+{
+    exit(0);
+}
+
+size_t plat_backtrace(uintptr_t *addrs, size_t max)
+{
+    (void)addrs, (void)max;
+    return 0;
+}
+
+void plat_console_write(const char *text, size_t len)
+{
+    while (len) {
+        ssize_t n = write(STDERR_FILENO, text, len);
+        if (n <= 0)
+            return;
+        text += n;
+        len -= (size_t)n;
+    }
+}
+
+bool plat_uart(size_t i, struct plat_uart *ret)
+{
+    (void)i, (void)ret;
+    return false;
+}
+
+uint8_t plat_io_read8(uint16_t port)
+{
+    (void)port;
+    return 0xff;
+}
+
+void plat_io_write8(uint16_t port, uint8_t value)
+{
+    (void)port, (void)value;
+}
+
+unsigned plat_cpu_count(void)
+{
+    return 1;
+}
+
+void plat_cpu_start_all(void)
+{
+}
+
+void plat_cpu_kick(unsigned cpu)
+{
+    (void)cpu; /* only this one, which is in libOS already */
+}
+
+void plat_membarrier(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+int plat_irq_attach(unsigned gsi, void (*fn)(void *arg), void *arg)
+{
+    (void)gsi, (void)fn, (void)arg;
+    return -ENODEV;
+}
+
+size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size)
+{
+    int n = snprintf(buf, size, "processor\t: %u\nvendor_id\t: host\n\n", cpu);
+
+    return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+}
+
+unsigned long plat_hwcap(void)
+{
+    return getauxval(AT_HWCAP);
+}
+
+unsigned long plat_hwcap2(void)
+{
+    return getauxval(AT_HWCAP2);
+}
