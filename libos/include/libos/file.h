@@ -47,8 +47,10 @@ struct file {
     struct epoll_item *epoll_items; /* that watch this file; guarded by epoll's lock */
     struct cred *cred;             /* of the opener */
     int owner_pid, owner_sig, owner_type; /* F_SETOWN, F_SETSIG */
-    uint32_t seals_unused;
+    const char *name;              /* of a file without a dentry: "anon_inode:[eventfd]", "pipe", "socket" */
     bool can_read, can_write, seekable;
+    bool counted_writer;           /* holds one of inode->writers */
+    void *dir_cursor;              /* directories: where the last listing stopped; guarded by pos_lock */
 };
 
 /* A file with one reference; takes no reference on anything in path (path is copied with references). -ENFILE. */
@@ -57,9 +59,16 @@ NODISCARD int file_create(const struct file_ops *ops, const struct path *path, u
 /* The same without a place in the tree: shows as "anon_inode:NAME" or "NAME" in /proc. -ENFILE, -ENOMEM. */
 NODISCARD int file_create_anon(const struct file_ops *ops, const char *name, unsigned flags, void *data,
                                struct file **ret_file);
+/* The same on an inode of its own (anon_inode_create), which takes a reference: pipes ("pipe") and sockets ("socket"),
+ * shown as "NAME:[INO]". -ENFILE, -ENOMEM. */
+NODISCARD int file_create_inode(const struct file_ops *ops, struct inode *inode, const char *name, unsigned flags,
+                                void *data, struct file **ret_file);
+/* An inode of no file system with one reference; mode has the type bits. NULL. */
+struct inode *anon_inode_create(uint32_t mode);
 static inline void file_get(struct file *f)
 {
-    f->refs++;
+    /* Relaxed: whoever has a reference may add one. */
+    __atomic_fetch_add((uint32_t *)&f->refs, 1, __ATOMIC_RELAXED);
 }
 void file_put(struct file *f);
 
@@ -83,6 +92,24 @@ void fd_table_exec(struct fd_table *t);
 /* The file of descriptor fd of the current thread with a reference; -EBADF (also for O_PATH unless allowed). */
 NODISCARD int fd_get(int fd, struct file **ret_file);
 NODISCARD int fd_get_any(int fd, struct file **ret_file); /* O_PATH too */
+/* The file of descriptor fd of table t with a reference, O_PATH too; NULL. For /proc. fd_table_next:
+ * the first open descriptor from fd on, or -1. */
+struct file *fd_table_file(struct fd_table *t, int fd);
+int fd_table_next(struct fd_table *t, int fd);
+
+/* The same as fd_get for the time of one system call that does not close descriptors: no reference is counted when no
+ * other thread can close it meanwhile. Each fd_borrow that gave 0 is ended by fd_return. */
+struct fd_ref {
+    struct file *file;
+    bool counted;
+};
+NODISCARD int fd_borrow(int fd, struct fd_ref *ret_ref);     /* -EBADF, for O_PATH too */
+NODISCARD int fd_borrow_any(int fd, struct fd_ref *ret_ref); /* O_PATH too */
+static inline void fd_return(struct fd_ref *r)
+{
+    if (r->counted)
+        file_put(r->file);
+}
 /* Install take_file at the lowest free descriptor >= min. The descriptor; on error the file is released too.
  * -EMFILE, -ENOMEM, -EINVAL (min past the limit). */
 int fd_install(struct file *take_file, bool cloexec);

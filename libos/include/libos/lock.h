@@ -11,9 +11,9 @@
 enum lock_rank {
     /* Sleeping locks, outermost first. */
     RANK_EXEC = 1,    /* one execve or thread-group change of a process at a time */
+    RANK_FILE_POS,    /* file->pos_lock */
     RANK_RENAME,      /* moves of directories in one file system */
     RANK_DIR,         /* inode->lock of a directory; parent before child */
-    RANK_FILE_POS,    /* file->pos_lock */
     RANK_EPOLL_ITEMS, /* epoll instance: its items; an instance that watches another comes first, five deep */
     RANK_EPOLL_ITEMS_LAST = RANK_EPOLL_ITEMS + 5,
     RANK_PIPE,        /* pipe buffers; two at once in order of address */
@@ -28,6 +28,7 @@ enum lock_rank {
     RANK_FD_TABLE,    /* descriptor table */
     RANK_SIGHAND,     /* actions and pending signals of a process */
     RANK_FS_CONTEXT,  /* cwd, root, umask */
+    RANK_MOUNT,       /* the mount table */
     RANK_DENTRY,      /* children of one directory in the name cache */
     RANK_FILE,        /* what small files keep: eventfd, timerfd, signalfd, locks of an inode */
     RANK_PAGEMAP,     /* page map of an inode */

@@ -9,12 +9,14 @@
 #include <libos/waitq.h>
 
 struct dentry;
+struct abi_statfs;
 struct dir_sink;
 struct file;
 struct file_ops;
 struct inode;
 struct mount;
 struct cred;
+struct xattr;
 
 struct path {
     struct mount *mount;
@@ -53,7 +55,7 @@ struct inode_ops {
     int (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
     int (*setxattr)(struct inode *inode, const char *name, const void *value, size_t size, int flags); /* NULL value: remove */
     int (*listxattr)(struct inode *inode, char *buf, size_t size);
-    void (*evict)(struct inode *inode);                      /* last reference and last link gone, or memory wanted */
+    void (*evict)(struct inode *inode);                      /* last reference gone; may be NULL */
 };
 
 struct superblock;
@@ -77,6 +79,10 @@ struct inode {
     struct waitq lock_wait;
     void *watches;            /* inotify; libos/file/inotify.c */
     void *pipe;               /* of a FIFO */
+    struct xattr *xattrs;     /* guarded by lock; file systems that keep them in memory (tmpfs) */
+    char *link;               /* text of a symbolic link, owned; file systems that keep it in memory */
+    uint64_t lower;           /* tmpfs over an image: nid + 1 of the inode below, 0: none */
+    uint64_t lower_size;      /* bytes of the lower file that still count; guarded by lock */
     void *data;               /* of the file system */
 };
 
@@ -84,35 +90,61 @@ struct superblock {
     const char *type;         /* "tmpfs", "proc", ... */
     uint32_t magic, dev, flags;
     struct dentry *root;
-    void (*statfs)(struct superblock *sb, void *abi_statfs);
+    void (*statfs)(struct superblock *sb, struct abi_statfs *st); /* type, name length and so on are filled; NULL: no blocks */
     _Atomic uint64_t next_ino;
+    bool pinned;              /* names live in the dentry cache: a dentry stays until it is unlinked (tmpfs) */
+    struct mutex rename_lock; /* moves of directories */
     void *data;
 };
 
-/* A name. Negative ones (inode NULL) are not kept. */
+/* Prepare sb with a root directory of ops and mode: one inode, one dentry. Device number and ids are allocated.
+ * -ENOMEM. */
+NODISCARD int superblock_init(struct superblock *sb, const char *type, uint32_t magic, uint32_t mode,
+                              const struct inode_ops *ops);
+
+/* A name. Negative ones (inode NULL) are not kept. The name, hash and list links of a child are guarded by its parent's
+ * lock; they change only with the parent inode's lock held for writing too, so either suffices to read. */
 struct dentry {
     _Atomic uint32_t refs;
     uint32_t hash;
-    struct dentry *parent;    /* root: itself; holds a reference */
-    struct inode *inode;
-    struct dentry *hash_next;
-    struct dentry *child_next, *child_prev, *children; /* guarded by the directory's lock_dentry */
-    struct mount *mounted;    /* a mount covers this dentry */
+    struct dentry *parent;    /* root: itself; holds a reference. Guarded by this dentry's own lock; changes only with
+                                 sb->rename_lock held too */
+    struct inode *inode;      /* never changes */
     struct superblock *sb;
-    bool unlinked;
+    struct spin lock;         /* RANK_DENTRY: the children */
+    struct dentry *hash_next;
+    struct dentry *child_next, *child_prev; /* in the parent's children, by seq */
+    struct dentry *children;  /* guarded by lock; utlist DL */
+    struct dentry **table;    /* guarded by lock: hash table of the children, table_size (a power of two) chains */
+    uint32_t table_size, nchildren; /* guarded by lock */
+    uint64_t seq;             /* position in a listing of the parent */
+    uint64_t next_seq;        /* guarded by lock: of the next child */
+    _Atomic(struct mount *) mounted; /* a mount covers this dentry */
+    bool unlinked;            /* not in its parent any more */
+    bool dead;                /* a removed directory: takes no children. Guarded by lock */
+    bool own_name;            /* name was allocated by itself */
     uint16_t len;
-    char name[];              /* zero-terminated */
+    const char *name;         /* zero-terminated; name_inline, or memory of its own */
+    char name_inline[32];
 };
+
+void dentry_get(struct dentry *d);
+void dentry_put(struct dentry *d);
 
 struct mount {
     _Atomic uint32_t refs;
     struct superblock *sb;
     struct dentry *root, *point; /* point: the dentry covered, NULL for the root mount */
-    struct mount *parent, *next; /* all mounts, in order */
-    unsigned flags;              /* MS_RDONLY, ... */
+    struct mount *parent, *next; /* all mounts, in order; guarded by the mount table's lock */
+    unsigned flags;              /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, ... */
     int id;
     const char *source;
+    bool gone;                   /* unmounted; kept while referenced */
 };
+
+/* Call fn for each mount in order, with a reference held, until it returns not 0; that value. path is the mount point
+ * as seen from the current root (size PATH_MAX). For /proc/mounts and mountinfo. May sleep. -ENOMEM. */
+int mount_each(int (*fn)(struct mount *m, const char *path, void *arg), void *arg);
 
 /* cwd, root and umask, shared by CLONE_FS. */
 struct fs_context {
@@ -121,6 +153,8 @@ struct fs_context {
     struct path cwd, root;
     uint32_t umask;
 };
+/* At the root of the tree, umask 022, one reference. NULL. After vfs_init. */
+struct fs_context *fs_context_create(void);
 struct fs_context *fs_context_copy(struct fs_context *src); /* NULL */
 void fs_context_put(struct fs_context *fs);
 
@@ -154,8 +188,11 @@ NODISCARD int path_open(int dirfd, const char *name, unsigned how_flags, uint32_
 /* For libOS's own use: open by absolute path with root's rights. */
 NODISCARD int path_open_kernel(const char *name, unsigned flags, struct file **ret_file);
 /* Write the absolute path as seen from the current root, zero-terminated; its length with the zero.
- * -ENAMETOOLONG. " (deleted)" is added for removed names. */
+ * -ENAMETOOLONG. " (deleted)" is added for removed names; a path that is not below the root begins with
+ * "(unreachable)". */
 int path_text(const struct path *p, char *buf, size_t size);
+/* The same for an open file of any kind: "pipe:[7]", "anon_inode:[eventfd]". */
+int file_text(const struct file *f, char *buf, size_t size);
 
 void inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
@@ -165,19 +202,30 @@ struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct in
 enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
 NODISCARD int inode_permission(struct inode *inode, unsigned may);
 NODISCARD int inode_setattr(const struct path *p, struct inode_attr *attr); /* with checks; sets ctime */
-void inode_stat(struct inode *inode, struct abi_stat *ret);
+int inode_stat(struct inode *inode, struct abi_stat *ret);
 NODISCARD int inode_truncate(struct inode *inode, uint64_t size);
 
-/* Mount a file system made by its module at absolute path point. -ENOENT, -ENOTDIR, -ENOMEM. */
+/* Mount a file system made by its module at absolute path point; missing directories on the way are made. For the
+ * boot and the modules, no permission checks. -ENOTDIR, -ENOMEM. */
 NODISCARD int vfs_mount(struct superblock *sb, const char *point, const char *source, unsigned flags);
 /* A fresh in-memory file system; type as /proc/mounts shows it ("tmpfs", "devtmpfs"), a string constant. -ENOMEM. */
 NODISCARD int tmpfs_create(const char *type, uint32_t root_mode, struct superblock **ret_sb);
 /* Make a node at an absolute path with root's rights, for libOS's own trees: kind by mode's type bits; target for symbolic
  * links. -EEXIST, -ENOENT, -ENOMEM. */
 NODISCARD int vfs_make(const char *name, uint32_t mode, uint32_t rdev, const char *target);
-/* The root: tmpfs over the EROFS image at image (size bytes, page aligned, verified by check before use). */
-NODISCARD int vfs_init(void);
+/* Make the root: a tmpfs over the EROFS image at image (size bytes, page aligned, in the linear map; each block goes
+ * through verity_check before it is used), or a plain tmpfs when image is NULL. Needs pages, heap and time; does not
+ * need a current thread. -EINVAL, -EIO with a logged line: not an image that can be used; -ENOMEM. */
+NODISCARD int vfs_init(const void *image, size_t size);
 
+/* What shims call; name is libOS memory, dirfd a descriptor or AT_FDCWD. All checks included; errnos of the man page. */
+NODISCARD int vfs_mknod(int dirfd, const char *name, uint32_t mode, uint32_t rdev); /* directories too */
+NODISCARD int vfs_symlink(const char *target, int dirfd, const char *name);
+NODISCARD int vfs_link(const struct path *old, int dirfd, const char *name);
+NODISCARD int vfs_unlink(int dirfd, const char *name, bool directory);
+NODISCARD int vfs_rename(int old_dirfd, const char *old_name, int new_dirfd, const char *new_name, unsigned flags);
+
+/* Current wall time as time stamps have it. */
 struct abi_timespec vfs_now(void);
 
 #endif

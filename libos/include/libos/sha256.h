@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* SHA-256 (FIPS 180-4), for verity. Pure; general registers only. */
+#ifndef LIBOS_SHA256_H
+#define LIBOS_SHA256_H
+
+#include <base/types.h>
+
+struct sha256 {
+    uint32_t h[8];
+    uint64_t size;     /* bytes so far */
+    uint8_t block[64]; /* the unfinished one */
+};
+
+void sha256_init(struct sha256 *s);
+void sha256_add(struct sha256 *s, const void *data, size_t size);
+/* The digest; s is then used up. */
+void sha256_end(struct sha256 *s, uint8_t ret_digest[32]);
+
+#endif
