@@ -22,6 +22,8 @@ struct config {
 /* Parse text (len bytes, hostile) into *ret; memory from the heap, kept for good. -EINVAL with a logged line that names
  * the token, -ENOMEM. */
 NODISCARD int config_parse(const char *text, size_t len, struct config *ret);
+/* Put c in force. Called once, at boot. */
+void config_set(const struct config *c);
 /* The one in force. */
 const struct config *config(void);
 

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* libos/load/cmdline.c: what it accepts, what it refuses, and every prefix of a good line. */
+#include <libos/cmdline.h>
+#include <libos/page.h>
+
+#include <abi/errno.h>
+#include <plat/host.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char good[] =
+    "roothash=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF env=A=1 \"env=B=x y\" cwd=/tmp "
+    "user=1000:100 exe=/bin/ls hostname=box log=debug console=raw verity=off clock=1000000000 -- ls -la "
+    "\"\" \"a b\\\"\\\\\\n\\x41\" -- \"--\"";
+
+static int parse(const char *text, struct config *c)
+{
+    return config_parse(text, strlen(text), c);
+}
+
+static void takes_all_options(void **state)
+{
+    struct config c;
+
+    (void)state;
+    assert_int_equal(parse(good, &c), 0);
+    assert_true(c.has_root_hash && !c.verity && c.raw_console);
+    assert_int_equal(c.root_hash[31], 0xff);
+    assert_int_equal(c.envc, 2);
+    assert_string_equal(c.envp[1], "B=x y");
+    assert_null(c.envp[2]);
+    assert_string_equal(c.cwd, "/tmp");
+    assert_string_equal(c.exe, "/bin/ls");
+    assert_int_equal(c.uid, 1000);
+    assert_int_equal(c.gid, 100);
+    assert_int_equal(c.clock_hz, 1000000000);
+    assert_int_equal(c.argc, 6);
+    assert_string_equal(c.argv[2], "");
+    assert_string_equal(c.argv[3], "a b\"\\\nA");
+    assert_string_equal(c.argv[4], "--");
+    assert_string_equal(c.argv[5], "--");
+    assert_null(c.argv[6]);
+}
+
+static void refuses_what_is_malformed(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "exe=/bin/ls",
+        "-- ls",
+        "nonsense=1 exe=/a -- a",
+        "nonsense exe=/a -- a",
+        "roothash=00 exe=/a -- a",
+        "roothash=zz112233445566778899aabbccddeeff00112233445566778899aabbccddeeff exe=/a -- a",
+        "exe=relative -- a",
+        "cwd=relative exe=/a -- a",
+        "env=NOEQUALS exe=/a -- a",
+        "user=x exe=/a -- a",
+        "user=1:x exe=/a -- a",
+        "user=4294967295 exe=/a -- a",
+        "log=loud exe=/a -- a",
+        "verity=maybe exe=/a -- a",
+        "exe=/a -- \"open",
+        "exe=/a -- \"bad\\q\"",
+        "exe=/a -- \"\\x0\"",
+        "exe=/a -- \"\\x00\"",
+    };
+    struct config c;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(parse(bad[i], &c), -EINVAL);
+    assert_int_equal(config_parse("exe=/a -- a\0b", 13, &c), -EINVAL);
+}
+
+/* Under the address sanitizer: no prefix makes the parser read past its end. */
+static void survives_every_prefix(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < sizeof good; n++) {
+        struct config c;
+        char *exact = malloc(n + !n);
+
+        memcpy(exact, good, n);
+        int err = config_parse(exact, n, &c);
+        assert_true(err == 0 || err == -EINVAL);
+        free(exact);
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    plat_host_init();
+    page_init();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_all_options),
+        cmocka_unit_test(refuses_what_is_malformed),
+        cmocka_unit_test(survives_every_prefix),
+    };
+
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
