@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Builds newlib's complete libc.a and libm.a for programs that alcove-cc relinks, and prints the directory that holds
+# lib/ and include/. The result is kept in ${XDG_CACHE_HOME:-$HOME/.cache}/alcove by the hash of everything that it depends on:
+# newlib's source, this script and the compiler; every checkout shares it.
+# usage: ci/newlib.sh SOURCE_TAR     (already checked by ci/third-party.sh)
+set -eu
+
+tar=$1
+cc=gcc
+# No red zone: interrupts arrive on the program's own stack in ring 0. -fpie: the image is relocated at boot.
+# A struct _reent for each thread, found by __getreent() in libalcove.a; locks by its __retarget_lock_*().
+flags="-O2 -fpie -mno-red-zone -fcf-protection=none -fno-stack-protector -ffunction-sections -fdata-sections
+    -D__DYNAMIC_REENT__ -DGETREENT_PROVIDED -DMALLOC_ALIGNMENT=16 -w"
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/alcove
+key=$({ sha256sum <"$tar"; cat "$0"; $cc --version | head -n 1; } | sha256sum | cut -c 1-32)
+prefix=$cache/newlib-$key
+if [ ! -f "$prefix/lib/libc.a" ]; then
+    mkdir -p "$cache"
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    {
+        tar -xJf "$tar" -C "$work" --strip-components=1
+        mkdir "$work/build"
+        cd "$work/build"
+        flags=$(echo $flags -ffile-prefix-map="$work"=newlib)
+        export CC_FOR_TARGET=$cc AR_FOR_TARGET=ar RANLIB_FOR_TARGET=ranlib AS_FOR_TARGET=as LD_FOR_TARGET=ld \
+            NM_FOR_TARGET=nm STRIP_FOR_TARGET=strip OBJDUMP_FOR_TARGET=objdump READELF_FOR_TARGET=readelf
+        ../configure --target=x86_64-elf --prefix=/p --disable-multilib --disable-libgloss --disable-nls \
+            --enable-newlib-retargetable-locking --enable-newlib-io-c99-formats --enable-newlib-io-long-long \
+            --disable-newlib-supplied-syscalls --enable-newlib-reent-check-verify
+        make -j"$(nproc)" CFLAGS_FOR_TARGET="$flags" MAKEINFO=true all-target-newlib
+        make DESTDIR="$work/out" MAKEINFO=true install-target-newlib
+        mv "$work/out/p/x86_64-elf" "$work/out/newlib"
+        strip -g "$work"/out/newlib/lib/*.a
+        rm -rf "$prefix.tmp"
+        cp -r "$work/out/newlib" "$prefix.tmp"
+        mv "$prefix.tmp" "$prefix"
+    } >"$work/log" 2>&1 </dev/null || {
+        tail -n 40 "$work/log" >&2
+        exit 1
+    }
+fi
+echo "$prefix"
