@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds newlib's complete libc.a and libm.a for programs that alcove-cc relinks, and prints the directory that holds
-# lib/ and include/. The result is kept in ${XDG_CACHE_HOME:-$HOME/.cache}/alcove by the hash of everything that it depends on:
+# Builds newlib's complete libc.a and libm.a for programs that alcove-cc relinks, and makes OUTDIR/newlib a link to the
+# directory with lib/ and include/. OUTDIR/newlib-ready.h says that it is there. The result is kept in ${XDG_CACHE_HOME:-$HOME/.cache}/alcove by the hash of everything that it depends on:
 # newlib's source, this script and the compiler; every checkout shares it.
-# usage: ci/newlib.sh SOURCE_TAR     (already checked by ci/third-party.sh)
+# usage: ci/newlib.sh SOURCE_TAR OUTDIR    (the archive has been checked by ci/third-party.sh)
 set -eu
 
 tar=$1
+out=$(cd "$2" && pwd)
 cc=gcc
 # No red zone: interrupts arrive on the program's own stack in ring 0. -fpie: the image is relocated at boot.
 # A struct _reent for each thread, found by __getreent() in libalcove.a; locks by its __retarget_lock_*().
@@ -42,4 +43,5 @@ if [ ! -f "$prefix/lib/libc.a" ]; then
         exit 1
     }
 fi
-echo "$prefix"
+ln -sfn "$prefix" "$out/newlib"
+echo '/* newlib is built. */' >"$out/newlib-ready.h"
