@@ -14,8 +14,9 @@ enum page_kind {
     PAGE_FILE,     /* in a page map, which holds one reference */
 };
 
+/* 32 bytes for each page of RAM. Entries are cleared when their part of memory is first used, not at boot. */
 struct page {
-    struct page *next, *prev; /* free lists; free for the owner's use otherwise */
+    struct page *next, *prev; /* free lists; free for the owner's use otherwise (PAGE_FILE: see pagemap.c) */
     void *owner;              /* PAGE_KERNEL: slab; PAGE_FILE: struct pagemap */
     _Atomic uint32_t refs;
     uint8_t kind;             /* enum page_kind */
@@ -23,18 +24,24 @@ struct page {
     uint16_t flags;           /* the owner's */
 };
 
+_Static_assert(sizeof(struct page) == 32, "the frame table is 32 bytes a page");
+
 enum page_flags {
     PAGE_ZERO = 1,    /* cleared */
     PAGE_MUST = 2,    /* use the reserve: for work that frees memory */
     PAGE_NORECLAIM = 4,
 };
 
-/* Build the frame table from the platform's regions. Called once. */
+enum { PAGE_ORDER_MAX = 10 }; /* the largest block: 4 MiB */
+
+/* Build the frame table from the platform's regions. Called once, before anything else of libOS. Panics, naming what is
+ * needed, when memory is too small for the table. */
 void page_init(void);
 
-/* A block of 1 << order pages with one reference, kind set; NULL when there is none even after reclaim. */
+/* A block of 1 << order pages with one reference (its head has), kind set; NULL when there is none even after reclaim.
+ * Locks: takes RANK_PAGES. May sleep: no. */
 struct page *page_alloc(unsigned order, enum page_kind kind, unsigned flags);
-/* Fill out[0..n) with single pages; how many there were. */
+/* Fill out[0..n) with single pages, neighbours in memory as far as possible; how many there were. */
 size_t page_alloc_bulk(struct page **out, size_t n, enum page_kind kind, unsigned flags);
 
 static inline void page_get(struct page *p)
@@ -43,8 +50,10 @@ static inline void page_get(struct page *p)
 }
 /* Drop a reference; the last one frees the block. Reserved pages are left alone. */
 void page_put(struct page *p);
-/* Drop one reference of each. */
+/* Drop one reference of each; cheapest when neighbours in memory stand next to each other. */
 void page_put_bulk(struct page **pages, size_t n);
+/* Drop one reference of each of the n single pages from first on. */
+void page_put_run(struct page *first, size_t n);
 /* Turn a block into single pages, each with one reference. */
 void page_split(struct page *p);
 
@@ -52,9 +61,16 @@ struct page *page_of(paddr_t pa); /* NULL: not RAM */
 paddr_t page_addr(const struct page *p);
 void *page_ptr(const struct page *p);
 
+/* Free pages, roughly: no lock is taken. */
+uint64_t page_free_count(void);
+/* Register what is asked for memory when there is none: fn tries to free n pages and says how many it freed. It must not
+ * sleep and may be called with any lock below RANK_PAGES held, so it only tries locks. At most 4. */
+void page_on_pressure(size_t (*fn)(size_t n));
+
 struct page_stats {
     uint64_t total, free, kernel, anon, file; /* pages */
 };
+/* Counts of pages by use. total leaves out what is not ours. */
 void page_stats(struct page_stats *ret);
 
 #endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* libOS's own memory. Objects of one size come from a slab: pages cut into objects, with a magazine of free objects in
+ * front. heap_alloc picks one of a few slabs by size, or whole pages.
+ *
+ * In a slab's page, struct page holds: owner the slab, refs 1 + objects taken out of the page, flags the index of the
+ * first free object (each free object begins with the index of the next), next and prev the list of pages with free
+ * objects. A page is cut only when it joins its slab. Objects larger than half a page have a block of pages each. */
+#include <libos/heap.h>
+
+#include <base/log.h>
+#include <libos/page.h>
+#include <plat/mem.h>
+#include <string.h>
+
+enum { NONE = 0xffff, REFILL = 16 };
+
+static uint32_t stride(const struct slab *s)
+{
+    uint32_t align = s->align < 8 ? 8 : s->align;
+    return (uint32_t)align_up(s->size < 8 ? 8 : s->size, align);
+}
+
+static unsigned order_for(size_t size)
+{
+    unsigned order = 0;
+    while (((size_t)PAGE_SIZE << order) < size)
+        order++;
+    return order;
+}
+
+static struct page *page_holding(const void *p)
+{
+    return page_of(plat_virt_to_phys(p));
+}
+
+static void partial_add(struct slab *s, struct page *p)
+{
+    struct page *head = s->partial;
+    p->prev = NULL;
+    p->next = head;
+    if (head)
+        head->prev = p;
+    s->partial = p;
+}
+
+static void partial_remove(struct slab *s, struct page *p)
+{
+    if (p->next)
+        p->next->prev = p->prev;
+    if (p->prev)
+        p->prev->next = p->next;
+    else
+        s->partial = p->next;
+}
+
+/* Cut a fresh page into free objects. */
+static void page_cut(struct slab *s, struct page *p)
+{
+    uint32_t step = stride(s), n = PAGE_SIZE / step;
+    char *base = page_ptr(p);
+    for (uint32_t i = 0; i < n; i++)
+        *(uint16_t *)(base + i * step) = (uint16_t)(i + 1 < n ? i + 1 : NONE);
+    p->owner = s;
+    p->flags = 0;
+    partial_add(s, p);
+    s->slabs++;
+}
+
+/* Move up to REFILL free objects from pages into the magazine. */
+static void magazine_fill(struct slab *s)
+{
+    uint32_t step = stride(s);
+    struct page *p;
+    while (s->in_magazine < REFILL && (p = s->partial)) {
+        char *base = page_ptr(p);
+        while (s->in_magazine < REFILL && p->flags != NONE) {
+            void *o = base + p->flags * step;
+            p->flags = *(uint16_t *)o;
+            p->refs++;
+            s->magazine[s->in_magazine++] = o;
+        }
+        if (p->flags == NONE)
+            partial_remove(s, p);
+    }
+}
+
+/* Return an object to its page. A page without objects in use goes back, unless it is the slab's last one. */
+static struct page *object_return(struct slab *s, void *o)
+{
+    struct page *p = page_holding(o);
+    uint32_t step = stride(s);
+    if (p->flags == NONE)
+        partial_add(s, p);
+    *(uint16_t *)o = p->flags;
+    p->flags = (uint16_t)((uint32_t)((char *)o - (char *)page_ptr(p)) / step);
+    if (--p->refs != 1 || (!p->next && !p->prev))
+        return NULL;
+    partial_remove(s, p);
+    s->slabs--;
+    return p;
+}
+
+static void *large_alloc(size_t size, struct slab *owner)
+{
+    if (size > (size_t)PAGE_SIZE << PAGE_ORDER_MAX)
+        return NULL;
+    struct page *p = page_alloc(order_for(size), PAGE_KERNEL, 0);
+    if (!p)
+        return NULL;
+    p->owner = owner;
+    return page_ptr(p);
+}
+
+void *slab_alloc(struct slab *s)
+{
+    if (UNLIKELY(s->size > PAGE_SIZE / 2))
+        return large_alloc(s->size, s);
+    spin_lock(&s->lock);
+    if (UNLIKELY(s->in_magazine == 0)) {
+        magazine_fill(s);
+        if (s->in_magazine == 0) {
+            spin_unlock(&s->lock);
+            struct page *p = page_alloc(0, PAGE_KERNEL, 0);
+            if (!p)
+                return NULL;
+            spin_lock(&s->lock);
+            page_cut(s, p);
+            magazine_fill(s);
+        }
+    }
+    void *o = s->magazine[--s->in_magazine];
+    s->objects++;
+    spin_unlock(&s->lock);
+    return o;
+}
+
+void slab_free(struct slab *s, void *o)
+{
+    if (!o)
+        return;
+    if (UNLIKELY(s->size > PAGE_SIZE / 2)) {
+        page_put(page_holding(o));
+        return;
+    }
+    struct page *empty[ARRAY_SIZE(s->magazine)];
+    size_t n = 0;
+    spin_lock(&s->lock);
+    s->objects--;
+    if (UNLIKELY(s->in_magazine == ARRAY_SIZE(s->magazine))) {
+        while (s->in_magazine > ARRAY_SIZE(s->magazine) / 2)
+            if ((empty[n] = object_return(s, s->magazine[--s->in_magazine])))
+                n++;
+    }
+    s->magazine[s->in_magazine++] = o;
+    spin_unlock(&s->lock);
+    while (n)
+        page_put(empty[--n]);
+}
+
+#define CLASS(n) { .name = "heap-" #n, .size = (n), .align = 16, .lock = SPIN_INIT(RANK_SLAB) }
+static struct slab classes[] = {
+    CLASS(16),  CLASS(32),  CLASS(64),  CLASS(96),   CLASS(128),  CLASS(192), CLASS(256),
+    CLASS(384), CLASS(512), CLASS(768), CLASS(1024), CLASS(1344), CLASS(2048),
+};
+
+static struct slab *class_for(size_t size)
+{
+    struct slab *c = classes;
+    while (c->size < size)
+        c++;
+    return c;
+}
+
+void *heap_alloc(size_t size)
+{
+    return size > PAGE_SIZE / 2 ? large_alloc(size, NULL) : slab_alloc(class_for(size));
+}
+
+void *heap_zalloc(size_t size)
+{
+    void *p = heap_alloc(size);
+    return p ? memset(p, 0, size) : NULL;
+}
+
+void *heap_calloc(size_t n, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(n, size, &total))
+        return NULL;
+    return heap_zalloc(total);
+}
+
+/* Bytes that are usable at p. */
+static size_t room(void *p)
+{
+    struct page *page = page_holding(p);
+    struct slab *s = page->owner;
+    return s ? s->size : (size_t)PAGE_SIZE << page->order;
+}
+
+void *heap_realloc(void *p, size_t old_size, size_t size)
+{
+    if (p && size <= room(p) && size > room(p) / 4)
+        return p;
+    void *q = heap_alloc(size);
+    if (!q || !p)
+        return q;
+    memcpy(q, p, old_size < size ? old_size : size);
+    heap_free(p);
+    return q;
+}
+
+void heap_free(void *p)
+{
+    if (!p)
+        return;
+    struct page *page = page_holding(p);
+    struct slab *s = page->owner;
+    if (s)
+        slab_free(s, p);
+    else
+        page_put(page);
+}
+
+char *heap_strdup(const char *s)
+{
+    size_t n = strlen(s) + 1;
+    char *copy = heap_alloc(n);
+    return copy ? memcpy(copy, s, n) : NULL;
+}

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+/* Physical pages: a buddy allocator below one lock, and per-CPU stores of single pages above it.
+ *
+ * The frame table has an entry for every page up to the end of RAM, but nothing walks it at boot: memory is opened in
+ * chunks of the largest block size when the free lists run dry, and a chunk's entries are cleared at that moment. Only
+ * chunks that a region covers in part, and the pages of the image, are cleared at boot.
+ *
+ * Invariant: an entry with kind PAGE_FREE and its order set heads a block on free_list[order]; pages in a CPU's store
+ * have kind PAGE_KERNEL and no references. Stores are touched by their CPU alone (ring 0 is not interrupted). */
+#include <libos/page.h>
+
+#include <base/log.h>
+#include <libos/lock.h>
+#include <plat/boot.h>
+#include <plat/cpu.h>
+#include <plat/mem.h>
+#include <plat/thread.h>
+#include <string.h>
+
+enum {
+    REGION_MAX = 64,
+    CHUNK = 1 << PAGE_ORDER_MAX, /* pages */
+    STORE = 56,                  /* pages a CPU keeps at hand */
+    REFILL_ORDER = 5,
+    RESERVE_MIN = 16,            /* pages that only libOS itself gets */
+    RESERVE_MAX = 256,
+    PRESSURE_MAX = 4,
+};
+
+struct chunks {
+    uint64_t next, end; /* page numbers, whole chunks not opened yet */
+};
+
+struct store {
+    uint32_t n;
+    struct page *page[STORE];
+    int64_t used[PAGE_FILE + 1]; /* pages of each kind given out minus taken back on this CPU */
+} ALIGNED(64);
+
+static struct spin lock = SPIN_INIT(RANK_PAGES);
+static struct page *free_list[PAGE_ORDER_MAX + 1]; /* guarded by lock */
+static uint32_t free_orders;                       /* guarded by lock: bit o: free_list[o] is not empty */
+static struct chunks chunks[REGION_MAX];           /* guarded by lock */
+static uint32_t nchunks;                           /* guarded by lock: entries of chunks that have some left */
+static uint64_t free_pages;                        /* written with lock; unopened chunks included */
+static uint64_t total_pages, table_pages, reserve;
+static struct page *frames;
+static uint64_t nframes;
+static struct store stores[PLAT_CPU_MAX];
+static size_t (*pressure[PRESSURE_MAX])(size_t n);
+
+struct page *page_of(paddr_t pa)
+{
+    uint64_t n = pa.v >> PAGE_SHIFT;
+    return LIKELY(n < nframes) ? &frames[n] : NULL;
+}
+
+paddr_t page_addr(const struct page *p)
+{
+    return PADDR((uint64_t)(p - frames) << PAGE_SHIFT);
+}
+
+void *page_ptr(const struct page *p)
+{
+    return plat_phys_to_virt(page_addr(p));
+}
+
+static void list_push(struct page *p, unsigned order)
+{
+    p->kind = PAGE_FREE;
+    p->order = (uint8_t)order;
+    p->prev = NULL;
+    p->next = free_list[order];
+    if (p->next)
+        p->next->prev = p;
+    free_list[order] = p;
+    free_orders |= 1u << order;
+}
+
+static void list_remove(struct page *p, unsigned order)
+{
+    if (p->next)
+        p->next->prev = p->prev;
+    if (p->prev)
+        p->prev->next = p->next;
+    else if (!(free_list[order] = p->next))
+        free_orders &= ~(1u << order);
+    p->kind = PAGE_KERNEL;
+}
+
+/* Put a block back, joined with its free neighbours. Chunks are opened whole, so the neighbour's entry is valid. */
+static void block_free(struct page *p, unsigned order)
+{
+    free_pages += 1ull << order;
+    uint64_t n = (uint64_t)(p - frames);
+    while (order < PAGE_ORDER_MAX) {
+        uint64_t m = n ^ (1ull << order);
+        if (m >= nframes || frames[m].kind != PAGE_FREE || frames[m].order != order)
+            break;
+        list_remove(&frames[m], order);
+        n &= ~(1ull << order);
+        order++;
+    }
+    list_push(&frames[n], order);
+}
+
+/* Open one more chunk. */
+static bool chunk_open(void)
+{
+    if (nchunks == 0)
+        return false;
+    struct chunks *c = &chunks[nchunks - 1];
+    struct page *p = &frames[c->next];
+    c->next += CHUNK;
+    if (c->next == c->end)
+        nchunks--;
+    memset(p, 0, CHUNK * sizeof *p);
+    list_push(p, PAGE_ORDER_MAX);
+    return true;
+}
+
+/* Take a block of exactly this order, or NULL. */
+static struct page *block_take(unsigned order)
+{
+    uint32_t fits = free_orders & (~0u << order);
+    if (UNLIKELY(!fits)) {
+        if (!chunk_open())
+            return NULL;
+        fits = 1u << PAGE_ORDER_MAX;
+    }
+    unsigned o = (unsigned)__builtin_ctz(fits);
+    struct page *p = free_list[o];
+    list_remove(p, o);
+    while (o > order) {
+        o--;
+        list_push(p + (1u << o), o);
+    }
+    free_pages -= 1ull << order;
+    return p;
+}
+
+/* May an allocation of n pages with these flags go below what others need? */
+static bool above_reserve(size_t n, enum page_kind kind, unsigned flags)
+{
+    uint64_t keep = flags & PAGE_MUST ? 0 : kind == PAGE_KERNEL ? reserve / 4 : reserve;
+    return free_pages >= n + keep;
+}
+
+/* Make each page of a block a single one, without references. */
+static void block_scatter(struct page *p, size_t n, enum page_kind kind, uint32_t refs)
+{
+    for (size_t i = 0; i < n; i++) {
+        p[i].refs = refs;
+        p[i].kind = (uint8_t)kind;
+        p[i].order = 0;
+        p[i].flags = 0;
+        p[i].owner = NULL;
+    }
+}
+
+/* Ask the registered owners of memory to give some back. */
+static bool relieve(size_t n)
+{
+    size_t got = 0;
+    for (size_t i = 0; i < PRESSURE_MAX && pressure[i] && got < n; i++)
+        got += pressure[i](n - got);
+    return got > 0;
+}
+
+void page_on_pressure(size_t (*fn)(size_t n))
+{
+    for (size_t i = 0; i < PRESSURE_MAX; i++) {
+        if (!pressure[i]) {
+            pressure[i] = fn;
+            return;
+        }
+    }
+    panic("too many sources of memory");
+}
+
+/* Give the whole of this CPU's store back, so that neighbours can join. */
+static size_t store_drain(struct store *s)
+{
+    size_t n = s->n;
+    spin_lock(&lock);
+    while (s->n)
+        block_free(s->page[--s->n], 0);
+    spin_unlock(&lock);
+    return n;
+}
+
+static bool store_refill(struct store *s, enum page_kind kind, unsigned flags)
+{
+    spin_lock(&lock);
+    unsigned order = REFILL_ORDER;
+    struct page *p = NULL;
+    while (above_reserve(1ull << order, kind, flags) ? !(p = block_take(order)) : true) {
+        if (order-- == 0)
+            break;
+    }
+    spin_unlock(&lock);
+    if (!p)
+        return false;
+    size_t n = 1ull << order;
+    block_scatter(p, n, PAGE_KERNEL, 0);
+    for (size_t i = 0; i < n; i++)
+        s->page[s->n++] = &p[n - 1 - i];
+    return true;
+}
+
+static struct page *single_take(struct store *s, enum page_kind kind, unsigned flags)
+{
+    for (unsigned tries = 0; UNLIKELY(s->n == 0); tries++) {
+        if (store_refill(s, kind, flags))
+            break;
+        if (tries == 3 || (flags & PAGE_NORECLAIM) || !relieve(32))
+            return NULL;
+    }
+    struct page *p = s->page[--s->n];
+    p->owner = NULL;
+    p->flags = 0;
+    return p;
+}
+
+static struct page *block_alloc(struct store *s, unsigned order, enum page_kind kind, unsigned flags)
+{
+    for (unsigned tries = 0;; tries++) {
+        struct page *p = NULL;
+        spin_lock(&lock);
+        if (above_reserve(1ull << order, kind, flags))
+            p = block_take(order);
+        spin_unlock(&lock);
+        if (p) {
+            block_scatter(p, 1, kind, 0);
+            p->order = (uint8_t)order;
+            return p;
+        }
+        if (tries == 3 || (flags & PAGE_NORECLAIM) || (!store_drain(s) && !relieve(1ull << order)))
+            return NULL;
+    }
+}
+
+struct page *page_alloc(unsigned order, enum page_kind kind, unsigned flags)
+{
+    must(order <= PAGE_ORDER_MAX);
+    struct store *s = &stores[plat_cpu_id()];
+    struct page *p = order ? block_alloc(s, order, kind, flags) : single_take(s, kind, flags);
+    if (UNLIKELY(!p))
+        return NULL;
+    s->used[kind] += 1ll << order;
+    p->kind = (uint8_t)kind;
+    p->refs = 1;
+    if (flags & PAGE_ZERO)
+        memset(page_ptr(p), 0, (size_t)PAGE_SIZE << order);
+    return p;
+}
+
+/* Clear pages, a run of neighbours at a time. */
+static void clear(struct page **pages, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        size_t run = 1;
+        while (i + run < n && pages[i + run] == pages[i] + run)
+            run++;
+        memset(page_ptr(pages[i]), 0, run << PAGE_SHIFT);
+        i += run;
+    }
+}
+
+size_t page_alloc_bulk(struct page **out, size_t n, enum page_kind kind, unsigned flags)
+{
+    struct store *s = &stores[plat_cpu_id()];
+    size_t got = 0;
+    while (got < n) {
+        size_t left = n - got;
+        unsigned order = left == 1 ? 0 : (unsigned)(63 - __builtin_clzll(left));
+        order = order > LARGE_SHIFT - PAGE_SHIFT ? LARGE_SHIFT - PAGE_SHIFT : order;
+        struct page *p = NULL;
+        if (order) {
+            spin_lock(&lock);
+            if (above_reserve(1ull << order, kind, flags) && (free_orders >> order || nchunks))
+                p = block_take(order);
+            spin_unlock(&lock);
+        }
+        size_t run = p ? 1ull << order : 1;
+        if (!p && !(p = single_take(s, kind, flags)))
+            break;
+        block_scatter(p, run, kind, 1);
+        for (size_t i = 0; i < run; i++)
+            out[got++] = p + i;
+    }
+    s->used[kind] += (int64_t)got;
+    if (flags & PAGE_ZERO)
+        clear(out, got);
+    return got;
+}
+
+static void single_free(struct store *s, struct page *p)
+{
+    if (UNLIKELY(s->n == STORE)) {
+        spin_lock(&lock);
+        while (s->n > STORE / 2)
+            block_free(s->page[--s->n], 0);
+        spin_unlock(&lock);
+    }
+    s->used[p->kind]--;
+    p->kind = PAGE_KERNEL;
+    s->page[s->n++] = p;
+}
+
+void page_put(struct page *p)
+{
+    if (p->kind == PAGE_RESERVED)
+        return;
+    if (p->refs != 1 && --p->refs != 0)
+        return;
+    p->refs = 0;
+    struct store *s = &stores[plat_cpu_id()];
+    if (p->order == 0) {
+        single_free(s, p);
+        return;
+    }
+    s->used[p->kind] -= 1ll << p->order;
+    spin_lock(&lock);
+    block_free(p, p->order);
+    spin_unlock(&lock);
+}
+
+/* Free n neighbours that have no references left, in the largest blocks that fit. */
+static void run_free(struct store *s, struct page *p, size_t n)
+{
+    if (n < 4) {
+        while (n--)
+            single_free(s, p++);
+        return;
+    }
+    s->used[p->kind] -= (int64_t)n;
+    spin_lock(&lock);
+    while (n) {
+        unsigned align = (unsigned)__builtin_ctzll((uint64_t)(p - frames) | CHUNK);
+        unsigned fit = (unsigned)(63 - __builtin_clzll(n));
+        unsigned order = align < fit ? align : fit;
+        p->order = 0;
+        block_free(p, order);
+        p += 1ull << order;
+        n -= 1ull << order;
+    }
+    spin_unlock(&lock);
+}
+
+/* Drops one reference of the page; true if it must be freed and is of this kind, so that it can join a run. */
+static bool drop(struct page *p, uint8_t kind)
+{
+    if (p->kind != kind || p->order != 0 || p->refs != 1)
+        return false;
+    p->refs = 0;
+    p->kind = PAGE_KERNEL;
+    return true;
+}
+
+void page_put_bulk(struct page **pages, size_t n)
+{
+    struct store *s = &stores[plat_cpu_id()];
+    for (size_t i = 0; i < n;) {
+        struct page *p = pages[i];
+        uint8_t kind = p->kind;
+        if (kind == PAGE_RESERVED || !drop(p, kind)) {
+            page_put(p);
+            i++;
+            continue;
+        }
+        size_t run = 1;
+        while (i + run < n && pages[i + run] == p + run && drop(p + run, kind))
+            run++;
+        /* The run's count goes by its kind, which drop has overwritten. */
+        s->used[kind] -= (int64_t)run;
+        s->used[PAGE_KERNEL] += (int64_t)run;
+        run_free(s, p, run);
+        i += run;
+    }
+}
+
+void page_put_run(struct page *first, size_t n)
+{
+    struct page *batch[64];
+    while (n) {
+        size_t k = n < ARRAY_SIZE(batch) ? n : ARRAY_SIZE(batch);
+        for (size_t i = 0; i < k; i++)
+            batch[i] = first + i;
+        page_put_bulk(batch, k);
+        first += k;
+        n -= k;
+    }
+}
+
+void page_split(struct page *p)
+{
+    size_t n = 1ull << p->order;
+    block_scatter(p, n, p->kind, 1);
+}
+
+uint64_t page_free_count(void)
+{
+    return *(volatile uint64_t *)&free_pages;
+}
+
+void page_stats(struct page_stats *ret)
+{
+    int64_t used[PAGE_FILE + 1] = { 0 };
+    uint64_t stored = 0;
+    for (size_t i = 0; i < PLAT_CPU_MAX; i++) {
+        stored += stores[i].n;
+        for (size_t k = 0; k <= PAGE_FILE; k++)
+            used[k] += stores[i].used[k];
+    }
+    ret->total = total_pages;
+    ret->free = page_free_count() + stored;
+    ret->kernel = (uint64_t)used[PAGE_KERNEL] + table_pages;
+    ret->anon = (uint64_t)used[PAGE_ANON];
+    ret->file = (uint64_t)used[PAGE_FILE];
+}
+
+/* Clear the entries of pages [from, to), unless an earlier call did. Calls come in ascending order. */
+static void entries_clear(uint64_t from, uint64_t to, uint64_t *done)
+{
+    from = max_u64(from, *done);
+    to = min_u64(to, nframes);
+    if (from < to)
+        memset(&frames[from], 0, (to - from) * sizeof *frames);
+    *done = max_u64(*done, to);
+}
+
+/* Give the pages [from, to) to the free lists; their entries are clear. */
+static void pages_add(uint64_t from, uint64_t to)
+{
+    while (from < to) {
+        unsigned align = (unsigned)__builtin_ctzll(from | CHUNK);
+        unsigned fit = (unsigned)(63 - __builtin_clzll(to - from));
+        unsigned order = align < fit ? align : fit;
+        block_free(&frames[from], order);
+        from += 1ull << order;
+    }
+}
+
+/* Whole chunks of the region stay closed; the rest is added now. */
+static void region_add(uint64_t from, uint64_t to, uint64_t *done)
+{
+    uint64_t first = align_up(from, CHUNK), last = align_down(to, CHUNK);
+    if (first >= last || nchunks == REGION_MAX) {
+        entries_clear(align_down(from, CHUNK), align_up(to, CHUNK), done);
+        pages_add(from, to);
+        return;
+    }
+    entries_clear(align_down(from, CHUNK), first, done);
+    *done = max_u64(*done, last);
+    pages_add(from, first);
+    chunks[nchunks++] = (struct chunks){ first, last };
+    free_pages += last - first;
+    entries_clear(last, align_up(to, CHUNK), done);
+    pages_add(last, to);
+}
+
+/* Find room for the frame table at the end of the largest region. Its index. */
+static size_t table_place(uint64_t bytes)
+{
+    struct plat_mem_region r;
+    size_t best = 0;
+    uint64_t largest = 0;
+    for (size_t i = 0; plat_mem_region(i, &r); i++) {
+        if (r.size > largest) {
+            largest = r.size;
+            best = i;
+        }
+    }
+    if (largest < bytes + 64 * PAGE_SIZE)
+        panic("too little memory: at least %llu KiB more are needed", (unsigned long long)(bytes - largest) / 1024 + 256);
+    return best;
+}
+
+void page_init(void)
+{
+    nframes = align_up(plat_mem_end().v >> PAGE_SHIFT, CHUNK);
+    uint64_t bytes = align_up(nframes * sizeof *frames, PAGE_SIZE);
+    size_t home = table_place(bytes);
+    struct plat_mem_region r;
+    must(plat_mem_region(home, &r));
+    uint64_t table = r.start.v + r.size - bytes;
+    frames = plat_phys_to_virt(PADDR(table));
+    table_pages = bytes >> PAGE_SHIFT;
+
+    const void *payload = plat_boot_info()->payload;
+    uint64_t image = payload ? plat_virt_to_phys(payload).v >> PAGE_SHIFT : 0, done = 0, end = 0;
+    for (size_t i = 0; plat_mem_region(i, &r); i++) {
+        uint64_t from = r.start.v >> PAGE_SHIFT, to = (i == home ? table : r.start.v + r.size) >> PAGE_SHIFT;
+        /* A gap in front: the image's pages are looked up, device memory (a large gap) is not. */
+        if (from - end < (64u << 20 >> PAGE_SHIFT) || (image >= end && image < from))
+            entries_clear(end, from, &done);
+        region_add(from, to, &done);
+        end = (r.start.v + r.size) >> PAGE_SHIFT;
+        total_pages += r.size >> PAGE_SHIFT;
+    }
+    if (image >= end)
+        entries_clear(end, nframes, &done);
+    reserve = min_u64(RESERVE_MIN + total_pages / 256, RESERVE_MAX);
+}
