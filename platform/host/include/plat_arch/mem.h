@@ -6,7 +6,7 @@
 #include <base/types.h>
 
 /* Where the arena is mapped; physical address 0 is its first byte. */
-#define PLAT_HOST_ARENA 0x100000000000ull
+#define PLAT_HOST_ARENA 0x110000000000ull
 
 static inline void *plat_phys_to_virt(paddr_t pa)
 {
