@@ -14,7 +14,8 @@ static unsigned call_count;
 
 long sys_missing(unsigned long nr)
 {
-    atomic_fetch_add_explicit(&counts[nr < SYS_NUMBER_END ? nr : SYS_NUMBER_END], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counts[nr < SYS_NUMBER_END ? nr : SYS_NUMBER_END], 1,
+                              memory_order_relaxed);
     return -ENOSYS;
 }
 
@@ -40,7 +41,8 @@ void sys_missing_report(void)
         const char *name = sys_name(nr);
         int len = name ? snprintf(line + used, sizeof(line) - used, " %s (%u)", name, n)
                        : snprintf(line + used, sizeof(line) - used, " %u (%u)", nr, n);
-        if (len < 0 || used + (size_t)len >= sizeof(line)) { /* the rest does not fit: say so, keep what does */
+        if (len < 0 || used + (size_t)len >=
+                           sizeof(line)) { /* the rest does not fit: say so, keep what does */
             line[used] = '\0';
             log_warn("not implemented:%s and more", line);
             return;

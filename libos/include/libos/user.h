@@ -52,33 +52,42 @@ static inline uintptr_t user_step(uintptr_t base, size_t n, size_t size)
 {
     size_t bytes;
     uintptr_t end;
-    return __builtin_mul_overflow(n, size, &bytes) || __builtin_add_overflow(base, bytes, &end) ? UINTPTR_MAX : end;
+    return __builtin_mul_overflow(n, size, &bytes) || __builtin_add_overflow(base, bytes, &end)
+               ? UINTPTR_MAX
+               : end;
 }
 
 /* 0, in an expression that does not compile unless the condition holds. */
-#define USER_REQUIRE(condition, why) (0 * sizeof(struct { int unused; _Static_assert(condition, why); }))
+#define USER_REQUIRE(condition, why)                                                               \
+    (0 * sizeof(struct {                                                                           \
+         int unused;                                                                               \
+         _Static_assert(condition, why);                                                           \
+     }))
 
 /* user_get(dst, up, n): copy n objects in. 0, -EFAULT (also if their size overflows). */
-#define user_get(dst, up, n)                                                                                           \
-    user_copy_in((dst), (up).addr, (n),                                                                                \
-                 USER_SIZE(up) + USER_REQUIRE(USER_MATCH(up, __typeof__(*(dst))), "not the type that up points to"))
+#define user_get(dst, up, n)                                                                       \
+    user_copy_in((dst), (up).addr, (n),                                                            \
+                 USER_SIZE(up) + USER_REQUIRE(USER_MATCH(up, __typeof__(*(dst))),                  \
+                                              "not the type that up points to"))
 
 /* user_put(up, src, n): copy n objects out. 0, -EFAULT. A const user pointer does not compile. */
-#define user_put(up, src, n)                                                                                           \
-    user_copy_out((up).addr, (src), (n),                                                                               \
-                  USER_SIZE(up) + USER_REQUIRE(USER_MATCH(up, __typeof__(*(src))), "not the type that up points to") + \
-                      USER_REQUIRE(!USER_IS_CONST(up), "up is for reading"))
+#define user_put(up, src, n)                                                                       \
+    user_copy_out(                                                                                 \
+        (up).addr, (src), (n),                                                                     \
+        USER_SIZE(up) +                                                                            \
+            USER_REQUIRE(USER_MATCH(up, __typeof__(*(src))), "not the type that up points to") +   \
+            USER_REQUIRE(!USER_IS_CONST(up), "up is for reading"))
 
 /* user_clear(up, n): zero n objects. 0, -EFAULT. */
-#define user_clear(up, n)                                                                                              \
+#define user_clear(up, n)                                                                          \
     user_zero((up).addr, (n), USER_SIZE(up) + USER_REQUIRE(!USER_IS_CONST(up), "up is for reading"))
 
 /* user_is_null(up): did the program pass NULL? */
 #define user_is_null(up) ((up).addr == 0)
 
 /* The two escapes: the n-th object after up; and up as another user pointer type (a user_*_t name). */
-#define user_advance(up, n)  ((__typeof__(up)){ .addr = user_step((up).addr, (n), USER_SIZE(up)) })
-#define user_cast(type, up)  ((type){ .addr = (up).addr })
+#define user_advance(up, n) ((__typeof__(up)){ .addr = user_step((up).addr, (n), USER_SIZE(up)) })
+#define user_cast(type, up) ((type){ .addr = (up).addr })
 /* user_at(type, address): a number of the program's (an ioctl argument) as a user pointer type. */
 #define user_at(type, address) ((type){ .addr = (address) })
 

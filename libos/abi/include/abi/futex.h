@@ -39,14 +39,14 @@
 #define FUTEX_OP_CMP_GT        4
 #define FUTEX_OP_CMP_GE        5
 /* futex_waitv, futex_wake, futex_wait, futex_requeue */
-#define FUTEX2_SIZE_U8         0x0
-#define FUTEX2_SIZE_U16        0x1
-#define FUTEX2_SIZE_U32        0x2
-#define FUTEX2_SIZE_U64        0x3
-#define FUTEX2_NUMA            0x4
-#define FUTEX2_PRIVATE         0x80
-#define FUTEX_WAITV_MAX        128
-#define ROBUST_LIST_LIMIT      2048
+#define FUTEX2_SIZE_U8    0x0
+#define FUTEX2_SIZE_U16   0x1
+#define FUTEX2_SIZE_U32   0x2
+#define FUTEX2_SIZE_U64   0x3
+#define FUTEX2_NUMA       0x4
+#define FUTEX2_PRIVATE    0x80
+#define FUTEX_WAITV_MAX   128
+#define ROBUST_LIST_LIMIT 2048
 
 /* The program's list of robust futexes: addresses, walked by libOS at thread exit. */
 struct abi_robust_list_head {

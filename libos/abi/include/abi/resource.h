@@ -26,12 +26,12 @@
 #define ABI_RLIM_NLIMITS  16
 #define ABI_RLIM_INFINITY UINT64_MAX
 
-#define PRIO_PROCESS      0
-#define PRIO_PGRP         1
-#define PRIO_USER         2
-#define RUSAGE_SELF       0
-#define RUSAGE_CHILDREN   (-1)
-#define RUSAGE_THREAD     1
+#define PRIO_PROCESS    0
+#define PRIO_PGRP       1
+#define PRIO_USER       2
+#define RUSAGE_SELF     0
+#define RUSAGE_CHILDREN (-1)
+#define RUSAGE_THREAD   1
 
 struct abi_rlimit {
     uint64_t rlim_cur;

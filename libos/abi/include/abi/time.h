@@ -26,23 +26,23 @@
 #define TFD_TIMER_ABSTIME        0x1
 #define TFD_TIMER_CANCEL_ON_SET  0x2
 /* adjtimex: modes, status, result */
-#define ADJ_OFFSET               0x1
-#define ADJ_FREQUENCY            0x2
-#define ADJ_MAXERROR             0x4
-#define ADJ_ESTERROR             0x8
-#define ADJ_STATUS               0x10
-#define ADJ_TIMECONST            0x20
-#define ADJ_TAI                  0x80
-#define ADJ_SETOFFSET            0x100
-#define ADJ_MICRO                0x1000
-#define ADJ_NANO                 0x2000
-#define ADJ_TICK                 0x4000
-#define ADJ_OFFSET_SINGLESHOT    0x8001
-#define ADJ_OFFSET_SS_READ       0xa001
-#define STA_UNSYNC               0x40
-#define STA_NANO                 0x2000
-#define TIME_OK                  0
-#define TIME_ERROR               5
+#define ADJ_OFFSET            0x1
+#define ADJ_FREQUENCY         0x2
+#define ADJ_MAXERROR          0x4
+#define ADJ_ESTERROR          0x8
+#define ADJ_STATUS            0x10
+#define ADJ_TIMECONST         0x20
+#define ADJ_TAI               0x80
+#define ADJ_SETOFFSET         0x100
+#define ADJ_MICRO             0x1000
+#define ADJ_NANO              0x2000
+#define ADJ_TICK              0x4000
+#define ADJ_OFFSET_SINGLESHOT 0x8001
+#define ADJ_OFFSET_SS_READ    0xa001
+#define STA_UNSYNC            0x40
+#define STA_NANO              0x2000
+#define TIME_OK               0
+#define TIME_ERROR            5
 
 #define ABI_USER_HZ 100 /* clock ticks per second in times(2), /proc and AT_CLKTCK */
 

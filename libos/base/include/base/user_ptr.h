@@ -7,25 +7,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define USER(T)                                                                                                        \
-    union {                                                                                                            \
-        uintptr_t addr;                                                                                                \
-        T *phantom;                                                                                                    \
+#define USER(T)                                                                                    \
+    union {                                                                                        \
+        uintptr_t addr;                                                                            \
+        T *phantom;                                                                                \
     }
 
 /* user_NAME_in_t (const), user_NAME_out_t and user_NAME_inout_t (the same type as out). Each T has one such line,
  * beside its definition. */
-#define USER_TYPES(name, T)                                                                                            \
-    typedef USER(const T) user_##name##_in_t;                                                                          \
-    typedef USER(T) user_##name##_out_t;                                                                               \
+#define USER_TYPES(name, T)                                                                        \
+    typedef USER(const T) user_##name##_in_t;                                                      \
+    typedef USER(T) user_##name##_out_t;                                                           \
     typedef user_##name##_out_t user_##name##_inout_t
 
 /* For libos/user.h only: bytes of one object, and whether a kernel object of type K may be copied in or out. Bytes go
  * with bytes whatever their name; a const target never takes anything out. */
 #define USER_SIZE(up) sizeof(*(up).phantom)
-#define USER_MATCH(up, K)                                                                                              \
-    (__builtin_types_compatible_p(__typeof__(*(up).phantom), K) || (sizeof(*(up).phantom) == 1 && sizeof(K) == 1))
-#define USER_IS_CONST(up) __builtin_types_compatible_p(__typeof__((up).phantom), const __typeof__(*(up).phantom) *)
+#define USER_MATCH(up, K)                                                                          \
+    (__builtin_types_compatible_p(__typeof__(*(up).phantom), K) ||                                 \
+     (sizeof(*(up).phantom) == 1 && sizeof(K) == 1))
+#define USER_IS_CONST(up)                                                                          \
+    __builtin_types_compatible_p(__typeof__((up).phantom), const __typeof__(*(up).phantom) *)
 
 USER_TYPES(void, void);
 USER_TYPES(u8, uint8_t);
