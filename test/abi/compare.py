@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Compare libos/abi with the host's own headers: every constant, every struct's size, every member's offset and size.
+
+usage: compare.py CC REPOSITORY
+A constant that the host's headers do not have yet stands in NEWER; one of our own starts with ABI_.
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+# Each row: headers of the host, constants of these headers of ours, structs (ours: theirs), members (ours: theirs).
+# Several rows, because the host's headers cannot all be included together.
+ROWS = [
+    ('errno.h', 'errno', {}, {}),
+    ('fcntl.h linux/falloc.h linux/fs.h sys/file.h linux/openat2.h unistd.h linux/memfd.h', 'fcntl',
+     {'flock': 'struct flock', 'f_owner_ex': 'struct f_owner_ex', 'open_how': 'struct open_how'}, {}),
+    ('sys/stat.h linux/stat.h', 'stat', {'stat': 'struct stat', 'statx': 'struct statx',
+                                         'statx_timestamp': 'struct statx_timestamp'}, {}),
+    ('sys/mman.h linux/mman.h linux/memfd.h linux/membarrier.h', 'mman', {}, {}),
+    ('time.h sys/time.h sys/timerfd.h sys/timex.h utime.h sys/times.h', 'time',
+     {'timespec': 'struct timespec', 'timeval': 'struct timeval', 'timezone': 'struct timezone',
+      'itimerspec': 'struct itimerspec', 'itimerval': 'struct itimerval', 'utimbuf': 'struct utimbuf',
+      'tms': 'struct tms', 'timex': 'struct timex'}, {}),
+    ('signal.h sys/signalfd.h', 'signal',
+     {'siginfo': 'siginfo_t', 'sigevent': 'struct sigevent', 'signalfd_siginfo': 'struct signalfd_siginfo',
+      'stack': 'stack_t'},
+     {'sigev_tid': '_sigev_un._tid', 'rt.si_pid': 'si_pid', 'rt.si_uid': 'si_uid', 'rt.si_value': 'si_value',
+      'timer.si_tid': '_sifields._timer.si_tid', 'timer.si_overrun': 'si_overrun', 'timer.si_value': 'si_value',
+      'chld.si_pid': 'si_pid', 'chld.si_uid': 'si_uid', 'chld.si_status': 'si_status', 'chld.si_utime': 'si_utime',
+      'chld.si_stime': 'si_stime', 'fault.si_addr': 'si_addr', 'fault.si_addr_lsb': 'si_addr_lsb',
+      'fault.si_lower': 'si_lower', 'fault.si_upper': 'si_upper', 'poll.si_band': 'si_band', 'poll.si_fd': 'si_fd',
+      'sys.si_call_addr': 'si_call_addr', 'sys.si_syscall': 'si_syscall', 'sys.si_arch': 'si_arch'}),
+    ('asm/signal.h linux/types.h asm/sigcontext.h asm/ucontext.h', '',
+     {'sigaction': 'struct sigaction', 'sigcontext': 'struct sigcontext', 'ucontext': 'struct ucontext'},
+     {'handler': 'sa_handler', 'restorer': 'sa_restorer', 'mask': 'sa_mask', 'sigaction.flags': 'sa_flags',
+      'sigcontext.flags': 'eflags', 'reserved': 'reserved1',
+      **{r: 'r' + r for r in 'di si bp bx dx ax cx sp ip'.split()}}),
+    ('sched.h linux/sched.h sys/wait.h', 'sched', {'sched_param': 'struct sched_param', 'clone_args': 'struct clone_args'}, {}),
+    ('linux/types.h linux/sched/types.h', '', {'sched_attr': 'struct sched_attr'}, {}),
+    ('linux/futex.h', 'futex', {'robust_list_head': 'struct robust_list_head', 'futex_waitv': 'struct futex_waitv'},
+     {'next': 'list.next', 'reserved': '__reserved'}),
+    ('poll.h sys/epoll.h sys/eventfd.h', 'poll', {'pollfd': 'struct pollfd', 'epoll_event': 'struct epoll_event'}, {}),
+    ('sys/uio.h', 'uio', {'iovec': 'struct iovec'}, {}),
+    ('sys/resource.h', 'resource', {'rlimit': 'struct rlimit', 'rusage': 'struct rusage'}, {}),
+    ('sys/prctl.h linux/prctl.h asm/prctl.h linux/capability.h', 'prctl',
+     {'cap_header': 'struct __user_cap_header_struct', 'cap_data': 'struct __user_cap_data_struct'}, {}),
+    ('termios.h sys/ioctl.h asm/ioctls.h', 'termios', {'winsize': 'struct winsize'}, {}),
+    ('asm/termbits.h', '', {'termios': 'struct termios', 'termios2': 'struct termios2'}, {}),
+    ('dirent.h', 'dirent', {}, {}),
+    ('sys/vfs.h linux/magic.h sys/statvfs.h', 'statfs', {}, {}),
+    ('asm/statfs.h', '', {'statfs': 'struct statfs'}, {'f_fsid': 'f_fsid.val'}),
+    ('sys/socket.h', 'socket', {'msghdr': 'struct msghdr', 'mmsghdr': 'struct mmsghdr'}, {}),
+    ('sys/xattr.h linux/limits.h', 'xattr', {}, {}),
+    ('sys/inotify.h', 'inotify', {'inotify_event': 'struct inotify_event'}, {}),
+    ('linux/rseq.h', 'rseq', {'rseq_cs': 'struct rseq_cs'}, {}),
+    ('linux/reboot.h linux/random.h sys/utsname.h sys/sysinfo.h', 'utsname',
+     {'utsname': 'struct utsname', 'sysinfo': 'struct sysinfo'}, {}),
+    ('elf.h asm/auxvec.h linux/auxvec.h', 'elf',
+     {'elf64_ehdr': 'Elf64_Ehdr', 'elf64_phdr': 'Elf64_Phdr', 'elf64_shdr': 'Elf64_Shdr', 'elf64_sym': 'Elf64_Sym',
+      'elf64_dyn': 'Elf64_Dyn', 'elf64_rela': 'Elf64_Rela', 'elf64_nhdr': 'Elf64_Nhdr', 'auxv': 'Elf64_auxv_t'},
+     {'d_val': 'd_un.d_val', 'a_val': 'a_un.a_val'}),
+]
+# Not in every host's headers, with the reason; compared where it is there.
+NEWER = set('''F_SEAL_EXEC MFD_NOEXEC_SEAL MFD_EXEC MEMBARRIER_CMD_GET_REGISTRATIONS PIDFD_THREAD AT_RSEQ_FEATURE_SIZE
+    AT_RSEQ_ALIGN ARCH_CET_STATUS FUTEX2_SIZE_U8 FUTEX2_SIZE_U16 FUTEX2_SIZE_U32 FUTEX2_SIZE_U64 FUTEX2_NUMA
+    FUTEX2_PRIVATE SYS_SECCOMP'''.split())
+# In the kernel's header only, or different there: libc has its own.
+KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTODISARM': 'linux/signal.h',
+          'SA_RESTORER': 'asm/signal.h', 'PROT_SEM': 'asm/mman.h', 'POLLREMOVE': 'asm/poll.h',
+          'CLOSE_RANGE_UNSHARE': 'linux/close_range.h', 'CLOSE_RANGE_CLOEXEC': 'linux/close_range.h',
+          'PIDFD_NONBLOCK': 'linux/pidfd.h', 'TCGETS2': 'asm/termbits.h asm/ioctls.h',
+          'TCSETS2': 'asm/termbits.h asm/ioctls.h'}
+# Not numbers, or another name for a number that is compared.
+ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG'}
+# Structs that no header of the host declares in this form: getdents, the newest rseq, pselect6's pair.
+NO_COUNTERPART = {'dirent64', 'dirent', 'rseq', 'sigset_arg'}
+
+
+def read(repository, name):
+    with open(os.path.join(repository, f'libos/abi/include/abi/{name}.h'), encoding='utf-8') as f:
+        return re.sub(r'/\*.*?\*/', '', f.read(), flags=re.S)
+
+
+def members(body):
+    """Names of the members, those of inner structs as inner.name; padding is left out."""
+    out, inner = [], []
+    for line in body.split('\n'):
+        line = line.strip()
+        if re.match(r'(struct|union) \{$', line):
+            inner.append(len(out))
+        elif m := re.match(r'\} (\w+);$', line):
+            start = inner.pop()
+            out[start:] = [f'{m[1]}.{n}' for n in out[start:]]
+        elif line == '};':
+            inner.pop()
+        elif m := re.match(r'(?:USER\(.*?\)|(?:(?:const )?(?:struct|union) )?\w+)\s+(.*);$', line):
+            out += [re.sub(r'\[.*', '', n.strip()) for n in m[1].split(',')]
+    return [n for n in out if not re.search(r'(^|\.)(pad\d*|reserved\d*|spare|f_spare|si_sys_private)$', n)]
+
+
+def run(cc, source, repository):
+    with tempfile.TemporaryDirectory() as d:
+        with open(d + '/x.c', 'w', encoding='utf-8') as f:
+            f.write(source)
+        inc = [f'-I{repository}/libos/{x}/include' for x in ('abi', 'base')]
+        subprocess.run(cc + ['-std=gnu11', '-w', *inc, '-o', d + '/x', d + '/x.c'], check=True)
+        out = subprocess.run([d + '/x'], check=True, capture_output=True, text=True).stdout
+    return dict(line.split(' ', 1) for line in out.splitlines())
+
+
+def program(includes, lines):
+    return ('#define _GNU_SOURCE\n' + ''.join(f'#include <{i}>\n' for i in includes) +
+            '#include <stddef.h>\nint printf(const char *, ...);\nint main(void)\n{\n' + '\n'.join(lines) +
+            '\nreturn 0;\n}\n')
+
+
+def constant(name):
+    line = f'printf("{name} %lld\\n", (long long)({name}));'
+    return f'#ifdef {name}\n{line}\n#endif' if name in NEWER else line
+
+
+def main():
+    cc, repository = sys.argv[1].split(), sys.argv[2]
+    headers = [os.path.basename(h)[:-2] for h in sorted(glob.glob(repository + '/libos/abi/include/abi/*.h'))]
+    names, ours_lines, seen = {}, [], set()
+    bodies = {}
+    for h in headers:
+        text = read(repository, h)
+        names[h] = [n for n in re.findall(r'^#define (\w+)[ \t]+\S', text, flags=re.M)
+                    if not n.startswith('ABI_') and n not in ALIAS]
+        bodies |= {n: b for n, b in re.findall(r'^struct abi_(\w+) \{\s*?\n(.*?)^\}', text, flags=re.S | re.M)}
+        ours_lines += [f'printf("{n} %lld\\n", (long long)({n}));' for n in names[h]]
+    theirs, count = {}, 0
+    for includes, header, structs, rename in ROWS:
+        lines = [constant(n) for n in (names[header] if header else []) if n not in KERNEL]
+        seen.add(header)
+        for s, host in structs.items():
+            ours_lines.append(f'printf("sizeof_{s} %zu\\n", sizeof(struct abi_{s}));')
+            lines.append(f'printf("sizeof_{s} %zu\\n", sizeof({host}));')
+            for m in members(bodies[s]):
+                their = rename.get(f'{s}.{m}', rename.get(m, m))
+                for what, t, n in ((ours_lines, f'struct abi_{s}', m), (lines, host, their)):
+                    what.append(f'printf("{s}.{m} %zu+%zu\\n", offsetof({t}, {n}), sizeof((({t} *)0)->{n}));')
+        theirs |= run(cc, program(includes.split(), lines), repository)
+    for n, h in KERNEL.items():
+        theirs |= run(cc, program(h.split(), [constant(n)]), repository)
+    ours = run(cc, program([f'abi/{h}.h' for h in headers], ours_lines), repository)
+    bad = [f'{n}: ours {v}, the host {theirs[n]}' for n, v in ours.items() if n in theirs and theirs[n] != v]
+    bad += [f'{n}: not compared' for n in ours if n not in theirs and n not in NEWER]
+    bad += [f'{h}.h: not compared' for h in headers if h not in seen]
+    bad += [f'struct abi_{s}: not compared' for s in bodies if f'sizeof_{s}' not in ours and s not in NO_COUNTERPART]
+    print('\n'.join(bad) or f'{len(theirs)} constants, sizes and members agree')
+    sys.exit(bool(bad))
+
+
+if __name__ == '__main__':
+    main()
