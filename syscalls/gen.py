@@ -69,6 +69,8 @@ class Row:
                 sys.exit(f'{where}: no argument "{a.len}" to be the length of "{a.name}"')
         if self.ret not in RETURNS:
             sys.exit(f'{where}: unknown result type "{self.ret}"')
+        if len(names) > 6 or self.nr >= 512:
+            sys.exit(f'{where}: at most six arguments, numbers below 512')
         if self.status != 'full' and not self.note:
             sys.exit(f'{where}: {self.name}: what is not full needs a note')
 
@@ -93,7 +95,7 @@ def read_table(path):
         seen = set()
         for r in rows:
             if (v := getattr(r, key)) in seen:
-                sys.exit(f'{path}: {v} is there twice')
+                sys.exit(f'{path}:{r.line}: {v} is there twice')
             seen.add(v)
     return sorted(rows, key=lambda r: r.nr)
 
@@ -137,6 +139,12 @@ def check(a, i):
     return f'        if (({VALUES[a.kind]})a{i} & ~({VALUES[a.kind]})({known}))\n            return -EINVAL;\n'
 
 
+def answer(r):
+    """What a call without a body returns."""
+    kind, _, value = r.status.partition('=')
+    return '0' if r.has_body else f'-{value}' if kind == 'refuse' else value
+
+
 def dispatch_c(rows):
     out = HEAD.format('The dispatcher: registers in, result out.') + '''\
 #include <libos/sys.h>
@@ -154,11 +162,10 @@ def dispatch_c(rows):
             out += f'    case {r.nr}:\n' + ''.join(check(a, i) for i, a in enumerate(r.args))
             out += f'        return sys_{r.name}({wrap([a.passed(i) + ("," if i + 1 < len(r.args) else "") for i, a in enumerate(r.args)], " " * 12)});\n'
         elif r.status != 'refuse=ENOSYS':
-            refused.setdefault(r.status, []).append(r)
-    for status, group in refused.items():
-        kind, _, value = status.partition('=')
+            refused.setdefault(answer(r), []).append(r)
+    for value, group in refused.items():
         out += ''.join(f'    case {r.nr}: /* {r.name} */\n' for r in group)
-        out += f'        return {"-" if kind == "refuse" else ""}{value};\n'
+        out += f'        return {value};\n'
     return out + '    default:\n        return sys_missing(nr);\n    }\n}\n'
 
 
@@ -219,10 +226,45 @@ def coverage_md(rows, root):
     return out
 
 
+def t_value(a, row):
+    """A harmless C expression for an argument, so that the check under test is the first one that fails."""
+    if a.pointer:
+        return 't_path' if a.kind == 'path' else '"user.t"' if a.kind == 'str' else 't_buf'
+    if a.kind in ('fd', 'dirfd'):
+        return 't_fd' if a.kind == 'fd' else 'AT_FDCWD'
+    if a.kind == 'one':
+        return a.flags[0]
+    if a.name == 'sigsetsize':
+        return '8'
+    return 't_page' if a.kind == 'addr' else '1' if a.kind == 'size' or a.name in [b.len for b in row.args] else '0'
+
+
+def t_auto_c(rows):
+    out = HEAD.format('What the declarations imply, as tests; they pass on Linux too.')
+    out += '#include "t_auto.h"\n\nint main(void)\n{\n    t_auto_init();\n'
+    for r in rows:
+        lines = []
+        for i, a in enumerate(r.args):
+            bad = []
+            if a.kind == 'fd':
+                bad = [('EBADF', '-1'), ('EBADF', 'T_NO_FD')]
+            elif a.pointer:
+                bad = [('EFAULT', 'T_BAD'), ('EFAULT', 'T_KERNEL')]
+            elif a.kind in ('flags', 'lflags') and not a.open:
+                bad = [('EINVAL', f'T_UNKNOWN({wrap([f + " |" for f in a.flags[:-1]] + a.flags[-1:], " " * 16)})')]
+            for errno, value in bad if not a.untested else []:
+                args = [value if i == j else t_value(b, r) for j, b in enumerate(r.args)]
+                lines.append(f'        CHECK(-{errno}, call({wrap([f"{r.nr},"] + [x + "," for x in args[:-1]] + args[-1:], " " * 12)}));\n')
+        if lines and not r.blocks and not r.wild:
+            out += f'    if (t_auto_row({r.nr}, "{r.name}", {int(r.has_body)}, {answer(r)})) {{\n{"".join(lines)}    }}\n'
+    return out + '    return t_auto_end();\n}\n'
+
+
 def main():
     rows = read_table(sys.argv[1])
     root = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[1])))
     writers = {'sys_proto.h': proto_h, 'sys_dispatch.c': dispatch_c, 'sys_trace.c': trace_c, 'sys_list.h': list_h,
+               't_auto.c': t_auto_c,
                'COVERAGE.md': lambda r: coverage_md(r, root)}
     for path in sys.argv[2:]:
         text = writers[os.path.basename(path)](rows)
