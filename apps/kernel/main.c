@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* The boot order, top to bottom: each line says what it needs and what works afterwards. The platform has set the
+ * machine up (memory map, page tables, traps, clock, polled console) and calls upcall_boot on the boot stack. */
+#include "payload.h"
+
+#include <libos/cmdline.h>
+#include <libos/dev/char.h>
+#include <libos/dev/console.h>
+#include <libos/dev/driver.h>
+#include <libos/file.h>
+#include <libos/load.h>
+#include <libos/page.h>
+#include <libos/process.h>
+#include <libos/procfs.h>
+#include <libos/random.h>
+#include <libos/sched.h>
+#include <libos/sys.h>
+#include <libos/sysfs.h>
+#include <libos/time.h>
+#include <libos/verity.h>
+#include <libos/vfs.h>
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <base/log.h>
+#include <plat/boot.h>
+#include <plat/cpu.h>
+#include <plat/upcall.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Boot errors that a user can do something about: one line, and the end. */
+static NORETURN void give_up(const char *what, int err)
+{
+    log_error("boot: %s (error %d); the program was not started", what, -err);
+    control_send_exit(125 << 8);
+    plat_power_off(true);
+}
+
+static void boot_check(const char *what, int err)
+{
+    if (err)
+        give_up(what, err);
+    plat_boot_mark(what);
+}
+
+/* The root file system, checked against the measured root hash. */
+static int mount_root(const struct payload *p)
+{
+    int err;
+
+    if (!p->root_size)
+        return -ENOENT;
+    if (config()->verity) {
+        if (!config()->has_root_hash || !p->hash_size) {
+            log_error("image: no root hash; build it with one, or with verity=off");
+            return -EINVAL;
+        }
+        err = verity_init(p->root, p->root_size, p->hash, p->hash_size, config()->root_hash);
+        if (err)
+            return err;
+    }
+    return vfs_init(p->root, p->root_size);
+}
+
+/* Descriptors 0, 1 and 2 of the first process. */
+static int open_console(void)
+{
+    struct file *f;
+    int err = console_open(&f);
+
+    if (err)
+        return err;
+    for (int i = 0; i < 3; i++) {
+        if (i)
+            file_get(f);
+        int fd = fd_install(f, false);
+        if (fd < 0)
+            return fd;
+    }
+    return 0;
+}
+
+/* The user, group and working directory that the command line asks for. */
+static int take_identity(const struct config *c)
+{
+    struct fs_context *fs = thread_current()->fs;
+    struct path cwd;
+    struct cred *cred;
+    int err = path_walk(AT_FDCWD, c->cwd, WALK_FOLLOW | WALK_DIRECTORY, &cwd);
+
+    if (err)
+        return err;
+    spin_lock(&fs->lock);
+    struct path old = fs->cwd;
+    fs->cwd = cwd;
+    spin_unlock(&fs->lock);
+    path_put(&old);
+    if (!(cred = cred_copy(thread_current()->cred)))
+        return -ENOMEM;
+    cred->uid = cred->euid = cred->suid = cred->fsuid = c->uid;
+    cred->gid = cred->egid = cred->sgid = cred->fsgid = c->gid;
+    if (c->uid)
+        cred->cap_effective = cred->cap_permitted = 0;
+    cred_install(cred);
+    return 0;
+}
+
+/* The first thread of the first process: becomes the program. */
+static void first(void *arg)
+{
+    const struct config *c = config();
+    int err;
+
+    (void)arg;
+    boot_check("no console", open_console());
+    err = take_identity(c);
+    if (err) {
+        log_error("%s: cannot be the working directory (error %d)", c->cwd, -err);
+        machine_exit(126 << 8);
+    }
+    control_send_ready();
+    err = exec_first(c->exe, c->argv, c->envp);
+    if (err) {
+        log_error("%s: cannot be executed (error %d)", c->exe, -err);
+        machine_exit((err == -ENOENT ? 127 : 126) << 8);
+    }
+    plat_boot_mark("program");
+}
+
+void upcall_boot(void)
+{
+    struct payload payload;
+    struct thread *thread;
+
+    page_init();                    /* physical pages and the heap */
+    sched_init_cpu(0);              /* the boot stack is the idle thread: current works */
+    boot_check("no usable program in this image", payload_find(&payload));
+    boot_check("bad command line", payload_configure(&payload));
+    random_init();                  /* entropy of the CPU */
+    time_init();                    /* wall time, timers, the vDSO's data */
+    boot_check("bad root image", mount_root(&payload));
+    drivers_probe();                /* interrupts and channels */
+    boot_check("no memory for the console", console_init(config()->raw_console));
+    boot_check("no memory for /dev", dev_init());
+    boot_check("no memory for /proc", procfs_init());
+    boot_check("no memory for /sys", sysfs_init());
+    if (!random_ready())
+        give_up("no source of entropy (RDSEED, RDRAND or virtio-rng)", -EIO);
+    plat_cpu_start_all();           /* the other CPUs enter upcall_cpu_start */
+    boot_check("no memory for the first process", process_create_first(first, NULL, &thread));
+    sched_start(thread);
+    sched_idle();
+}
+
+void machine_exit(int wait_status)
+{
+    sys_missing_report();
+    control_send_exit(wait_status);
+    plat_power_off(wait_status != 0);
+}
