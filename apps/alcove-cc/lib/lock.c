@@ -20,7 +20,8 @@ static void futex_wake(unsigned *word, int count)
 int alcove_mutex_trylock(struct alcove_mutex *m)
 {
     unsigned expected = FREE;
-    return __atomic_compare_exchange_n(&m->state, &expected, HELD, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&m->state, &expected, HELD, 0, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
 }
 
 void alcove_mutex_lock(struct alcove_mutex *m)
@@ -64,9 +65,10 @@ struct __lock {
     unsigned depth;
 };
 
-struct __lock __lock___sinit_recursive_mutex, __lock___sfp_recursive_mutex, __lock___atexit_recursive_mutex,
-    __lock___malloc_recursive_mutex, __lock___env_recursive_mutex, __lock___at_quick_exit_mutex, __lock___tz_mutex,
-    __lock___dd_hash_mutex, __lock___arc4random_mutex;
+struct __lock __lock___sinit_recursive_mutex, __lock___sfp_recursive_mutex,
+    __lock___atexit_recursive_mutex, __lock___malloc_recursive_mutex, __lock___env_recursive_mutex,
+    __lock___at_quick_exit_mutex, __lock___tz_mutex, __lock___dd_hash_mutex,
+    __lock___arc4random_mutex;
 
 void __retarget_lock_init(_LOCK_T *lock)
 {

@@ -4,7 +4,11 @@
 
 #include <alcove/page.h>
 
-enum { LINUX_MAP_PRIVATE_ANONYMOUS = 0x22, LINUX_EINVAL = 22, ALL = ALCOVE_READ | ALCOVE_WRITE | ALCOVE_EXEC };
+enum {
+    LINUX_MAP_PRIVATE_ANONYMOUS = 0x22,
+    LINUX_EINVAL = 22,
+    ALL = ALCOVE_READ | ALCOVE_WRITE | ALCOVE_EXEC
+};
 
 int alcove_page_map(size_t size, unsigned prot, void **ret_address)
 {

@@ -32,9 +32,10 @@ static const struct {
     int ours;
     long linux_bit;
 } open_flags[] = {
-    {O_APPEND, 0x400},    {O_CREAT, 0x40},      {O_TRUNC, 0x200},       {O_EXCL, 0x80},        {O_NONBLOCK, 0x800},
-    {O_NOCTTY, 0x100},    {O_SYNC, 0x101000},   {_FNOINHERIT, 0x80000}, {_FDIRECT, 0x4000},    {_FNOFOLLOW, 0x20000},
-    {_FDIRECTORY, 0x10000},
+    { O_APPEND, 0x400 },     { O_CREAT, 0x40 },        { O_TRUNC, 0x200 },
+    { O_EXCL, 0x80 },        { O_NONBLOCK, 0x800 },    { O_NOCTTY, 0x100 },
+    { O_SYNC, 0x101000 },    { _FNOINHERIT, 0x80000 }, { _FDIRECT, 0x4000 },
+    { _FNOFOLLOW, 0x20000 }, { _FDIRECTORY, 0x10000 },
 };
 
 static long flags_to_linux(int flags)
@@ -151,9 +152,9 @@ static int stat_result(long r, const struct linux_stat *from, struct stat *to)
     to->st_gid = (gid_t)from->gid;
     to->st_rdev = (dev_t)from->rdev;
     to->st_size = from->size;
-    to->st_atim = (struct timespec){from->atime, from->atime_ns};
-    to->st_mtim = (struct timespec){from->mtime, from->mtime_ns};
-    to->st_ctim = (struct timespec){from->ctime, from->ctime_ns};
+    to->st_atim = (struct timespec){ from->atime, from->atime_ns };
+    to->st_mtim = (struct timespec){ from->mtime, from->mtime_ns };
+    to->st_ctim = (struct timespec){ from->ctime, from->ctime_ns };
     to->st_blksize = from->blksize;
     to->st_blocks = from->blocks;
     return 0;
@@ -213,7 +214,7 @@ pid_t getpid(void)
 static int signal_to_linux(int sig)
 {
     static const unsigned char to_linux[32] = {
-        [SIGBUS] = 7,   [SIGSYS] = 31, [SIGURG] = 23, [SIGSTOP] = 19, [SIGTSTP] = 20,
+        [SIGBUS] = 7,   [SIGSYS] = 31,  [SIGURG] = 23, [SIGSTOP] = 19, [SIGTSTP] = 20,
         [SIGCONT] = 18, [SIGCHLD] = 17, [SIGIO] = 29,  [SIGUSR1] = 10, [SIGUSR2] = 12,
     };
     return sig > 0 && sig < 32 && to_linux[sig] ? to_linux[sig] : sig;
@@ -240,7 +241,7 @@ int gettimeofday(struct timeval *restrict tv, void *restrict zone)
 clock_t times(struct tms *t)
 {
     enum { LINUX_HZ = 100 };
-    long ticks[4] = {0};
+    long ticks[4] = { 0 };
     long now = call(LINUX_TIMES, addr(ticks), 0, 0);
     if (now < 0)
         return (clock_t)-1;

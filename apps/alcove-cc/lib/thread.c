@@ -35,7 +35,9 @@ int alcove_thread_create(struct alcove_thread **ret_thread, int (*fn)(void *arg)
         free(t);
         return ENOMEM;
     }
-    *t = (struct alcove_thread){.self = t, .reent = &t->own_reent, .fn = fn, .arg = arg, .stack = stack};
+    *t = (struct alcove_thread){
+        .self = t, .reent = &t->own_reent, .fn = fn, .arg = arg, .stack = stack
+    };
     _REENT_INIT_PTR(t->reent);
     int r = alcove_thread_start(thread_entry, t, stack, ALCOVE_STACK_SIZE, t, &t->alive);
     if (r) {
@@ -52,7 +54,8 @@ int alcove_thread_join(struct alcove_thread *take_thread, int *ret_result)
     struct alcove_thread *t = take_thread;
     uint32_t alive;
     while ((alive = __atomic_load_n(&t->alive, __ATOMIC_ACQUIRE)))
-        (void)alcove_syscall(LINUX_FUTEX, (long)(uintptr_t)&t->alive, FUTEX_WAIT_PRIVATE, alive, 0, 0, 0);
+        (void)alcove_syscall(LINUX_FUTEX, (long)(uintptr_t)&t->alive, FUTEX_WAIT_PRIVATE, alive, 0,
+                             0, 0);
     if (ret_result)
         *ret_result = t->result;
     alcove_stack_free(t->stack, ALCOVE_STACK_SIZE);

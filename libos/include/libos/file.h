@@ -84,6 +84,8 @@ struct fd_table {
 };
 
 struct fd_table *fd_table_create(void); /* NULL */
+/* A private copy of src, each file with one more reference. -ENOMEM. fd_table_put drops a reference; the last one
+ * closes every descriptor and may sleep. */
 NODISCARD int fd_table_copy(struct fd_table *src, struct fd_table **ret_table);
 void fd_table_put(struct fd_table *t);
 /* execve: close what is marked close-on-exec. */

@@ -115,6 +115,7 @@ struct CAPABILITY("mutex") mutex {
     uint32_t rank;
 };
 
+/* Make a mutex that nobody holds. */
 void mutex_init(struct mutex *m, enum lock_rank rank);
 /* Take m, sleeping while another thread has it (not interruptible). Not recursive. */
 void mutex_lock(struct mutex *m);
@@ -129,6 +130,7 @@ struct CAPABILITY("rwmutex") rwmutex {
     uint32_t rank;
 };
 
+/* Many readers or one writer; waiting may sleep, and a waiting writer holds new readers back. */
 void rwmutex_init(struct rwmutex *m, enum lock_rank rank);
 void rwmutex_read_lock(struct rwmutex *m);
 void rwmutex_read_unlock(struct rwmutex *m);

@@ -58,6 +58,7 @@ void page_put_run(struct page *first, size_t n);
 void page_split(struct page *p);
 
 struct page *page_of(paddr_t pa); /* NULL: not RAM */
+/* The physical address of a page, and where the linear map has it. */
 paddr_t page_addr(const struct page *p);
 void *page_ptr(const struct page *p);
 

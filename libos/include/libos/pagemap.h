@@ -33,6 +33,7 @@ struct pagemap {
     _Atomic uint32_t write_gen; /* bumped when a page is replaced or removed */
 };
 
+/* Make an empty page map in storage of the caller. */
 void pagemap_init(struct pagemap *m, const struct pagemap_ops *ops, void *owner);
 /* Drop all pages. No area maps it any more. */
 void pagemap_fini(struct pagemap *m);

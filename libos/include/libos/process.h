@@ -87,6 +87,7 @@ void process_exit_group(int status);
 /* A resource limit's soft value. */
 uint64_t process_limit(struct process *p, unsigned resource);
 
+/* Take or drop a reference; the last one frees. cred_get returns c. */
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);
 /* A private copy to change and then install with cred_install (which takes it). NULL: out of memory. */

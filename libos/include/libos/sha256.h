@@ -11,6 +11,7 @@ struct sha256 {
     uint8_t block[64]; /* the unfinished one */
 };
 
+/* Begin a hash; add n bytes to it, any number of times. */
 void sha256_init(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t size);
 /* The digest; s is then used up. */

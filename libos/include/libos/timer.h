@@ -15,6 +15,7 @@ struct timer {
     bool armed;
 };
 
+/* Make a timer that is not armed. */
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
 /* Arm, or move, t. A deadline in the past fires at the next opportunity. */
 void timer_start(struct timer *t, uint64_t deadline_ns);

@@ -128,6 +128,7 @@ struct dentry {
     char name_inline[32];
 };
 
+/* Take or drop a reference; the last put may free and so sleep. */
 void dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d);
 
@@ -158,6 +159,7 @@ struct fs_context *fs_context_create(void);
 struct fs_context *fs_context_copy(struct fs_context *src); /* NULL */
 void fs_context_put(struct fs_context *fs);
 
+/* Take or drop the references that a path holds on its parts. */
 void path_get(const struct path *p);
 void path_put(struct path *p);
 
@@ -194,6 +196,7 @@ int path_text(const struct path *p, char *buf, size_t size);
 /* The same for an open file of any kind: "pipe:[7]", "anon_inode:[eventfd]". */
 int file_text(const struct file *f, char *buf, size_t size);
 
+/* Take or drop a reference; the last put of an unlinked inode frees it and may sleep. */
 void inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
 /* A fresh inode with one reference. NULL. */

@@ -36,6 +36,7 @@ struct waitq {
     struct waiter *head; /* guarded by lock */
 };
 
+/* Make a queue that nobody waits in. */
 void waitq_init(struct waitq *q);
 /* Add w for the current thread, with wake NULL. waitq_add_entry: fields of w are the caller's. */
 void waitq_add(struct waitq *q, struct waiter *w);
