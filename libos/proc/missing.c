@@ -9,8 +9,7 @@
 #include <stdio.h>
 
 static _Atomic unsigned counts[SYS_NUMBER_END + 1];
-static const char *const *call_names;
-static unsigned call_count;
+static const char *(*call_name)(unsigned long nr);
 
 long sys_missing(unsigned long nr)
 {
@@ -19,15 +18,14 @@ long sys_missing(unsigned long nr)
     return -ENOSYS;
 }
 
-void sys_set_names(const char *const *names, unsigned n)
+void sys_set_names(const char *(*lookup)(unsigned long nr))
 {
-    call_names = names;
-    call_count = n;
+    call_name = lookup;
 }
 
 const char *sys_name(unsigned long nr)
 {
-    return nr < call_count ? call_names[nr] : NULL;
+    return call_name ? call_name(nr) : NULL;
 }
 
 void sys_missing_report(void)

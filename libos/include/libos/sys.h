@@ -8,8 +8,11 @@ enum { SYS_NUMBER_END = 512 }; /* numbers from here on are counted together */
 /* Count a call that is not implemented. Always -ENOSYS. Takes no lock. */
 long sys_missing(unsigned long nr);
 
-/* Give the names of the calls for sys_missing_report: names[nr], n of them, NULL for none. Boot only; borrowed for good. */
-void sys_set_names(const char *const *names, unsigned n);
+/* Give a function that knows the calls' names (NULL: none). Boot only. */
+void sys_set_names(const char *(*lookup)(unsigned long nr));
+
+/* Set the system call layer up. Boot only; defined by syscalls/. */
+void sys_init(void);
 
 /* The call's name, or NULL. */
 const char *sys_name(unsigned long nr);
