@@ -147,6 +147,7 @@ void upcall_boot(void)
     boot_check("no memory for /sys", sysfs_init());
     if (!random_ready())
         give_up("no source of entropy (RDSEED, RDRAND or virtio-rng)", -EIO);
+    sys_init();                     /* names of calls, for messages */
     plat_cpu_start_all();           /* the other CPUs enter upcall_cpu_start */
     boot_check("no memory for the first process", process_create_first(first, NULL, &thread));
     sched_start(thread);
