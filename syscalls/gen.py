@@ -26,6 +26,9 @@ SIZES = {'u8': 'uint8_t', 'char': 'char', 'int': 'int', 'uint': 'unsigned', 'lon
 RETURNS = 'int ssize fd pid uid gid mode uint long off addr void'.split()
 
 
+BY_ARG, TO_NULL = 16, 15  # trace lengths: the value of argument n - 16; up to a NULL
+
+
 class Arg:
     """One argument: kind (path, str, in, out, inout or a key of VALUES), type, name, len, flags, marks."""
 
@@ -169,28 +172,40 @@ def dispatch_c(rows):
     return out + '    default:\n        return sys_missing(nr);\n    }\n}\n'
 
 
+class Strings:
+    """One blob of NUL-terminated strings, each once; the descriptors hold offsets instead of pointers, which a relocatable
+    image would have to relocate one by one."""
+
+    def __init__(self):
+        self.at, self.end = {}, 0
+
+    def add(self, s):
+        if s not in self.at:
+            self.at[s] = self.end
+            self.end += len(s) + 1
+        return self.at[s]
+
+
 def trace_c(rows):
-    out = HEAD.format('What trace.c knows about each call.') + '#include "trace.h"\n#include <sys_proto.h>\n\n'
-    lists = {}
+    strings, lists, values, args, calls = Strings(), {(): 0}, ['{ 0, 0 },'], [], []
+    strings.add('')
     for r in rows:
-        for a in r.args:
-            if a.flags and tuple(a.flags) not in lists:
-                lists[tuple(a.flags)] = f'flags_{r.name}_{a.name}'
-                words = wrap([f'{{ {f}, "{f}" }},' for f in a.flags], '    ')
-                out += f'static const struct trace_flag {lists[tuple(a.flags)]}[] = {{\n    {words}\n    {{ 0, NULL }},\n}};\n\n'
-    out += 'const struct trace_call trace_calls[] = {\n'
-    for r in rows:
-        args = []
+        calls.append(f'    {{ {r.nr}, {strings.add(r.name)}, {len(args)}, {len(r.args)}, K_{r.ret}, {int(r.blocks)} }}, '
+                     f'/* {r.name} */')
         names = [a.name for a in r.args]
         for a in r.args:
-            length = -1 if not a.len else int(a.len) if a.len.isdigit() else 16 + names.index(a.len)
-            flags = lists.get(tuple(a.flags), 'NULL') if a.flags else 'NULL'
-            kind = a.type or a.kind
+            if tuple(a.flags) not in lists:
+                lists[tuple(a.flags)] = len(values)
+                values += [f'{{ (uint32_t){f}, {strings.add(f)} }},' for f in a.flags] + ['{ 0, 0 },']
+            length = 0 if a.len is None else TO_NULL if not a.len else int(a.len) if a.len.isdigit() else BY_ARG + names.index(a.len)
             way = a.kind.upper() if a.type else 'IN' if a.pointer else 'VALUE'
-            args.append(f'{{ TRACE_{way}, K_{kind}, {length}, {flags} }},')
-        words = wrap(args, '        ')
-        out += f'    {{ {r.nr}, {len(r.args)}, {int(r.blocks)}, K_{r.ret}, "{r.name}", {{' + (f'\n        {words}\n    }} }},\n' if args else ' { 0 } } },\n')
-    return out + f'}};\nconst unsigned trace_call_count = {len(rows)};\n'
+            args.append(f'    {{ TRACE_{way}, K_{a.type or a.kind}, {length}, {lists[tuple(a.flags)]} }}, /* {r.name}: {a.name} */')
+    out = HEAD.format('What trace.c knows about each call.') + '#include "trace.h"\n#include <sys_proto.h>\n\n'
+    out += 'const struct trace_call trace_calls[] = {\n' + '\n'.join(calls) + f'\n}};\nconst unsigned trace_call_count = {len(rows)};\n\n'
+    out += 'const struct trace_arg trace_args[] = {\n' + '\n'.join(args) + '\n};\n\n'
+    out += '/* Lists of names, each ended by a name at offset 0. */\nconst struct trace_value trace_values[] = {\n    '
+    out += wrap(values, '    ') + '\n};\n\n'
+    return out + 'const char trace_strings[] =\n    ' + wrap([f'"{s}\\0"' for s in strings.at], '    ') + ';\n'
 
 
 def quote(s):

@@ -5,8 +5,10 @@
 golden GEN TABLE DIRECTORY   what it writes for TABLE is what lies in DIRECTORY (--update writes it there)
 stale GEN TABLE COVERAGE     COVERAGE.md is up to date
 errors GEN                   each wrong table is refused, naming file and line
+layer DIRECTORY              no file of syscalls/ includes or names anything of the platform or the drivers
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -73,10 +75,20 @@ def errors(gen):
     return bad
 
 
+def layer(directory):
+    bad = []
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(('.c', '.h')):
+            code = re.sub(r'/\*.*?\*/', lambda m: '\n' * m[0].count('\n'), text(os.path.join(directory, name)), flags=re.S)
+            bad += [f'syscalls/{name}:{n}: {line.strip()}' for n, line in enumerate(code.split('\n'), 1)
+                    if re.search(r'#include <(plat|plat_arch|virtio)/|#include .*drivers|\bplat_', line)]
+    return bad
+
+
 def main():
     update = '--update' in sys.argv
     args = [a for a in sys.argv[1:] if a != '--update']
-    bad = golden(*args[1:], update) if args[0] == 'golden' else stale(*args[1:]) if args[0] == 'stale' else errors(*args[1:])
+    bad = golden(*args[1:], update) if args[0] == 'golden' else globals()[args[0]](*args[1:])
     print('\n'.join(bad) or 'ok')
     sys.exit(bool(bad))
 

@@ -3,69 +3,67 @@
 #include "trace.h"
 #include <sys_proto.h>
 
-static const struct trace_flag flags_lseek_whence[] = {
-    { SEEK_SET, "SEEK_SET" }, { SEEK_CUR, "SEEK_CUR" }, { SEEK_END, "SEEK_END" },
-    { 0, NULL },
-};
-
-static const struct trace_flag flags_mmap_prot[] = {
-    { PROT_READ, "PROT_READ" }, { PROT_WRITE, "PROT_WRITE" },
-    { 0, NULL },
-};
-
-static const struct trace_flag flags_mmap_flags[] = {
-    { MAP_SHARED, "MAP_SHARED" }, { MAP_PRIVATE, "MAP_PRIVATE" },
-    { 0, NULL },
-};
-
-static const struct trace_flag flags_setxattr_flags[] = {
-    { XATTR_CREATE, "XATTR_CREATE" }, { XATTR_REPLACE, "XATTR_REPLACE" },
-    { 0, NULL },
-};
-
-static const struct trace_flag flags_pipe2_flags[] = {
-    { O_CLOEXEC, "O_CLOEXEC" }, { O_NONBLOCK, "O_NONBLOCK" },
-    { 0, NULL },
-};
-
 const struct trace_call trace_calls[] = {
-    { 0, 3, 1, K_ssize, "read", {
-        { TRACE_VALUE, K_fd, -1, NULL }, { TRACE_OUT, K_u8, 18, NULL }, { TRACE_VALUE, K_size, -1, NULL },
-    } },
-    { 8, 3, 0, K_off, "lseek", {
-        { TRACE_VALUE, K_fd, -1, NULL }, { TRACE_VALUE, K_off, -1, NULL },
-        { TRACE_VALUE, K_one, -1, flags_lseek_whence },
-    } },
-    { 9, 6, 0, K_addr, "mmap", {
-        { TRACE_VALUE, K_addr, -1, NULL }, { TRACE_VALUE, K_size, -1, NULL },
-        { TRACE_VALUE, K_lflags, -1, flags_mmap_prot }, { TRACE_VALUE, K_lflags, -1, flags_mmap_flags },
-        { TRACE_VALUE, K_fd, -1, NULL }, { TRACE_VALUE, K_off, -1, NULL },
-    } },
-    { 22, 1, 0, K_int, "pipe", {
-        { TRACE_OUT, K_int, 2, NULL },
-    } },
-    { 24, 0, 0, K_int, "sched_yield", { { 0 } } },
-    { 35, 2, 0, K_int, "nanosleep", {
-        { TRACE_IN, K_timespec, -1, NULL }, { TRACE_OUT, K_timespec, -1, NULL },
-    } },
-    { 39, 0, 0, K_pid, "getpid", { { 0 } } },
-    { 96, 2, 0, K_int, "gettimeofday", {
-        { TRACE_OUT, K_timeval, -1, NULL }, { TRACE_OUT, K_timezone, -1, NULL },
-    } },
-    { 165, 5, 0, K_int, "mount", {
-        { TRACE_IN, K_path, -1, NULL }, { TRACE_IN, K_path, -1, NULL }, { TRACE_IN, K_path, -1, NULL },
-        { TRACE_VALUE, K_ulong, -1, NULL }, { TRACE_IN, K_void, -1, NULL },
-    } },
-    { 188, 5, 0, K_int, "setxattr", {
-        { TRACE_IN, K_path, -1, NULL }, { TRACE_IN, K_str, -1, NULL }, { TRACE_IN, K_u8, 19, NULL },
-        { TRACE_VALUE, K_size, -1, NULL }, { TRACE_VALUE, K_flags, -1, flags_setxattr_flags },
-    } },
-    { 246, 4, 0, K_int, "kexec_load", {
-        { TRACE_VALUE, K_ulong, -1, NULL }, { TRACE_VALUE, K_ulong, -1, NULL }, { TRACE_IN, K_void, -1, NULL },
-        { TRACE_VALUE, K_ulong, -1, NULL },
-    } },
-    { 293, 2, 0, K_int, "pipe2", {
-        { TRACE_OUT, K_int, 2, NULL }, { TRACE_VALUE, K_flags, -1, flags_pipe2_flags },
-    } },
+    { 0, 1, 0, 3, K_ssize, 1 }, /* read */
+    { 8, 6, 3, 3, K_off, 0 }, /* lseek */
+    { 9, 39, 6, 6, K_addr, 0 }, /* mmap */
+    { 22, 88, 12, 1, K_int, 0 }, /* pipe */
+    { 24, 93, 13, 0, K_int, 0 }, /* sched_yield */
+    { 35, 105, 13, 2, K_int, 0 }, /* nanosleep */
+    { 39, 115, 15, 0, K_pid, 0 }, /* getpid */
+    { 96, 122, 15, 2, K_int, 0 }, /* gettimeofday */
+    { 165, 135, 17, 5, K_int, 0 }, /* mount */
+    { 188, 141, 22, 5, K_int, 0 }, /* setxattr */
+    { 246, 177, 27, 4, K_int, 0 }, /* kexec_load */
+    { 293, 188, 31, 2, K_int, 0 }, /* pipe2 */
 };
 const unsigned trace_call_count = 12;
+
+const struct trace_arg trace_args[] = {
+    { TRACE_VALUE, K_fd, 0, 0 }, /* read: fd */
+    { TRACE_OUT, K_u8, 18, 0 }, /* read: buf */
+    { TRACE_VALUE, K_size, 0, 0 }, /* read: count */
+    { TRACE_VALUE, K_fd, 0, 0 }, /* lseek: fd */
+    { TRACE_VALUE, K_off, 0, 0 }, /* lseek: offset */
+    { TRACE_VALUE, K_one, 0, 1 }, /* lseek: whence */
+    { TRACE_VALUE, K_addr, 0, 0 }, /* mmap: addr */
+    { TRACE_VALUE, K_size, 0, 0 }, /* mmap: len */
+    { TRACE_VALUE, K_lflags, 0, 5 }, /* mmap: prot */
+    { TRACE_VALUE, K_lflags, 0, 8 }, /* mmap: flags */
+    { TRACE_VALUE, K_fd, 0, 0 }, /* mmap: fd */
+    { TRACE_VALUE, K_off, 0, 0 }, /* mmap: off */
+    { TRACE_OUT, K_int, 2, 0 }, /* pipe: fds */
+    { TRACE_IN, K_timespec, 0, 0 }, /* nanosleep: req */
+    { TRACE_OUT, K_timespec, 0, 0 }, /* nanosleep: rem */
+    { TRACE_OUT, K_timeval, 0, 0 }, /* gettimeofday: tv */
+    { TRACE_OUT, K_timezone, 0, 0 }, /* gettimeofday: tz */
+    { TRACE_IN, K_path, 0, 0 }, /* mount: source */
+    { TRACE_IN, K_path, 0, 0 }, /* mount: target */
+    { TRACE_IN, K_path, 0, 0 }, /* mount: type */
+    { TRACE_VALUE, K_ulong, 0, 0 }, /* mount: flags */
+    { TRACE_IN, K_void, 0, 0 }, /* mount: data */
+    { TRACE_IN, K_path, 0, 0 }, /* setxattr: path */
+    { TRACE_IN, K_str, 0, 0 }, /* setxattr: name */
+    { TRACE_IN, K_u8, 19, 0 }, /* setxattr: value */
+    { TRACE_VALUE, K_size, 0, 0 }, /* setxattr: size */
+    { TRACE_VALUE, K_flags, 0, 11 }, /* setxattr: flags */
+    { TRACE_VALUE, K_ulong, 0, 0 }, /* kexec_load: entry */
+    { TRACE_VALUE, K_ulong, 0, 0 }, /* kexec_load: n */
+    { TRACE_IN, K_void, 0, 0 }, /* kexec_load: segments */
+    { TRACE_VALUE, K_ulong, 0, 0 }, /* kexec_load: flags */
+    { TRACE_OUT, K_int, 2, 0 }, /* pipe2: fds */
+    { TRACE_VALUE, K_flags, 0, 14 }, /* pipe2: flags */
+};
+
+/* Lists of names, each ended by a name at offset 0. */
+const struct trace_value trace_values[] = {
+    { 0, 0 }, { (uint32_t)SEEK_SET, 12 }, { (uint32_t)SEEK_CUR, 21 }, { (uint32_t)SEEK_END, 30 }, { 0, 0 },
+    { (uint32_t)PROT_READ, 44 }, { (uint32_t)PROT_WRITE, 54 }, { 0, 0 }, { (uint32_t)MAP_SHARED, 65 },
+    { (uint32_t)MAP_PRIVATE, 76 }, { 0, 0 }, { (uint32_t)XATTR_CREATE, 150 }, { (uint32_t)XATTR_REPLACE, 163 },
+    { 0, 0 }, { (uint32_t)O_CLOEXEC, 194 }, { (uint32_t)O_NONBLOCK, 204 }, { 0, 0 },
+};
+
+const char trace_strings[] =
+    "\0" "read\0" "lseek\0" "SEEK_SET\0" "SEEK_CUR\0" "SEEK_END\0" "mmap\0" "PROT_READ\0" "PROT_WRITE\0"
+    "MAP_SHARED\0" "MAP_PRIVATE\0" "pipe\0" "sched_yield\0" "nanosleep\0" "getpid\0" "gettimeofday\0" "mount\0"
+    "setxattr\0" "XATTR_CREATE\0" "XATTR_REPLACE\0" "kexec_load\0" "pipe2\0" "O_CLOEXEC\0" "O_NONBLOCK\0";
