@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The boot order, top to bottom: each line says what it needs and what works afterwards. The platform has set the
- * machine up (memory map, page tables, traps, clock, polled console) and calls upcall_boot on the boot stack. */
+ * machine up (memory map, page tables, traps, clock, polled console) and calls upcall_boot on the boot stack.
+ * CONFIG_RELINK: the program is linked into the image (alcove-cc) and there is no payload. */
 #include "payload.h"
+#include "relink.h"
 
 #include <libos/cmdline.h>
 #include <libos/dev/char.h>
@@ -49,6 +51,8 @@ static int mount_root(const struct payload *p)
 {
     int err;
 
+    if (CONFIG_RELINK)
+        return vfs_init(NULL, 0);
     if (!p->root_size)
         return -ENOENT;
     if (config()->verity) {
@@ -120,7 +124,7 @@ static void first(void *arg)
         machine_exit(126 << 8);
     }
     control_send_ready();
-    err = exec_first(c->exe, c->argv, c->envp);
+    err = CONFIG_RELINK ? relink_first() : exec_first(c->exe, c->argv, c->envp);
     if (err) {
         log_error("%s: cannot be executed (error %d)", c->exe, -err);
         machine_exit((err == -ENOENT ? 127 : 126) << 8);
@@ -135,8 +139,12 @@ void upcall_boot(void)
 
     page_init();                    /* physical pages and the heap */
     sched_init_cpu(0);              /* the boot stack is the idle thread: current works */
-    boot_check("no usable program in this image", payload_find(&payload));
-    boot_check("bad command line", payload_configure(&payload));
+    if (CONFIG_RELINK) {
+        boot_check("no memory", relink_configure());
+    } else {
+        boot_check("no usable program in this image", payload_find(&payload));
+        boot_check("bad command line", payload_configure(&payload));
+    }
     random_init();                  /* entropy of the CPU */
     time_init();                    /* wall time, timers, the vDSO's data */
     boot_check("bad root image", mount_root(&payload));
