@@ -12,7 +12,7 @@ cc=gcc
 # No red zone: interrupts arrive on the program's own stack in ring 0. -fpie: the image is relocated at boot.
 # A struct _reent for each thread, found by __getreent() in libalcove.a; locks by its __retarget_lock_*().
 flags="-O2 -fpie -mno-red-zone -fcf-protection=none -fno-stack-protector -ffunction-sections -fdata-sections
-    -D__DYNAMIC_REENT__ -DGETREENT_PROVIDED -DMALLOC_ALIGNMENT=16 -w"
+    -fno-asynchronous-unwind-tables    -D__DYNAMIC_REENT__ -DGETREENT_PROVIDED -DMALLOC_ALIGNMENT=16 -w"
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/alcove
 key=$({ sha256sum <"$tar"; cat "$0"; $cc --version | head -n 1; } | sha256sum | cut -c 1-32)
