@@ -14,6 +14,7 @@ enum lock_rank {
     RANK_FILE_POS,    /* file->pos_lock */
     RANK_RENAME,      /* moves of directories in one file system */
     RANK_DIR,         /* inode->lock of a directory; parent before child */
+    RANK_EPOLL_NEST,  /* epoll instances that watch epoll instances */
     RANK_EPOLL_ITEMS, /* epoll instance: its items; an instance that watches another comes first, five deep */
     RANK_EPOLL_ITEMS_LAST = RANK_EPOLL_ITEMS + 5,
     RANK_PIPE,        /* pipe buffers; two at once in order of address */
@@ -37,6 +38,7 @@ enum lock_rank {
     RANK_WAITQ,       /* a wait queue's list */
     RANK_EPOLL_READY, /* epoll instance: what is ready, then who waits for it; the watched comes first, five deep */
     RANK_EPOLL_READY_LAST = RANK_EPOLL_READY + 11,
+    RANK_TIMERFD,     /* a timerfd; taken in the timer interrupt */
     RANK_TIMER,       /* one CPU's timers */
     RANK_RUNQ,        /* one CPU's run queue */
     RANK_SLAB,        /* one object cache */

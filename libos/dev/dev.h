@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared between the files of this folder: the open functions that the device table names. */
+#ifndef DEV_DEV_H
+#define DEV_DEV_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+struct file;
+struct superblock;
+
+enum {
+    MAJOR_MEM = 1, MAJOR_TTY_SERIAL = 4, MAJOR_TTY = 5, MAJOR_PTS = 136,
+    MINOR_NULL = 3, MINOR_ZERO = 5, MINOR_FULL = 7, MINOR_RANDOM = 8, MINOR_URANDOM = 9, MINOR_KMSG = 11,
+    MINOR_TTY = 0, MINOR_CONSOLE = 1, MINOR_PTMX = 2,
+    MINOR_TTYS0 = 64,
+    PTS_MAX = 4096, /* pseudo-terminals at a time */
+};
+
+/* /dev/null and its family. -ENXIO: no such minor. */
+NODISCARD int mem_open(struct file *f, uint32_t minor);
+/* /dev/console, /dev/ttyS0. -ENXIO: there is no console terminal. */
+NODISCARD int console_device_open(struct file *f, uint32_t minor);
+/* /dev/tty, /dev/console, /dev/ptmx. */
+NODISCARD int tty_device_open(struct file *f, uint32_t minor);
+/* /dev/ptmx, /dev/pts/N. -EIO: no such pseudo-terminal, or locked. -ENOSPC, -ENOMEM. */
+NODISCARD int ptmx_open(struct file *f);
+NODISCARD int pts_open(struct file *f, uint32_t minor);
+/* The file system of /dev/pts. -ENOMEM. */
+NODISCARD int devpts_create(struct superblock **ret_sb);
+
+#endif

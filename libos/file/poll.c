@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* The heart of poll and select. The files are asked first, without hanging an entry on any queue: most calls find
+ * something ready. Only a call that will wait registers, keeps the files, and asks again. */
+#include <abi/errno.h>
+#include <libos/file.h>
+#include <libos/heap.h>
+#include <libos/poll.h>
+#include <libos/thread.h>
+#include <libos/sched.h>
+#include <plat/time.h>
+
+enum {
+    NEAR_ENTRIES = 8,          /* on the stack */
+    BLOCK_ENTRIES = 60,        /* in each further block */
+    DEFAULT_READY = EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM,
+    ASKS_PER_PREEMPTION = 512,
+};
+
+/* An entry on one queue of one file. */
+struct entry {
+    struct waiter waiter;
+    struct waitq *queue;
+    struct file *file; /* counted */
+    unsigned events;   /* wakes for others are ignored */
+    struct poller *poller;
+};
+
+struct block {
+    struct block *next;
+    struct entry entries[BLOCK_ENTRIES];
+};
+
+struct poller {
+    struct poll_table table;
+    _Atomic bool triggered;
+    bool failed;             /* no memory for an entry */
+    struct file *file;       /* being asked, and for which events */
+    unsigned events;
+    unsigned used;           /* of near, then of the first block */
+    struct block *blocks;
+    struct entry near[NEAR_ENTRIES];
+};
+
+static bool poller_wake(struct waiter *w, unsigned events)
+{
+    struct entry *e = w->arg;
+    if (events && !(events & e->events))
+        return false;
+    e->poller->triggered = true;
+    return thread_wake(w->thread);
+}
+
+static struct entry *poller_entry(struct poller *p)
+{
+    if (!p->blocks && p->used < NEAR_ENTRIES)
+        return &p->near[p->used++];
+    if (!p->blocks || p->used == BLOCK_ENTRIES) {
+        struct block *b = heap_alloc(sizeof(*b));
+        if (!b)
+            return NULL;
+        b->next = p->blocks;
+        p->blocks = b;
+        p->used = 0;
+    }
+    return &p->blocks->entries[p->used++];
+}
+
+static void poller_add(struct poll_table *pt, struct waitq *q)
+{
+    struct poller *p = CONTAINER_OF(pt, struct poller, table);
+    struct entry *e = poller_entry(p);
+    if (!e) {
+        p->failed = true;
+        return;
+    }
+    file_get(p->file);
+    e->file = p->file;
+    e->queue = q;
+    e->events = p->events;
+    e->poller = p;
+    e->waiter = (struct waiter){ .thread = thread_current(), .wake = poller_wake, .arg = e };
+    waitq_add_entry(q, &e->waiter);
+}
+
+static void entries_leave(struct entry *e, unsigned n)
+{
+    for (; n; n--, e++) {
+        waitq_remove(e->queue, &e->waiter);
+        file_put(e->file);
+    }
+}
+
+static void poller_leave(struct poller *p)
+{
+    unsigned used = p->used;
+    while (p->blocks) {
+        struct block *b = p->blocks;
+        p->blocks = b->next;
+        entries_leave(b->entries, used);
+        heap_free(b);
+        used = p->blocks ? BLOCK_ENTRIES : NEAR_ENTRIES;
+    }
+    entries_leave(p->near, used);
+}
+
+/* Ask every file once; with p, hang entries on their queues too, until one is ready. How many are ready. */
+static int ask_all(struct abi_pollfd *fds, size_t n, unsigned always, struct poller *p)
+{
+    int count = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct abi_pollfd *d = &fds[i];
+        struct fd_ref ref;
+        d->revents = 0;
+        if (d->fd < 0)
+            continue;
+        if (fd_borrow(d->fd, &ref)) {
+            d->revents = POLLNVAL;
+            count++;
+            continue;
+        }
+        struct file *f = ref.file;
+        unsigned want = (uint16_t)d->events | always, ready = DEFAULT_READY;
+        if (f->ops->poll) {
+            struct poll_table *pt = NULL;
+            if (p && !count) {
+                p->file = f;
+                p->events = want;
+                pt = &p->table;
+            }
+            ready = f->ops->poll(f, pt);
+        }
+        d->revents = (int16_t)(ready & want);
+        count += d->revents != 0;
+        fd_return(&ref);
+        if (i % ASKS_PER_PREEMPTION == ASKS_PER_PREEMPTION - 1)
+            thread_preempt_point();
+    }
+    return count;
+}
+
+static int poll_sleep(struct poller *p, uint64_t deadline_ns)
+{
+    int err = 0;
+    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE), !p->triggered && !(err = thread_sleep(deadline_ns)))
+        ;
+    thread_finish_sleep();
+    return err;
+}
+
+uint64_t poll_now(void)
+{
+    return plat_time_ns();
+}
+
+int poll_files(struct abi_pollfd *fds, size_t n, unsigned always, uint64_t deadline_ns)
+{
+    int count = ask_all(fds, n, always, NULL);
+    if (count || !deadline_ns)
+        return count;
+    struct poller p;
+    p.table.add = poller_add;
+    p.triggered = false;
+    p.failed = false;
+    p.used = 0;
+    p.blocks = NULL;
+    count = ask_all(fds, n, always, &p);
+    if (p.failed && !count)
+        count = -ENOMEM;
+    bool last = false;
+    while (!count && !last) {
+        int err = poll_sleep(&p, deadline_ns);
+        last = err == -ETIMEDOUT;
+        p.triggered = false;
+        count = err == -EINTR ? -EINTR : ask_all(fds, n, always, NULL);
+        if (count == -EINTR) {
+            int ready = ask_all(fds, n, always, NULL);
+            count = ready ? ready : count;
+        }
+    }
+    poller_leave(&p);
+    return count;
+}
