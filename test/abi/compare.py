@@ -77,8 +77,8 @@ KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTOD
           'CLOSE_RANGE_UNSHARE': 'linux/close_range.h', 'CLOSE_RANGE_CLOEXEC': 'linux/close_range.h',
           'PIDFD_NONBLOCK': 'linux/pidfd.h', 'TCGETS2': 'asm/termbits.h asm/ioctls.h',
           'TCSETS2': 'asm/termbits.h asm/ioctls.h'}
-# Not numbers, or another name for a number that is compared.
-ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG'}
+# Not numbers, another name for a number that is compared, or never seen by a program.
+ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG', 'ERESTARTSYS', 'ERESTARTNOINTR', 'ERESTARTNOHAND', 'ERESTART_RESTARTBLOCK'}
 # Structs that no header of the host declares in this form: getdents, the newest rseq, pselect6's pair.
 NO_COUNTERPART = {'dirent64', 'dirent', 'rseq', 'sigset_arg'}
 
