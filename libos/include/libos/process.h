@@ -23,6 +23,7 @@ struct sighand {
     _Atomic uint32_t refs;
     struct spin lock; /* also guards the pending signals of all threads and processes that use it */
     struct abi_sigaction action[64]; /* [n - 1] */
+    struct waitq signal_wait;        /* signalfd: a signal became pending */
 };
 
 struct session;
@@ -31,7 +32,7 @@ struct process {
     int pid;                    /* of the leader: the thread group id */
     _Atomic uint32_t refs;
     struct thread *leader;      /* guarded by process_lock, as are the next ones */
-    struct thread *threads;     /* utlist DL by next, prev */
+    struct thread *threads;     /* utlist DL by next, prev; changed with sighand->lock too, so either lock does to read */
     uint32_t nthreads;          /* alive */
     struct process *parent, *children, *sibling_next, *sibling_prev;
     int pgid, sid;
@@ -40,6 +41,7 @@ struct process {
     bool subreaper;
     bool exec_done;             /* has called execve since fork (setpgid) */
 
+    struct sighand *sighand;    /* the one of all its threads; a reference of its own */
     struct sigpending pending;  /* shared; guarded by sighand->lock */
     bool exiting;               /* guarded by sighand->lock: the group ends with exit_code */
     int exit_code;              /* wait status */
@@ -60,6 +62,9 @@ struct process {
 
     struct itimer *itimers;     /* ITIMER_*; libos/time */
     struct ktimer *timers;      /* timer_create; libos/time */
+    struct timer real_timer;    /* ITIMER_REAL and alarm */
+    struct timer cpu_timer;     /* when CPU-time timers and RLIMIT_CPU are looked at next */
+    uint64_t cpu_limit_told_ns; /* CPU time at the last SIGXCPU; the timer's only */
     char *cmdline;              /* saved argv for messages; owned */
     unsigned oom_score_adj;
 };
@@ -73,8 +78,25 @@ static inline struct process *process_current(void)
     return thread_current()->process;
 }
 
-/* The first process, with one thread that will run fn. Called once. */
+/* The first process (pid 1), with one thread that will run fn(arg) once sched_start(thread) is called. It has signal
+ * actions, credentials (all-powerful root: what is to run as somebody else changes them) and limits, but no mm, descriptor
+ * table or fs_context yet: the caller or fn gives it those. Called once. -ENOMEM. */
 NODISCARD int process_create_first(void (*fn)(void *), void *arg, struct thread **ret_thread);
+/* A new process, child of the current one, not yet in the table: pid is set by thread_publish of its first thread. One
+ * reference. NULL: out of memory. */
+struct process *process_create(void);
+/* Make t findable and a member of its process, which thread_create said. All shared objects are set. -EINTR: the group
+ * ends, t must not start. */
+NODISCARD int thread_publish(struct thread *t);
+/* Undo thread_create of a thread that was not published. */
+void thread_discard(struct thread *t);
+/* Call fn for each process (pgid 0), or each of one process group, with process_lock held, until it returns not 0. What
+ * it returned last. */
+int process_each(int pgid, int (*fn)(struct process *p, void *arg), void *arg);
+/* The process with this pid; process_lock is held, no reference is taken. NULL. */
+struct process *process_find_locked(int pid);
+/* Processes that exist. */
+unsigned process_count(void);
 /* A reference to the process with this pid; NULL. */
 struct process *process_find(int pid);
 void process_get(struct process *p);
@@ -87,6 +109,48 @@ void process_exit_group(int status);
 /* A resource limit's soft value. */
 uint64_t process_limit(struct process *p, unsigned resource);
 
+/* Set up and tear down the timers of a process (libos/time). */
+void process_init_timers(struct process *p);
+void process_exit_timers(struct process *p);
+/* A timer or limit on CPU time was set: see that it is looked at. */
+void cpu_timers_changed(struct process *p);
+/* The limits that a first process starts with. */
+void limits_init(struct process *p);
+/* prlimit64: new and ret_old may be NULL. -EINVAL, -EPERM (raising the hard limit). */
+NODISCARD int process_set_limit(struct process *p, unsigned resource, const struct abi_rlimit *new,
+                                struct abi_rlimit *ret_old);
+/* What getrusage(2) says: who is RUSAGE_*; p NULL: the current process. */
+void process_rusage(struct process *p, int who, struct abi_rusage *ret);
+/* CPU time of all threads of p, ended ones included, in ns. */
+uint64_t process_cpu_ns(struct process *p);
+
+/* wait4 and waitid: find or wait for a child. What was found in *ret; pid 0 with WNOHANG: none yet. -ECHILD, -ERESTARTSYS. */
+struct wait_request {
+    int which;            /* P_ALL, P_PID, P_PGID */
+    int id;
+    unsigned options;     /* W* */
+};
+struct wait_result {
+    int pid, status, code; /* wait status; CLD_* */
+    uint32_t uid;
+    struct abi_rusage usage;
+};
+NODISCARD int process_wait(const struct wait_request *req, struct wait_result *ret);
+/* Tell p's parent that it ended, stopped or went on (CLD_*). process_lock is held. */
+void process_notify_parent(struct process *p, int code, int status);
+
+/* clone(2) in all its forms. */
+struct clone_request {
+    uint64_t flags;       /* CLONE_*, without CSIGNAL */
+    int exit_signal;
+    uintptr_t stack;      /* the child's stack pointer; 0: the parent's */
+    uintptr_t tls, parent_tid, child_tid, pidfd;
+};
+/* The child's tid. -EINVAL, -EAGAIN, -ENOMEM, -ENOSYS. */
+long process_clone(const struct clone_request *req);
+
+/* The credentials of the first process. NULL: out of memory. */
+struct cred *cred_create_root(void);
 /* Take or drop a reference; the last one frees. cred_get returns c. */
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);

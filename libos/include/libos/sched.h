@@ -5,11 +5,17 @@
 
 #include <libos/thread.h>
 
+struct plat_aspace;
+
+/* plat_percpu() is the scheduler's. */
+
 /* Set up this CPU's run queue and idle thread; called once per CPU on its boot stack. */
 void sched_init_cpu(unsigned cpu);
 /* Become the idle loop of this CPU. */
 NORETURN void sched_idle(void);
 
+/* Set up what a new thread needs to sleep. */
+void thread_init_sleep(struct thread *t);
 /* Make a new thread runnable for the first time. */
 void sched_start(struct thread *t);
 /* Make t run if it sleeps. kinds: bit mask over enum thread_state of what may be woken. True if it slept. */
@@ -19,6 +25,16 @@ bool thread_wake_state(struct thread *t, unsigned states);
 void sched_yield_cpu(void);
 /* Run something else: the current thread's state says whether it stays runnable. Lowest level; used by sleeps. */
 void sched_switch(void);
+/* Called by the timers when the tick asked for by timer_tick_at is due. */
+void sched_tick(uint64_t now_ns);
+/* Leave the CPU to a thread that is due, keeping the place in the queue unless the slice is used up. Clears WORK_RESCHED. */
+void sched_preempt(void);
+/* Make as (NULL: none) the address space of this CPU, because the current thread's mm changes (execve, exit). */
+void sched_set_aspace(struct plat_aspace *as);
+/* What every thread does first on its own stack: the one switched from is let go. */
+void sched_finish_switch(void);
+/* Lend t a real-time priority, or take it back with 0 (priority inheritance). */
+void sched_boost(struct thread *t, unsigned rt_priority);
 /* In long work, between bounded pieces and with no lock held: takes interrupts and reschedules when due. True when a
  * fatal signal is pending, so that the work should stop. */
 bool thread_preempt_point(void);

@@ -7,22 +7,33 @@
 #include <libos/process.h>
 
 /* Send info->si_signo to one thread, or to a process (any thread that can take it). No permission check.
- * 0, -EAGAIN (queue limit reached for a real-time signal), -ESRCH (it has ended). May be called with no more than
- * RANK_PROCESS held. */
+ * 0, -EAGAIN (queue limit reached for a real-time signal), -ESRCH (it has ended). May be called with RANK_PROCESS
+ * or a lower rank held, and from timers. */
 int signal_send_thread(struct thread *t, const struct abi_siginfo *info);
 int signal_send_process(struct process *p, const struct abi_siginfo *info);
-/* The same with si_code SI_KERNEL, and to all of a process group. */
+/* Send from libOS: si_code SI_KERNEL. And to all of a process group; process_lock is not held. -ESRCH: no such group. */
 void signal_kernel(struct process *p, int sig);
 int signal_send_group(int pgid, const struct abi_siginfo *info);
 
 /* A fault of the current thread: cannot be blocked or ignored (the process is then killed). */
 void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr, unsigned long trap_error);
 
+/* May the current thread send sig to p (kill(2))? 0, -EPERM. */
+NODISCARD int signal_permission(struct process *p, int sig);
+/* The name, as "SIGSEGV"; real-time signals are all "SIGRT". */
+const char *signal_name(int sig);
+
 /* Deliver what is pending to the current thread; called from upcall_user_return. Also restarts or fails the
  * interrupted system call. */
 void signal_deliver(struct plat_frame *frame);
 /* rt_sigreturn: the value that the frame's return register had. */
 long signal_return(void);
+
+/* Send a synchronous signal to the current thread that it cannot escape; fatal: not even by a handler. */
+void signal_force(bool fatal, int sig);
+/* sigaltstack: -EINVAL, -EPERM (running on it), -ENOMEM (too small). And the SS_* flags that it reports at stack pointer sp. */
+NODISCARD int signal_alt_stack(uintptr_t sp, size_t size, int flags);
+int signal_alt_flags(const struct thread *t, uintptr_t sp);
 
 /* Replace the current thread's mask. Never blocks SIGKILL and SIGSTOP. */
 void signal_set_mask(uint64_t mask);

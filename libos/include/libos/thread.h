@@ -87,6 +87,7 @@ struct thread {
 
     /* Signals; guarded by sighand->lock. */
     uint64_t sigmask;        /* blocked; written by the thread itself only, with the lock */
+    uint64_t wait_set;       /* sigtimedwait waits for these, blocked or not */
     uint64_t saved_sigmask;  /* to restore after sigsuspend, ppoll, ...; valid when restore_sigmask */
     bool restore_sigmask;
     struct sigpending pending;
@@ -142,11 +143,15 @@ bool thread_interrupted(const struct thread *t);
 NODISCARD int thread_create(struct process *p, void (*fn)(void *), void *arg, struct thread **ret_thread);
 /* A libOS thread (no ring 3), started. -ENOMEM. */
 NODISCARD int thread_create_kernel(const char *name, void (*fn)(void *), void *arg);
+/* Threads that exist, kernel threads included. */
+unsigned thread_count(void);
 void thread_get(struct thread *t);
 void thread_put(struct thread *t);
 /* Find a thread by tid, with a reference; NULL. */
 struct thread *thread_find(int tid);
 
+/* execve succeeded: a parent that waits in vfork goes on. */
+void thread_vfork_done(struct thread *t);
 /* End the current thread: clear_child_tid, robust list, shared objects; the group when it is the last. */
 NORETURN void thread_exit(int exit_code);
 

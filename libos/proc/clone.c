@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* clone(2): a thread of this process, or a process of its own; each object shared or copied by its flag. */
+#include "pid.h"
+#include "proc.h"
+#include <abi/errno.h>
+#include <abi/sched.h>
+#include <libos/file.h>
+#include <libos/mm.h>
+#include <libos/sched.h>
+#include <libos/user.h>
+#include <libos/vfs.h>
+#include <utlist.h>
+#include <plat/thread.h>
+
+#define NAMESPACES                                                                                                     \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |       \
+     CLONE_NEWTIME)
+
+static int check_flags(const struct clone_request *r)
+{
+    uint64_t f = r->flags;
+    if (f & CLONE_THREAD && !(f & CLONE_SIGHAND))
+        return -EINVAL;
+    if (f & CLONE_SIGHAND && (!(f & CLONE_VM) || f & CLONE_CLEAR_SIGHAND))
+        return -EINVAL;
+    if (f & CLONE_FS && f & (CLONE_NEWNS | CLONE_NEWUSER))
+        return -EINVAL;
+    if (f & CLONE_THREAD && f & (CLONE_NEWUSER | CLONE_NEWPID))
+        return -EINVAL;
+    if (f & NAMESPACES)
+        return -EPERM; /* one image, one set of names */
+    if (f & CLONE_PIDFD)
+        return -EINVAL; /* as a kernel without pidfds */
+    return 0;
+}
+
+/* First code of a new thread, on its own stack: it goes to ring 3 when this returns. */
+static void child_begin(void *arg)
+{
+    struct thread *t = thread_current();
+    if (t->set_child_tid && user_put(user_at(user_int_out_t, t->set_child_tid), &t->tid, 1) < 0)
+        return; /* as Linux: the program asked for it at a bad address and does not hear of it */
+}
+
+/* Give t what it shares with the current thread, or a copy. On failure t has what it has; thread_put cleans up. */
+static int share_objects(struct thread *t, struct thread *from, uint64_t flags)
+{
+    int err = 0;
+    t->cred = cred_get(from->cred);
+    if (flags & CLONE_SIGHAND)
+        t->sighand = sighand_get(from->sighand);
+    else
+        err = sighand_copy(from->sighand, flags & CLONE_CLEAR_SIGHAND, &t->sighand);
+    if (err)
+        return err;
+    if (from->fs && flags & CLONE_FS) {
+        from->fs->refs++;
+        t->fs = from->fs;
+    } else if (from->fs && !(t->fs = fs_context_copy(from->fs))) {
+        return -ENOMEM;
+    }
+    if (from->fds && flags & CLONE_FILES) {
+        from->fds->refs++;
+        t->fds = from->fds;
+    } else if (from->fds && (err = fd_table_copy(from->fds, &t->fds))) {
+        return err;
+    }
+    if (from->mm && flags & CLONE_VM) {
+        mm_get(from->mm);
+        t->mm = from->mm;
+    } else if (from->mm && (err = mm_fork(from->mm, &t->mm))) {
+        return err;
+    }
+    return 0;
+}
+
+static void drop_objects(struct thread *t)
+{
+    if (t->mm)
+        mm_put(t->mm);
+    if (t->fds)
+        fd_table_put(t->fds);
+    if (t->fs)
+        fs_context_put(t->fs);
+    t->mm = NULL;
+}
+
+/* Registers, TLS and the addresses that the flags name. */
+static int set_registers(struct thread *t, struct thread *from, const struct clone_request *r)
+{
+    plat_thread_copy(&t->plat, &from->plat);
+    plat_frame_set_ret(t->plat.frame, 0);
+    if (r->stack)
+        plat_frame_set_sp(t->plat.frame, r->stack);
+    if (r->flags & CLONE_SETTLS) {
+        int err = plat_thread_set_fs(&t->plat, r->tls);
+        if (err)
+            return err;
+    }
+    if (r->flags & CLONE_CHILD_SETTID)
+        t->set_child_tid = r->child_tid;
+    if (r->flags & CLONE_CHILD_CLEARTID)
+        t->clear_child_tid = r->child_tid;
+    if (!(r->flags & CLONE_VM)) { /* a copy of the address space has a copy of these */
+        t->rseq = from->rseq;
+        t->rseq_len = from->rseq_len;
+        t->rseq_sig = from->rseq_sig;
+    }
+    if (!(r->flags & CLONE_VM) || r->flags & CLONE_VFORK) {
+        t->alt_sp = from->alt_sp;
+        t->alt_size = from->alt_size;
+        t->alt_flags = from->alt_flags;
+    } else {
+        t->alt_flags = SS_DISABLE;
+    }
+    return 0;
+}
+
+/* Put a new process into the tree. */
+static void adopt(struct process *p, struct thread *t, const struct clone_request *r)
+{
+    struct process *cur = process_current();
+    p->sighand = sighand_get(t->sighand);
+    p->leader = t;
+    p->exit_signal = r->flags & CLONE_PARENT ? cur->exit_signal : r->exit_signal;
+    spin_lock(&process_lock);
+    process_link(p, cur, t->tid);
+    if (r->flags & CLONE_PARENT && cur->parent) {
+        DL_DELETE2(cur->children, p, sibling_prev, sibling_next);
+        p->parent = cur->parent;
+        DL_APPEND2(p->parent->children, p, sibling_prev, sibling_next);
+    }
+    spin_unlock(&process_lock);
+}
+
+static void wait_vfork(struct completion *c)
+{
+    struct waiter w;
+    waitq_add(&c->wait, &w);
+    /* Uninterruptible, as the child has the stack: thread_sleep gives 0. */
+    while (thread_prepare_sleep(SLEEP_UNINTERRUPTIBLE), !c->done && !thread_sleep(NO_DEADLINE))
+        ;
+    thread_finish_sleep();
+    waitq_remove(&c->wait, &w);
+}
+
+/* Everything of the child but its publication. */
+static int make_child(struct process *p, const struct clone_request *r, struct thread **ret_thread)
+{
+    struct thread *from = thread_current(), *t;
+    int err = thread_create(p, child_begin, NULL, &t);
+    if (err)
+        return err == -ENOMEM ? -EAGAIN : err;
+    err = share_objects(t, from, r->flags);
+    if (!err)
+        err = set_registers(t, from, r);
+    if (!err && r->flags & CLONE_PARENT_SETTID && user_put(user_at(user_int_out_t, r->parent_tid), &t->tid, 1) < 0)
+        err = 0; /* as Linux: the program does not hear of a bad address */
+    if (err) {
+        drop_objects(t);
+        thread_discard(t);
+        return err;
+    }
+    *ret_thread = t;
+    return 0;
+}
+
+long process_clone(const struct clone_request *r)
+{
+    struct process *cur = process_current(), *p = cur;
+    struct completion done;
+    struct thread *t;
+    int err = check_flags(r);
+    if (err)
+        return err;
+    if (!(r->flags & CLONE_THREAD) && !(p = process_create()))
+        return -ENOMEM;
+    err = make_child(p, r, &t);
+    if (err) {
+        if (p != cur)
+            process_put(p);
+        return err;
+    }
+    int tid = t->tid;
+    completion_init(&done);
+    if (r->flags & CLONE_VFORK)
+        t->vfork_done = &done;
+    if (p != cur)
+        adopt(p, t, r);
+    err = thread_publish(t);
+    if (err) { /* the group ends: this thread does not get back to ring 3 either */
+        drop_objects(t);
+        thread_discard(t);
+        return -ERESTARTNOINTR;
+    }
+    if (p != cur)
+        process_put(p); /* the table's reference keeps it */
+    sched_start(t);
+    if (r->flags & CLONE_VFORK)
+        wait_vfork(&done);
+    return tid;
+}

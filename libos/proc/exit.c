@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* The end of threads and processes, and what a parent learns of it. Lock: process_lock. */
+#include "pid.h"
+#include "proc.h"
+#include <abi/errno.h>
+#include <abi/sched.h>
+#include <base/log.h>
+#include <libos/file.h>
+#include <libos/mm.h>
+#include <libos/sched.h>
+#include <plat/cpu.h>
+#include <utlist.h>
+
+void completion_init(struct completion *c)
+{
+    waitq_init(&c->wait);
+    c->done = false;
+}
+
+void completion_done(struct completion *c)
+{
+    spin_lock(&c->wait.lock);
+    c->done = true;
+    if (c->wait.head)
+        thread_wake(c->wait.head->thread); /* the one vfork parent; c is gone when the lock is */
+    spin_unlock(&c->wait.lock);
+}
+
+void thread_vfork_done(struct thread *t)
+{
+    spin_lock(&process_lock);
+    if (t->vfork_done)
+        completion_done(t->vfork_done);
+    t->vfork_done = NULL;
+    spin_unlock(&process_lock);
+}
+
+void process_notify_parent(struct process *p, int code, int status)
+{
+    struct process *parent = p->parent;
+    if (!parent)
+        return;
+    const struct abi_sigaction *a = &parent->sighand->action[SIGCHLD - 1];
+    bool quiet = a->handler == ABI_SIG_IGN || (code == CLD_STOPPED || code == CLD_CONTINUED ? a->flags & SA_NOCLDSTOP : 0);
+    struct thread *t = p->leader ? p->leader : p->threads;
+    struct abi_siginfo info = {
+        .si_signo = code == CLD_STOPPED || code == CLD_CONTINUED ? SIGCHLD : p->exit_signal,
+        .si_code = code,
+        .chld = { .si_pid = p->pid, .si_uid = t && t->cred ? t->cred->uid : 0, .si_status = status },
+    };
+    if (!quiet && info.si_signo)
+        (void)signal_send_process(parent, &info); /* it ends itself: fine */
+    waitq_wake(&parent->child_wait, WAITQ_ALL, 0);
+}
+
+/* p ended: its children get another parent. process_lock is held. */
+static void reparent(struct process *p)
+{
+    struct process *heir = p->parent, *c, *next;
+    while (heir && !heir->subreaper && heir != process_first())
+        heir = heir->parent;
+    if (!heir || heir->exiting)
+        heir = process_first();
+    DL_FOREACH_SAFE2(p->children, c, next, sibling_next) {
+        DL_DELETE2(p->children, c, sibling_prev, sibling_next);
+        c->parent = heir;
+        DL_APPEND2(heir->children, c, sibling_prev, sibling_next);
+        c->exit_signal = SIGCHLD;
+        if (c->zombie)
+            process_notify_parent(c, CLD_EXITED, c->exit_code >> 8);
+        if (c->threads && c->threads->pdeath_signal)
+            signal_kernel(c, c->threads->pdeath_signal);
+    }
+}
+
+/* The last thread of p is gone. process_lock is held. True: p is reaped at once and the caller drops the table's reference. */
+static bool end_process(struct process *p)
+{
+    int sig = p->exit_code & 0x7f;
+    reparent(p);
+    p->zombie = true;
+    waitq_wake(&p->exit_wait, WAITQ_ALL, 1 /* EPOLLIN */);
+    const struct abi_sigaction *a = p->parent ? &p->parent->sighand->action[SIGCHLD - 1] : NULL;
+    bool reap = a && p->exit_signal == SIGCHLD && (a->handler == ABI_SIG_IGN || a->flags & SA_NOCLDWAIT);
+    process_notify_parent(p, sig ? CLD_KILLED : CLD_EXITED, sig ? sig : p->exit_code >> 8);
+    if (reap)
+        process_unlink(p);
+    return reap;
+}
+
+/* Leave the process: numbers, statistics, pending signals. True: it was the last thread. */
+static bool leave(struct thread *t)
+{
+    struct process *p = t->process;
+    uint64_t run = sched_cpu_ns(t);
+    spin_lock(&process_lock);
+    spin_lock(&t->sighand->lock);
+    signal_retarget(t, ~t->sigmask);
+    sigpending_clear(&t->pending);
+    DL_DELETE(p->threads, t);
+    bool last = --p->nthreads == 0;
+    if (t == p->leader) {
+        p->leader = NULL;
+        if (!p->exiting)
+            p->exit_code = t->exit_code;
+    }
+    if (last)
+        p->exiting = true;
+    spin_unlock(&t->sighand->lock);
+    p->dead_run_ns += run;
+    p->dead_user_ns += t->user_ns;
+    p->dead_faults_minor += t->faults_minor;
+    p->dead_faults_major += t->faults_major;
+    p->dead_switches_voluntary += t->switches_voluntary;
+    p->dead_switches_forced += t->switches_forced;
+    struct pid_slot *s = pid_slot(t->tid);
+    s->thread = NULL;
+    spin_unlock(&process_lock);
+    return last;
+}
+
+/* Give back what the thread shares. */
+static void drop_shared(struct thread *t)
+{
+    struct mm *mm = t->mm;
+    if (t->fds)
+        fd_table_put(t->fds);
+    t->fds = NULL;
+    if (t->fs)
+        fs_context_put(t->fs);
+    t->fs = NULL;
+    if (mm) {
+        sched_set_aspace(NULL);
+        t->mm = NULL;
+        mm_put(mm);
+    }
+}
+
+void thread_exit(int exit_code)
+{
+    struct thread *t = thread_current();
+    struct process *p = t->process;
+    t->exit_code = exit_code;
+    if (!t->is_kernel) {
+        futex_exit(t);
+        spin_lock(&t->sighand->lock);
+        t->exiting = true;
+        spin_unlock(&t->sighand->lock);
+        thread_vfork_done(t);
+        bool first = p == process_first();
+        if (first && p->nthreads == 1)
+            machine_exit(p->exiting || t != p->leader ? p->exit_code : exit_code);
+        drop_shared(t);
+        if (leave(t)) {
+            process_exit_timers(p);
+            if (first)
+                machine_exit(p->exit_code);
+            spin_lock(&process_lock);
+            bool reaped = end_process(p);
+            spin_unlock(&process_lock);
+            if (reaped)
+                process_put(p);
+        }
+    }
+    atomic_store(&t->state, THREAD_DEAD);
+    sched_switch();
+    panic("dead thread %d runs", t->tid);
+}
+
+void process_exit_group(int status)
+{
+    struct thread *t = thread_current();
+    spin_lock(&t->sighand->lock);
+    process_begin_exit(t->process, status);
+    spin_unlock(&t->sighand->lock);
+}

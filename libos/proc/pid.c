@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* Numbers of threads and processes: a table of pieces that are made when first needed, and a cursor that goes round, so
+ * that a number is not used again soon. Lock: process_lock. */
+#include "pid.h"
+#include <abi/errno.h>
+#include <libos/heap.h>
+
+enum { PIECE = 128 };
+
+struct spin process_lock = SPIN_INIT(RANK_PROCESS);
+
+static struct pid_slot *pieces[PID_MAX / PIECE]; /* guarded by process_lock */
+static int cursor = 1;                           /* guarded by process_lock: where to look next */
+
+static bool is_free(const struct pid_slot *s)
+{
+    return !s->thread && !s->process && !s->users;
+}
+
+int pid_alloc(void)
+{
+    for (int i = 0; i < PID_MAX; i++) {
+        int pid = cursor;
+        cursor = cursor + 1 < PID_MAX ? cursor + 1 : 2;
+        struct pid_slot **piece = &pieces[pid / PIECE];
+        if (!*piece) {
+            *piece = heap_calloc(PIECE, sizeof(**piece));
+            if (!*piece)
+                return -ENOMEM;
+        }
+        struct pid_slot *s = &(*piece)[pid % PIECE];
+        if (is_free(s)) {
+            s->users = 1;
+            return pid;
+        }
+    }
+    return -EAGAIN;
+}
+
+struct pid_slot *pid_slot(int pid)
+{
+    if (pid <= 0 || pid >= PID_MAX || !pieces[pid / PIECE])
+        return NULL;
+    struct pid_slot *s = &pieces[pid / PIECE][pid % PIECE];
+    return is_free(s) ? NULL : s;
+}
+
+void pid_use(int pid)
+{
+    struct pid_slot *s = pid_slot(pid);
+    if (s)
+        s->users++;
+}
+
+void pid_unuse(int pid)
+{
+    struct pid_slot *s = pid_slot(pid);
+    if (s)
+        s->users--;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of libos/proc share. */
+#ifndef PROC_PROC_H
+#define PROC_PROC_H
+
+#include <libos/futex.h>
+#include <libos/process.h>
+#include <libos/signal.h>
+
+/* The process whose end ends the VM. */
+struct process *process_first(void);
+/* Tree and table; process_lock is held. process_link takes a reference for the table, which process_unlink's caller drops. */
+void process_link(struct process *p, struct process *parent, int pid);
+void process_unlink(struct process *p);
+
+/* Signal actions, all default. NULL: out of memory. */
+struct sighand *sighand_create(void);
+NODISCARD int sighand_copy(struct sighand *src, bool clear_handlers, struct sighand **ret_sighand);
+struct sighand *sighand_get(struct sighand *s);
+void sighand_put(struct sighand *s);
+
+/* Drop all signals that wait in q; the sighand's lock is held, or nobody else can see q. */
+void sigpending_clear(struct sigpending *q);
+/* Set or clear WORK_SIGNAL of t by what is pending and not blocked. sighand->lock is held. */
+void signal_update_work(struct thread *t);
+/* Threads other than t look again at the process's pending signals, because t goes. sighand->lock is held. */
+void signal_retarget(struct thread *t, uint64_t set);
+/* The group ends with status: all threads but the current one are told to die. sighand->lock is held. */
+void process_begin_exit(struct process *p, int status);
+/* Is this signal ignored by its default action? */
+bool signal_ignored_by_default(int sig);
+bool signal_stops_by_default(int sig);
+bool signal_dumps_by_default(int sig);
+/* Take the next signal of set for t. Its number, 0: none. sighand->lock is held. */
+int signal_dequeue(struct thread *t, uint64_t set, struct abi_siginfo *ret);
+/* Remove all of set from q. sighand->lock is held. */
+void sigpending_flush(struct sigpending *q, uint64_t set);
+/* Take one sig, which is in q->set, out of q. False: it was not queued, *ret has only the number. */
+bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret);
+
+/* A one-time event. */
+struct completion {
+    struct waitq wait;
+    bool done;
+};
+void completion_init(struct completion *c);
+void completion_done(struct completion *c);
+
+#endif

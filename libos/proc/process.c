@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes: the tree, references, the first one. Lock: process_lock guards the tree and the pid table. */
+#include "pid.h"
+#include "proc.h"
+#include <abi/errno.h>
+#include <abi/sched.h>
+#include <libos/heap.h>
+#include <libos/sched.h>
+#include <plat/time.h>
+#include <string.h>
+#include <utlist.h>
+
+static struct slab process_slab = SLAB_INIT("process", struct process);
+static struct process *first_process; /* guarded by process_lock */
+static _Atomic unsigned processes;
+
+struct process *process_first(void)
+{
+    return first_process;
+}
+
+unsigned process_count(void)
+{
+    return processes;
+}
+
+static struct process *process_alloc(void)
+{
+    struct process *p = slab_alloc(&process_slab);
+    if (!p)
+        return NULL;
+    memset(p, 0, sizeof(*p));
+    p->refs = 1;
+    waitq_init(&p->child_wait);
+    waitq_init(&p->exit_wait);
+    spin_init(&p->limits_lock, RANK_FILE);
+    process_init_timers(p);
+    p->start_time_ns = plat_time_ns();
+    processes++;
+    return p;
+}
+
+struct process *process_create(void)
+{
+    struct process *p = process_alloc(), *parent = process_current();
+    if (!p)
+        return NULL;
+    spin_lock(&parent->limits_lock);
+    memcpy(p->rlimits, parent->rlimits, sizeof(p->rlimits));
+    spin_unlock(&parent->limits_lock);
+    p->cmdline = parent->cmdline ? heap_strdup(parent->cmdline) : NULL;
+    p->oom_score_adj = parent->oom_score_adj;
+    return p;
+}
+
+/* Give p, not yet in the tree, its place and its number. process_lock is held. */
+void process_link(struct process *p, struct process *parent, int pid)
+{
+    p->pid = pid;
+    p->parent = parent;
+    p->pgid = parent ? parent->pgid : pid;
+    p->sid = parent ? parent->sid : pid;
+    p->tty = parent ? parent->tty : NULL;
+    pid_use(p->pgid);
+    pid_use(p->sid);
+    pid_slot(pid)->process = p;
+    process_get(p);
+    if (parent)
+        DL_APPEND2(parent->children, p, sibling_prev, sibling_next);
+}
+
+/* Take p out of the table and the tree. process_lock is held. */
+void process_unlink(struct process *p)
+{
+    struct pid_slot *s = pid_slot(p->pid);
+    if (p->parent)
+        DL_DELETE2(p->parent->children, p, sibling_prev, sibling_next);
+    p->parent = NULL;
+    p->reaped = true;
+    pid_unuse(p->pgid);
+    pid_unuse(p->sid);
+    s->process = NULL;
+}
+
+int process_create_first(void (*fn)(void *), void *arg, struct thread **ret_thread)
+{
+    struct process *p = process_alloc();
+    struct thread *t;
+    if (!p)
+        return -ENOMEM;
+    int err = thread_create(p, fn, arg, &t);
+    if (err) {
+        process_put(p);
+        return err;
+    }
+    t->affinity = UINT64_MAX;
+    t->policy = SCHED_OTHER;
+    t->nice = 0;
+    t->timer_slack_ns = 50000;
+    t->cred = cred_create_root();
+    t->sighand = sighand_create();
+    if (!t->cred || !t->sighand) {
+        thread_discard(t);
+        process_put(p);
+        return -ENOMEM;
+    }
+    limits_init(p);
+    p->sighand = sighand_get(t->sighand);
+    p->leader = t;
+    p->exit_signal = SIGCHLD;
+    p->is_session_leader = true;
+    spin_lock(&process_lock);
+    first_process = p;
+    process_link(p, NULL, t->tid);
+    spin_unlock(&process_lock);
+    err = thread_publish(t);
+    process_put(p); /* the table has its own reference */
+    *ret_thread = t;
+    return err;
+}
+
+void process_get(struct process *p)
+{
+    p->refs++;
+}
+
+void process_put(struct process *p)
+{
+    if (--p->refs)
+        return;
+    if (p->sighand)
+        sighand_put(p->sighand);
+    heap_free(p->cmdline);
+    slab_free(&process_slab, p);
+    processes--;
+}
+
+struct process *process_find_locked(int pid)
+{
+    struct pid_slot *s = pid_slot(pid);
+    return s ? s->process : NULL;
+}
+
+struct process *process_find(int pid)
+{
+    spin_lock(&process_lock);
+    struct process *p = process_find_locked(pid);
+    if (p)
+        process_get(p);
+    spin_unlock(&process_lock);
+    return p;
+}
+
+int process_each(int pgid, int (*fn)(struct process *p, void *arg), void *arg)
+{
+    int ret = 0;
+    for (int pid = 1; pid < PID_MAX && !ret; pid++) {
+        struct process *p = process_find_locked(pid);
+        if (p && (!pgid || p->pgid == pgid))
+            ret = fn(p, arg);
+    }
+    return ret;
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/* Sending signals: what is ignored, what is queued, who is woken. signal(7), sigqueue(3); Linux where POSIX leaves a
+ * choice. Lock: sighand->lock guards actions and everything pending of the threads that share it. */
+#include "proc.h"
+#include <abi/errno.h>
+#include <libos/heap.h>
+#include <libos/sched.h>
+#include <plat/cpu.h>
+#include <string.h>
+#include <utlist.h>
+
+static struct slab queue_slab = SLAB_INIT("sigqueue", struct sigqueue);
+static struct slab sighand_slab = SLAB_INIT("sighand", struct sighand);
+static _Atomic uint64_t queued_signals; /* in all queues, against RLIMIT_SIGPENDING */
+
+#define STOP_SIGNALS (ABI_SIGBIT(SIGSTOP) | ABI_SIGBIT(SIGTSTP) | ABI_SIGBIT(SIGTTIN) | ABI_SIGBIT(SIGTTOU))
+#define IGNORED_BY_DEFAULT (ABI_SIGBIT(SIGCHLD) | ABI_SIGBIT(SIGCONT) | ABI_SIGBIT(SIGURG) | ABI_SIGBIT(SIGWINCH))
+#define CORE_SIGNALS                                                                                                   \
+    (ABI_SIGBIT(SIGQUIT) | ABI_SIGBIT(SIGILL) | ABI_SIGBIT(SIGTRAP) | ABI_SIGBIT(SIGABRT) | ABI_SIGBIT(SIGFPE) |       \
+     ABI_SIGBIT(SIGSEGV) | ABI_SIGBIT(SIGBUS) | ABI_SIGBIT(SIGSYS) | ABI_SIGBIT(SIGXCPU) | ABI_SIGBIT(SIGXFSZ))
+
+const char *signal_name(int sig)
+{
+    static const char names[32][10] = {
+        "0",       "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
+        "SIGFPE",  "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
+        "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
+        "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS",
+    };
+    return sig >= 0 && sig < 32 ? names[sig] : "SIGRT";
+}
+
+bool signal_ignored_by_default(int sig)
+{
+    return IGNORED_BY_DEFAULT & ABI_SIGBIT(sig);
+}
+
+bool signal_stops_by_default(int sig)
+{
+    return STOP_SIGNALS & ABI_SIGBIT(sig);
+}
+
+bool signal_dumps_by_default(int sig)
+{
+    return CORE_SIGNALS & ABI_SIGBIT(sig);
+}
+
+struct sighand *sighand_create(void)
+{
+    struct sighand *s = slab_alloc(&sighand_slab);
+    if (!s)
+        return NULL;
+    memset(s, 0, sizeof(*s));
+    s->refs = 1;
+    spin_init(&s->lock, RANK_SIGHAND);
+    waitq_init(&s->signal_wait);
+    return s;
+}
+
+int sighand_copy(struct sighand *src, bool clear_handlers, struct sighand **ret_sighand)
+{
+    struct sighand *s = sighand_create();
+    if (!s)
+        return -ENOMEM;
+    spin_lock(&src->lock);
+    memcpy(s->action, src->action, sizeof(s->action));
+    spin_unlock(&src->lock);
+    for (int i = 0; clear_handlers && i < ABI_NSIG; i++)
+        if (s->action[i].handler != ABI_SIG_IGN)
+            s->action[i] = (struct abi_sigaction){ 0 };
+    *ret_sighand = s;
+    return 0;
+}
+
+struct sighand *sighand_get(struct sighand *s)
+{
+    s->refs++;
+    return s;
+}
+
+void sighand_put(struct sighand *s)
+{
+    if (!--s->refs)
+        slab_free(&sighand_slab, s);
+}
+
+static void queue_free(struct sigqueue *e)
+{
+    queued_signals--;
+    slab_free(&queue_slab, e);
+}
+
+void sigpending_clear(struct sigpending *q)
+{
+    struct sigqueue *e, *next;
+    DL_FOREACH_SAFE(q->queue, e, next) {
+        DL_DELETE(q->queue, e);
+        queue_free(e);
+    }
+    q->set = 0;
+}
+
+/* Remove all of set from q. */
+void sigpending_flush(struct sigpending *q, uint64_t set)
+{
+    struct sigqueue *e, *next;
+    if (!(q->set & set))
+        return;
+    DL_FOREACH_SAFE(q->queue, e, next) {
+        if (ABI_SIGBIT(e->info.si_signo) & set) {
+            DL_DELETE(q->queue, e);
+            queue_free(e);
+        }
+    }
+    q->set &= ~set;
+}
+
+static void flush_all(struct process *p, uint64_t set)
+{
+    struct thread *t;
+    sigpending_flush(&p->pending, set);
+    DL_FOREACH(p->threads, t)
+        sigpending_flush(&t->pending, set);
+}
+
+bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret)
+{
+    struct sigqueue *e, *found = NULL;
+    bool more = false;
+    DL_FOREACH(q->queue, e) {
+        if (e->info.si_signo != sig)
+            continue;
+        more = found != NULL;
+        if (more)
+            break;
+        found = e;
+    }
+    if (!more)
+        q->set &= ~ABI_SIGBIT(sig);
+    if (!found) { /* it could not be queued when it was sent */
+        memset(ret, 0, sizeof(*ret));
+        ret->si_signo = sig;
+        return false;
+    }
+    *ret = found->info;
+    DL_DELETE(q->queue, found);
+    queue_free(found);
+    return true;
+}
+
+void signal_update_work(struct thread *t)
+{
+    uint64_t all = t->pending.set | t->process->pending.set;
+    if ((all & ~t->sigmask) || t->process->stopped)
+        thread_set_work(t, WORK_SIGNAL);
+    else if (t == thread_current())
+        thread_clear_work(t, WORK_SIGNAL); /* only by the thread itself: a call it is in may have seen it */
+}
+
+/* Have t look at its work, whatever it does now. states: bit mask of what may be woken. */
+static void poke(struct thread *t, unsigned states)
+{
+    if (!thread_wake_state(t, states) && t->on_cpu && t->cpu != plat_cpu_id())
+        plat_cpu_kick(t->cpu);
+}
+
+void process_begin_exit(struct process *p, int status)
+{
+    struct thread *t;
+    if (p->exiting)
+        return;
+    p->exiting = true;
+    p->exit_code = status;
+    p->stopped = false;
+    DL_FOREACH(p->threads, t) {
+        thread_set_work(t, WORK_KILLED);
+        if (t != thread_current())
+            poke(t, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE | 1u << THREAD_STOPPED);
+    }
+}
+
+static bool is_fatal(const struct sighand *sh, int sig)
+{
+    return sh->action[sig - 1].handler == ABI_SIG_DFL && !(ABI_SIGBIT(sig) & (IGNORED_BY_DEFAULT | STOP_SIGNALS));
+}
+
+static bool wants(const struct thread *t, int sig)
+{
+    return !t->exiting && (sig == SIGKILL || sig == SIGSTOP || !(t->sigmask & ABI_SIGBIT(sig)));
+}
+
+/* Who of p is to take sig: first choice is the thread asked for, then an undisturbed one, then any. */
+static struct thread *choose(struct process *p, struct thread *first, int sig)
+{
+    struct thread *t, *any = NULL;
+    if (first && wants(first, sig))
+        return first;
+    DL_FOREACH(p->threads, t) {
+        if (!wants(t, sig))
+            continue;
+        if (!(t->plat.work & WORK_SIGNAL))
+            return t;
+        any = any ? any : t;
+    }
+    return any;
+}
+
+/* Somebody may wait for it although it is blocked. */
+static void wake_waiting(struct process *p, struct thread *only, int sig)
+{
+    struct thread *t;
+    if (waitq_active(&p->sighand->signal_wait))
+        waitq_wake(&p->sighand->signal_wait, WAITQ_ALL, 1 /* EPOLLIN */);
+    DL_FOREACH(p->threads, t)
+        if ((!only || t == only) && t->wait_set & ABI_SIGBIT(sig))
+            thread_wake_state(t, 1u << THREAD_SLEEPING);
+}
+
+/* sig is pending: make the thread that shall take it do so. only: it alone may. */
+static void notify(struct process *p, struct thread *only, int sig)
+{
+    wake_waiting(p, only, sig);
+    struct thread *t = only ? (wants(only, sig) ? only : NULL) : choose(p, p->leader, sig);
+    if (!t)
+        return;
+    if (sig == SIGKILL || (is_fatal(p->sighand, sig) && !signal_dumps_by_default(sig))) {
+        process_begin_exit(p, sig);
+        return;
+    }
+    thread_set_work(t, WORK_SIGNAL);
+    poke(t, 1u << THREAD_SLEEPING);
+}
+
+void signal_retarget(struct thread *leaving, uint64_t set)
+{
+    struct process *p = leaving->process;
+    set &= p->pending.set;
+    for (int sig = 1; set && sig <= ABI_NSIG; sig++) {
+        if (!(set & ABI_SIGBIT(sig)))
+            continue;
+        struct thread *t = choose(p, NULL, sig);
+        if (t && t != leaving) {
+            thread_set_work(t, WORK_SIGNAL);
+            poke(t, 1u << THREAD_SLEEPING);
+        }
+    }
+}
+
+/* What SIGCONT and the stop signals do at the moment they are sent, whether blocked, ignored or caught. */
+static void job_control(struct process *p, int sig)
+{
+    struct thread *t;
+    if (signal_stops_by_default(sig)) {
+        flush_all(p, ABI_SIGBIT(SIGCONT));
+    } else if (sig == SIGCONT) {
+        flush_all(p, STOP_SIGNALS);
+        if (!p->stopped)
+            return;
+        p->stopped = false;
+        p->continued = true;
+        DL_FOREACH(p->threads, t)
+            poke(t, 1u << THREAD_STOPPED);
+    }
+}
+
+static bool is_ignored(struct process *p, struct thread *t, int sig)
+{
+    uintptr_t h = p->sighand->action[sig - 1].handler;
+    if (h != ABI_SIG_IGN && !(h == ABI_SIG_DFL && signal_ignored_by_default(sig)))
+        return false;
+    return !((t->sigmask | t->wait_set) & ABI_SIGBIT(sig));
+}
+
+/* Put info into q. 0, -EAGAIN: a real-time signal cannot be queued. */
+static int queue_info(struct process *p, struct sigpending *q, const struct abi_siginfo *info)
+{
+    int sig = info->si_signo;
+    struct sigqueue *e = NULL;
+    if (sig == SIGKILL || queued_signals < p->rlimits[RLIMIT_SIGPENDING].rlim_cur || info->si_code > 0)
+        e = slab_alloc(&queue_slab);
+    if (e) {
+        e->info = *info;
+        queued_signals++;
+        DL_APPEND(q->queue, e);
+    } else if (sig >= ABI_SIGRTMIN && info->si_code != SI_USER) {
+        return -EAGAIN;
+    }
+    q->set |= ABI_SIGBIT(sig);
+    return 0;
+}
+
+/* Send to p, or to t of it alone. sighand->lock is held. */
+static int send(struct process *p, struct thread *t, const struct abi_siginfo *info)
+{
+    int sig = info->si_signo;
+    struct thread *judge = t ? t : p->leader ? p->leader : p->threads;
+    job_control(p, sig);
+    if (!judge || p->exiting || is_ignored(p, judge, sig))
+        return 0;
+    struct sigpending *q = t ? &t->pending : &p->pending;
+    if (sig < ABI_SIGRTMIN && q->set & ABI_SIGBIT(sig))
+        return 0;
+    int err = queue_info(p, q, info);
+    if (!err)
+        notify(p, t, sig);
+    return err;
+}
+
+int signal_send_thread(struct thread *t, const struct abi_siginfo *info)
+{
+    struct sighand *sh = t->sighand;
+    if (!sh)
+        return -ESRCH; /* a libOS thread */
+    spin_lock(&sh->lock);
+    int err = t->exiting ? -ESRCH : send(t->process, t, info);
+    spin_unlock(&sh->lock);
+    return err;
+}
+
+int signal_send_process(struct process *p, const struct abi_siginfo *info)
+{
+    struct sighand *sh = p->sighand;
+    spin_lock(&sh->lock);
+    int err = send(p, NULL, info);
+    spin_unlock(&sh->lock);
+    return err;
+}
+
+void signal_kernel(struct process *p, int sig)
+{
+    struct abi_siginfo info = { .si_signo = sig, .si_code = SI_KERNEL };
+    (void)signal_send_process(p, &info); /* has ended: nobody to tell */
+}
+
+struct group_send {
+    const struct abi_siginfo *info;
+    bool found;
+};
+
+static int send_one(struct process *p, void *arg)
+{
+    struct group_send *g = arg;
+    g->found = true;
+    (void)signal_send_process(p, g->info); /* a full queue loses it, as on Linux */
+    return 0;
+}
+
+int signal_send_group(int pgid, const struct abi_siginfo *info)
+{
+    struct group_send g = { .info = info };
+    spin_lock(&process_lock);
+    process_each(pgid, send_one, &g);
+    spin_unlock(&process_lock);
+    return g.found ? 0 : -ESRCH;
+}
+
+void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr, unsigned long trap_error)
+{
+    struct thread *t = thread_current();
+    struct abi_siginfo info = { .si_signo = sig, .si_code = code, .fault.si_addr = addr };
+    struct abi_sigaction *a = &t->sighand->action[sig - 1];
+
+    t->fault_addr = addr;
+    t->trap_nr = trap_nr;
+    t->trap_error = trap_error;
+    spin_lock(&t->sighand->lock);
+    if (a->handler == ABI_SIG_IGN || t->sigmask & ABI_SIGBIT(sig)) {
+        a->handler = ABI_SIG_DFL; /* a fault cannot wait: the program dies of it */
+        t->sigmask &= ~ABI_SIGBIT(sig);
+    }
+    if (!t->process->exiting && !(t->pending.set & ABI_SIGBIT(sig)) && !queue_info(t->process, &t->pending, &info))
+        thread_set_work(t, WORK_SIGNAL);
+    spin_unlock(&t->sighand->lock);
+}
+
+/* kill(2): real or effective user id against real or saved one, or the capability, or SIGCONT within the session. */
+int signal_permission(struct process *p, int sig)
+{
+    const struct cred *c = thread_current()->cred;
+    int err = -EPERM;
+    if (cred_capable(5 /* CAP_KILL */) || p == process_current())
+        return 0;
+    spin_lock(&p->sighand->lock);
+    const struct thread *t = p->leader ? p->leader : p->threads;
+    const struct cred *target = t ? t->cred : NULL;
+    if (!target || c->euid == target->suid || c->euid == target->uid || c->uid == target->suid ||
+        c->uid == target->uid || (sig == SIGCONT && p->sid == process_current()->sid))
+        err = 0;
+    spin_unlock(&p->sighand->lock);
+    return err;
+}

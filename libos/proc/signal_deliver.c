@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking signals: delivery on the way to ring 3, the return from a handler, job control stops, and the restart of
+ * interrupted system calls. signal(7). Only the thread itself comes here. */
+#include "proc.h"
+#include <abi/errno.h>
+#include <base/log.h>
+#include <libos/sched.h>
+#include <libos/time.h>
+#include <plat/thread.h>
+#include <utlist.h>
+
+enum { NR_RESTART_SYSCALL = 219 };
+
+#define SYNCHRONOUS                                                                                                    \
+    (ABI_SIGBIT(SIGSEGV) | ABI_SIGBIT(SIGBUS) | ABI_SIGBIT(SIGILL) | ABI_SIGBIT(SIGTRAP) | ABI_SIGBIT(SIGFPE) |        \
+     ABI_SIGBIT(SIGSYS))
+
+/* The next of set that is pending for t: faults first, then its own, then the process's; lowest number first. 0: none. */
+static int next_signal(const struct thread *t, uint64_t set)
+{
+    uint64_t own = t->pending.set & set, all = own | (t->process->pending.set & set);
+    if (own & SYNCHRONOUS)
+        return __builtin_ctzll(own & SYNCHRONOUS) + 1;
+    if (own)
+        return __builtin_ctzll(own) + 1;
+    return all ? __builtin_ctzll(all) + 1 : 0;
+}
+
+int signal_dequeue(struct thread *t, uint64_t set, struct abi_siginfo *ret)
+{
+    int sig = next_signal(t, set);
+    if (!sig)
+        return 0;
+    sigpending_take(t->pending.set & ABI_SIGBIT(sig) ? &t->pending : &t->process->pending, sig, ret);
+    if (ret->si_code == SI_TIMER && ret->timer.si_sys_private)
+        ktimer_taken(t->process, ret);
+    return sig;
+}
+
+/* The system call that was interrupted: with handler (and its action) or without one. */
+static void settle_call(struct plat_frame *f, const struct abi_sigaction *handler)
+{
+    long nr = plat_frame_nr(f);
+    if (nr < 0)
+        return;
+    switch (-plat_frame_ret(f)) {
+    case ERESTARTNOINTR:
+        plat_frame_restart(f, nr);
+        break;
+    case ERESTARTSYS:
+        if (handler && !(handler->flags & SA_RESTART))
+            plat_frame_set_ret(f, -EINTR);
+        else
+            plat_frame_restart(f, nr);
+        break;
+    case ERESTARTNOHAND:
+        if (handler)
+            plat_frame_set_ret(f, -EINTR);
+        else
+            plat_frame_restart(f, nr);
+        break;
+    case ERESTART_RESTARTBLOCK:
+        if (handler)
+            plat_frame_set_ret(f, -EINTR);
+        else
+            plat_frame_restart(f, NR_RESTART_SYSCALL);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Sleep while the process is stopped. sighand->lock is held on entry and on return. */
+static void stop(struct thread *t)
+{
+    struct process *p = t->process;
+    while (p->stopped && !p->exiting) {
+        /* The state is set under the lock that a waker needs first. */
+        atomic_store(&t->state, THREAD_STOPPED);
+        spin_unlock(&t->sighand->lock);
+        sched_switch();
+        spin_lock(&t->sighand->lock);
+    }
+}
+
+/* A stop signal's default action. sighand->lock is held on entry and on return. */
+static void begin_stop(struct thread *t, int sig)
+{
+    struct process *p = t->process;
+    struct thread *other;
+    p->stopped = true;
+    p->continued = false;
+    p->stop_signal = sig;
+    DL_FOREACH(p->threads, other) {
+        thread_set_work(other, WORK_SIGNAL);
+        if (other != t)
+            thread_wake_state(other, 1u << THREAD_SLEEPING);
+    }
+    spin_unlock(&t->sighand->lock);
+    spin_lock(&process_lock);
+    process_notify_parent(p, CLD_STOPPED, sig);
+    spin_unlock(&process_lock);
+    spin_lock(&t->sighand->lock);
+    stop(t);
+}
+
+/* The program dies of sig: say so where a person would want to know. */
+static NORETURN void die(struct thread *t, const struct plat_frame *f, int sig)
+{
+    if (signal_dumps_by_default(sig) && sig != SIGQUIT)
+        log_error("%s[%d]: killed by %s at ip %lx sp %lx addr %lx", t->comm, t->process->pid, signal_name(sig),
+                  (unsigned long)plat_frame_ip(f), (unsigned long)plat_frame_sp(f), (unsigned long)t->fault_addr);
+    spin_lock(&t->sighand->lock);
+    process_begin_exit(t->process, sig);
+    spin_unlock(&t->sighand->lock);
+    thread_exit(sig);
+}
+
+static bool on_alt_stack(const struct thread *t, uintptr_t sp)
+{
+    return !(t->alt_flags & (int)SS_AUTODISARM) && sp - t->alt_sp - 1 < t->alt_size;
+}
+
+/* What sigaltstack reports as flags. */
+int signal_alt_flags(const struct thread *t, uintptr_t sp)
+{
+    if (!t->alt_size)
+        return SS_DISABLE;
+    return (on_alt_stack(t, sp) ? SS_ONSTACK : 0) | (t->alt_flags & (int)SS_AUTODISARM);
+}
+
+/* Enter the handler. sighand->lock is not held. */
+static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigaction *a, const struct abi_siginfo *info)
+{
+    int sig = info->si_signo;
+    uint64_t mask = t->restore_sigmask ? t->saved_sigmask : t->sigmask;
+    uintptr_t sp = plat_frame_sp(f);
+    bool faulted = info->si_code > 0 && SYNCHRONOUS & ABI_SIGBIT(sig);
+    struct plat_signal s = {
+        .number = sig,
+        .handler = a->handler,
+        .restorer = a->restorer,
+        .siginfo = true,
+        .info = info,
+        .mask = mask,
+        .stack_sp = a->flags & SA_ONSTACK && t->alt_size && !on_alt_stack(t, sp) ? t->alt_sp + t->alt_size : 0,
+        .alt_sp = t->alt_sp,
+        .alt_size = t->alt_size,
+        .alt_flags = signal_alt_flags(t, sp),
+        .fault_addr = faulted ? t->fault_addr : 0,
+        .trap_nr = faulted ? t->trap_nr : 0,
+        .trap_error = faulted ? t->trap_error : 0,
+    };
+    settle_call(f, a);
+    rseq_signal(t, f);
+    if (plat_signal_push(&t->plat, &s) < 0) {
+        signal_force(sig == SIGSEGV, SIGSEGV);
+        return;
+    }
+    if (t->alt_flags & (int)SS_AUTODISARM) {
+        t->alt_sp = t->alt_size = 0;
+        t->alt_flags = SS_DISABLE;
+    }
+    t->restore_sigmask = false;
+    mask = t->sigmask | a->mask | (a->flags & SA_NODEFER ? 0 : ABI_SIGBIT(sig));
+    signal_set_mask(mask);
+}
+
+void signal_force(bool fatal, int sig)
+{
+    struct thread *t = thread_current();
+    struct abi_sigaction *a = &t->sighand->action[sig - 1];
+    if (fatal) {
+        spin_lock(&t->sighand->lock);
+        a->handler = ABI_SIG_DFL;
+        spin_unlock(&t->sighand->lock);
+    }
+    signal_fault(sig, SI_KERNEL, 0, t->trap_nr, t->trap_error);
+}
+
+/* Take the next signal that has an effect. 0: none is left. sighand->lock is held on entry, not on return. */
+static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info, struct abi_sigaction *ret_action)
+{
+    struct sighand *sh = t->sighand;
+    for (;;) {
+        if (t->process->stopped)
+            stop(t);
+        int sig = t->process->exiting ? 0 : signal_dequeue(t, ~t->sigmask, info);
+        if (!sig) {
+            signal_update_work(t);
+            spin_unlock(&sh->lock);
+            return 0;
+        }
+        struct abi_sigaction *a = &sh->action[sig - 1];
+        if (a->handler == ABI_SIG_IGN)
+            continue;
+        if (a->handler != ABI_SIG_DFL) {
+            *ret_action = *a;
+            if (a->flags & SA_RESETHAND)
+                a->handler = ABI_SIG_DFL;
+            spin_unlock(&sh->lock);
+            return sig;
+        }
+        if (signal_ignored_by_default(sig))
+            continue;
+        if (signal_stops_by_default(sig)) {
+            begin_stop(t, sig);
+            continue;
+        }
+        spin_unlock(&sh->lock);
+        die(t, f, sig);
+    }
+}
+
+/* Put the mask back that sigsuspend, ppoll and the like replaced. */
+static void restore_mask(struct thread *t)
+{
+    if (!t->restore_sigmask)
+        return;
+    t->restore_sigmask = false;
+    signal_set_mask(t->saved_sigmask);
+}
+
+void signal_deliver(struct plat_frame *f)
+{
+    struct thread *t = thread_current();
+    struct abi_siginfo info;
+    struct abi_sigaction action;
+
+    if (t->restore_sigmask && plat_frame_ret(f) != -ERESTARTNOHAND && plat_frame_ret(f) != -EINTR)
+        restore_mask(t); /* the call had a result: what its mask let through waits again */
+    spin_lock(&t->sighand->lock);
+    if (take(t, f, &info, &action)) {
+        enter(t, f, &action, &info);
+        spin_lock(&t->sighand->lock);
+        signal_update_work(t);
+        spin_unlock(&t->sighand->lock);
+        return;
+    }
+    settle_call(f, NULL);
+    restore_mask(t);
+}
+
+long signal_return(void)
+{
+    struct thread *t = thread_current();
+    struct plat_signal s = { 0 };
+    t->restart = NULL;
+    if (plat_signal_pop(&t->plat, &s) < 0) {
+        signal_force(false, SIGSEGV);
+        return plat_frame_ret(t->plat.frame);
+    }
+    signal_set_mask(s.mask);
+    if (signal_alt_stack(s.alt_sp, s.alt_size, s.alt_flags) < 0)
+        return plat_frame_ret(t->plat.frame); /* the program put nonsense there: as Linux, ignored */
+    return plat_frame_ret(t->plat.frame);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Masks, actions, the alternate stack, and waiting for signals without a handler. */
+#include "proc.h"
+#include <abi/errno.h>
+#include <libos/sched.h>
+#include <libos/waitq.h>
+#include <plat/time.h>
+#include <plat/thread.h>
+#include <string.h>
+#include <utlist.h>
+
+#define UNBLOCKABLE (ABI_SIGBIT(SIGKILL) | ABI_SIGBIT(SIGSTOP))
+
+void signal_set_mask(uint64_t mask)
+{
+    struct thread *t = thread_current();
+    mask &= ~UNBLOCKABLE;
+    spin_lock(&t->sighand->lock);
+    uint64_t newly = mask & ~t->sigmask;
+    t->sigmask = mask;
+    if (newly & t->process->pending.set)
+        signal_retarget(t, newly); /* it had been chosen to take these */
+    signal_update_work(t);
+    spin_unlock(&t->sighand->lock);
+}
+
+void signal_set_mask_temporarily(uint64_t mask)
+{
+    struct thread *t = thread_current();
+    t->saved_sigmask = t->sigmask;
+    t->restore_sigmask = true;
+    signal_set_mask(mask);
+    thread_set_work(t, WORK_TASK); /* so that the way out restores it */
+}
+
+int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction *old)
+{
+    struct thread *t = thread_current(), *other;
+    struct sighand *sh = t->sighand;
+    if (sig < 1 || sig > ABI_NSIG || (new && UNBLOCKABLE & ABI_SIGBIT(sig)))
+        return -EINVAL;
+    spin_lock(&sh->lock);
+    if (old)
+        *old = sh->action[sig - 1];
+    if (new) {
+        struct abi_sigaction *a = &sh->action[sig - 1];
+        *a = *new;
+        a->mask &= ~UNBLOCKABLE;
+        /* Ignoring discards what is pending, blocked or not. */
+        if (a->handler == ABI_SIG_IGN || (a->handler == ABI_SIG_DFL && signal_ignored_by_default(sig))) {
+            sigpending_flush(&t->process->pending, ABI_SIGBIT(sig));
+            DL_FOREACH(t->process->threads, other)
+                sigpending_flush(&other->pending, ABI_SIGBIT(sig));
+        }
+    }
+    spin_unlock(&sh->lock);
+    return 0;
+}
+
+int signal_alt_stack(uintptr_t sp, size_t size, int flags)
+{
+    struct thread *t = thread_current();
+    int mode = flags & ~(int)SS_AUTODISARM;
+    if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0)
+        return -EINVAL;
+    if (signal_alt_flags(t, plat_frame_sp(t->plat.frame)) & SS_ONSTACK)
+        return sp == t->alt_sp && size == t->alt_size && flags == t->alt_flags ? 0 : -EPERM;
+    if (mode == SS_DISABLE) {
+        sp = size = 0;
+    } else if (size < MINSIGSTKSZ) {
+        return -ENOMEM;
+    }
+    t->alt_sp = sp;
+    t->alt_size = size;
+    t->alt_flags = flags;
+    return 0;
+}
+
+uint64_t signal_pending(void)
+{
+    struct thread *t = thread_current();
+    spin_lock(&t->sighand->lock);
+    uint64_t set = t->pending.set | t->process->pending.set;
+    spin_unlock(&t->sighand->lock);
+    return set;
+}
+
+bool signal_take_now(uint64_t set, struct abi_siginfo *ret)
+{
+    struct thread *t = thread_current();
+    spin_lock(&t->sighand->lock);
+    int sig = signal_dequeue(t, set & ~UNBLOCKABLE, ret);
+    signal_update_work(t);
+    spin_unlock(&t->sighand->lock);
+    return sig;
+}
+
+int signal_take(uint64_t set, struct abi_siginfo *ret, uint64_t deadline_ns)
+{
+    struct thread *t = thread_current();
+    int err = 0;
+    set &= ~UNBLOCKABLE;
+    if (signal_take_now(set, ret))
+        return ret->si_signo;
+    if (plat_time_ns() >= deadline_ns)
+        return -EAGAIN;
+    spin_lock(&t->sighand->lock);
+    t->wait_set = set;
+    uint64_t mask = t->sigmask;
+    t->sigmask |= set; /* they are taken here, not delivered */
+    signal_update_work(t);
+    spin_unlock(&t->sighand->lock);
+    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE), !(signal_pending() & set) && !(err = thread_sleep(deadline_ns)))
+        ;
+    thread_finish_sleep();
+    spin_lock(&t->sighand->lock);
+    t->wait_set = 0;
+    t->sigmask = mask;
+    int sig = signal_dequeue(t, set, ret);
+    signal_update_work(t);
+    spin_unlock(&t->sighand->lock);
+    return sig ? sig : err == -EINTR ? -EINTR : -EAGAIN;
+}
+
+struct waitq *signal_waitq(void)
+{
+    return &thread_current()->sighand->signal_wait;
+}
+
+void signal_exec(struct thread *t)
+{
+    struct sighand *sh = t->sighand;
+    spin_lock(&sh->lock);
+    for (int i = 0; i < ABI_NSIG; i++) {
+        struct abi_sigaction *a = &sh->action[i];
+        uintptr_t keep = a->handler == ABI_SIG_IGN ? ABI_SIG_IGN : ABI_SIG_DFL;
+        *a = (struct abi_sigaction){ .handler = keep };
+    }
+    spin_unlock(&sh->lock);
+    t->alt_sp = t->alt_size = 0;
+    t->alt_flags = SS_DISABLE;
+    t->restart = NULL;
+}

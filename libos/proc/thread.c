@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads come and go here: creation, publication in the pid table, references. A thread holds a reference to itself that
+ * the scheduler drops when it has left its stack for the last time. Lock: process_lock for everything that is found by
+ * number or through the process. */
+#include "pid.h"
+#include "proc.h"
+#include <abi/errno.h>
+#include <abi/sched.h>
+#include <libos/file.h>
+#include <libos/heap.h>
+#include <libos/mm.h>
+#include <libos/page.h>
+#include <libos/sched.h>
+#include <plat/cpu.h>
+#include <plat/time.h>
+#include <string.h>
+#include <utlist.h>
+
+static struct slab thread_slab = SLAB_INIT("thread", struct thread);
+static _Atomic unsigned threads_total;
+
+unsigned thread_count(void)
+{
+    return threads_total;
+}
+
+/* As many threads as would fill an eighth of the memory with their stacks, as Linux. */
+static unsigned threads_max(void)
+{
+    static unsigned max;
+    if (!max) {
+        struct page_stats s;
+        page_stats(&s);
+        uint64_t n = s.total / 32;
+        max = n < 128 ? 128 : n > PID_MAX ? PID_MAX : (unsigned)n;
+    }
+    return max;
+}
+
+/* First code on a new thread's stack. */
+static void thread_begin(void *arg)
+{
+    struct thread *t = arg;
+    sched_finish_switch();
+    t->start_fn(t->start_arg);
+    if (t->is_kernel)
+        thread_exit(0);
+}
+
+/* What a new thread has from the one that makes it. */
+static void inherit(struct thread *t, const struct thread *from)
+{
+    t->policy = from->policy;
+    t->nice = from->nice;
+    t->rt_priority = from->rt_priority;
+    if (from->reset_on_fork) {
+        bool rt = t->policy == SCHED_FIFO || t->policy == SCHED_RR;
+        t->policy = SCHED_OTHER;
+        t->rt_priority = 0;
+        t->nice = rt || t->nice < 0 ? 0 : t->nice;
+    }
+    t->affinity = from->affinity;
+    t->sigmask = from->sigmask;
+    t->timer_slack_ns = from->timer_slack_ns;
+    t->personality = from->personality;
+    t->io_class = from->io_class;
+    t->io_level = from->io_level;
+    memcpy(t->comm, from->comm, sizeof(t->comm));
+}
+
+static struct thread *thread_alloc(void (*fn)(void *), void *arg)
+{
+    struct thread *t = slab_alloc(&thread_slab);
+    if (!t)
+        return NULL;
+    memset(t, 0, sizeof(*t));
+    if (plat_thread_init(&t->plat, thread_begin, t) < 0) {
+        slab_free(&thread_slab, t);
+        return NULL;
+    }
+    t->refs = 1;
+    t->start_fn = fn;
+    t->start_arg = arg;
+    t->cpu = plat_cpu_id();
+    t->start_time_ns = plat_time_ns();
+    t->affinity = UINT64_MAX;
+    t->timer_slack_ns = 50000;
+    atomic_init(&t->state, THREAD_RUNNING);
+    thread_init_sleep(t);
+    threads_total++;
+    return t;
+}
+
+int thread_create(struct process *p, void (*fn)(void *), void *arg, struct thread **ret_thread)
+{
+    if (threads_total >= threads_max())
+        return -EAGAIN;
+    struct thread *t = thread_alloc(fn, arg);
+    if (!t)
+        return -ENOMEM;
+    inherit(t, thread_current());
+    spin_lock(&process_lock);
+    t->tid = pid_alloc();
+    spin_unlock(&process_lock);
+    if (t->tid < 0) {
+        int err = t->tid;
+        t->tid = 0;
+        thread_put(t);
+        return err;
+    }
+    process_get(p);
+    t->process = p;
+    *ret_thread = t;
+    return 0;
+}
+
+int thread_publish(struct thread *t)
+{
+    struct process *p = t->process;
+    int err = 0;
+    spin_lock(&process_lock);
+    spin_lock(&t->sighand->lock);
+    if (p->exiting) {
+        err = -EINTR;
+    } else {
+        struct pid_slot *s = pid_slot(t->tid);
+        s->users--;
+        s->thread = t;
+        DL_APPEND(p->threads, t);
+        p->nthreads++;
+    }
+    spin_unlock(&t->sighand->lock);
+    spin_unlock(&process_lock);
+    return err;
+}
+
+void thread_discard(struct thread *t)
+{
+    if (t->tid) {
+        spin_lock(&process_lock);
+        pid_unuse(t->tid);
+        spin_unlock(&process_lock);
+    }
+    thread_put(t);
+}
+
+int thread_create_kernel(const char *name, void (*fn)(void *), void *arg)
+{
+    struct thread *t = thread_alloc(fn, arg);
+    if (!t)
+        return -ENOMEM;
+    t->is_kernel = true;
+    strncpy(t->comm, name, sizeof(t->comm) - 1);
+    sched_start(t);
+    return 0;
+}
+
+void thread_get(struct thread *t)
+{
+    t->refs++;
+}
+
+void thread_put(struct thread *t)
+{
+    if (--t->refs)
+        return;
+    plat_thread_fini(&t->plat);
+    if (t->cred)
+        cred_put(t->cred);
+    if (t->sighand)
+        sighand_put(t->sighand);
+    if (t->process)
+        process_put(t->process);
+    slab_free(&thread_slab, t);
+    threads_total--;
+}
+
+struct thread *thread_find(int tid)
+{
+    spin_lock(&process_lock);
+    struct pid_slot *s = pid_slot(tid);
+    struct thread *t = s ? s->thread : NULL;
+    if (t)
+        t->refs++;
+    spin_unlock(&process_lock);
+    return t;
+}

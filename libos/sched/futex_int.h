@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Futex keys and buckets: private to libos/sched. */
+#ifndef SCHED_FUTEX_INT_H
+#define SCHED_FUTEX_INT_H
+
+#include <libos/futex.h>
+#include <libos/lock.h>
+#include <libos/thread.h>
+
+/* What a futex word is: an offset in an address space, or in a page map for memory shared between processes. */
+struct futex_key {
+    const void *space; /* struct mm or struct pagemap; compared, never followed */
+    uint64_t offset;   /* bytes */
+};
+
+struct pi_state;
+
+/* One who waits on one word; on its stack. */
+struct futex_waiter {
+    struct futex_waiter *next, *prev; /* bucket's list */
+    struct futex_key key;
+    uint32_t bitset;
+    struct thread *thread;
+    struct futex_bucket *_Atomic bucket; /* NULL: woken */
+    struct pi_state *pi;                 /* it waits for this PI futex */
+    const struct futex_key *requeue_to;  /* FUTEX_WAIT_REQUEUE_PI: where it may be moved */
+    uintptr_t requeue_addr;
+    bool requeued;                       /* and was */
+};
+
+struct futex_bucket {
+    struct spin lock;
+    struct futex_waiter *head; /* guarded by lock; utlist DL */
+} ALIGNED(32);
+
+/* The key of addr. -EINVAL (not aligned), -EFAULT. */
+NODISCARD int futex_key(uintptr_t addr, bool shared, struct futex_key *ret);
+struct futex_bucket *futex_bucket(const struct futex_key *key);
+static inline bool futex_same(const struct futex_key *a, const struct futex_key *b)
+{
+    return a->space == b->space && a->offset == b->offset;
+}
+/* Lock two buckets in address order (once if they are one). */
+void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b);
+void futex_unlock_two(struct futex_bucket *a, struct futex_bucket *b);
+/* Take w out of its bucket, whose lock is held, and wake it. */
+void futex_wake_one(struct futex_waiter *w);
+/* Take w out of whatever bucket it is in. False: it was woken before. */
+bool futex_dequeue(struct futex_waiter *w);
+/* The PI futexes that t owns get another owner, marked FUTEX_OWNER_DIED. */
+void futex_pi_exit(struct thread *t);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Scheduling parameters and the load averages. A queued thread is taken out of its list, changed and put back. */
+#include "runq.h"
+#include <abi/errno.h>
+#include <abi/sched.h>
+#include <plat/time.h>
+
+/* Take t out of its list if it waits in one; true: runq_add it again after the change. The lock is held. */
+static bool suspend_queued(struct runq *rq, struct thread *t)
+{
+    if (!t->queued)
+        return false;
+    runq_remove(rq, t);
+    return true;
+}
+
+/* The lock is held on entry, not on return. */
+static void changed(struct runq *rq, struct thread *t, bool requeue)
+{
+    if (requeue)
+        runq_add(rq, t);
+    else if (t == rq->current && rq->queued)
+        runq_resched(rq); /* somebody who waits may be better now */
+    spin_unlock(&rq->lock);
+}
+
+int sched_set_policy(struct thread *t, int policy, int rt_priority, int nice)
+{
+    bool rt = policy == SCHED_FIFO || policy == SCHED_RR;
+    if (!rt && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE)
+        return -EINVAL;
+    if (rt ? rt_priority < 1 || rt_priority >= RT_PRIORITIES : rt_priority != 0)
+        return -EINVAL;
+    struct runq *rq = runq_lock_of(t);
+    bool requeue = suspend_queued(rq, t);
+    t->policy = (uint8_t)policy;
+    t->rt_priority = (uint8_t)rt_priority;
+    t->nice = (int8_t)(nice < -20 ? -20 : nice > 19 ? 19 : nice);
+    t->slice_ns = sched_slice_ns(t);
+    changed(rq, t, requeue);
+    return 0;
+}
+
+void sched_boost(struct thread *t, unsigned rt_priority)
+{
+    struct runq *rq = runq_lock_of(t);
+    if (t->boost == rt_priority) {
+        spin_unlock(&rq->lock);
+        return;
+    }
+    bool requeue = suspend_queued(rq, t);
+    t->boost = (uint8_t)rt_priority;
+    changed(rq, t, requeue);
+}
+
+int sched_set_affinity(struct thread *t, uint64_t cpus)
+{
+    unsigned n = plat_cpu_count();
+    cpus &= n >= 64 ? UINT64_MAX : (1ull << n) - 1;
+    if (!cpus)
+        return -EINVAL;
+    struct runq *rq = runq_lock_of(t);
+    t->affinity = cpus;
+    if (cpus >> rq->cpu & 1) {
+        spin_unlock(&rq->lock);
+        return 0;
+    }
+    if (t->queued && !t->on_cpu) {
+        struct runq *to = runq_of((unsigned)__builtin_ctzll(cpus));
+        runq_remove(rq, t);
+        __atomic_store_n(&t->cpu, to->cpu, __ATOMIC_RELAXED);
+        spin_unlock(&rq->lock);
+        spin_lock(&to->lock);
+        runq_add(to, t);
+        spin_unlock(&to->lock);
+        return 0;
+    }
+    if (t == rq->current)
+        runq_resched(rq); /* leaves at its next wake, or when an allowed CPU takes it */
+    spin_unlock(&rq->lock);
+    return 0;
+}
+
+uint64_t sched_quantum_ns(const struct thread *t)
+{
+    return t->policy == SCHED_FIFO ? 0 : (uint64_t)sched_slice_ns(t);
+}
+
+uint64_t sched_cpu_ns(struct thread *t)
+{
+    struct runq *rq = runq_lock_of(t);
+    uint64_t ns = t->run_ns;
+    if (t == rq->current) {
+        uint64_t now = plat_time_ns();
+        ns += now > t->started_ns ? now - t->started_ns : 0;
+    }
+    spin_unlock(&rq->lock);
+    return ns;
+}
+
+/* The averages are brought up to date by whoever asks: runnable threads are assumed to have been what they are now since
+ * the last time. Fixed point, 1/65536; the decay for dt seconds is exp(-dt / 60m), stepped in 5 s as Linux does. */
+static uint64_t load_avg[3];  /* guarded by load_lock */
+static uint64_t load_time_ns; /* guarded by load_lock */
+static struct spin load_lock = SPIN_INIT(RANK_TIMER);
+
+static void load_step(unsigned active, uint64_t steps)
+{
+    static const uint32_t decay[3] = { 60295, 64454, 65173 }; /* 65536 * exp(-5 / (60, 300, 900)) */
+    for (; steps; steps--)
+        for (int i = 0; i < 3; i++)
+            load_avg[i] = (load_avg[i] * decay[i] + (uint64_t)active * 65536 * (65536 - decay[i])) >> 16;
+}
+
+void sched_load(uint64_t avg[3], unsigned *ret_runnable, unsigned *ret_total)
+{
+    unsigned active = 0;
+    for (unsigned i = 0; i < plat_cpu_count(); i++) {
+        struct runq *rq = runq_of(i);
+        if (rq)
+            active += rq->queued + (rq->current != rq->idle);
+    }
+    spin_lock(&load_lock);
+    uint64_t steps = (plat_time_ns() - load_time_ns) / (5 * NS_PER_SEC);
+    load_time_ns += steps * 5 * NS_PER_SEC;
+    load_step(active, steps < 2000 ? steps : 2000); /* older ones have decayed away */
+    for (int i = 0; i < 3; i++)
+        avg[i] = load_avg[i];
+    spin_unlock(&load_lock);
+    *ret_runnable = active;
+    *ret_total = thread_count();
+}

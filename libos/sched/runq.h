@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* A CPU's run queue: private to libos/sched. All fields are guarded by lock unless said otherwise. */
+#ifndef SCHED_RUNQ_H
+#define SCHED_RUNQ_H
+
+#include <libos/sched.h>
+#include <plat/cpu.h>
+
+struct run_list {
+    struct thread *head, *tail; /* by run_next, run_prev */
+};
+
+enum { RT_PRIORITIES = 100 }; /* 1 to 99 are used */
+
+struct runq {
+    struct spin lock;
+    unsigned cpu;
+    struct thread *current;
+    struct thread *idle;
+    struct thread *prev;              /* switched from last; this CPU only */
+    struct plat_aspace *active;       /* this CPU only */
+    uint32_t queued;                  /* threads in the lists */
+    bool head_next;                   /* the next requeue of current goes to the head of its list */
+    uint64_t rt_bits[2];              /* which rt lists have threads */
+    struct run_list fair, background; /* SCHED_OTHER and BATCH; SCHED_IDLE */
+    struct run_list rt[RT_PRIORITIES];
+    uint64_t idle_ns;
+};
+
+/* The run queue of this CPU. */
+static inline struct runq *runq_this(void)
+{
+    return plat_percpu();
+}
+
+/* The queue of a CPU that runs; NULL: it does not. */
+struct runq *runq_of(unsigned cpu);
+/* Lock the queue that t belongs to now. */
+struct runq *runq_lock_of(struct thread *t);
+/* Put t, which is runnable and not queued, at the tail of its list, and have this or that CPU notice it. */
+void runq_add(struct runq *rq, struct thread *t);
+void runq_remove(struct runq *rq, struct thread *t);
+/* The real-time priority in force, lent ones included; 0: not real-time. */
+unsigned thread_rt_priority(const struct thread *t);
+/* A fresh time slice for t. */
+int64_t sched_slice_ns(const struct thread *t);
+/* Give the thread that runs on rq up as soon as possible. */
+void runq_resched(struct runq *rq);
+
+#endif

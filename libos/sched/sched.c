@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/* The scheduler: one run queue for each CPU, lists only, so that a wake and a switch cost the same however many threads
+ * there are. Real-time threads have a list for each priority and a bit map over them; the fair class is a round robin
+ * whose slices are weighted by nice; SCHED_IDLE runs when nothing else does.
+ *
+ * There is no periodic tick. A tick is armed only while a thread runs and others wait (timer_tick_at), and it may come
+ * late by one slice, because an armed one is never moved: two threads that wake each other arm it once in a slice.
+ *
+ * A thread that was switched from keeps on_cpu until its registers are saved (finish_switch). Until then it may be
+ * queued on its own CPU only; other CPUs do not take it. Lock: runq->lock, one at a time. */
+#include "runq.h"
+#include <abi/sched.h>
+#include <base/log.h>
+#include <libos/heap.h>
+#include <libos/mm.h>
+#include <plat/time.h>
+#include <string.h>
+
+enum { FAIR_SLICE_NS = 4000000, RR_SLICE_NS = 100000000, LATE_NS = 1000000 };
+
+static struct runq first_runq;
+static struct runq *runqs[PLAT_CPU_MAX];
+static _Atomic uint64_t idle_cpus; /* bit per CPU that waits in plat_idle */
+
+struct runq *runq_of(unsigned cpu)
+{
+    return cpu < PLAT_CPU_MAX ? runqs[cpu] : NULL;
+}
+
+struct runq *runq_lock_of(struct thread *t)
+{
+    for (;;) {
+        uint32_t cpu = __atomic_load_n(&t->cpu, __ATOMIC_RELAXED);
+        struct runq *rq = runqs[cpu];
+        spin_lock(&rq->lock);
+        if (LIKELY(t->cpu == cpu))
+            return rq;
+        spin_unlock(&rq->lock);
+    }
+}
+
+unsigned thread_rt_priority(const struct thread *t)
+{
+    unsigned p = t->policy == SCHED_FIFO || t->policy == SCHED_RR ? t->rt_priority : 0;
+    return p > t->boost ? p : t->boost;
+}
+
+int64_t sched_slice_ns(const struct thread *t)
+{
+    /* Linux's weights: 1024 at nice 0, a factor of 1.25 for each step. */
+    static const uint16_t weight[40] = {
+        65535, 65535, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
+        3906,  3121,  2501,  1991,  1586,  1277,  1024,  820,   655,   526,   423,  335,  272,  215,
+        172,   137,   110,   87,    70,    56,    45,    36,    29,    23,    18,   15,
+    };
+    if (t->policy == SCHED_RR || t->policy == SCHED_FIFO)
+        return RR_SLICE_NS;
+    int64_t ns = (int64_t)FAIR_SLICE_NS * weight[t->nice + 20] / 1024;
+    return ns < 200000 ? 200000 : ns > 40000000 ? 40000000 : ns;
+}
+
+static struct run_list *list_of(struct runq *rq, const struct thread *t)
+{
+    unsigned p = thread_rt_priority(t);
+    if (UNLIKELY(p))
+        return &rq->rt[p];
+    return t->policy == SCHED_IDLE ? &rq->background : &rq->fair;
+}
+
+static void enqueue(struct runq *rq, struct thread *t, bool head)
+{
+    struct run_list *l = list_of(rq, t);
+    if (head && l->head) {
+        t->run_prev = NULL;
+        t->run_next = l->head;
+        l->head->run_prev = t;
+        l->head = t;
+    } else {
+        t->run_next = NULL;
+        t->run_prev = l->tail;
+        if (l->tail)
+            l->tail->run_next = t;
+        else
+            l->head = t;
+        l->tail = t;
+    }
+    if (UNLIKELY(l != &rq->fair && l != &rq->background)) {
+        unsigned p = (unsigned)(l - rq->rt);
+        rq->rt_bits[p / 64] |= 1ull << p % 64;
+    }
+    t->queued = true;
+    rq->queued++;
+}
+
+static void unlink_from(struct runq *rq, struct run_list *l, struct thread *t)
+{
+    if (t->run_prev)
+        t->run_prev->run_next = t->run_next;
+    else
+        l->head = t->run_next;
+    if (t->run_next)
+        t->run_next->run_prev = t->run_prev;
+    else
+        l->tail = t->run_prev;
+    t->queued = false;
+    rq->queued--;
+}
+
+void runq_remove(struct runq *rq, struct thread *t)
+{
+    struct run_list *l = list_of(rq, t);
+    unlink_from(rq, l, t);
+    if (l != &rq->fair && l != &rq->background && !l->head) {
+        unsigned p = (unsigned)(l - rq->rt);
+        rq->rt_bits[p / 64] &= ~(1ull << p % 64);
+    }
+}
+
+static unsigned top_rt(const struct runq *rq)
+{
+    if (rq->rt_bits[1])
+        return 127u - (unsigned)__builtin_clzll(rq->rt_bits[1]);
+    return rq->rt_bits[0] ? 63u - (unsigned)__builtin_clzll(rq->rt_bits[0]) : 0;
+}
+
+/* The next thread to run, taken out of its list; the idle thread when there is none. */
+static struct thread *pick(struct runq *rq)
+{
+    struct thread *t;
+    if (UNLIKELY(rq->rt_bits[0] | rq->rt_bits[1])) {
+        t = rq->rt[top_rt(rq)].head;
+        runq_remove(rq, t);
+        return t;
+    }
+    struct run_list *l = rq->fair.head ? &rq->fair : &rq->background;
+    t = l->head;
+    if (!t)
+        return rq->idle;
+    unlink_from(rq, l, t);
+    return t;
+}
+
+void runq_resched(struct runq *rq)
+{
+    thread_set_work(rq->current, WORK_RESCHED);
+    if (rq->cpu != plat_cpu_id())
+        plat_cpu_kick(rq->cpu);
+}
+
+/* Should t, just queued, run at once instead of the current thread? */
+static bool preempts(const struct runq *rq, const struct thread *t)
+{
+    const struct thread *cur = rq->current;
+    if (cur == rq->idle)
+        return true;
+    unsigned p = thread_rt_priority(t), q = thread_rt_priority(cur);
+    return p != q ? p > q : !p && cur->policy == SCHED_IDLE && t->policy != SCHED_IDLE;
+}
+
+/* Others wait while current runs: make sure that a tick comes. */
+static void want_tick(struct runq *rq)
+{
+    if (rq->cpu != plat_cpu_id() || timer_tick_armed() || rq->current == rq->idle)
+        return;
+    uint64_t now = plat_time_ns();
+    int64_t left = rq->current->slice_ns - (int64_t)(now - rq->current->started_ns);
+    timer_tick_at(now + (left > LATE_NS ? (uint64_t)left : LATE_NS));
+}
+
+void runq_add(struct runq *rq, struct thread *t)
+{
+    if (t->slice_ns <= 0)
+        t->slice_ns = sched_slice_ns(t);
+    enqueue(rq, t, false);
+    if (preempts(rq, t))
+        runq_resched(rq);
+    else
+        want_tick(rq);
+}
+
+/* Another CPU that idles and may run t, or rq's own. The lock of rq is held; the lock of the result is on return. */
+static struct runq *place(struct runq *rq, struct thread *t)
+{
+    uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed) & t->affinity;
+    bool here = t->affinity >> rq->cpu & 1;
+    if (LIKELY(__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) || (here && (!idle || rq->current == rq->idle || idle == 1ull << rq->cpu))))
+        return rq;
+    uint64_t choice = idle ? idle : t->affinity;
+    unsigned cpu = (unsigned)__builtin_ctzll(choice);
+    struct runq *to = runqs[cpu];
+    if (!to || to == rq)
+        return rq;
+    spin_unlock(&rq->lock);
+    spin_lock(&to->lock);
+    __atomic_store_n(&t->cpu, cpu, __ATOMIC_RELAXED);
+    return to;
+}
+
+bool thread_wake_state(struct thread *t, unsigned states)
+{
+    /* Sequentially consistent: the caller's condition is seen before the state; pairs with thread_prepare_sleep. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!(states >> atomic_load_explicit(&t->state, memory_order_relaxed) & 1))
+        return false;
+    struct runq *rq = runq_lock_of(t);
+    if (UNLIKELY(!(states >> atomic_load_explicit(&t->state, memory_order_relaxed) & 1))) {
+        spin_unlock(&rq->lock);
+        return false;
+    }
+    atomic_store_explicit(&t->state, THREAD_RUNNING, memory_order_relaxed);
+    if (t != rq->current) { /* else it has not left the CPU yet, and will not */
+        rq = place(rq, t);
+        runq_add(rq, t);
+    }
+    spin_unlock(&rq->lock);
+    return true;
+}
+
+bool thread_wake(struct thread *t)
+{
+    return thread_wake_state(t, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE | 1u << THREAD_BLOCKED);
+}
+
+void sched_start(struct thread *t)
+{
+    struct runq *rq = runq_lock_of(t);
+    rq = place(rq, t);
+    runq_add(rq, t);
+    spin_unlock(&rq->lock);
+}
+
+/* Charge the running stretch that ends now. */
+static void charge(struct thread *t, uint64_t now)
+{
+    uint64_t ran = now - t->started_ns;
+    t->started_ns = now;
+    t->slice_ns -= (int64_t)ran;
+    atomic_store_explicit(&t->run_ns, t->run_ns + ran, memory_order_relaxed);
+}
+
+/* On the stack of the thread switched to: the one switched from is saved now. */
+void sched_finish_switch(void)
+{
+    struct thread *prev = runq_this()->prev;
+    bool dead = atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD;
+    /* Release: its registers are in memory before another CPU takes it. */
+    __atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
+    if (UNLIKELY(dead))
+        thread_put(prev);
+}
+
+/* Requeue prev if it stays runnable. */
+static void leave(struct runq *rq, struct thread *prev)
+{
+    if (atomic_load_explicit(&prev->state, memory_order_relaxed) != THREAD_RUNNING) {
+        prev->switches_voluntary++;
+        return;
+    }
+    if (prev == rq->idle)
+        return;
+    prev->switches_forced++;
+    bool head = rq->head_next;
+    if (prev->slice_ns <= 0) {
+        prev->slice_ns = sched_slice_ns(prev);
+        head = head && prev->policy == SCHED_FIFO;
+    }
+    enqueue(rq, prev, head);
+}
+
+void sched_switch(void)
+{
+    struct runq *rq = runq_this();
+    struct thread *prev = rq->current;
+    uint64_t now = plat_time_ns();
+
+    spin_lock(&rq->lock);
+    charge(prev, now);
+    leave(rq, prev);
+    rq->head_next = false;
+    struct thread *next = pick(rq);
+    if (next == prev) {
+        spin_unlock(&rq->lock);
+        return;
+    }
+    rq->current = next;
+    next->started_ns = now;
+    next->on_cpu = true;
+    rq->prev = prev;
+    if (rq->queued)
+        want_tick(rq);
+    struct plat_aspace *as = next->mm ? &next->mm->aspace : NULL;
+    if (as != rq->active) {
+        rq->active = as;
+        plat_aspace_activate(as);
+    }
+    spin_unlock(&rq->lock);
+    plat_thread_switch(&prev->plat, &next->plat);
+    sched_finish_switch();
+}
+
+void sched_set_aspace(struct plat_aspace *as)
+{
+    runq_this()->active = as;
+    plat_aspace_activate(as);
+}
+
+void sched_yield_cpu(void)
+{
+    struct runq *rq = runq_this();
+    thread_clear_work(rq->current, WORK_RESCHED);
+    if (!rq->queued)
+        return;
+    rq->current->slice_ns = 0; /* its turn is over: it gets a new one at the tail */
+    sched_switch();
+}
+
+/* Another thread is due: leave the CPU but keep the place, unless the slice is used up. */
+void sched_preempt(void)
+{
+    struct runq *rq = runq_this();
+    thread_clear_work(rq->current, WORK_RESCHED);
+    rq->head_next = true;
+    sched_switch();
+}
+
+void sched_tick(uint64_t now)
+{
+    struct runq *rq = runq_this();
+    struct thread *t = rq->current;
+    if (t == rq->idle || !rq->queued)
+        return;
+    spin_lock(&rq->lock);
+    uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed);
+    charge(t, now);
+    bool due = t->slice_ns <= 0 && (t->policy != SCHED_FIFO || t->boost);
+    if (due)
+        thread_set_work(t, WORK_RESCHED);
+    else
+        timer_tick_at(now + (t->slice_ns > LATE_NS ? (uint64_t)t->slice_ns : LATE_NS));
+    spin_unlock(&rq->lock);
+    if (idle)
+        plat_cpu_kick((unsigned)__builtin_ctzll(idle)); /* it will look for work */
+}
+
+bool thread_preempt_point(void)
+{
+    struct thread *t = thread_current();
+    plat_irq_window();
+    if (t->plat.work & WORK_RESCHED)
+        sched_preempt();
+    return t->plat.work & WORK_KILLED;
+}
+
+/* Take a waiting thread from another CPU. */
+static bool steal(struct runq *rq)
+{
+    for (unsigned i = 0; i < plat_cpu_count(); i++) {
+        struct runq *from = runqs[i];
+        if (!from || from == rq || !from->queued || !spin_trylock(&from->lock))
+            continue;
+        struct thread *t = from->fair.head;
+        while (t && (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) || !(t->affinity >> rq->cpu & 1)))
+            t = t->run_next;
+        if (t) {
+            runq_remove(from, t);
+            __atomic_store_n(&t->cpu, rq->cpu, __ATOMIC_RELAXED);
+        }
+        spin_unlock(&from->lock);
+        if (!t)
+            continue;
+        spin_lock(&rq->lock);
+        enqueue(rq, t, false);
+        spin_unlock(&rq->lock);
+        return true;
+    }
+    return false;
+}
+
+void sched_idle(void)
+{
+    struct runq *rq = runq_this();
+    uint64_t self = 1ull << rq->cpu;
+    for (;;) {
+        thread_clear_work(rq->idle, ~0u);
+        if (rq->queued) {
+            sched_switch();
+            continue;
+        }
+        atomic_fetch_or(&idle_cpus, self);
+        if (plat_cpu_count() == 1 || !steal(rq)) {
+            uint64_t start = plat_time_ns();
+            plat_idle();
+            rq->idle_ns += plat_time_ns() - start;
+        }
+        atomic_fetch_and(&idle_cpus, ~self);
+    }
+}
+
+void sched_init_cpu(unsigned cpu)
+{
+    static struct thread idle_threads[1];
+    bool first = runqs[0] == NULL;
+    struct runq *rq = first ? &first_runq : heap_zalloc(sizeof(*rq));
+    struct thread *idle = first ? idle_threads : heap_zalloc(sizeof(*idle));
+    must(rq && idle && cpu < PLAT_CPU_MAX);
+    spin_init(&rq->lock, RANK_RUNQ);
+    rq->cpu = cpu;
+    memcpy(idle->comm, "idle", 5);
+    idle->refs = 1;
+    idle->is_kernel = true;
+    idle->cpu = cpu;
+    idle->affinity = 1ull << cpu;
+    idle->policy = SCHED_IDLE;
+    idle->on_cpu = true;
+    idle->started_ns = plat_time_ns();
+    thread_init_sleep(idle);
+    rq->idle = rq->current = idle;
+    plat_percpu_set(rq);
+    plat_thread_adopt(&idle->plat);
+    runqs[cpu] = rq;
+}
+
+uint64_t sched_idle_ns(unsigned cpu)
+{
+    struct runq *rq = runq_of(cpu);
+    return rq ? rq->idle_ns : 0;
+}
+
+void upcall_cpu_start(unsigned cpu)
+{
+    sched_init_cpu(cpu);
+    sched_idle();
+}
+
+void upcall_kick(void)
+{
+    /* The interrupt itself is the message: the way back looks at work, the idle loop at the queue. */
+}

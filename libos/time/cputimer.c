@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* Timers on CPU time: ITIMER_VIRTUAL and ITIMER_PROF, POSIX timers on CPU clocks, RLIMIT_CPU. One timer for each process
+ * that has any fires when the CPU time could be reached at the earliest, looks, and is set again: exact for one running
+ * thread, late by what several CPUs burn in between at most. */
+#include "time_int.h"
+#include <libos/process.h>
+#include <libos/sched.h>
+#include <libos/signal.h>
+#include <libos/time.h>
+#include <plat/time.h>
+
+enum { MIN_WAIT_NS = 1000000 };
+
+/* RLIMIT_CPU: SIGXCPU at the soft limit and each second after, SIGKILL at the hard one. When to look again. */
+static uint64_t check_limit(struct process *p, uint64_t cpu_ns)
+{
+    uint64_t soft = p->rlimits[RLIMIT_CPU].rlim_cur, hard = p->rlimits[RLIMIT_CPU].rlim_max;
+    if (soft >= INT64_MAX / NS_PER_SEC)
+        return UINT64_MAX;
+    if (hard < INT64_MAX / NS_PER_SEC && cpu_ns >= hard * NS_PER_SEC) {
+        signal_kernel(p, SIGKILL);
+        return UINT64_MAX;
+    }
+    uint64_t next = soft * NS_PER_SEC;
+    if (cpu_ns < next)
+        return next;
+    if (p->cpu_limit_told_ns + NS_PER_SEC <= cpu_ns || !p->cpu_limit_told_ns) {
+        p->cpu_limit_told_ns = cpu_ns;
+        signal_kernel(p, SIGXCPU);
+    }
+    return p->cpu_limit_told_ns + NS_PER_SEC;
+}
+
+static void look(struct process *p)
+{
+    uint64_t cpu = process_cpu_ns(p), next = itimer_cpu_check(p, cpu), other = ktimer_cpu_check(p, cpu);
+    next = other < next ? other : next;
+    other = check_limit(p, cpu);
+    next = other < next ? other : next;
+    if (next == UINT64_MAX || p->exiting)
+        return;
+    uint64_t wait = next > cpu ? next - cpu : 0;
+    timer_start(&p->cpu_timer, plat_time_ns() + (wait > MIN_WAIT_NS ? wait : MIN_WAIT_NS));
+}
+
+static void fired(struct timer *timer)
+{
+    look(CONTAINER_OF(timer, struct process, cpu_timer));
+}
+
+void cpu_timers_changed(struct process *p)
+{
+    look(p);
+}
+
+void process_init_timers(struct process *p)
+{
+    itimer_init(p);
+    timer_init(&p->cpu_timer, fired);
+}
+
+void process_exit_timers(struct process *p)
+{
+    timer_stop(&p->cpu_timer);
+    itimer_exit(p);
+    ktimer_exit(p);
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* POSIX timers: timer_create(2). Each expiry sends one signal; while that is pending, further ones are counted as overrun.
+ * Timers on wall time follow clock_settime. Lock: sighand->lock of the process; timer callbacks take it. */
+#include "time_int.h"
+#include <abi/errno.h>
+#include <libos/heap.h>
+#include <libos/process.h>
+#include <libos/sched.h>
+#include <libos/signal.h>
+#include <libos/time.h>
+#include <libos/waitq.h>
+#include <plat/time.h>
+#include <utlist.h>
+
+enum { TIMERS_MAX = 4096, DELAY_MAX = INT32_MAX };
+
+struct ktimer {
+    struct ktimer *next, *prev; /* p->timers */
+    struct process *p;
+    int id, clockid;
+    struct abi_sigevent event;
+    struct thread *target;      /* SIGEV_THREAD_ID: holds a reference */
+    struct timer timer;
+    struct waiter clock_waiter; /* wall clocks: in clock_was_set() */
+    uint64_t next_ns;           /* in the clock's time; 0: off */
+    uint64_t interval_ns;
+    uint32_t overrun;           /* expiries since the signal was sent */
+    int32_t last_overrun;       /* what timer_getoverrun says */
+    bool absolute;              /* on a wall clock: moves when that is set */
+    bool pending;               /* its signal has not been taken yet */
+    bool on_cpu_time;
+};
+
+static bool is_cpu_clock(int clockid)
+{
+    return clockid < 0 || clockid == CLOCK_PROCESS_CPUTIME_ID || clockid == CLOCK_THREAD_CPUTIME_ID;
+}
+
+/* Count the expiries up to now, move next_ns on. How many. The lock is held. */
+static uint64_t advance(struct ktimer *k, uint64_t now)
+{
+    if (!k->next_ns || k->next_ns > now)
+        return 0;
+    uint64_t n = 1;
+    if (k->interval_ns) {
+        n += (now - k->next_ns) / k->interval_ns;
+        k->next_ns += n * k->interval_ns;
+    } else {
+        k->next_ns = 0;
+    }
+    return n;
+}
+
+static void arm(struct ktimer *k)
+{
+    uint64_t deadline;
+    if (k->next_ns && !k->on_cpu_time && !clock_deadline(k->clockid, k->next_ns, &deadline))
+        timer_start(&k->timer, deadline);
+}
+
+/* n expiries have happened. The lock is held; the signal is sent by the caller without it. True: send it. */
+static bool expire(struct ktimer *k, uint64_t n)
+{
+    if (!n || k->event.sigev_notify == SIGEV_NONE)
+        return false;
+    if (k->pending) {
+        k->overrun = k->overrun + n > DELAY_MAX ? DELAY_MAX : (uint32_t)(k->overrun + n);
+        return false;
+    }
+    k->overrun = (uint32_t)(n - 1 > DELAY_MAX ? DELAY_MAX : n - 1);
+    k->pending = true;
+    return true;
+}
+
+static void notify(struct ktimer *k)
+{
+    struct abi_siginfo info = {
+        .si_signo = k->event.sigev_signo,
+        .si_code = SI_TIMER,
+        .timer = { .si_tid = k->id, .si_value = k->event.sigev_value, .si_sys_private = k->id + 1 },
+    };
+    int err = k->target ? signal_send_thread(k->target, &info) : signal_send_process(k->p, &info);
+    if (err)
+        k->pending = false; /* the queue is full or the thread gone: the next expiry tries again */
+}
+
+static void fired(struct timer *timer)
+{
+    struct ktimer *k = CONTAINER_OF(timer, struct ktimer, timer);
+    uint64_t now;
+    if (clock_read(k->clockid, &now))
+        return;
+    spin_lock(&k->p->sighand->lock);
+    bool send = expire(k, advance(k, now));
+    arm(k);
+    spin_unlock(&k->p->sighand->lock);
+    if (send)
+        notify(k);
+}
+
+/* The wall clock was set: absolute deadlines are somewhere else now. */
+static bool clock_moved(struct waiter *w, unsigned events)
+{
+    struct ktimer *k = CONTAINER_OF(w, struct ktimer, clock_waiter);
+    if (k->next_ns && k->absolute)
+        timer_start(&k->timer, plat_time_ns()); /* look at once; arms itself again */
+    return false;
+}
+
+static struct ktimer *find(struct process *p, int id)
+{
+    struct ktimer *k;
+    DL_FOREACH(p->timers, k)
+        if (k->id == id)
+            return k;
+    return NULL;
+}
+
+/* Which clock reading a CPU-time timer wants, whoever asks: those of threads are named by tid. */
+static int own_clock(int clockid)
+{
+    if (clockid == CLOCK_PROCESS_CPUTIME_ID)
+        return (int)(~(unsigned)process_current()->pid << 3 | 2);
+    if (clockid == CLOCK_THREAD_CPUTIME_ID)
+        return (int)(~(unsigned)thread_current()->tid << 3 | 6);
+    return clockid;
+}
+
+static int check_event(const struct abi_sigevent *ev, struct thread **ret_target)
+{
+    int how = ev->sigev_notify;
+    *ret_target = NULL;
+    if (how != SIGEV_NONE && how != SIGEV_SIGNAL && how != SIGEV_THREAD && how != (SIGEV_SIGNAL | SIGEV_THREAD_ID))
+        return -EINVAL;
+    if (how != SIGEV_NONE && (ev->sigev_signo < 1 || ev->sigev_signo > ABI_NSIG))
+        return -EINVAL;
+    if (!(how & SIGEV_THREAD_ID))
+        return 0;
+    struct thread *t = thread_find(ev->sigev_tid);
+    if (t && t->process == process_current()) {
+        *ret_target = t;
+        return 0;
+    }
+    if (t)
+        thread_put(t);
+    return -EINVAL;
+}
+
+/* Give k the lowest free id and put it into the list. */
+static int enlist(struct process *p, struct ktimer *k)
+{
+    int id = 0;
+    spin_lock(&p->sighand->lock);
+    while (id < TIMERS_MAX && find(p, id))
+        id++;
+    if (id < TIMERS_MAX) {
+        k->id = id;
+        DL_APPEND(p->timers, k);
+    }
+    spin_unlock(&p->sighand->lock);
+    return id < TIMERS_MAX ? 0 : -EAGAIN;
+}
+
+int ktimer_create(int clockid, const struct abi_sigevent *ev, int *ret_id)
+{
+    struct process *p = process_current();
+    uint64_t now, deadline;
+    struct thread *target;
+    int err = clock_read(clockid, &now);
+    if (err)
+        return err;
+    if (!is_cpu_clock(clockid) && clock_deadline(clockid, 0, &deadline))
+        return -EOPNOTSUPP;
+    err = ev ? check_event(ev, &target) : 0;
+    if (err)
+        return err;
+    struct ktimer *k = heap_zalloc(sizeof(*k));
+    if (!k) {
+        if (ev && target)
+            thread_put(target);
+        return -EAGAIN;
+    }
+    k->p = p;
+    k->clockid = own_clock(clockid);
+    k->on_cpu_time = is_cpu_clock(clockid);
+    k->target = ev ? target : NULL;
+    timer_init(&k->timer, fired);
+    if (ev)
+        k->event = *ev;
+    else
+        k->event = (struct abi_sigevent){ .sigev_signo = SIGALRM, .sigev_notify = SIGEV_SIGNAL };
+    err = enlist(p, k);
+    if (err) {
+        if (k->target)
+            thread_put(k->target);
+        heap_free(k);
+        return err;
+    }
+    if (!ev)
+        k->event.sigev_value.sival_int = k->id;
+    if (clock_is_settable(clockid)) {
+        k->clock_waiter.wake = clock_moved;
+        waitq_add_entry(clock_was_set(), &k->clock_waiter);
+    }
+    *ret_id = k->id;
+    return 0;
+}
+
+static void value_of(const struct ktimer *k, uint64_t now, uint64_t *ret_value, uint64_t *ret_interval)
+{
+    uint64_t next = k->next_ns;
+    *ret_interval = k->interval_ns;
+    if (next && next <= now && k->interval_ns) /* due, not yet seen */
+        next += (1 + (now - next) / k->interval_ns) * k->interval_ns;
+    *ret_value = !next ? 0 : next > now ? next - now : k->event.sigev_notify == SIGEV_NONE ? 0 : 1;
+}
+
+int ktimer_settime(int id, unsigned flags, uint64_t value_ns, uint64_t interval_ns, uint64_t *ret_value,
+                   uint64_t *ret_interval)
+{
+    struct process *p = process_current();
+    uint64_t now = 0;
+    spin_lock(&p->sighand->lock);
+    struct ktimer *k = find(p, id);
+    spin_unlock(&p->sighand->lock);
+    if (!k || clock_read(k->clockid, &now))
+        return -EINVAL;
+    timer_stop(&k->timer); /* not under the lock, which the callback takes */
+    spin_lock(&p->sighand->lock);
+    value_of(k, now, ret_value, ret_interval);
+    k->absolute = flags & TIMER_ABSTIME;
+    k->next_ns = !value_ns ? 0 : k->absolute ? value_ns : now + value_ns;
+    k->interval_ns = interval_ns;
+    k->pending = false;
+    k->overrun = 0;
+    k->last_overrun = 0;
+    arm(k);
+    spin_unlock(&p->sighand->lock);
+    if (k->on_cpu_time && value_ns)
+        cpu_timers_changed(p);
+    return 0;
+}
+
+int ktimer_gettime(int id, uint64_t *ret_value, uint64_t *ret_interval)
+{
+    struct process *p = process_current();
+    uint64_t now = 0;
+    spin_lock(&p->sighand->lock);
+    struct ktimer *k = find(p, id);
+    spin_unlock(&p->sighand->lock);
+    if (!k || clock_read(k->clockid, &now))
+        return -EINVAL;
+    spin_lock(&p->sighand->lock);
+    value_of(k, now, ret_value, ret_interval);
+    spin_unlock(&p->sighand->lock);
+    return 0;
+}
+
+int ktimer_overrun(int id)
+{
+    struct process *p = process_current();
+    spin_lock(&p->sighand->lock);
+    struct ktimer *k = find(p, id);
+    int n = k ? k->last_overrun : -EINVAL;
+    spin_unlock(&p->sighand->lock);
+    return n;
+}
+
+/* k is in no list any more. */
+static void destroy(struct ktimer *k)
+{
+    if (k->clock_waiter.wake)
+        waitq_remove(clock_was_set(), &k->clock_waiter);
+    timer_stop(&k->timer);
+    if (k->target)
+        thread_put(k->target);
+    heap_free(k);
+}
+
+int ktimer_delete(int id)
+{
+    struct process *p = process_current();
+    spin_lock(&p->sighand->lock);
+    struct ktimer *k = find(p, id);
+    if (k)
+        DL_DELETE(p->timers, k);
+    spin_unlock(&p->sighand->lock);
+    if (!k)
+        return -EINVAL;
+    destroy(k);
+    return 0;
+}
+
+void ktimer_taken(struct process *p, struct abi_siginfo *info)
+{
+    struct ktimer *k = find(p, info->timer.si_sys_private - 1);
+    info->timer.si_sys_private = 0;
+    if (!k)
+        return;
+    k->pending = false;
+    k->last_overrun = (int32_t)k->overrun;
+    info->timer.si_overrun = k->last_overrun;
+    k->overrun = 0;
+}
+
+uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns)
+{
+    uint64_t next = UINT64_MAX;
+    struct ktimer *k, *due = NULL;
+    spin_lock(&p->sighand->lock);
+    DL_FOREACH(p->timers, k) {
+        uint64_t now = cpu_ns;
+        if (!k->on_cpu_time || !k->next_ns)
+            continue;
+        if (k->target && k->clockid & 4)
+            now = sched_cpu_ns(k->target);
+        if (expire(k, advance(k, now)))
+            due = k;
+        if (k->next_ns) {
+            uint64_t at = cpu_ns + (k->next_ns > now ? k->next_ns - now : 0);
+            next = at < next ? at : next;
+        }
+    }
+    spin_unlock(&p->sighand->lock);
+    if (due)
+        notify(due);
+    return next;
+}
+
+void ktimer_exit(struct process *p)
+{
+    struct ktimer *k, *next;
+    DL_FOREACH_SAFE(p->timers, k, next) {
+        DL_DELETE(p->timers, k);
+        destroy(k);
+    }
+}
