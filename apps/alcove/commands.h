@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands. Each gets its own name as argv[0] and returns the exit status. */
+#ifndef ALCOVE_CMD_COMMANDS_H
+#define ALCOVE_CMD_COMMANDS_H
+
+#include "pack.h"
+
+int command_build(int argc, char **argv);
+int command_run(int argc, char **argv);
+int command_trace(int argc, char **argv);
+int command_inspect(int argc, char **argv);
+
+/* Write what pack() made to path, whole or not at all. */
+void image_finish(struct packed *p, const char *path);
+
+#endif

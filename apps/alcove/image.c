@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* Composition and reading of app.elf. The libOS executable is a template: its bytes are kept as they are, except for
+ * the program header table, which grows by one entry, in place where nothing is behind it, else at the end of the file.
+ * Nothing of the machine or the time gets in: same parts, same bytes. */
+#include "image.h"
+
+#include "lint.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LINEAR_MAP                                                                                 \
+    0xffff800000000000ULL /* where libOS sees physical memory: ARCHITECTURE.md, "Memory map" */
+
+static uint64_t align_up(uint64_t n, uint64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static bool fits(uint64_t offset, uint64_t n, uint64_t size)
+{
+    return offset <= size && n <= size - offset;
+}
+
+struct template
+{
+    const uint8_t *data;
+    size_t size;
+    const Elf64_Ehdr *h;
+    const Elf64_Phdr *p;
+    uint64_t end_paddr;
+};
+
+static void template_read(const char *path, struct template *t)
+{
+    int err = file_map(path, &t->data, &t->size);
+    if (err < 0)
+        fail_errno(path, -err, "cannot read the libOS");
+    const char *wrong = lint_elf(t->data, t->size);
+    if (wrong)
+        fail(path, "is not a usable libOS: %s; build it again", wrong);
+    t->h = (const void *)t->data;
+    t->p = (const void *)(t->data + t->h->e_phoff);
+    t->end_paddr = 0;
+    for (size_t i = 0; i < t->h->e_phnum; i++)
+        if (t->p[i].p_type == PT_LOAD && t->p[i].p_paddr + t->p[i].p_memsz > t->end_paddr)
+            t->end_paddr = t->p[i].p_paddr + t->p[i].p_memsz;
+}
+
+/* Is [from, from + n) of the template used by a segment or section? */
+static bool used(const struct template *t, uint64_t from, uint64_t n)
+{
+    if (from + n > t->size)
+        return true;
+    for (size_t i = 0; i < t->h->e_phnum; i++) {
+        /* A first segment that begins with the headers itself has free room behind them only if it is padding. */
+        const Elf64_Phdr *p = &t->p[i];
+        if (p->p_type != PT_NULL && p->p_filesz && p->p_offset < from + n &&
+            from < p->p_offset + p->p_filesz)
+            return true;
+    }
+    if (t->h->e_shoff && t->h->e_shoff < from + n)
+        return true;
+    for (size_t i = 0;
+         t->h->e_shoff && t->h->e_shentsize == sizeof(Elf64_Shdr) && i < t->h->e_shnum; i++) {
+        Elf64_Shdr s;
+        if (!fits(t->h->e_shoff + i * sizeof(s), sizeof(s), t->size))
+            return true;
+        memcpy(&s, t->data + t->h->e_shoff + i * sizeof(s), sizeof(s));
+        if (s.sh_type != SHT_NULL && s.sh_type != SHT_NOBITS && s.sh_offset < from + n &&
+            from < s.sh_offset + s.sh_size)
+            return true;
+    }
+    return false;
+}
+
+static uint64_t part_add(struct alcove_image_part *part, uint64_t at, uint64_t size)
+{
+    part->offset = size ? at : 0;
+    part->size = size;
+    return at + align_up(size, ALCOVE_IMAGE_ALIGN);
+}
+
+static uint64_t file_size(const char *path, int *ret_fd)
+{
+    struct stat st;
+    *ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*ret_fd < 0 || fstat(*ret_fd, &st) < 0)
+        fail_errno(path, errno, "cannot read");
+    return (uint64_t)st.st_size;
+}
+
+/* The program header table with the payload's segment in it. */
+static void write_headers(const struct template *t, const Elf64_Phdr *payload, uint64_t table_at,
+                          int out, const char *path)
+{
+    Elf64_Ehdr h = *t->h;
+    struct buf table = { 0 };
+    buf_add(&table, t->p, h.e_phnum * sizeof(Elf64_Phdr));
+    buf_add(&table, payload, sizeof(*payload));
+    h.e_phoff = table_at;
+    h.e_phnum++;
+    write_at(out, &h, sizeof(h), 0, path);
+    write_at(out, table.s, table.len, table_at, path);
+}
+
+static void check_parts(const struct image_parts *parts)
+{
+    if (parts->cmdline.len > ALCOVE_CMDLINE_MAX)
+        fail(NULL, "arguments and environment need %zu bytes, an image takes %d; pass less",
+             parts->cmdline.len, ALCOVE_CMDLINE_MAX);
+}
+
+static void lint_file(const char *path)
+{
+    const uint8_t *data;
+    size_t size;
+    int err = file_map(path, &data, &size);
+    if (err < 0)
+        fail_errno(path, -err, "cannot read it back");
+    const char *wrong = lint_elf(data, size);
+    if (wrong)
+        fail("image", "breaks %s", wrong);
+}
+
+void image_write(const struct image_parts *parts, const char *path)
+{
+    struct template t;
+    struct alcove_image head = { .version = ALCOVE_IMAGE_VERSION, .header_size = sizeof(head) };
+    int root, hash, out;
+    check_parts(parts);
+    template_read(parts->kernel, &t);
+    memcpy(head.magic, ALCOVE_IMAGE_MAGIC, sizeof(head.magic));
+    uint64_t at = part_add(&head.cmdline, ALCOVE_IMAGE_ALIGN, parts->cmdline.len);
+    at = part_add(&head.root, at, file_size(parts->root, &root));
+    at = part_add(&head.hash, at, file_size(parts->hash, &hash));
+    head.total_size = part_add(&head.info, at, parts->info.len);
+
+    uint64_t table_at = t.h->e_phoff, table_end = table_at + t.h->e_phnum * sizeof(Elf64_Phdr),
+             end = t.size;
+    if (used(&t, table_end, sizeof(Elf64_Phdr))) {
+        table_at = align_up(t.size, 8);
+        end = table_at + (t.h->e_phnum + 1) * sizeof(Elf64_Phdr);
+    }
+    Elf64_Phdr seg = { .p_type = PT_LOAD, .p_flags = PF_R, .p_align = ALCOVE_IMAGE_ALIGN };
+    seg.p_offset = align_up(end, ALCOVE_IMAGE_ALIGN);
+    seg.p_paddr = align_up(t.end_paddr, ALCOVE_IMAGE_ALIGN);
+    seg.p_vaddr = LINEAR_MAP + seg.p_paddr;
+    seg.p_filesz = seg.p_memsz = head.total_size;
+
+    out = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (out < 0)
+        fail_errno(path, errno, "cannot write");
+    if (ftruncate(out, (off_t)(seg.p_offset + head.total_size)) < 0)
+        fail_errno(path, errno, "cannot write");
+    write_at(out, t.data, t.size, 0, path);
+    write_headers(&t, &seg, table_at, out, path);
+    write_at(out, &head, sizeof(head), seg.p_offset, path);
+    write_at(out, parts->cmdline.s, parts->cmdline.len, seg.p_offset + head.cmdline.offset, path);
+    copy_range(root, out, seg.p_offset + head.root.offset, head.root.size, path);
+    copy_range(hash, out, seg.p_offset + head.hash.offset, head.hash.size, path);
+    if (parts->info.len)
+        write_at(out, parts->info.s, parts->info.len, seg.p_offset + head.info.offset, path);
+    if (close(out) < 0)
+        fail_errno(path, errno, "cannot write");
+    close(root);
+    close(hash);
+    lint_file(path);
+}
+
+static bool part_sound(const struct alcove_image_part *p, uint64_t total)
+{
+    return p->size == 0 || (p->offset % ALCOVE_IMAGE_ALIGN == 0 &&
+                            p->offset >= ALCOVE_IMAGE_ALIGN && fits(p->offset, p->size, total));
+}
+
+/* The last PT_LOAD, which is the payload if there is one. */
+static const Elf64_Phdr *last_load(const uint8_t *data)
+{
+    const Elf64_Ehdr *h = (const void *)data;
+    const Elf64_Phdr *p = (const void *)(data + h->e_phoff), *last = NULL;
+    for (size_t i = 0; i < h->e_phnum; i++)
+        if (p[i].p_type == PT_LOAD && (!last || p[i].p_paddr > last->p_paddr))
+            last = &p[i];
+    return last;
+}
+
+const char *image_read(const uint8_t *data, size_t size, struct image *ret, bool *ret_is_image)
+{
+    *ret_is_image = false;
+    const Elf64_Ehdr *h = (const void *)data;
+    if (size < sizeof(*h) || memcmp(data, ELFMAG, SELFMAG) != 0 || data[EI_CLASS] != ELFCLASS64 ||
+        h->e_phentsize != sizeof(Elf64_Phdr) || h->e_phoff % 8 ||
+        !fits(h->e_phoff, (uint64_t)h->e_phnum * sizeof(Elf64_Phdr), size))
+        return "is not an Alcove image";
+    const Elf64_Phdr *p = last_load(data);
+    if (!p || p->p_offset % 8 || !fits(p->p_offset, sizeof(ret->head), size) ||
+        memcmp(data + p->p_offset, ALCOVE_IMAGE_MAGIC, 8) != 0)
+        return "is not an Alcove image";
+    *ret_is_image = true;
+    const char *wrong = lint_elf(data, size);
+    if (wrong)
+        return xprintf("is damaged (%s); build it again", wrong);
+    *ret = (struct image){ .data = data,
+                           .size = size,
+                           .payload = data + p->p_offset,
+                           .end_paddr = p->p_paddr + p->p_memsz };
+    memcpy(&ret->head, ret->payload, sizeof(ret->head));
+    const struct alcove_image *head = &ret->head;
+    if (head->version != ALCOVE_IMAGE_VERSION)
+        return xprintf("has image format %u, this alcove reads %d; use the alcove that built it",
+                       head->version, ALCOVE_IMAGE_VERSION);
+    if (head->total_size != p->p_filesz || !part_sound(&head->cmdline, p->p_filesz) ||
+        !part_sound(&head->root, p->p_filesz) || !part_sound(&head->hash, p->p_filesz) ||
+        !part_sound(&head->info, p->p_filesz) || head->cmdline.size > ALCOVE_CMDLINE_MAX)
+        return "has a damaged payload header; build it again";
+    return NULL;
+}
+
+const uint8_t *image_part(const struct image *i, const struct alcove_image_part *part)
+{
+    return i->payload + part->offset;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* app.elf: the libOS with the payload of <alcove/image.h> as one more segment. */
+#ifndef ALCOVE_CMD_IMAGE_H
+#define ALCOVE_CMD_IMAGE_H
+
+#include "util.h"
+
+#include <alcove/image.h>
+
+/* What goes into an image. */
+struct image_parts {
+    const char *kernel; /* path of the libOS executable */
+    const char *root;   /* path of the EROFS image */
+    const char *hash;   /* path of veritysetup's hash file */
+    struct buf cmdline;
+    struct buf info;
+};
+
+/* Write the image to path, which must not exist; the directory entry is made by the caller's rename. Keeps the lint
+ * rules or ends the command. */
+void image_write(const struct image_parts *parts, const char *path);
+
+/* An image that was read. Pointers into data. */
+struct image {
+    const uint8_t *data;
+    size_t size;
+    struct alcove_image head; /* bounded: every part lies in the payload */
+    const uint8_t *payload;
+    uint64_t end_paddr; /* first byte of guest memory after it */
+};
+
+/* Read an image file; NULL when it is sound, else what is wrong. *ret_is_image is false when it is simply not one. */
+const char *image_read(const uint8_t *data, size_t size, struct image *ret, bool *ret_is_image);
+
+/* Bytes of a part; size in part->size. */
+const uint8_t *image_part(const struct image *i, const struct alcove_image_part *part);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* The alcove command: which command it is, and the helps. */
+#include "commands.h"
+
+#include "options.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char overview[] =
+    "alcove: one Linux program, one bootable image\n"
+    "\n"
+    "  alcove run PROGRAM [ARG...]        pack it, boot it in a VM, exit with its exit status\n"
+    "  alcove run IMAGE.elf               boot an image that was built\n"
+    "  alcove build PROGRAM [ARG...] -o FILE   write FILE.elf, print its size and SHA-256\n"
+    "  alcove inspect IMAGE.elf           what is inside, and is it intact\n"
+    "  alcove trace PROGRAM [ARG...]      run it with each system call decoded on stderr\n"
+    "\n"
+    "alcove COMMAND --help says more; alcove --version prints the version.\n";
+
+static const char pack_help[] =
+    "  --root DIR           add the files of DIR, where they stand in it (repeatable; the later "
+    "one wins)\n"
+    "  -e, --env K=V        set an environment variable (repeatable); -e K passes on this shell's "
+    "value\n"
+    "  -w, --cwd DIR        working directory in the image (default /)\n"
+    "  -u, --user U[:G]     run as this user and group, names or numbers (default 0:0)\n"
+    "  -h, --hostname NAME  host name (default alcove)\n";
+
+static const char build_help[] =
+    "alcove build [OPTION...] PROGRAM [ARG...] -o FILE\n"
+    "Write FILE.elf: the libOS, PROGRAM, its libraries and its arguments in one bootable image.\n"
+    "\n"
+    "  -o, --output FILE    the image (.elf is added when it is not there)\n"
+    "%s"
+    "  --format elf         the only format so far\n"
+    "  --json               print what was made as JSON\n"
+    "\n"
+    "Options stand before PROGRAM. When -o does not, the last words may be -o FILE and long "
+    "options.\n";
+
+static const char run_help[] =
+    "alcove %s [OPTION...] PROGRAM|IMAGE.elf [ARG...]\n"
+    "%s\n"
+    "\n"
+    "%s"
+    "  -m, --memory SIZE    memory of the VM, for example 256M or 2G (default 512M, more for a "
+    "large image)\n"
+    "  --cpus N             number of CPUs (default 1)\n"
+    "  --machine M          QEMU machine: microvm (default), q35 or pc\n"
+    "  --accel tcg|kvm      do not probe, use this\n"
+    "  --boot-trace         have the libOS print the time of each boot step\n"
+    "  -v, --verbose        say what is done\n"
+    "\n"
+    "Exit status: the program's, 128 + signal when it was killed, 125 when alcove itself failed.\n";
+
+static const char inspect_help[] = "alcove inspect [--json] IMAGE.elf\n"
+                                   "Print program, libraries, arguments, environment, root hash "
+                                   "and sizes, and check the root against its hash tree.\n";
+
+void help_print(const char *command)
+{
+    if (!command)
+        fputs(overview, stdout);
+    else if (strcmp(command, "build") == 0)
+        printf(build_help, pack_help);
+    else if (strcmp(command, "run") == 0)
+        printf(run_help, "run",
+               "Boot a program (or an image that was built) in a VM; its input and output are "
+               "alcove's.",
+               pack_help);
+    else if (strcmp(command, "trace") == 0)
+        printf(run_help, "trace", "As run, with each system call of the program decoded on stderr.",
+               pack_help);
+    else
+        fputs(inspect_help, stdout);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    { "build", command_build },
+    { "run", command_run },
+    { "trace", command_trace },
+    { "inspect", command_inspect },
+};
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs(overview, stderr);
+        return FAIL_OTHER;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        help_print(NULL);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("alcove %s\n", ALCOVE_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fail(argv[1], "is not a command; one of run, build, inspect, trace (alcove --help)");
+}
+
+int main(int argc, char **argv)
+{
+    /* A limit on file sizes is an error of a write, not a death without a line. */
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)umask(022);
+    int status = dispatch(argc, argv);
+    if (fflush(stdout) != 0)
+        fail(NULL, "cannot write to standard output");
+    remove_finish();
+    return status;
+}

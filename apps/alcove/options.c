@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Option parsing by one table. Long options may be written --name=value or --name value. */
+#include "options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct option_row {
+    enum opt bit;
+    char letter;
+    const char *name;
+    const char *value; /* what it is called in messages; NULL: none */
+};
+
+static const struct option_row rows[] = {
+    { OPT_OUTPUT, 'o', "output", "FILE" }, { OPT_ROOT, 0, "root", "DIR" },
+    { OPT_ENV, 'e', "env", "K=V" },        { OPT_CWD, 'w', "cwd", "DIR" },
+    { OPT_USER, 'u', "user", "U[:G]" },    { OPT_HOSTNAME, 'h', "hostname", "NAME" },
+    { OPT_FORMAT, 0, "format", "elf" },    { OPT_JSON, 0, "json", NULL },
+    { OPT_MEMORY, 'm', "memory", "SIZE" }, { OPT_CPUS, 0, "cpus", "N" },
+    { OPT_MACHINE, 0, "machine", "M" },    { OPT_VERBOSE, 'v', "verbose", NULL },
+    { OPT_ACCEL, 0, "accel", "tcg|kvm" },  { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
+};
+
+/* What people type from other tools. */
+static const struct {
+    const char *name, *hint;
+} hints[] = {
+    { "-p", "ports need networking, which this version does not have" },
+    { "--publish", "ports need networking, which this version does not have" },
+    { "--volume", "data disks are not there yet; pack files with --root DIR" },
+    { "--rm", "not needed: nothing stays behind" },
+    { "-it", "not needed: a terminal is passed through when there is one" },
+    { "-i", "not needed: standard input is passed through" },
+    { "-t", "not needed: a terminal is passed through when there is one" },
+    { "--workdir", "it is called --cwd" },
+    { "-c", "it is called --cpus" },
+    { "--name", "images have no names: they are files" },
+};
+
+static uint64_t parse_size(const char *s)
+{
+    char *end;
+    unsigned long long v = strtoull(s, &end, 10);
+    int shift = 20; /* without a unit: MiB, as QEMU's -m */
+    if (*end == 'K' || *end == 'k')
+        shift = 10;
+    else if (*end == 'G' || *end == 'g')
+        shift = 30;
+    if (*s < '0' || *s > '9' || v == 0 || v > (1ULL << 50 >> shift) || (*end && end[1]) ||
+        (*end && !strchr("KkMmGg", *end)))
+        fail("--memory", "'%s' is not a size; write for example 256M or 2G", s);
+    return (uint64_t)v << shift;
+}
+
+static void set_env(struct options *o, const char *v)
+{
+    const char *eq = strchr(v, '=');
+    if (eq == v || !*v)
+        fail("-e", "'%s' has no name; write -e NAME=VALUE", v);
+    if (eq) {
+        list_add(&o->pack.env, v);
+        return;
+    }
+    const char *here = getenv(v); /* as in container tools: -e NAME passes on this shell's value */
+    if (here)
+        list_add(&o->pack.env, xprintf("%s=%s", v, here));
+}
+
+static void set_cpus(struct options *o, const char *v)
+{
+    char *end;
+    unsigned long n = strtoul(v, &end, 10);
+    if (*v < '0' || *v > '9' || *end || n < 1 || n > 64)
+        fail("--cpus", "'%s' is not a number from 1 to 64", v);
+    o->cpus = (unsigned)n;
+}
+
+static const char *one_of(const char *option, const char *v, const char *const *words)
+{
+    struct buf all = { 0 };
+    for (size_t i = 0; words[i]; i++) {
+        if (strcmp(v, words[i]) == 0)
+            return words[i];
+        buf_printf(&all, "%s%s", i ? ", " : "", words[i]);
+    }
+    fail(option, "'%s' is not known; one of: %s", v, all.s);
+}
+
+static void check_hostname(const char *v)
+{
+    size_t n = strlen(v);
+    if (n == 0 || n > 64 ||
+        strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") != n)
+        fail("--hostname", "'%s' is not a host name (letters, digits, '-' and '.', at most 64)", v);
+}
+
+static void set(struct options *o, const struct option_row *r, const char *v)
+{
+    static const char *const machines[] = { "microvm", "q35", "pc", NULL };
+    static const char *const accels[] = { "tcg", "kvm", NULL };
+    static const char *const formats[] = { "elf", NULL };
+    o->given |= r->bit;
+    switch (r->bit) {
+    case OPT_OUTPUT:
+        if (!*v)
+            fail("-o", "the file name is empty");
+        o->output = v;
+        break;
+    case OPT_ROOT:
+        list_add(&o->pack.roots, v);
+        break;
+    case OPT_ENV:
+        set_env(o, v);
+        break;
+    case OPT_CWD:
+        if (v[0] != '/')
+            fail("--cwd", "'%s' is not an absolute path of the image", v);
+        o->pack.cwd = v;
+        break;
+    case OPT_USER:
+        o->pack.user = v;
+        break;
+    case OPT_HOSTNAME:
+        check_hostname(v);
+        o->pack.hostname = v;
+        break;
+    case OPT_FORMAT:
+        (void)one_of("--format", v, formats);
+        break;
+    case OPT_MEMORY:
+        o->memory = parse_size(v);
+        break;
+    case OPT_CPUS:
+        set_cpus(o, v);
+        break;
+    case OPT_MACHINE:
+        o->machine = one_of("--machine", v, machines);
+        break;
+    case OPT_ACCEL:
+        o->accel = one_of("--accel", v, accels);
+        break;
+    default:
+        break; /* a flag */
+    }
+}
+
+static __attribute__((noreturn)) void unknown(const char *command, const char *arg)
+{
+    size_t n = strcspn(arg, "=");
+    for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++)
+        if (strncmp(arg, hints[i].name, n) == 0 && !hints[i].name[n])
+            fail(command, "does not take '%s': %s", arg, hints[i].hint);
+    fail(command, "does not know '%s'; see alcove %s --help", arg, command);
+}
+
+/* The row of an argument, or NULL. *ret_value: the value written in the same argument. */
+static const struct option_row *find_row(const char *arg, unsigned known, const char **ret_value)
+{
+    *ret_value = NULL;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct option_row *r = &rows[i];
+        size_t n = strlen(r->name);
+        if (!(r->bit & known))
+            continue;
+        if (arg[0] == '-' && arg[1] == r->letter && r->letter && (r->value || !arg[2])) {
+            *ret_value = arg[2] ? arg + 2 : NULL;
+            return r;
+        }
+        if (strncmp(arg, "--", 2) == 0 && strncmp(arg + 2, r->name, n) == 0 &&
+            (!arg[2 + n] || (arg[2 + n] == '=' && r->value))) {
+            *ret_value = arg[2 + n] ? arg + 3 + n : NULL;
+            return r;
+        }
+    }
+    return NULL;
+}
+
+int options_read(const char *command, unsigned known, int argc, char **argv, struct options *ret)
+{
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+        const char *value;
+        if (strcmp(argv[i], "--") == 0)
+            return i + 1;
+        if (strcmp(argv[i], "--help") == 0) {
+            help_print(command);
+            exit(0);
+        }
+        const struct option_row *r = find_row(argv[i], known, &value);
+        if (!r)
+            unknown(command, argv[i]);
+        if (r->value && !value && ++i == argc)
+            fail(command, "'%s' needs a value: %s", argv[i - 1], r->value);
+        set(ret, r, r->value ? (value ? value : argv[i]) : NULL);
+    }
+    return i;
+}
+
+int options_read_tail(unsigned known, int first, int argc, char **argv, struct options *o)
+{
+    struct list words = { 0 };
+    if (o->given & OPT_OUTPUT)
+        return argc;
+    for (;;) {
+        const char *value;
+        const struct option_row *r = NULL;
+        int at = 0;
+        /* --name=value and flags are one word, "-o FILE" and "--name VALUE" are two. Letters other than -o are too
+         * likely to be the program's. */
+        if (argc > first && (r = find_row(argv[argc - 1], known, &value)) && (value || !r->value))
+            at = argc - 1;
+        else if (argc > first + 1 && (r = find_row(argv[argc - 2], known, &value)) && r->value &&
+                 !value)
+            at = argc - 2;
+        if (!at || (argv[at][1] != '-' && r->bit != OPT_OUTPUT))
+            break;
+        if (r->value)
+            value = value ? value : argv[argc - 1];
+        /* The end is read first: what was set already stays, lists are turned round below. */
+        if (r->bit == OPT_ROOT)
+            list_add(&words, value);
+        else if (!(o->given & r->bit) || r->bit == OPT_ENV)
+            set(o, r, value);
+        argc = at;
+    }
+    for (size_t i = words.n; i-- > 0;)
+        list_add(&o->pack.roots, words.v[i]);
+    return argc;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Options of the commands. Each command names the ones it takes; every other is an error with a hint. */
+#ifndef ALCOVE_CMD_OPTIONS_H
+#define ALCOVE_CMD_OPTIONS_H
+
+#include "pack.h"
+
+enum opt {
+    OPT_OUTPUT = 1,
+    OPT_ROOT = 2,
+    OPT_ENV = 4,
+    OPT_CWD = 8,
+    OPT_USER = 16,
+    OPT_HOSTNAME = 32,
+    OPT_FORMAT = 64,
+    OPT_JSON = 128,
+    OPT_MEMORY = 256,
+    OPT_CPUS = 512,
+    OPT_MACHINE = 1024,
+    OPT_VERBOSE = 2048,
+    OPT_ACCEL = 4096,
+    OPT_BOOT_TRACE = 8192,
+    OPT_PACK = OPT_ROOT | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME,
+    OPT_VM = OPT_MEMORY | OPT_CPUS | OPT_MACHINE | OPT_ACCEL | OPT_VERBOSE | OPT_BOOT_TRACE,
+};
+
+struct options {
+    unsigned given; /* enum opt of those that were there */
+    struct pack_spec pack;
+    const char *output, *machine, *accel;
+    uint64_t memory; /* bytes, 0: not given */
+    unsigned cpus;   /* 0: not given */
+};
+
+/* Read the options before the first operand of argv[1..]; index of that operand. command is for messages, known what it
+ * takes. --help prints the command's help and exits. */
+int options_read(const char *command, unsigned known, int argc, char **argv, struct options *ret);
+
+/* `build` only: when there was no -o before PROGRAM, take alcove's options from the end of argv; new argc. */
+int options_read_tail(unsigned known, int first, int argc, char **argv, struct options *o);
+
+/* Print the help of a command, or the overview for NULL, on stdout. */
+void help_print(const char *command);
+
+#endif

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* Packing: find the program as a shell would, follow #! lines and ELF interpreters as the kernel would, libraries as the
+ * loader would, then recipes and the few files every program expects; make the root image and its hash tree of that. */
+#include "pack.h"
+
+#include "cmdline.h"
+#include "ldso.h"
+#include "recipe.h"
+#include "sha256.h"
+#include "tools.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SCRIPT_LINE = 256, SCRIPT_DEPTH = 5 };
+
+#define ZERO_UUID    "00000000-0000-0000-0000-000000000000"
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct packer {
+    const struct pack_spec *spec;
+    struct packed *out;
+    struct stage *stage;
+    struct list env;
+};
+
+/* Value of NAME in the image's environment, or NULL. */
+static const char *env_value(const struct packer *p, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = p->env.n; i-- > 0;)
+        if (strncmp(p->env.v[i], name, n) == 0 && p->env.v[i][n] == '=')
+            return p->env.v[i] + n + 1;
+    return NULL;
+}
+
+/* Directories whose paths mean the same on every machine: programs there keep their path. */
+static bool system_path(const char *path)
+{
+    static const char *const dirs[] = { "/usr", "/bin", "/sbin", "/lib", "/lib64",
+                                        "/opt", "/etc", "/snap", "/nix", "/gnu" };
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++)
+        if (path_under(path, dirs[i]))
+            return true;
+    return false;
+}
+
+/* Look for a program without a slash in the directories of path; NULL when there is none. */
+static char *search_path(struct packer *p, const char *name, const char *path)
+{
+    char *dirs = xstrdup(path);
+    for (char *save = NULL, *d = strtok_r(dirs, ":", &save); d; d = strtok_r(NULL, ":", &save)) {
+        struct stage_found found;
+        char *full = path_join(d, name);
+        if (d[0] == '/' && stage_walk(p->stage, full, STAGE_PROBE, &found) == 0 &&
+            S_ISREG(found.st.st_mode) && found.st.st_mode & 0111)
+            return full;
+    }
+    return NULL;
+}
+
+/* The path of the program as typed, in the image if --root brought it, else on the host. */
+static char *find_program(struct packer *p, const char *name)
+{
+    const char *path = getenv("PATH");
+    struct stat st;
+    if (!*name)
+        fail(NULL, "the program's name is empty; name a program");
+    if (strchr(name, '/'))
+        return path_absolute(name);
+    char *found = search_path(p, name, path ? path : DEFAULT_PATH);
+    if (!found && p->spec->roots.n)
+        found = search_path(p, name, DEFAULT_PATH);
+    if (found)
+        return found;
+    if (stat(name, &st) == 0 && S_ISREG(st.st_mode))
+        return path_absolute(name);
+    fail(name, "is not a program in $PATH or a file here; give its path");
+}
+
+/* Links on the way of a system path are part of the image; a program elsewhere moves to /app, so that the image does not
+ * depend on where it was built, unless its libraries are found relative to it. */
+static char *place_program(struct packer *p, const char *typed, struct stage_found *ret)
+{
+    int err = stage_walk(p->stage, typed, STAGE_PROBE, ret);
+    if (err < 0)
+        fail_errno(typed, -err,
+                   err == -EINVAL ? "is not a regular file" : "cannot read the program");
+    if (!S_ISREG(ret->st.st_mode))
+        fail(typed, "is not a regular file; name a program");
+    if (!(ret->st.st_mode & 0111))
+        fail(typed, "is not executable; name a program, or chmod +x it");
+    bool keep = !ret->on_host || (system_path(typed) && system_path(ret->path));
+    struct elf_file elf;
+    const uint8_t *data;
+    size_t size;
+    if (!keep && file_map(ret->source, &data, &size) == 0 && elf_read(data, size, &elf) == NULL)
+        keep = (elf.rpath && strstr(elf.rpath, "$")) || (elf.runpath && strstr(elf.runpath, "$"));
+    if (keep) {
+        err = stage_walk(p->stage, typed, 0, ret);
+        if (err < 0)
+            fail_errno(typed, -err, "cannot add the program");
+        return xstrdup(typed);
+    }
+    char *to = system_path(ret->path) ? ret->path : path_join("/app", path_base(typed));
+    if (system_path(ret->path))
+        (void)stage_walk(p->stage, to, 0, ret);
+    else
+        stage_copy(p->stage, ret->source, to, 0);
+    err = stage_walk(p->stage, to, STAGE_PROBE | STAGE_IMAGE_ONLY, ret);
+    if (err < 0)
+        fail_errno(typed, -err, "cannot add the program");
+    return to;
+}
+
+static void add_program(struct packer *p, const char *typed, const char *path, const char *source,
+                        int depth);
+
+/* "#!/usr/bin/env NAME": NAME is needed as well. */
+static void add_env_target(struct packer *p, const char *script, char *arg, int depth)
+{
+    for (char *save = NULL, *w = strtok_r(arg, " \t", &save); w; w = strtok_r(NULL, " \t", &save)) {
+        if (w[0] == '-' || strchr(w, '='))
+            continue;
+        const char *path = env_value(p, "PATH");
+        char *full = strchr(w, '/') ? xstrdup(w) : search_path(p, w, path ? path : DEFAULT_PATH);
+        struct stage_found found;
+        if (!full || stage_walk(p->stage, full, 0, &found) < 0)
+            fail(
+                script,
+                "needs the interpreter '%s', which is not found; install it or give it with --root",
+                w);
+        add_program(p, full, found.path, found.source, depth);
+        return;
+    }
+}
+
+static void add_script(struct packer *p, const char *script, const uint8_t *data, size_t size,
+                       int depth)
+{
+    char line[SCRIPT_LINE];
+    size_t n = size - 2 < sizeof(line) - 1 ? size - 2 : sizeof(line) - 1;
+    memcpy(line, data + 2, n);
+    line[n] = 0;
+    line[strcspn(line, "\n")] = 0;
+    char *name = line + strspn(line, " \t");
+    size_t len = strcspn(name, " \t");
+    char *arg = name + len + strspn(name + len, " \t");
+    name[len] = 0;
+    if (depth > SCRIPT_DEPTH)
+        fail(script, "has more than %d interpreters that are scripts themselves", SCRIPT_DEPTH);
+    if (name[0] != '/')
+        fail(script, "has a #! line without an absolute path; mend its first line");
+    struct stage_found found;
+    if (stage_walk(p->stage, name, 0, &found) < 0 || !S_ISREG(found.st.st_mode))
+        fail(script,
+             "needs the interpreter '%s', which is not found; install it or give it with --root",
+             name);
+    add_program(p, name, found.path, found.source, depth + 1);
+    if (strcmp(path_base(name), "env") == 0)
+        add_env_target(p, script, arg, depth + 1);
+}
+
+static void add_preload(struct packer *p, struct ldso *l)
+{
+    const char *preload = env_value(p, "LD_PRELOAD");
+    char *names = xstrdup(preload ? preload : "");
+    for (char *save = NULL, *n = strtok_r(names, " :", &save); n; n = strtok_r(NULL, " :", &save))
+        if (!ldso_add(l, n))
+            fail(n, "from LD_PRELOAD is not found; correct -e LD_PRELOAD");
+}
+
+/* Everything one program needs. typed is for messages, path its place in the image, source the file to read. */
+static void add_program(struct packer *p, const char *typed, const char *path, const char *source,
+                        int depth)
+{
+    const uint8_t *data;
+    size_t size;
+    struct elf_file elf;
+    if (list_has(&p->out->programs, path))
+        return;
+    int err = file_map(source, &data, &size);
+    if (err < 0)
+        fail_errno(typed, -err, "cannot read the program");
+    list_add(&p->out->programs, path);
+    if (size > 2 && data[0] == '#' && data[1] == '!') {
+        add_script(p, typed, data, size, depth);
+        return;
+    }
+    const char *wrong = elf_read(data, size, &elf);
+    if (wrong)
+        fail(typed, "%s", wrong);
+    struct ldso l = { .stage = p->stage, .library_path = env_value(p, "LD_LIBRARY_PATH") };
+    ldso_program(&l, path, &elf);
+    add_preload(p, &l);
+    recipe_apply(p->stage, &l, path, &p->env, &p->out->recipes);
+    ldso_finish(&l);
+    for (size_t i = 1; i < l.n; i++)
+        if (!list_has(&p->out->libraries, l.objects[i]->path))
+            list_add(&p->out->libraries, l.objects[i]->path);
+}
+
+static void add_directories(struct stage *s, const char *cwd)
+{
+    static const struct {
+        const char *path;
+        mode_t mode;
+    } dirs[] = { { "/proc", 0555 }, { "/sys", 0555 }, { "/dev", 0755 }, { "/tmp", 01777 },
+                 { "/run", 0755 },  { "/var", 0755 }, { "/etc", 0755 }, { "/var/tmp", 01777 },
+                 { "/root", 0700 }, { "/mnt", 0755 } };
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++)
+        stage_mkdir(s, dirs[i].path, dirs[i].mode);
+    stage_link(s, "/var/run", "/run");
+    if (cwd)
+        stage_mkdir(s, cwd, 0755);
+}
+
+static void make_root_image(struct packed *out, int64_t newest, bool all_root)
+{
+    struct buf said = { 0 };
+    char *dir = out->stage.dir, *root = path_join(out->dir, "root.erofs"),
+         *hash = path_join(out->dir, "root.hash");
+    /* Without -T and with SOURCE_DATE_EPOCH, mkfs.erofs keeps time stamps and writes none of its own. */
+    const char *const mkfs[] = { "mkfs.erofs",
+                                 "--quiet",
+                                 "-x-1",
+                                 "-Enoinline_data",
+                                 "-U" ZERO_UUID,
+                                 root,
+                                 dir,
+                                 all_root ? "--all-root" : NULL,
+                                 NULL };
+    tool_run(mkfs, xprintf("SOURCE_DATE_EPOCH=%lld", (long long)newest), "erofs-utils", &said);
+    struct buf said_verity = { 0 };
+    const char *const verity[] = { "veritysetup", "format", "--salt=-", "--uuid=" ZERO_UUID,
+                                   root,          hash,     NULL };
+    tool_run(verity, NULL, "cryptsetup-bin", &said_verity);
+    const char *at = said_verity.s ? strstr(said_verity.s, "Root hash:") : NULL;
+    if (!at)
+        fail("veritysetup", "did not print a root hash; alcove needs cryptsetup 2.x");
+    at += strlen("Root hash:");
+    at += strspn(at, " \t");
+    if (strspn(at, "0123456789abcdef") != 64)
+        fail("veritysetup", "printed a root hash that is not SHA-256");
+    memcpy(out->roothash, at, 64);
+    out->parts.root = root;
+    out->parts.hash = hash;
+    struct stat st;
+    out->root_size = stat(root, &st) == 0 ? (uint64_t)st.st_size : 0;
+    out->hash_size = stat(hash, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static void make_cmdline(struct packer *p, uint32_t uid, uint32_t gid, const char *hostname)
+{
+    struct buf *b = &p->out->parts.cmdline;
+    cmdline_add(b, xprintf("roothash=%s", p->out->roothash));
+    for (size_t i = 0; i < p->env.n; i++)
+        cmdline_add(b, xprintf("env=%s", p->env.v[i]));
+    cmdline_add(b, xprintf("cwd=%s", p->spec->cwd ? p->spec->cwd : "/"));
+    cmdline_add(b, xprintf("user=%u:%u", uid, gid));
+    cmdline_add(b, xprintf("hostname=%s", hostname));
+    cmdline_add(b, xprintf("exe=%s", p->out->exe));
+    for (size_t i = 0; i < p->spec->options.n; i++)
+        cmdline_add(b, p->spec->options.v[i]);
+    cmdline_add(b, "--");
+    cmdline_add(b, p->spec->program);
+    for (size_t i = 0; i < p->spec->args.n; i++)
+        cmdline_add(b, p->spec->args.v[i]);
+}
+
+static void make_info(struct packed *out)
+{
+    struct buf *b = &out->parts.info;
+    buf_printf(b, "alcove=%s\n", ALCOVE_VERSION);
+    for (size_t i = 0; i < out->programs.n; i++)
+        buf_printf(b, "program=%s\n", out->programs.v[i]);
+    for (size_t i = 0; i < out->libraries.n; i++)
+        buf_printf(b, "library=%s\n", out->libraries.v[i]);
+    for (size_t i = 0; i < out->recipes.n; i++)
+        buf_printf(b, "recipe=%s\n", out->recipes.v[i]);
+    buf_printf(b, "files=%zu\n", out->stage.n);
+}
+
+/* Later -e wins; what the user does not set has a default. */
+static void make_env(struct packer *p, const char *home)
+{
+    struct list env = { 0 };
+    for (size_t i = 0; i < p->spec->env.n; i++) {
+        size_t n = strcspn(p->spec->env.v[i], "=") + 1;
+        bool later = false;
+        for (size_t j = i + 1; j < p->spec->env.n; j++)
+            later |= strncmp(p->spec->env.v[j], p->spec->env.v[i], n) == 0;
+        if (!later)
+            list_add(&env, p->spec->env.v[i]);
+    }
+    p->env = env;
+    if (!env_value(p, "PATH"))
+        list_add(&p->env, "PATH=" DEFAULT_PATH);
+    if (!env_value(p, "HOME"))
+        list_add(&p->env, xprintf("HOME=%s", home));
+}
+
+void pack(const struct pack_spec *spec, struct packed *ret)
+{
+    struct packer p = { .spec = spec, .out = ret, .stage = &ret->stage };
+    bool keep_ids = geteuid() == 0 && spec->roots.n > 0;
+    ret->dir = temp_dir();
+    ret->parts.kernel = tool_data("ALCOVE_KERNEL", "kernel/alcove-kernel.elf", "alcove-kernel.elf");
+    char *root = path_join(ret->dir, "root");
+    if (mkdir(root, 0700) < 0)
+        fail_errno(root, errno, "cannot make the directory");
+    stage_init(p.stage, root);
+    for (size_t i = 0; i < spec->roots.n; i++)
+        stage_root(p.stage, spec->roots.v[i], keep_ids);
+
+    uint32_t uid, gid;
+    char *home;
+    const char *hostname = spec->hostname ? spec->hostname : "alcove";
+    identity_add(p.stage, spec->user, hostname, &uid, &gid, &home);
+    make_env(&p, home);
+    char *typed = find_program(&p, spec->program);
+    struct stage_found found;
+    ret->exe = place_program(&p, typed, &found);
+    add_program(&p, spec->program, found.path, stage_host(p.stage, found.path), 0);
+    add_directories(p.stage, spec->cwd);
+    if (!ret->parts.kernel)
+        fail("alcove-kernel.elf",
+             "the libOS is missing; build it (./dev build), or set ALCOVE_KERNEL to its path");
+
+    int64_t newest;
+    stage_check_links(p.stage);
+    stage_finish(p.stage, &newest);
+    make_root_image(ret, newest, !keep_ids);
+    make_cmdline(&p, uid, gid, hostname);
+    make_info(ret);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* From a program to everything that an image is made of. */
+#ifndef ALCOVE_CMD_PACK_H
+#define ALCOVE_CMD_PACK_H
+
+#include "image.h"
+#include "stage.h"
+
+/* What the user asked for. */
+struct pack_spec {
+    const char *program;               /* as typed */
+    struct list args;                  /* after argv[0] */
+    struct list roots;                 /* --root, in order */
+    struct list env;                   /* -e, "K=V" */
+    struct list options;               /* more tokens for the command line: "trace" */
+    const char *cwd, *user, *hostname; /* NULL: not given */
+};
+
+/* What became of it. */
+struct packed {
+    char *dir; /* temporary directory */
+    struct stage stage;
+    char *exe;             /* image path that is executed */
+    struct list programs;  /* image paths: the program, or a script's interpreter and so on */
+    struct list libraries; /* image paths */
+    struct list recipes;
+    uint64_t root_size, hash_size;
+    char roothash[65];
+    struct image_parts parts;
+};
+
+/* Stage the files, make the root image and its hash tree. Ends the command with one line on any error. */
+void pack(const struct pack_spec *spec, struct packed *ret);
+
+/* identity.c: who runs the program. Adds /etc/passwd and so on to the stage; *ret_home is the user's home. */
+void identity_add(struct stage *s, const char *user, const char *hostname, uint32_t *ret_uid,
+                  uint32_t *ret_gid, char **ret_home);
+
+#endif

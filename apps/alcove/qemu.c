@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* QEMU's command line and start. Console and control channel are socket pairs that QEMU inherits; no port, no file name
+ * and no monitor exists that another process could open. */
+#include "vm.h"
+
+#include "tools.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The guest's ends, as QEMU gets them. */
+enum { FD_CONSOLE = 3, FD_CONTROL = 4 };
+
+static void qemu_args(const struct vm_spec *spec, struct list *a)
+{
+    list_add(a, "qemu-system-x86_64");
+    list_add(a, "-machine");
+    list_add(a, strcmp(spec->machine, "microvm") == 0 ? "microvm,acpi=on,rtc=on" : spec->machine);
+    list_add(a, "-accel");
+    list_add(a, spec->kvm ? "kvm" : "tcg");
+    list_add(a, "-cpu");
+    list_add(a, spec->kvm ? "host" : "max");
+    list_add(a, "-m");
+    list_add(a, xprintf("%lluK", (unsigned long long)(spec->memory >> 10)));
+    list_add(a, "-smp");
+    list_add(a, xprintf("%u", spec->cpus));
+    list_add(a, "-nodefaults");
+    list_add(a, "-no-user-config");
+    list_add(a, "-no-reboot");
+    list_add(a, "-display");
+    list_add(a, "none");
+    list_add(a, "-kernel");
+    list_add(a, spec->image);
+    if (*spec->append) {
+        list_add(a, "-append");
+        list_add(a, spec->append);
+    }
+    list_add(a, "-chardev");
+    list_add(a, xprintf("socket,id=console,fd=%d", FD_CONSOLE));
+    list_add(a, "-serial");
+    list_add(a, "chardev:console");
+    list_add(a, "-chardev");
+    list_add(a, xprintf("socket,id=control,fd=%d", FD_CONTROL));
+    list_add(a, "-device");
+    list_add(a, "isa-serial,chardev=control,iobase=0x2f8,irq=3");
+}
+
+/* In the child: fds[0..1] become FD_CONSOLE and FD_CONTROL, everything else but stderr is closed. */
+static void qemu_exec(const char *path, char **argv, const int fds[2], int errors)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    int null = open("/dev/null", O_RDWR);
+    /* First out of the way of the numbers they go to. */
+    int console = fcntl(fds[0], F_DUPFD, 10), control = fcntl(fds[1], F_DUPFD, 10),
+        err = fcntl(errors, F_DUPFD, 10);
+    if (null < 0 || console < 0 || control < 0 || err < 0 || dup2(null, 0) < 0 ||
+        dup2(err, 1) < 0 || dup2(err, 2) < 0 || dup2(console, FD_CONSOLE) < 0 ||
+        dup2(control, FD_CONTROL) < 0 || close_range(5, ~0U, 0) < 0)
+        _exit(126);
+    (void)setsid();
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (int s = 1; s < 32; s++)
+        (void)signal(s, SIG_DFL);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    execv(path, argv);
+    _exit(127);
+}
+
+void vm_start(const struct vm_spec *spec, struct vm *ret)
+{
+    struct list args = { 0 };
+    int console[2], control[2], errors[2];
+    char *path = tool_find("qemu-system-x86_64");
+    if (!path)
+        fail("qemu-system-x86_64",
+             "is not installed; install it (Debian: apt install qemu-system-x86)");
+    qemu_args(spec, &args);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) < 0 ||
+        pipe2(errors, O_CLOEXEC) < 0)
+        fail_errno(NULL, errno, "cannot make a socket");
+    if (spec->verbose) {
+        struct buf line = { 0 };
+        for (size_t i = 0; i < args.n; i++)
+            buf_printf(&line, "%s%s", i ? " " : "", args.v[i]);
+        say("%s", line.s);
+    }
+    pid_t pid = fork();
+    if (pid < 0)
+        fail_errno("qemu-system-x86_64", errno, "cannot start");
+    if (pid == 0)
+        qemu_exec(path, args.v, (int[2]){ console[1], control[1] }, errors[1]);
+    close(console[1]);
+    close(control[1]);
+    close(errors[1]);
+    *ret = (struct vm){
+        .pid = pid, .console = console[0], .control = control[0], .errors = errors[0]
+    };
+    ret->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (ret->pidfd < 0)
+        fail_errno("qemu-system-x86_64", errno, "cannot watch it");
+    (void)fcntl(ret->console, F_SETFL, O_NONBLOCK);
+    (void)fcntl(ret->control, F_SETFL, O_NONBLOCK);
+    (void)fcntl(ret->errors, F_SETFL, O_NONBLOCK);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* `alcove run` and `alcove trace`: pack (or take an image as it is), boot, relay, exit as the program did. */
+#include "commands.h"
+
+#include "cmdline.h"
+#include "options.h"
+#include "vm.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MIB (1ULL << 20)
+
+enum { MEMORY_DEFAULT_MIB = 512, MEMORY_ROOM_MIB = 256, MEMORY_LEAST_MIB = 4 };
+
+/* Is the operand an image? Only a path that names a regular file can be one. */
+static bool is_image(const char *path, struct image *ret)
+{
+    const uint8_t *data;
+    size_t size;
+    bool is;
+    if (file_map(path, &data, &size) < 0)
+        return false;
+    const char *wrong = image_read(data, size, ret, &is);
+    if (is && wrong)
+        fail(path, "%s", wrong);
+    return is;
+}
+
+static void set_memory(struct vm_spec *vm, uint64_t asked, const struct image *image)
+{
+    uint64_t used = (image->end_paddr + MIB - 1) / MIB * MIB;
+    vm->memory = asked ? asked : MEMORY_DEFAULT_MIB * MIB;
+    if (!asked && used + MEMORY_ROOM_MIB * MIB > vm->memory)
+        vm->memory = used + MEMORY_ROOM_MIB * MIB;
+    if (vm->memory < used + MEMORY_LEAST_MIB * MIB)
+        fail("--memory", "the image needs at least %lluM",
+             (unsigned long long)(used / MIB + MEMORY_LEAST_MIB));
+}
+
+static void set_accel(struct vm_spec *vm, const struct options *o)
+{
+    const char *why = NULL;
+    if (o->accel)
+        vm->kvm = strcmp(o->accel, "kvm") == 0;
+    else
+        vm->kvm = kvm_works(&why);
+    if (why && (vm->verbose || isatty(STDERR_FILENO)))
+        say("KVM does not run guests here (%s); using TCG, slower", why);
+}
+
+static void pack_program(struct options *o, struct vm_spec *vm, struct image *image)
+{
+    struct packed p = { 0 };
+    pack(&o->pack, &p);
+    vm->image = path_join(p.dir, "app.elf");
+    image_write(&p.parts, vm->image);
+    if (!is_image(vm->image, image))
+        fail(vm->image, "is not readable as an image");
+    if (vm->verbose)
+        say("packed %zu files, %llu bytes", p.stage.n, (unsigned long long)image->size);
+}
+
+static int run(const char *command, int argc, char **argv, bool trace)
+{
+    struct options o = { 0 };
+    struct image image;
+    fail_set_status(FAIL_RUN);
+    int at = options_read(command, OPT_PACK | OPT_VM, argc, argv, &o);
+    if (at >= argc)
+        fail(command, "no program; write alcove %s PROGRAM [ARG...]", command);
+    struct vm_spec vm = { .image = argv[at],
+                          .machine = o.machine ? o.machine : "microvm",
+                          .cpus = o.cpus ? o.cpus : 1 };
+    vm.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    vm.verbose = (o.given & OPT_VERBOSE) != 0;
+
+    struct buf append = { 0 };
+    cmdline_add(&append, vm.tty ? "console=tty" : "console=raw");
+    if (trace)
+        cmdline_add(&append, "trace");
+    if (o.given & OPT_BOOT_TRACE)
+        cmdline_add(&append, "boot-trace");
+    vm.append = append.s;
+    if (strchr(argv[at], '/') || access(argv[at], F_OK) == 0 ? is_image(argv[at], &image) : false) {
+        if (at + 1 < argc)
+            fail(argv[at], "is an image, whose arguments are fixed; build it with '%s'",
+                 argv[at + 1]);
+        if (o.given & OPT_PACK)
+            fail(argv[at],
+                 "is an image; -e, --root, --cwd, --user and --hostname are for alcove build");
+    } else {
+        o.pack.program = argv[at];
+        for (int i = at + 1; i < argc; i++)
+            list_add(&o.pack.args, argv[i]);
+        const char *term = getenv("TERM");
+        if (vm.tty && term)
+            list_add(&o.pack.env, xprintf("TERM=%s", term));
+        list_add(&o.pack.options, vm.tty ? "console=tty" : "console=raw");
+        if (trace)
+            list_add(&o.pack.options, "trace");
+        if (o.given & OPT_BOOT_TRACE)
+            list_add(&o.pack.options, "boot-trace");
+        vm.append = "";
+        pack_program(&o, &vm, &image);
+    }
+    set_memory(&vm, o.memory, &image);
+    set_accel(&vm, &o);
+    struct vm machine;
+    vm_start(&vm, &machine);
+    return vm_relay(&vm, &machine);
+}
+
+int command_run(int argc, char **argv)
+{
+    return run("run", argc, argv, false);
+}
+
+int command_trace(int argc, char **argv)
+{
+    return run("trace", argc, argv, true);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The virtual machine that `run` starts: the KVM probe, QEMU's command line, the relay between it and the user. */
+#ifndef ALCOVE_CMD_VM_H
+#define ALCOVE_CMD_VM_H
+
+#include "util.h"
+
+/* What to boot and how. */
+struct vm_spec {
+    const char *image;   /* path of app.elf */
+    const char *append;  /* boot command line */
+    const char *machine; /* microvm, q35, pc */
+    uint64_t memory;     /* bytes */
+    unsigned cpus;
+    bool kvm;
+    bool tty; /* standard input and output are one terminal: raw mode, window size */
+    bool verbose;
+};
+
+/* A started QEMU. */
+struct vm {
+    int pid;
+    int pidfd;            /* readable when it has ended */
+    int console, control; /* sockets to COM1 and to the control channel; not blocking */
+    int errors;           /* reading end of its stderr */
+};
+
+/* Does KVM run an ordinary guest here? False with the reason in *ret_why. Takes at most about 300 ms. */
+bool kvm_works(const char **ret_why);
+
+/* Start QEMU; ends the command with a line when that is impossible. */
+void vm_start(const struct vm_spec *spec, struct vm *ret);
+
+/* Pass bytes, signals and messages until the VM has ended. The exit status for the user: the program's, 128 + signal, or
+ * FAIL_RUN after a line that says what happened. */
+int vm_relay(const struct vm_spec *spec, struct vm *vm);
+
+#endif
