@@ -240,6 +240,9 @@ static void add_arg(struct trace_line *l, const struct trace_arg *a, unsigned i,
                     const unsigned long *all, long ret)
 {
     unsigned long v = all[i];
+    if (a->kind == K_mode && i && a[-1].kind == K_flags &&
+        !(all[i - 1] & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY))
+        return; /* open: the mode counts only for a new file */
     trace_add(l, i ? ", " : "");
     if (a->way == TRACE_VALUE)
         add_number(l, a->kind, &trace_values[a->values], v);
@@ -251,11 +254,17 @@ static void add_arg(struct trace_line *l, const struct trace_arg *a, unsigned i,
         add_pointed(l, a, v, all, ret);
 }
 
+/* ")" and the blanks up to the column where strace puts "=". */
+static void add_close(struct trace_line *l)
+{
+    size_t column = l->column + l->used + 1;
+    int blanks = column < RESULT_COLUMN ? (int)(RESULT_COLUMN - column) : 1;
+    l->used += (size_t)snprintf(l->text + l->used, sizeof(l->text) - l->used, ")%*s= ", blanks, "");
+}
+
 static void add_result(struct trace_line *l, const struct trace_call *c, long ret)
 {
-    l->used += (size_t)snprintf(
-        l->text + l->used, sizeof(l->text) - l->used,
-        ")%*s= ", l->used + 1 < RESULT_COLUMN ? (int)(RESULT_COLUMN - l->used - 1) : 1, "");
+    add_close(l);
     const char *name = ret < 0 && ret > -4096 ? trace_errno((int)-ret) : NULL;
     size_t room = sizeof(l->text) - l->used;
     int n;
@@ -298,6 +307,7 @@ static void write_line(struct trace_line *l, int tid, bool complete)
     if (open && open != tid)
         log_raw(" <unfinished ...>\n", 18);
     log_raw(l->text, l->used);
+    l->column = complete ? 0 : l->column + l->used;
     l->used = 0;
 }
 
@@ -324,8 +334,8 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
     for (; c && i < c->count && trace_args[c->args + i].way < TRACE_OUT; i++)
         add_arg(&l, &trace_args[c->args + i], i, all, 0);
     if (c && c->ret == K_void) {
-        trace_add(&l, ")%*s= ?\n",
-                  l.used + 1 < RESULT_COLUMN ? (int)(RESULT_COLUMN - l.used - 1) : 1, "");
+        add_close(&l);
+        trace_add(&l, "?\n");
         write_line(&l, tid, true);
     } else if (c && c->blocks) {
         write_line(&l, tid, false);
@@ -334,6 +344,7 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
     if (c && c->ret == K_void)
         return ret;
     if (!l.used && atomic_load(&unfinished) != tid) {
+        l.column = 0;
         add_thread(&l, tid);
         trace_add(&l, "<... %s resumed>", trace_strings + c->name);
     }

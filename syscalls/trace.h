@@ -100,6 +100,7 @@ extern const char trace_strings[];
 /* A line under construction; what does not fit is dropped and shown as "...". */
 struct trace_line {
     size_t used;
+    size_t column; /* where text starts on the console */
     char text[480];
 };
 

@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+# Never seen by a program, so in no header of the host's.
+INTERNAL = {'ERESTARTSYS', 'ERESTARTNOINTR', 'ERESTARTNOHAND', 'ERESTART_RESTARTBLOCK'}
+
 # Each row: headers of the host, constants of these headers of ours, structs (ours: theirs), members (ours: theirs).
 # Several rows, because the host's headers cannot all be included together.
 ROWS = [
@@ -74,8 +77,8 @@ KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTOD
           'CLOSE_RANGE_UNSHARE': 'linux/close_range.h', 'CLOSE_RANGE_CLOEXEC': 'linux/close_range.h',
           'PIDFD_NONBLOCK': 'linux/pidfd.h', 'TCGETS2': 'asm/termbits.h asm/ioctls.h',
           'TCSETS2': 'asm/termbits.h asm/ioctls.h'}
-# Not numbers, or another name for a number that is compared.
-ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG'}
+# Not numbers, another name for a number that is compared, or never seen by a program.
+ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG', 'ERESTARTSYS', 'ERESTARTNOINTR', 'ERESTARTNOHAND', 'ERESTART_RESTARTBLOCK'}
 # Structs that no header of the host declares in this form: getdents, the newest rseq, pselect6's pair.
 NO_COUNTERPART = {'dirent64', 'dirent', 'rseq', 'sigset_arg'}
 
@@ -131,7 +134,7 @@ def main():
     for h in headers:
         text = read(repository, h)
         names[h] = [n for n in re.findall(r'^#define (\w+)[ \t]+\S', text, flags=re.M)
-                    if not n.startswith('ABI_') and n not in ALIAS]
+                    if not n.startswith('ABI_') and n not in ALIAS and n not in INTERNAL]
         bodies |= {n: b for n, b in re.findall(r'^struct abi_(\w+) \{\s*?\n(.*?)^\}', text, flags=re.S | re.M)}
         ours_lines += [f'printf("{n} %lld\\n", (long long)({n}));' for n in names[h]]
     theirs, count = {}, 0

@@ -33,6 +33,7 @@ enum lock_rank {
     RANK_DENTRY,      /* children of one directory in the name cache */
     RANK_FILE,        /* what small files keep: eventfd, timerfd, signalfd, locks of an inode */
     RANK_PAGEMAP,     /* page map of an inode */
+    RANK_MM_MOVE,     /* leaves of one address space move */
     RANK_MM_RANGE,    /* the page table of one 2 MiB range */
     RANK_FUTEX,       /* one futex bucket */
     RANK_WAITQ,       /* a wait queue's list */

@@ -10,6 +10,7 @@
 
 struct file;
 struct mm;
+struct page;
 struct pagemap;
 
 enum area_flags {
@@ -30,21 +31,36 @@ enum area_flags {
     AREA_NORESERVE = 16384,
     AREA_SEQ = 32768,     /* madvise SEQUENTIAL / RANDOM */
     AREA_RANDOM = 65536,
+    AREA_COW = 131072,    /* leaves may show pages that others have too: the zero page, or after a fork */
+    AREA_LOCKONFAULT = 262144,
+    AREA_MERGEABLE = 524288, /* madvise MERGEABLE: remembered, nothing is merged */
+};
+
+/* Default of mm_map callers: what mprotect may give later. */
+#define AREA_MAY_ALL (AREA_MAY_READ | AREA_MAY_WRITE | AREA_MAY_EXEC)
+
+enum {
+    MM_MIN_ADDR = 65536,       /* mmap_min_addr: nothing is mapped below */
+    MM_STACK_GAP = 256 * 4096, /* bytes kept free below an area that grows down */
+    MM_AREAS_MAX = 65530,      /* max_map_count */
 };
 
 /* A run of pages with one meaning. */
 struct area {
     RB_ENTRY(area) node;
     uintptr_t start, end;  /* page aligned, end exclusive */
-    uint64_t max_gap;      /* largest free gap before any area of this subtree (tree augmentation) */
+    uint64_t gap;          /* free bytes below start that a new area may use */
+    uint64_t max_gap;      /* largest gap of this subtree (tree augmentation) */
     uint32_t flags;        /* enum area_flags */
     uint8_t prot;          /* PLAT_READ | PLAT_WRITE | PLAT_EXEC */
     struct mm *mm;
-    struct file *file;     /* NULL: anonymous; holds a reference */
-    struct pagemap *pages; /* of the file, or of shared anonymous memory */
+    struct file *file;     /* NULL: private anonymous; holds a reference */
+    struct pagemap *pages; /* of the file */
     uint64_t pgoff;        /* page of the file at start */
-    struct area *file_next, *file_prev; /* in pages->mappings */
+    struct area *file_next, *file_prev; /* in pages->mappings, guarded by its lock, as are start, end and pgoff then */
     const char *name;      /* "[stack]", "[heap]", ... or NULL */
+    uintptr_t fault_next;  /* where a sequential reader or writer faults next; a hint, raced over */
+    uint32_t fault_batch;  /* pages to map at once there */
 };
 
 RB_HEAD(area_tree, area);
@@ -52,11 +68,14 @@ RB_HEAD(area_tree, area);
 struct mm {
     _Atomic uint32_t users;        /* processes and borrowers */
     struct rwmutex lock;           /* write: the tree; read: faults */
+    struct spin move_lock;         /* leaves move (mremap), or a page map takes them: one at a time */
     struct plat_aspace aspace;
     struct area_tree areas;        /* guarded by lock */
-    struct area *cached;           /* guarded by lock: area of the last fault */
-    uint64_t total_pages, locked_pages, data_pages, stack_pages; /* guarded by lock: mapped */
-    _Atomic uint64_t rss_anon, rss_file, rss_shmem, rss_peak; /* pages present */
+    struct area *cached;           /* of the last fault; reset by whoever changes the tree */
+    uint32_t area_count;           /* guarded by lock */
+    uint64_t total_pages, locked_pages, data_pages, stack_pages, exec_pages, peak_pages; /* guarded by lock: mapped */
+    _Atomic int64_t rss_anon, rss_file, rss_shmem; /* pages present */
+    _Atomic uint64_t rss_peak;
     uintptr_t mmap_base;           /* top of the mmap area; searched downwards */
     uintptr_t brk_start, brk;      /* guarded by lock */
     uintptr_t stack_top, arg_start, arg_end, env_start, env_end;
@@ -65,7 +84,7 @@ struct mm {
     unsigned long auxv[64];        /* pairs, as given to the program */
     struct file *exe;              /* the program's file; holds a reference */
     _Atomic uint32_t membarrier;   /* registrations */
-    uint32_t def_flags;            /* mlockall(MCL_FUTURE), PR_SET_THP_DISABLE */
+    uint32_t def_flags;            /* AREA_LOCKED (MCL_FUTURE), AREA_LOCKONFAULT, AREA_NOHUGE (PR_SET_THP_DISABLE) */
     bool dumpable;
 };
 
@@ -74,7 +93,8 @@ struct mm *mm_create(void);
 void mm_get(struct mm *mm);
 /* The last put unmaps everything. May sleep. */
 void mm_put(struct mm *mm);
-/* A copy on write of src for fork. -ENOMEM. */
+/* A copy on write of src for fork, with one user; src is made read-only where it is private. -ENOMEM.
+ * Locks: takes src->lock. */
 NODISCARD int mm_fork(struct mm *src, struct mm **ret_mm);
 
 /* What to map. */
@@ -82,7 +102,7 @@ struct mm_map {
     uintptr_t addr;        /* hint, or exact with fixed */
     size_t size;           /* bytes, rounded up by mm_map */
     uint8_t prot;          /* PLAT_* */
-    uint32_t flags;        /* AREA_* */
+    uint32_t flags;        /* AREA_*; the AREA_MAY_* bits are set by mm_map */
     bool fixed;            /* replace what is there */
     bool noreplace;        /* with fixed: -EEXIST instead */
     bool populate;
@@ -92,25 +112,55 @@ struct mm_map {
     const char *name;
 };
 
-/* Map as asked; the address in *ret. -EINVAL, -ENOMEM (also limits), -EEXIST, -EACCES, -EPERM, -ENODEV, -EOVERFLOW.
- * Locks: takes mm->lock. */
+/* Map as asked; the address in *ret. -EINVAL (size 0, addr not aligned with fixed), -ENOMEM (no room, limits, memory),
+ * -EEXIST, -EACCES (file's mode), -EPERM (below MM_MIN_ADDR, locking, noexec mount, seals), -ENODEV (file cannot be mapped),
+ * -EOVERFLOW, -EAGAIN (locking limit). Locks: takes mm->lock. May sleep. */
 NODISCARD int mm_map(struct mm *mm, const struct mm_map *what, uintptr_t *ret);
+/* munmap(2): -EINVAL, -ENOMEM (splitting). */
 NODISCARD int mm_unmap(struct mm *mm, uintptr_t start, size_t size);
-NODISCARD int mm_protect(struct mm *mm, uintptr_t start, size_t size, unsigned prot);
+/* mprotect(2) with prot of PLAT_*; grows: 0, or PROT_GROWSDOWN or PROT_GROWSUP. -EINVAL, -ENOMEM, -EACCES. */
+NODISCARD int mm_protect(struct mm *mm, uintptr_t start, size_t size, unsigned prot, unsigned grows);
+/* mremap(2), flags MREMAP_*; the new address in *ret. -EINVAL, -EFAULT, -ENOMEM, -EAGAIN. */
+NODISCARD int mm_remap(struct mm *mm, uintptr_t old, size_t old_size, size_t size, unsigned flags, uintptr_t new_addr,
+                       uintptr_t *ret);
+/* brk(2): the break afterwards. */
+uintptr_t mm_brk(struct mm *mm, uintptr_t brk);
+/* madvise(2). errnos of the man page. */
+NODISCARD int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice);
+/* msync(2). -EINVAL, -ENOMEM, -EBUSY, -EIO. */
+NODISCARD int mm_sync(struct mm *mm, uintptr_t start, size_t size, unsigned flags);
+/* mincore(2) for n pages from start on, one byte each. -ENOMEM: a page is not mapped. */
+NODISCARD int mm_resident(struct mm *mm, uintptr_t start, size_t n, uint8_t *vec);
+/* mlock2, munlock (on false), mlockall with flags MCL_* (0: munlockall). -ENOMEM, -EPERM, -EAGAIN, -EINVAL. */
+NODISCARD int mm_lock_range(struct mm *mm, uintptr_t start, size_t size, bool on, bool on_fault);
+NODISCARD int mm_lock_all(struct mm *mm, unsigned flags);
+/* Make the pages of [start, start + size) present, as far as that is possible; errors are not told. */
+void mm_populate(struct mm *mm, uintptr_t start, size_t size);
 
 /* Resolve a fault of the current thread (see upcall_fault). 0; -EFAULT: no such memory (SEGV_MAPERR); -EACCES: it forbids
  * the access (SEGV_ACCERR); -EIO: past the end of the file or unreadable (SIGBUS); -ENOMEM. */
 NODISCARD int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool present);
 
-/* Map fixed pages (vDSO): pages stay the caller's. */
-NODISCARD int mm_map_special(struct mm *mm, uintptr_t addr, const paddr_t *pages, size_t n, unsigned prot,
-                             const char *name);
+/* Map fixed pages (vDSO): pages stay the caller's. -ENOMEM, -EEXIST. */
+NODISCARD int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size_t n, unsigned prot, const char *name);
 
-/* The area that holds addr, or the next one above it; NULL. Locks: mm->lock held. */
+/* Copy between libOS memory and another process's address space (process_vm_readv, /proc/PID/mem, ptrace). force: also
+ * where the area's protection forbids it, copying pages on write. Bytes copied. May sleep. */
+size_t mm_access(struct mm *mm, uintptr_t addr, void *buf, size_t n, bool write, bool force);
+
+/* The area that holds addr, or the next one above it; NULL. The next one; NULL. Locks: mm->lock held. */
 struct area *area_find(struct mm *mm, uintptr_t addr);
+struct area *area_next(struct area *a);
+/* Pages of a that are present. Locks: mm->lock held. */
+uint64_t area_resident(struct area *a);
 
-/* The lowest and highest pages of pagemap m in [first, end) were removed: unmap them from area a's mm. */
-void mm_zap_file(struct pagemap *m, uint64_t first, uint64_t end);
+/* The physical address behind addr, for futexes on shared memory: the page's, with a reference, in *ret_page and the
+ * offset in the page as result; faults it in. A private page: *ret_page NULL. -EFAULT. May sleep. */
+NODISCARD int mm_shared_page(struct mm *mm, uintptr_t addr, struct page **ret_page);
+
+/* The pages [first, end) of m were removed or replaced: unmap them from every address space. private_too: anonymous copies
+ * as well (truncation). Locks: takes m->lock and the range locks; any sleeping lock may be held. */
+void mm_zap_file(struct pagemap *m, uint64_t first, uint64_t end, bool private_too);
 
 /* Make a shared-anonymous or memfd style file of size bytes (libos/fs provides it). -ENOMEM, -ENFILE. */
 NODISCARD int shmem_file_create(const char *name, uint64_t size, unsigned seals, struct file **ret_file);

@@ -22,6 +22,9 @@ struct pagemap_ops {
     uint64_t (*size_pages)(struct pagemap *m);
 };
 
+/* struct page.flags of a page in a page map; its next is the index, its owner the page map. */
+enum { PAGE_DIRTY = 1 /* was written, or is mapped where a program may write */ };
+
 struct pagemap {
     struct spin lock;
     const struct pagemap_ops *ops;
@@ -30,20 +33,22 @@ struct pagemap {
     uint32_t height;        /* guarded by lock */
     uint64_t pages;         /* guarded by lock: pages present */
     struct area *mappings;  /* guarded by lock: areas that map this file (area->file_next) */
-    _Atomic uint32_t write_gen; /* bumped when a page is replaced or removed */
+    _Atomic uint32_t write_gen; /* bumped after a page was replaced or removed, before it is unmapped */
 };
 
-/* Make an empty page map in storage of the caller. */
+/* Make an empty page map in storage of the caller. Locks: all functions below take m->lock; ops are called without it. */
 void pagemap_init(struct pagemap *m, const struct pagemap_ops *ops, void *owner);
 /* Drop all pages. No area maps it any more. */
 void pagemap_fini(struct pagemap *m);
 
 /* The page at index with a reference added, if it is present; NULL. No sleep. */
 struct page *pagemap_find(struct pagemap *m, uint64_t index);
+/* The pages present or ready from index on, into out[0..n): a reference each, NULL where there is none. No sleep. */
+void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct page **out);
 /* The page at index, filled if need be, with a reference added. writable: it is the map's own page and may be
  * written. *ret NULL with 0: a hole (only when !writable). May sleep. -EIO, -ENOMEM. */
 NODISCARD int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **ret);
-/* Remove pages [first, end), unmapping them from every area first. Locks: takes each area's mm. */
+/* Remove pages [first, end), then unmap them, private copies too (truncation). */
 void pagemap_remove(struct pagemap *m, uint64_t first, uint64_t end);
 
 #endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* Page maps: a radix tree of 64-way nodes from page index to page. A file of one page has no node at all (height 0: root
+ * is the page). A tree of height h holds indices below 64^h; it grows when a larger one is stored.
+ *
+ * Invariant: the map holds one reference on each page in it. A page that programs may write to is PAGE_FILE; a page of
+ * the image (PAGE_RESERVED) is replaced before it is written, and then everybody who maps the old one is unmapped. */
+#include <libos/pagemap.h>
+
+#include <abi/errno.h>
+#include <libos/heap.h>
+#include <libos/mm.h>
+
+enum { SHIFT = 6, SLOTS = 1 << SHIFT, HEIGHT_MAX = 9, BATCH = 64 };
+
+struct node {
+    void *slot[SLOTS]; /* nodes; pages in the lowest level */
+    uint32_t used;
+};
+
+static struct slab slab = SLAB_INIT("pagemap-node", struct node);
+
+void pagemap_init(struct pagemap *m, const struct pagemap_ops *ops, void *owner)
+{
+    spin_init(&m->lock, RANK_PAGEMAP);
+    m->ops = ops;
+    m->owner = owner;
+    m->root = NULL;
+    m->height = 0;
+    m->pages = 0;
+    m->mappings = NULL;
+    m->write_gen = 0;
+}
+
+static bool beyond(const struct pagemap *m, uint64_t index)
+{
+    return m->height * SHIFT < 64 && index >> (m->height * SHIFT) != 0;
+}
+
+static struct page *find(const struct pagemap *m, uint64_t index)
+{
+    if (beyond(m, index))
+        return NULL;
+    void *p = m->root;
+    for (uint32_t h = m->height; h && p; h--)
+        p = ((struct node *)p)->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
+    return p;
+}
+
+static struct node *node_create(void)
+{
+    struct node *n = slab_alloc(&slab);
+    if (n)
+        *n = (struct node){ .used = 0 };
+    return n;
+}
+
+/* Make the tree high enough for index. */
+static int grow(struct pagemap *m, uint64_t index)
+{
+    while (beyond(m, index)) {
+        if (m->root) {
+            struct node *n = node_create();
+            if (!n)
+                return -ENOMEM;
+            n->slot[0] = m->root;
+            n->used = 1;
+            m->root = n;
+        }
+        m->height++;
+    }
+    return 0;
+}
+
+/* Store p at index, where nothing is or old is to be replaced. -ENOMEM. */
+static int store(struct pagemap *m, uint64_t index, struct page *p)
+{
+    if (grow(m, index))
+        return -ENOMEM;
+    void **slot = &m->root;
+    struct node *n = NULL;
+    for (uint32_t h = m->height; h; h--) {
+        if (!*slot) {
+            if (!(*slot = node_create()))
+                return -ENOMEM; /* an empty node above stays; the next store uses it */
+            if (n)
+                n->used++;
+        }
+        n = *slot;
+        slot = &n->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
+    }
+    if (!*slot) {
+        m->pages++;
+        if (n)
+            n->used++;
+    }
+    *slot = p;
+    if (p->kind == PAGE_FILE) {
+        p->owner = m;
+        p->next = (struct page *)(uintptr_t)index;
+    }
+    return 0;
+}
+
+/* Take pages of [first, end) out of the subtree at *slot, whose first index is base, until out has BATCH. */
+static size_t take(struct pagemap *m, void **slot, uint32_t h, uint64_t base, uint64_t first, uint64_t end,
+                   struct page **out, size_t n)
+{
+    if (!*slot || n == BATCH)
+        return n;
+    if (h == 0) {
+        if (base >= first && base < end) {
+            out[n++] = *slot;
+            *slot = NULL;
+            m->pages--;
+        }
+        return n;
+    }
+    struct node *node = *slot;
+    uint64_t span = 1ull << ((h - 1) * SHIFT);
+    uint64_t from = first > base ? (first - base) / span : 0;
+    for (uint64_t i = from; i < SLOTS && base + i * span < end; i++) {
+        if (!node->slot[i])
+            continue;
+        n = take(m, &node->slot[i], h - 1, base + i * span, first, end, out, n);
+        if (!node->slot[i])
+            node->used--;
+    }
+    if (node->used == 0) {
+        slab_free(&slab, node);
+        *slot = NULL;
+    }
+    return n;
+}
+
+static size_t take_batch(struct pagemap *m, uint64_t first, uint64_t end, struct page **out)
+{
+    if (beyond(m, first))
+        return 0;
+    size_t n = take(m, &m->root, m->height, 0, first, end, out, 0);
+    if (!m->root)
+        m->height = 0;
+    return n;
+}
+
+static void drop_pages(struct pagemap *m, uint64_t first, uint64_t end)
+{
+    struct page *out[BATCH];
+    size_t n;
+    do {
+        spin_lock(&m->lock);
+        n = take_batch(m, first, end, out);
+        m->write_gen++;
+        spin_unlock(&m->lock);
+        page_put_bulk(out, n);
+    } while (n);
+}
+
+void pagemap_fini(struct pagemap *m)
+{
+    if (m->root)
+        drop_pages(m, 0, UINT64_MAX);
+}
+
+void pagemap_remove(struct pagemap *m, uint64_t first, uint64_t end)
+{
+    if (first >= end)
+        return;
+    drop_pages(m, first, end);
+    mm_zap_file(m, first, end, true);
+}
+
+struct page *pagemap_find(struct pagemap *m, uint64_t index)
+{
+    spin_lock(&m->lock);
+    struct page *p = find(m, index);
+    if (p)
+        page_get(p);
+    spin_unlock(&m->lock);
+    return p;
+}
+
+void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct page **out)
+{
+    size_t found = 0;
+    spin_lock(&m->lock);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = find(m, index + i);
+        if (out[i]) {
+            page_get(out[i]);
+            found++;
+        }
+    }
+    spin_unlock(&m->lock);
+    if (found == n || !m->ops->ready)
+        return;
+    for (size_t i = 0, run; i < n; i += run) {
+        for (run = 0; i + run < n && !out[i + run]; run++)
+            ;
+        if (run)
+            m->ops->ready(m, index + i, run, out + i);
+        else
+            run = 1;
+    }
+}
+
+int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **ret)
+{
+    struct page *fresh = NULL, *old;
+    for (;;) {
+        spin_lock(&m->lock);
+        old = find(m, index);
+        if (old && !(writable && old->kind == PAGE_RESERVED)) {
+            page_get(old);
+            spin_unlock(&m->lock);
+            if (fresh)
+                page_put(fresh);
+            *ret = old;
+            return 0;
+        }
+        if (fresh)
+            break;
+        spin_unlock(&m->lock);
+        int err = m->ops->fill(m, index, writable, &fresh);
+        if (err)
+            return err;
+        if (!fresh && !writable) {
+            *ret = NULL;
+            return 0;
+        }
+        if (!fresh && !(fresh = page_alloc(0, PAGE_FILE, PAGE_ZERO)))
+            return -ENOMEM;
+    }
+    int err = store(m, index, fresh);
+    if (!err) {
+        page_get(fresh); /* the caller's, beside the map's own */
+        if (old)
+            m->write_gen++;
+    }
+    spin_unlock(&m->lock);
+    if (err) {
+        page_put(fresh);
+        return err;
+    }
+    if (old) {
+        mm_zap_file(m, index, index + 1, false);
+        page_put(old);
+    }
+    *ret = fresh;
+    return 0;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* madvise(2), and making pages present. Advice that Linux may ignore and that would gain nothing here (there is no swap)
+ * is checked as Linux checks it and then remembered or ignored. */
+#include "area.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <abi/mman.h>
+#include <libos/file.h>
+#include <libos/page.h>
+#include <libos/sched.h>
+
+/* Does madvise know it? */
+static bool known(int advice)
+{
+    return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) || (advice >= MADV_FREE && advice <= MADV_DOFORK) ||
+           (advice >= MADV_HUGEPAGE && advice <= MADV_DONTNEED_LOCKED);
+}
+
+/* Change the flags of the part [start, end) of a. */
+static int set_flags(struct area *a, uintptr_t start, uintptr_t end, uint32_t set, uint32_t clear)
+{
+    struct mm *mm = a->mm;
+    uint32_t flags = (a->flags & ~clear) | set;
+    if (flags == a->flags)
+        return 0;
+    if ((a->start < start || a->end > end) && mm->area_count >= MM_AREAS_MAX)
+        return -ENOMEM;
+    int err = area_cut(mm, start, end);
+    if (err)
+        return err;
+    a = area_at(mm, start);
+    a->flags = flags;
+    area_join(a);
+    return 0;
+}
+
+static int drop_pages(struct area *a, uintptr_t start, uintptr_t end, int advice)
+{
+    if (a->flags & AREA_SPECIAL)
+        return -EINVAL;
+    if ((a->flags & AREA_LOCKED) && advice != MADV_DONTNEED_LOCKED)
+        return -EINVAL;
+    if (advice == MADV_FREE && a->pages)
+        return -EINVAL;
+    /* Freed at once where Linux frees under pressure: both may happen at any time. */
+    a->fault_next = 0;
+    return range_unmap(a->mm, start, end, !a->pages);
+}
+
+/* One area's part. With mm->lock held for writing. */
+static int advise_part(struct area *a, uintptr_t start, uintptr_t end, int advice)
+{
+    switch (advice) {
+    case MADV_NORMAL:
+        return set_flags(a, start, end, 0, AREA_SEQ | AREA_RANDOM);
+    case MADV_SEQUENTIAL:
+        return set_flags(a, start, end, AREA_SEQ, AREA_RANDOM);
+    case MADV_RANDOM:
+        return set_flags(a, start, end, AREA_RANDOM, AREA_SEQ);
+    case MADV_DONTFORK:
+        return set_flags(a, start, end, AREA_DONTFORK, 0);
+    case MADV_DOFORK:
+        return a->flags & AREA_SPECIAL ? -EINVAL : set_flags(a, start, end, 0, AREA_DONTFORK);
+    case MADV_WIPEONFORK:
+        return a->pages || (a->flags & AREA_SHARED) ? -EINVAL : set_flags(a, start, end, AREA_WIPEONFORK, 0);
+    case MADV_KEEPONFORK:
+        return set_flags(a, start, end, 0, AREA_WIPEONFORK);
+    case MADV_DONTDUMP:
+        return set_flags(a, start, end, AREA_DONTDUMP, 0);
+    case MADV_DODUMP:
+        return a->flags & AREA_SPECIAL ? -EINVAL : set_flags(a, start, end, 0, AREA_DONTDUMP);
+    case MADV_HUGEPAGE:
+        return a->flags & AREA_SPECIAL ? -EINVAL : set_flags(a, start, end, AREA_HUGE, AREA_NOHUGE);
+    case MADV_NOHUGEPAGE:
+        return a->flags & AREA_SPECIAL ? -EINVAL : set_flags(a, start, end, AREA_NOHUGE, AREA_HUGE);
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+        return a->flags & (AREA_LOCKED | AREA_SPECIAL) ? -EINVAL : 0;
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+    case MADV_FREE:
+        return drop_pages(a, start, end, advice);
+    case MADV_COLLAPSE:
+        return -EINVAL; /* nothing is merged into large pages after the fact */
+    default:
+        return 0; /* MADV_WILLNEED */
+    }
+}
+
+/* Call advise_part for all of [start, end): a hole is reported at the end (-ENOMEM), another error at once. */
+static int advise_all(struct mm *mm, uintptr_t start, uintptr_t end, int advice)
+{
+    int hole = 0, err = 0;
+    while (start < end && !err) {
+        struct area *a = area_find(mm, start);
+        if (!a || a->start >= end)
+            return -ENOMEM;
+        if (a->start > start) {
+            hole = -ENOMEM;
+            start = a->start;
+        }
+        uintptr_t to = a->end < end ? a->end : end;
+        err = advise_part(a, start, to, advice);
+        start = to;
+    }
+    return err ? err : hole;
+}
+
+/* MADV_REMOVE: punch holes into the files behind. The lock is dropped for each. */
+static int advise_remove(struct mm *mm, uintptr_t start, uintptr_t end)
+{
+    int hole = 0;
+    while (start < end) {
+        rwmutex_read_lock(&mm->lock);
+        struct area *a = area_find(mm, start);
+        int err = !a || a->start >= end                                        ? -ENOMEM
+                  : a->flags & AREA_LOCKED                                     ? -EINVAL
+                  : !a->file                                                   ? -EINVAL
+                  : !((a->flags & AREA_SHARED) && (a->flags & AREA_MAY_WRITE)) ? -EACCES
+                                                                               : 0;
+        if (err) {
+            rwmutex_read_unlock(&mm->lock);
+            return err;
+        }
+        if (a->start > start) {
+            hole = -ENOMEM;
+            start = a->start;
+        }
+        uintptr_t to = a->end < end ? a->end : end;
+        uint64_t off = (a->pgoff << PAGE_SHIFT) + (start - a->start);
+        struct file *f = a->file;
+        file_get(f);
+        rwmutex_read_unlock(&mm->lock);
+        err = f->ops->fallocate ? f->ops->fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, to - start)
+                                : -EOPNOTSUPP;
+        file_put(f);
+        if (err)
+            return err;
+        start = to;
+    }
+    return hole;
+}
+
+/* Fault in one page for access. *ret_next: the next address that is not known to be there. */
+static int touch(struct mm *mm, uintptr_t va, enum plat_access access, uintptr_t *ret_next)
+{
+    struct plat_leaf leaf;
+    plat_mmu_query(&mm->aspace, va, &leaf);
+    if (leaf.present && (access != PLAT_ACCESS_WRITE || (leaf.prot & PLAT_WRITE))) {
+        *ret_next = (va & ~((uintptr_t)leaf.size - 1)) + leaf.size;
+        return 0;
+    }
+    *ret_next = leaf.present ? va + PAGE_SIZE : va;
+    return mm_fault(mm, va, access, leaf.present);
+}
+
+/* MADV_POPULATE_READ and _WRITE. */
+static int populate(struct mm *mm, uintptr_t start, uintptr_t end, enum plat_access access)
+{
+    while (start < end) {
+        rwmutex_read_lock(&mm->lock);
+        struct area *a = area_at(mm, start);
+        int err = !a                                                             ? -ENOMEM
+                  : a->flags & AREA_SPECIAL                                      ? -EINVAL
+                  : access == PLAT_ACCESS_WRITE ? (a->prot & PLAT_WRITE ? 0 : -EINVAL)
+                                                : (a->prot ? 0 : -EINVAL);
+        uintptr_t to = a && a->end < end ? a->end : end;
+        rwmutex_read_unlock(&mm->lock);
+        while (!err && start < to) {
+            err = touch(mm, start, access, &start);
+            if (thread_preempt_point())
+                return -EINTR;
+        }
+        if (err)
+            return err == -EIO || err == -EACCES ? -EFAULT : err == -EFAULT ? -ENOMEM : err;
+    }
+    return 0;
+}
+
+void mm_populate(struct mm *mm, uintptr_t start, size_t size)
+{
+    uintptr_t end = start + size;
+    while (start < end) {
+        rwmutex_read_lock(&mm->lock);
+        struct area *a = area_find(mm, start);
+        if (!a || a->start >= end) {
+            rwmutex_read_unlock(&mm->lock);
+            return;
+        }
+        start = a->start > start ? a->start : start;
+        uintptr_t to = a->end < end ? a->end : end;
+        bool write = (a->prot & PLAT_WRITE) && !(a->flags & AREA_SHARED), any = a->prot && !(a->flags & AREA_SPECIAL);
+        rwmutex_read_unlock(&mm->lock);
+        while (any && start < to) {
+            if (touch(mm, start, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, &start) || thread_preempt_point())
+                return;
+        }
+        start = to;
+    }
+}
+
+int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice)
+{
+    if (!known(advice) || (start & ~PAGE_MASK))
+        return -EINVAL;
+    size_t len = align_up(size, PAGE_SIZE);
+    uintptr_t end = start + len;
+    if ((size && !len) || end < start)
+        return -EINVAL;
+    if (end == start)
+        return 0;
+    if (advice == MADV_MERGEABLE || advice == MADV_UNMERGEABLE)
+        return -EINVAL; /* a kernel without same-page merging */
+    if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
+        return populate(mm, start, end, advice == MADV_POPULATE_WRITE ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ);
+    if (advice == MADV_REMOVE)
+        return advise_remove(mm, start, end);
+    rwmutex_write_lock(&mm->lock);
+    int err = advise_all(mm, start, end, advice);
+    rwmutex_write_unlock(&mm->lock);
+    return err;
+}

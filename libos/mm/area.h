@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to libos/mm: the tree of areas, and what its files share. */
+#ifndef MM_AREA_H
+#define MM_AREA_H
+
+#include <libos/mm.h>
+
+/* Areas. Locks: mm->lock held for writing, unless a function says otherwise. */
+
+/* A copy of *like that is in no tree and holds no references. NULL. */
+struct area *area_create(const struct area *like);
+/* Free one that is in no tree; drops its file. */
+void area_destroy(struct area *a);
+/* Put a into its mm's tree and its file's list; it overlaps nothing. */
+void area_insert(struct area *a);
+/* Take a out of tree and list. */
+void area_remove(struct area *a);
+/* Move the ends of a; pgoff follows start. The tree's order stays the same. */
+void area_resize(struct area *a, uintptr_t start, uintptr_t end);
+/* Cut a at addr, inside it; the upper part is a new area. -ENOMEM. */
+NODISCARD int area_split(struct area *a, uintptr_t addr);
+/* Join a with its neighbours where they mean the same. The area that now holds a's start. */
+struct area *area_join(struct area *a);
+struct area *area_prev(struct area *a);
+/* The area that contains addr; NULL. mm->lock held for reading is enough. */
+struct area *area_at(struct mm *mm, uintptr_t addr);
+/* True when [start, end) holds no part of an area. */
+bool area_none(struct mm *mm, uintptr_t start, uintptr_t end);
+/* The highest free place for size bytes in [low, high), aligned to align, or 0. */
+uintptr_t area_room_down(struct mm *mm, size_t size, uintptr_t low, uintptr_t high, uintptr_t align);
+/* The same, the lowest. */
+uintptr_t area_room_up(struct mm *mm, size_t size, uintptr_t low, uintptr_t high, uintptr_t align);
+/* Cut areas so that start and end are boundaries; -ENOMEM. */
+NODISCARD int area_cut(struct mm *mm, uintptr_t start, uintptr_t end);
+/* Would new flags or prot let a join what is around it? Sets them and joins; the area that now holds a's start. */
+static inline size_t area_pages(const struct area *a)
+{
+    return (a->end - a->start) >> PAGE_SHIFT;
+}
+
+/* True when a's memory counts as the program's own data. */
+bool area_is_data(const struct area *a);
+/* Add the pages of a to the counters of its mm (sign 1), or take them away (-1). */
+void area_count(struct area *a, int sign);
+
+/* The spin lock of the page table of the 2 MiB around va. */
+struct spin *range_lock(struct mm *mm, uintptr_t va);
+
+/* Unmap the leaves of [start, end), which lies in one area (whole: no leaf of it belongs to a page map, so that only the
+ * ends need range locks). Locks: mm->lock held for writing, or for reading with whole false. -ENOMEM: a large page could
+ * not be split; the rest is unmapped. */
+NODISCARD int range_unmap(struct mm *mm, uintptr_t start, uintptr_t end, bool whole);
+/* Drop the pages of leaves that were unmapped. */
+struct plat_leaf;
+void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n);
+
+/* Map as mm_map, with mm->lock held for writing. */
+NODISCARD int map_locked(struct mm *mm, const struct mm_map *what, uintptr_t *ret);
+/* Unmap as mm_unmap, range checked. */
+NODISCARD int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end);
+/* Check limits for n more pages of an area with these flags and prot. -ENOMEM. */
+NODISCARD int limit_pages(struct mm *mm, uint64_t n, uint32_t flags, unsigned prot);
+/* -EAGAIN: n more pages may not be locked; -EPERM: nothing may. */
+NODISCARD int limit_locked(struct mm *mm, uint64_t n);
+/* A limit of the current process, in pages. */
+uint64_t limit_of(unsigned resource);
+
+/* The page of zeros that untouched memory is read from. */
+struct page *zero_page(void);
+
+#endif

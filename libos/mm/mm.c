@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* Address spaces as a whole: creation, the end, limits, and what all changes share: taking leaves away.
+ *
+ * Locking: mm->lock orders changes of the tree against faults. Page tables are changed per 2 MiB under a range lock, one
+ * of a hashed set, because faults run side by side and page maps take pages away (mm_zap_file) without mm->lock. Only the
+ * inside of private anonymous areas is unmapped without range locks: nobody else has business there while mm->lock is
+ * held for writing. */
+#include "area.h"
+
+#include <abi/errno.h>
+#include <abi/prctl.h>
+#include <abi/resource.h>
+#include <base/log.h>
+#include <libos/file.h>
+#include <libos/heap.h>
+#include <libos/page.h>
+#include <libos/process.h>
+#include <string.h>
+
+enum { RANGE_LOCKS = 64, BATCH = 64 };
+
+static struct slab slab = SLAB_INIT("mm", struct mm);
+static struct spin range_locks[RANGE_LOCKS] = {
+    [0 ... RANGE_LOCKS - 1] = SPIN_INIT(RANK_MM_RANGE),
+};
+
+struct spin *range_lock(struct mm *mm, uintptr_t va)
+{
+    uintptr_t h = (va >> LARGE_SHIFT) ^ ((uintptr_t)mm >> 8);
+    return &range_locks[(h ^ h >> 6) % RANGE_LOCKS];
+}
+
+struct mm *mm_create(void)
+{
+    struct mm *mm = slab_alloc(&slab);
+    if (!mm)
+        return NULL;
+    memset(mm, 0, sizeof *mm);
+    if (plat_aspace_init(&mm->aspace)) {
+        slab_free(&slab, mm);
+        return NULL;
+    }
+    mm->users = 1;
+    rwmutex_init(&mm->lock, RANK_MM);
+    spin_init(&mm->move_lock, RANK_MM_MOVE);
+    RB_INIT(&mm->areas);
+    mm->mmap_base = PLAT_MMAP_TOP;
+    mm->dumpable = true;
+    return mm;
+}
+
+void mm_get(struct mm *mm)
+{
+    /* Relaxed: whoever has a reference may add one. */
+    __atomic_fetch_add((uint32_t *)&mm->users, 1, __ATOMIC_RELAXED);
+}
+
+void mm_put(struct mm *mm)
+{
+    if (--mm->users)
+        return;
+    rwmutex_write_lock(&mm->lock);
+    struct area *a;
+    while ((a = RB_ROOT(&mm->areas))) {
+        /* No page-table page is left without memory to split a large page: areas end where large pages do. */
+        must(range_unmap(mm, a->start, a->end, !a->pages) == 0);
+        area_remove(a);
+        area_destroy(a);
+    }
+    rwmutex_write_unlock(&mm->lock);
+    plat_aspace_fini(&mm->aspace);
+    if (mm->exe)
+        file_put(mm->exe);
+    slab_free(&slab, mm);
+}
+
+void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n)
+{
+    struct page *batch[BATCH], *zero = zero_page();
+    size_t k = 0;
+    int64_t anon = 0, file = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct page *p = page_of(leaf[i].pa);
+        if (!p || (leaf[i].prot & PLAT_SPECIAL) || p == zero)
+            continue;
+        if (p->kind == PAGE_ANON)
+            anon += leaf[i].size >> PAGE_SHIFT;
+        else
+            file += leaf[i].size >> PAGE_SHIFT;
+        if (leaf[i].size == PAGE_SIZE)
+            batch[k++] = p;
+        else
+            page_put_run(p, leaf[i].size >> PAGE_SHIFT);
+        if (k == BATCH) {
+            page_put_bulk(batch, k);
+            k = 0;
+        }
+    }
+    page_put_bulk(batch, k);
+    if (anon)
+        mm->rss_anon -= anon;
+    if (file)
+        mm->rss_file -= file;
+}
+
+/* Unmap [start, end) in one go. */
+static int unmap_part(struct mm *mm, uintptr_t start, uintptr_t end, struct spin *lock)
+{
+    struct plat_leaf leaf[BATCH];
+    int n, err = 0;
+    while (start < end) {
+        if (lock)
+            spin_lock(lock);
+        n = plat_mmu_unmap(&mm->aspace, &start, end, leaf, BATCH);
+        if (lock)
+            spin_unlock(lock);
+        if (n < 0)
+            return n;
+        leaves_put(mm, leaf, (size_t)n);
+    }
+    return err;
+}
+
+int range_unmap(struct mm *mm, uintptr_t start, uintptr_t end, bool whole)
+{
+    while (start < end) {
+        uintptr_t stop = align_down(start, LARGE_SIZE) + LARGE_SIZE;
+        struct spin *lock = range_lock(mm, start);
+        if (whole && !(start & ~LARGE_MASK) && end - start >= LARGE_SIZE) {
+            stop = end & LARGE_MASK;
+            lock = NULL;
+        }
+        stop = stop < end ? stop : end;
+        int err = unmap_part(mm, start, stop, lock);
+        if (err)
+            return err;
+        start = stop;
+    }
+    return 0;
+}
+
+uint64_t limit_of(unsigned resource)
+{
+    uint64_t bytes = process_limit(process_current(), resource);
+    return bytes == ABI_RLIM_INFINITY ? UINT64_MAX >> PAGE_SHIFT : bytes >> PAGE_SHIFT;
+}
+
+int limit_pages(struct mm *mm, uint64_t n, uint32_t flags, unsigned prot)
+{
+    if (mm->total_pages + n > limit_of(RLIMIT_AS))
+        return -ENOMEM;
+    bool data = (prot & PLAT_WRITE) && !(flags & (AREA_SHARED | AREA_GROWSDOWN));
+    if (data && mm->data_pages + n > limit_of(RLIMIT_DATA))
+        return -ENOMEM;
+    /* Overcommit, heuristic mode: refuse only what could never be there at once. */
+    if (data && !(flags & AREA_NORESERVE)) {
+        struct page_stats s;
+        if (n > 1024 && (page_stats(&s), n > s.total))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int limit_locked(struct mm *mm, uint64_t n)
+{
+    if (cred_capable(CAP_IPC_LOCK))
+        return 0;
+    uint64_t limit = limit_of(RLIMIT_MEMLOCK);
+    return limit == 0 ? -EPERM : mm->locked_pages + n > limit ? -EAGAIN : 0;
+}
