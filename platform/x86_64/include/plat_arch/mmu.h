@@ -11,6 +11,7 @@
 struct plat_aspace {
     paddr_t root;          /* PML4 */
     _Atomic uint64_t cpus; /* CPUs that may hold its translations */
+    uint32_t lock;         /* guards the levels above page tables: mmu.c */
 };
 
 #endif

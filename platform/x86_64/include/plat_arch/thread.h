@@ -7,22 +7,25 @@
 #include <plat/frame_x86_64.h>
 
 struct plat_thread {
-    _Atomic uint32_t work;    /* see plat/thread.h */
-    uint32_t flags;           /* the platform's own */
+    _Atomic uint32_t work; /* see plat/thread.h */
+    uint32_t flags; /* the platform's own; not 0: the way back to ring 3 loads every register */
     struct plat_frame *frame;
-    uint64_t kernel_sp;       /* saved stack pointer while switched out */
-    uint64_t kernel_top;      /* top of the kernel stack */
+    uint64_t kernel_sp;  /* saved stack pointer while switched out */
+    uint64_t kernel_top; /* top of the kernel stack */
     uint64_t fs_base, gs_base;
-    void *fpu;                /* XSAVE area, 64-byte aligned; NULL for threads that never see ring 3 */
+    void *fpu;        /* XSAVE area, 64-byte aligned; NULL for the idle thread */
+    uint64_t slot;    /* address of the kernel stack's slot, 0: none */
+    uint32_t fpu_cpu; /* CPU whose registers may still hold the FPU state */
+    uint32_t user;    /* has registers of ring 3: FPU state and TLS bases are switched */
 };
 
 /* Per-CPU block at %gs in ring 0. */
 struct plat_percpu {
     struct plat_percpu *self;
     struct plat_thread *current;
-    uint64_t user_sp;         /* scratch of the system call entry */
-    uint64_t kernel_top;      /* of the current thread */
-    void *libos;              /* libOS's own per-CPU data */
+    uint64_t user_sp;    /* scratch of the system call entry */
+    uint64_t kernel_top; /* of the current thread */
+    void *libos;         /* libOS's own per-CPU data */
     uint32_t cpu;
 };
 

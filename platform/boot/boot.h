@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What the boot steps hand to each other. */
+#ifndef BOOT_BOOT_H
+#define BOOT_BOOT_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+/* The image is loaded here; kernel.lds has the same numbers and entry code asserts them. */
+#define BOOT_PHYS_BASE 0x100000ull
+#define BOOT_LINK_BASE 0xffffffff80000000ull /* link address = physical address + this */
+#define BOOT_WINDOW    0x40000000ull /* the image is placed within this much from BOOT_LINK_BASE */
+
+/* Page tables that exist from the first instruction on, in .bss; each one page. */
+struct boot_tables {
+    uint64_t root
+        [512]; /* PML4: [0] identity (gone after boot), [256] linear, [384] devices, [511] image */
+    uint64_t linear_pdpt[512]; /* shared by the identity and the linear map; PML4[256] adds NX */
+    uint64_t linear_pd[512];   /* the first GiB */
+    uint64_t image_pdpt[512];
+    uint64_t image_pd[512];
+    uint64_t image_pt[2][512];
+    uint64_t device_pdpt[512];
+    uint64_t device_pd[512];
+    uint64_t device_pt[512];
+};
+extern struct boot_tables boot_tables;
+
+/* Runs at the identity mapping, before relocation: place the image, relocate it, map it. Its virtual slide. */
+uint64_t boot_place(void);
+
+/* Runs at the final address on the boot stack; info: physical address of struct hvm_start_info. Does not return. */
+NORETURN void boot_main(uint64_t info);
+
+/* Map [pa, pa + size) for a moment, read-write, not executable; size at most 2 MiB. Each call ends the one before. */
+void *boot_window(uint64_t pa, size_t size);
+
+/* Stop with one line on COM1. Before traps and console work. */
+NORETURN void boot_fail(const char *text);
+
+#endif

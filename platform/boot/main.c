@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The platform's boot, top to bottom: from the PVH entry to upcall_boot. Spec: Xen's public/arch-x86/hvm/start_info.h;
+ * the loader's data is hostile: sizes are bounded and everything is copied before it is used. */
+#include "boot/boot.h"
+#include "boot/memory.h"
+#include "vm/vm.h"
+#include "x86_64/cpu.h"
+#include "x86_64/kmap.h"
+#include "x86_64/x86.h"
+
+#include <base/log.h>
+#include <plat/boot.h>
+#include <plat/console.h>
+#include <plat/mem.h>
+#include <plat/time.h>
+#include <plat/upcall.h>
+
+enum { START_MAGIC = 0x336ec578, CMDLINE_MAX = 16 * 4096, MARKS_MAX = 24 };
+
+/* struct hvm_start_info, version 1 (version 0 ends before memmap). */
+struct start_info {
+    uint32_t magic, version, flags, modules;
+    uint64_t modules_pa, cmdline_pa, rsdp_pa, memmap_pa;
+    uint32_t memmap_entries, reserved;
+};
+
+static struct plat_boot boot = { .vmm_cmdline = "", .machine = "pvh" };
+static struct {
+    const char *step;
+    uint64_t tsc;
+} marks[MARKS_MAX];
+static unsigned mark_count;
+
+const struct plat_boot *plat_boot_info(void)
+{
+    return &boot;
+}
+
+void plat_boot_mark(const char *step)
+{
+    if (mark_count < MARKS_MAX) {
+        marks[mark_count].step = step;
+        marks[mark_count++].tsc = x86_rdtsc();
+    }
+}
+
+bool plat_boot_step(size_t i, const char **ret_step, uint64_t *ret_ns)
+{
+    struct plat_clock c;
+
+    if (i >= mark_count)
+        return false;
+    plat_clock(&c);
+    *ret_step = marks[i].step;
+    *ret_ns = (marks[i].tsc - c.tsc_base) * 1000000 / (c.tsc_hz / 1000);
+    return true;
+}
+
+NORETURN void boot_fail(const char *text)
+{
+    plat_console_write(text, __builtin_strlen(text));
+    plat_console_write("\r\n", 2);
+    plat_power_off(true);
+}
+
+/* Copy what lies at pa out of the loader's memory. */
+static bool copy_in(void *dst, uint64_t pa, size_t size)
+{
+    const void *p = boot_window(pa, size);
+
+    if (p)
+        x86_copy(dst, p, size);
+    return p != NULL;
+}
+
+/* The command line into pages of ours; empty where it is absent or longer than the longest of any VMM. */
+static void copy_cmdline(uint64_t pa)
+{
+    const char *p = pa ? boot_window(pa, CMDLINE_MAX) : NULL;
+    size_t n = 0;
+    char *copy;
+
+    while (p && n < CMDLINE_MAX && p[n])
+        n++;
+    if (!n || n == CMDLINE_MAX)
+        return;
+    copy = boot_keep(n + 1);
+    if (!copy)
+        return;
+    x86_copy(copy, p, n);
+    copy[n] = 0;
+    boot.vmm_cmdline = copy;
+}
+
+static void read_start_info(uint64_t pa, struct start_info *ret)
+{
+    struct memmap_entry map[MEMMAP_RAW_MAX]; /* 6 KiB of the boot stack */
+    size_t count;
+
+    if (!copy_in(ret, pa, sizeof(*ret)) || ret->magic != START_MAGIC)
+        boot_fail("alcove: no PVH start info");
+    if (ret->version < 1 || !ret->memmap_pa || !ret->memmap_entries)
+        boot_fail("alcove: the loader gave no memory map (PVH start info version 0)");
+    count = min_u64(ret->memmap_entries, MEMMAP_RAW_MAX);
+    if (!copy_in(map, ret->memmap_pa, count * sizeof(map[0])))
+        boot_fail("alcove: the loader's memory map is out of reach");
+    boot_memory_init(map, count);
+}
+
+static void log_write(enum log_level level, const char *text, size_t len)
+{
+    (void)level;
+    plat_console_write(text, len);
+}
+
+static NORETURN void log_finish(void)
+{
+    plat_power_off(true);
+}
+
+static size_t log_backtrace(unsigned long *addrs, size_t max)
+{
+    return plat_backtrace(addrs, max);
+}
+
+static const struct log_backend backend = { log_write, log_backtrace, log_finish };
+
+void boot_main(uint64_t info)
+{
+    struct start_info start;
+
+    vm_clock_begin();
+    log_set_backend(&backend);
+    x86_facts_init();
+    x86_cpu_init_first(); /* from here on traps work */
+    kmap_drop_identity();
+    vm_uart_init(); /* and messages */
+    read_start_info(info, &start);
+    plat_boot_mark("memory");
+    copy_cmdline(start.cmdline_pa);
+    boot.payload = boot_payload(&boot.payload_max);
+    vm_acpi_init(start.rsdp_pa);
+    vm_power_init(); /* and ending the machine as it wants it */
+    plat_boot_mark("acpi");
+    vm_apic_init();
+    vm_clock_init();
+    vm_timer_init();
+    plat_boot_mark("clock");
+    boot_memory_done();
+    kmap_boot_done();
+    upcall_boot();
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* The few facts taken from ACPI tables. The readers are pure functions over bytes that the host wrote: every length is
+ * bounded, nothing is executed. Spec: ACPI 6.5, chapter 5. */
+#ifndef VM_ACPI_H
+#define VM_ACPI_H
+
+#include <base/types.h>
+
+enum {
+    ACPI_IOAPIC_MAX = 4,
+    ACPI_OVERRIDE_MAX = 16,
+    ACPI_CPU_MAX = 64,
+    ACPI_TABLE_MAX = 64,           /* tables looked at */
+    ACPI_TABLE_SIZE_MAX = 1 << 20, /* bytes of one table */
+};
+
+/* A register in I/O or memory space; address 0: none. */
+struct acpi_register {
+    uint64_t address;
+    uint8_t space; /* 0 memory, 1 I/O */
+    uint8_t bits;
+};
+
+struct acpi_ioapic {
+    uint64_t address;
+    uint32_t gsi_base;
+};
+
+struct acpi_override {
+    uint32_t gsi;
+    uint8_t irq;
+    bool level, low;
+};
+
+struct acpi_facts {
+    bool present; /* an RSDP and a root table were found */
+    bool madt;
+    bool pic;           /* 8259s are there: MADT PCAT_COMPAT */
+    uint64_t lapic;     /* address, 0: not said */
+    unsigned cpu_count; /* enabled ones */
+    uint32_t cpus[ACPI_CPU_MAX];
+    unsigned ioapic_count, override_count;
+    struct acpi_ioapic ioapics[ACPI_IOAPIC_MAX];
+    struct acpi_override overrides[ACPI_OVERRIDE_MAX];
+    struct acpi_register pm_timer;
+    bool pm_timer_32; /* it counts 32 bits, else 24 */
+    bool reduced;     /* hardware-reduced: sleep registers, not PM1 */
+    struct acpi_register sleep_control, pm1a, pm1b, reset;
+    uint8_t reset_value;
+    bool have_s5;
+    uint8_t s5_a, s5_b; /* SLP_TYP values of \_S5 */
+    uint64_t dsdt;      /* address */
+    uint64_t hpet;      /* address, 0: none */
+    uint64_t ecam;      /* first MCFG entry of segment 0, 0: none */
+    uint8_t ecam_first, ecam_last;
+};
+
+/* How the readers reach physical memory: copy size bytes at pa to dst; false: not readable. */
+struct acpi_memory {
+    bool (*read)(void *context, void *dst, uint64_t pa, size_t size);
+    void *context;
+};
+
+/* Find the RSDP: at hint if not 0, else through the EBDA and the BIOS area. Its address, 0: none. */
+uint64_t acpi_find_rsdp(const struct acpi_memory *m, uint64_t hint);
+
+/* Read everything from the RSDP on. scratch: ACPI_TABLE_SIZE_MAX bytes or as many as there are. */
+void acpi_read(const struct acpi_memory *m, uint64_t rsdp, void *scratch, size_t scratch_size,
+               struct acpi_facts *ret);
+
+/* One table each; size bytes at table, whose header was checked. */
+void acpi_parse_madt(const uint8_t *table, size_t size, struct acpi_facts *ret);
+void acpi_parse_fadt(const uint8_t *table, size_t size, struct acpi_facts *ret);
+void acpi_parse_hpet(const uint8_t *table, size_t size, struct acpi_facts *ret);
+void acpi_parse_mcfg(const uint8_t *table, size_t size, struct acpi_facts *ret);
+
+/* \_S5 in a DSDT's byte code: a Name of a Package of constants. */
+void acpi_parse_s5(const uint8_t *table, size_t size, struct acpi_facts *ret);
+
+#endif

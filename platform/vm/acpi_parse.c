@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* One function for each table that is used. size bytes are there; each field is looked at only if it lies within them.
+ * Pure. Spec: ACPI 6.5, 5.2.9 (FADT), 5.2.12 (MADT), IA-PC HPET 1.0a, PCI firmware 3.3 (MCFG), 20.2 (AML encoding). */
+#include "vm/acpi.h"
+#include "vm/acpi_bytes.h"
+
+enum { HEADER = 36 };
+
+enum {
+    MADT_LAPIC = 0,
+    MADT_IOAPIC = 1,
+    MADT_OVERRIDE = 2,
+    MADT_LAPIC_ADDRESS = 5,
+    MADT_X2APIC = 9
+};
+
+static void add_cpu(struct acpi_facts *f, uint32_t id, uint32_t flags)
+{
+    if (!(flags & 1) || f->cpu_count == ACPI_CPU_MAX)
+        return;
+    for (unsigned i = 0; i < f->cpu_count; i++)
+        if (f->cpus[i] == id)
+            return;
+    f->cpus[f->cpu_count++] = id;
+}
+
+static void add_override(struct acpi_facts *f, const uint8_t *e)
+{
+    uint16_t flags = get16(e + 8);
+
+    if (e[2] != 0 || e[3] > 15 || f->override_count == ACPI_OVERRIDE_MAX)
+        return;
+    f->overrides[f->override_count++] = (struct acpi_override){
+        .irq = e[3],
+        .gsi = get32(e + 4),
+        .low = (flags & 3) == 3,
+        .level = (flags >> 2 & 3) == 3,
+    };
+}
+
+static void madt_entry(const uint8_t *e, uint8_t length, struct acpi_facts *f)
+{
+    switch (e[0]) {
+    case MADT_LAPIC:
+        if (length >= 8 && e[3] != 0xff)
+            add_cpu(f, e[3], get32(e + 4));
+        break;
+    case MADT_X2APIC:
+        if (length >= 16)
+            add_cpu(f, get32(e + 4), get32(e + 8));
+        break;
+    case MADT_IOAPIC:
+        if (length >= 12 && f->ioapic_count < ACPI_IOAPIC_MAX && get32(e + 4) % 4096 <= 4096 - 32)
+            f->ioapics[f->ioapic_count++] = (struct acpi_ioapic){ get32(e + 4), get32(e + 8) };
+        break;
+    case MADT_OVERRIDE:
+        if (length >= 10)
+            add_override(f, e);
+        break;
+    case MADT_LAPIC_ADDRESS:
+        if (length >= 12)
+            f->lapic = get64(e + 4);
+        break;
+    default:
+        break;
+    }
+}
+
+void acpi_parse_madt(const uint8_t *t, size_t size, struct acpi_facts *f)
+{
+    if (size < HEADER + 8 || f->madt)
+        return;
+    f->madt = true;
+    f->lapic = get32(t + 36);
+    f->pic = get32(t + 40) & 1;
+    for (size_t at = HEADER + 8; at + 2 <= size;) {
+        uint8_t length = t[at + 1];
+
+        if (length < 2 || length > size - at)
+            return; /* nothing after a wrong length can be trusted */
+        madt_entry(t + at, length, f);
+        at += length;
+    }
+}
+
+/* The 12-byte generic address at offset at. */
+static struct acpi_register generic(const uint8_t *t, size_t size, size_t at)
+{
+    if (at + 12 > size)
+        return (struct acpi_register){ 0 };
+    return (
+        struct acpi_register){ .space = t[at], .bits = t[at + 1], .address = get64(t + at + 4) };
+}
+
+/* A block that has an old I/O port field and a newer generic address, which wins if not 0. */
+static struct acpi_register block(const uint8_t *t, size_t size, size_t old, size_t new)
+{
+    struct acpi_register r = generic(t, size, new);
+
+    if (!r.address && old + 4 <= size)
+        r = (struct acpi_register){ .space = 1, .address = get32(t + old) };
+    return r;
+}
+
+void acpi_parse_fadt(const uint8_t *t, size_t size, struct acpi_facts *f)
+{
+    uint32_t flags;
+
+    if (size < 116 || f->dsdt)
+        return;
+    flags = get32(t + 112);
+    f->dsdt = size >= 148 ? get64(t + 140) : 0;
+    if (!f->dsdt)
+        f->dsdt = get32(t + 40);
+    f->pm1a = block(t, size, 64, 172);
+    f->pm1b = block(t, size, 68, 184);
+    f->pm_timer = block(t, size, 76, 208);
+    f->pm_timer_32 = flags & 1u << 8;
+    f->reduced = t[8] >= 5 && flags & 1u << 20;
+    if (flags & 1u << 10 && size >= 129) {
+        f->reset = generic(t, size, 116);
+        f->reset_value = t[128];
+    }
+    if (f->reduced)
+        f->sleep_control = generic(t, size, 244);
+}
+
+void acpi_parse_hpet(const uint8_t *t, size_t size, struct acpi_facts *f)
+{
+    struct acpi_register r = generic(t, size, 40);
+
+    if (r.space == 0 && r.address % 4096 <= 4096 - 1024)
+        f->hpet = r.address;
+}
+
+void acpi_parse_mcfg(const uint8_t *t, size_t size, struct acpi_facts *f)
+{
+    for (size_t at = 44; at + 16 <= size; at += 16) {
+        uint64_t base = get64(t + at);
+
+        if (get16(t + at + 8) != 0 || base % (1 << 20) || t[at + 10] > t[at + 11])
+            continue;
+        f->ecam = base;
+        f->ecam_first = t[at + 10];
+        f->ecam_last = t[at + 11];
+        return;
+    }
+}
+
+/* A constant at *at: zero, one, or a byte, word or dword with its prefix. Its low byte. */
+static bool constant(const uint8_t *t, size_t size, size_t *at, uint8_t *ret)
+{
+    static const struct {
+        uint8_t op, bytes;
+    } sizes[] = { { 0x0a, 1 }, { 0x0b, 2 }, { 0x0c, 4 } };
+
+    if (*at >= size)
+        return false;
+    if (t[*at] <= 1) {
+        *ret = t[(*at)++];
+        return true;
+    }
+    for (unsigned i = 0; i < 3; i++)
+        if (t[*at] == sizes[i].op && size - *at > sizes[i].bytes) {
+            *ret = t[*at + 1];
+            *at += 1u + sizes[i].bytes;
+            return true;
+        }
+    return false;
+}
+
+void acpi_parse_s5(const uint8_t *t, size_t size, struct acpi_facts *f)
+{
+    /* NameOp "_S5_" (or "\_S5_") PackageOp PkgLength NumElements constants... */
+    for (size_t i = HEADER; i + 8 <= size; i++) {
+        size_t at = i + 4;
+        uint8_t a, b;
+
+        if (t[i] != '_' || !same(t + i, "_S5_", 4) || t[at] != 0x12)
+            continue;
+        if (t[i - 1] != 0x08 && !(t[i - 1] == '\\' && t[i - 2] == 0x08))
+            continue;
+        at += 1;
+        at += 1u +
+              (t[at] >> 6); /* PkgLength: the top bits of its first byte count the bytes after it */
+        if (at >= size || t[at] < 1)
+            continue;
+        at++;
+        if (!constant(t, size, &at, &a))
+            continue;
+        if (!constant(t, size, &at, &b))
+            b = a;
+        if (a > 7 || b > 7)
+            continue;
+        f->have_s5 = true;
+        f->s5_a = a;
+        f->s5_b = b;
+        return;
+    }
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* Time is the CPU's counter (TSC) times a factor. The factor comes from the first rung of a ladder that answers: the
+ * configuration, CPUID leaves of the hypervisor, kvmclock, CPUID 0x15, then counting against a clock of known
+ * frequency: ACPI PM timer, HPET, PIT, and where the hypervisor fixes its frequency the local APIC's timer.
+ * Counting takes short windows, the best of which is believed; in sum at most about 2 ms.
+ * The host can lie in each of these; nothing here loops on a device without a bound. */
+#include "vm/vm.h"
+#include "boot/boot.h"
+#include "boot/memory.h"
+#include "vm/clockmath.h"
+#include "x86_64/cpu.h"
+#include "x86_64/kmap.h"
+#include "x86_64/x86.h"
+
+#include "boot/image.h"
+#include <base/log.h>
+#include <plat/mem.h>
+#include <plat/time.h>
+
+#define PM_TIMER_HZ 3579545u
+#define PIT_HZ      1193182u
+#define LAPIC_HZ    1000000000u
+
+static struct plat_clock clock;
+static uint64_t boot_tsc;
+
+/* A clock of known frequency to count against. */
+struct reference {
+    const char *name;
+    uint64_t (*read)(void);
+    uint32_t hz;
+    uint64_t mask;
+};
+
+static volatile uint32_t *hpet;
+
+static uint64_t read_pm_timer(void)
+{
+    return x86_in32((uint16_t)vm_acpi()->pm_timer.address);
+}
+
+static uint64_t read_hpet(void)
+{
+    return hpet[0xf0 / 4];
+}
+
+static uint64_t read_pit(void)
+{
+    unsigned lo;
+
+    x86_out8(0x43, 0x80); /* latch channel 2 */
+    lo = x86_in8(0x42);
+    return 0u - (lo | (unsigned)x86_in8(0x42) << 8);
+}
+
+static uint64_t read_lapic(void)
+{
+    return 0u - vm_apic_timer_left();
+}
+
+/* Poll ref until it has moved by ticks from start. The counter's value at that edge and how sure it is. */
+static bool wait_edge(const struct reference *ref, uint64_t start, uint64_t ticks,
+                      struct clock_edge *ret)
+{
+    uint64_t before = x86_rdtsc(), after, now;
+
+    for (unsigned i = 0; i < 4000; i++) {
+        now = ref->read();
+        after = x86_rdtsc();
+        if (((now - start) & ref->mask) >= ticks) {
+            *ret = (struct clock_edge){ .ticks = now,
+                                        .tsc = before + (after - before) / 2,
+                                        .slack = after - before };
+            return true;
+        }
+        before = after;
+    }
+    return false;
+}
+
+enum { WINDOWS = 6 };
+
+static uint64_t count_against(const struct reference *ref, uint64_t window_ns)
+{
+    struct clock_edge edges[WINDOWS + 1];
+    uint64_t ticks = window_ns * ref->hz / NS_PER_SEC;
+
+    if (!wait_edge(ref, ref->read(), 1, &edges[0]))
+        return 0;
+    for (unsigned i = 0; i < WINDOWS; i++)
+        if (!wait_edge(ref, edges[i].ticks, ticks, &edges[i + 1]))
+            return 0;
+    return clock_fit(edges, WINDOWS + 1, ref->hz, ref->mask);
+}
+
+/* 0, or the frequency. A slow device makes short windows useless: then longer ones. */
+static uint64_t try_reference(const struct reference *ref)
+{
+    uint64_t hz = count_against(ref, 40000);
+
+    if (!hz)
+        hz = count_against(ref, 250000);
+    return hz;
+}
+
+static uint32_t hypervisor_top(char signature[13])
+{
+    struct x86_cpuid r;
+
+    signature[0] = 0;
+    if (!(x86_cpuid(1, 0).ecx & 1u << 31))
+        return 0;
+    r = x86_cpuid(0x40000000, 0);
+    __builtin_memcpy(signature, &r.ebx, 4);
+    __builtin_memcpy(signature + 4, &r.ecx, 4);
+    __builtin_memcpy(signature + 8, &r.edx, 4);
+    signature[12] = 0;
+    return r.eax;
+}
+
+static bool is(const char *signature, const char *name)
+{
+    return __builtin_memcmp(signature, name, 9) == 0;
+}
+
+static uint64_t from_kvmclock(void)
+{
+    static ALIGNED(64) volatile struct {
+        uint32_t version, pad;
+        uint64_t tsc, ns;
+        uint32_t mult;
+        int8_t shift;
+        uint8_t flags, pad2[2];
+    } page;
+    uint64_t pa = (uintptr_t)&page - x86_facts.slide - BOOT_LINK_BASE, hz = 0;
+
+    if (!(x86_cpuid(0x40000001, 0).eax & 1u << 3))
+        return 0;
+    x86_wrmsr(MSR_KVM_CLOCK, pa | 1);
+    for (unsigned i = 0; i < 100 && !hz; i++) {
+        uint32_t version = page.version, mult = page.mult;
+        int8_t shift = page.shift;
+
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (!(version & 1) && version == page.version)
+            hz = clock_kvm_hz(mult, shift);
+    }
+    x86_wrmsr(MSR_KVM_CLOCK, 0);
+    return hz;
+}
+
+/* Frequencies that CPUID states. */
+static uint64_t from_cpuid(uint32_t hv_top, const char *signature, const char **ret_name)
+{
+    struct x86_cpuid r;
+    uint64_t hz = 0;
+
+    if (hv_top >= 0x40000010 && hv_top < 0x40010000) {
+        *ret_name = "cpuid-0x40000010";
+        hz = x86_cpuid(0x40000010, 0).eax * 1000ull;
+    }
+    if (!clock_plausible(hz) && hv_top >= 0x40000001 && is(signature, "KVMKVMKVM")) {
+        *ret_name = "kvmclock";
+        hz = from_kvmclock();
+    }
+    if (!clock_plausible(hz) && hv_top >= 0x40000003 && is(signature, "Microsoft") &&
+        x86_cpuid(0x40000003, 0).eax & 1u << 11) {
+        *ret_name = "hyperv";
+        hz = x86_rdmsr(0x40000022);
+    }
+    if (!clock_plausible(hz) && x86_cpuid(0, 0).eax >= 0x15) {
+        *ret_name = "cpuid-0x15";
+        r = x86_cpuid(0x15, 0);
+        hz = r.eax ? (uint64_t)r.ecx * r.ebx / r.eax : 0;
+    }
+    return clock_plausible(hz) ? hz : 0;
+}
+
+static uint64_t from_counting(const char *signature, const char **ret_name)
+{
+    const struct acpi_facts *f = vm_acpi();
+    struct reference refs[4];
+    unsigned n = 0;
+    uint64_t hz;
+
+    if (f->pm_timer.address && f->pm_timer.space == 1 && f->pm_timer.address <= 0xffff)
+        refs[n++] = (struct reference){ "acpi-pm", read_pm_timer, PM_TIMER_HZ,
+                                        f->pm_timer_32 ? 0xffffffff : 0xffffff };
+    if (f->hpet && (hpet = kmap_device(f->hpet, 1024)) != NULL) {
+        uint32_t fs = hpet[1]; /* femtoseconds per tick */
+        if (fs >= 1000000 && fs <= 100000000) {
+            hpet[0x10 / 4] |= 1;
+            refs[n++] = (struct reference){ "hpet", read_hpet, (uint32_t)(1000000000000000ull / fs),
+                                            0xffffffff };
+        }
+    }
+    refs[n++] = (struct reference){ "pit", read_pit, PIT_HZ, 0xffff };
+    if (is(signature, "KVMKVMKVM") || is(signature, "TCGTCGTCG"))
+        refs[n++] = (struct reference){ "lapic", read_lapic, LAPIC_HZ, 0xffffffff };
+
+    for (unsigned i = 0; i < n; i++) {
+        if (refs[i].read == read_pit) {
+            x86_out8(0x61, (x86_in8(0x61) & ~2) | 1); /* gate on, speaker off */
+            x86_out8(0x43, 0xb4);                     /* channel 2, both bytes, mode 2 */
+            x86_out8(0x42, 0);
+            x86_out8(0x42, 0);
+        } else if (refs[i].read == read_lapic) {
+            vm_apic_timer_probe();
+        }
+        hz = try_reference(&refs[i]);
+        if (clock_plausible(hz)) {
+            *ret_name = refs[i].name;
+            return hz;
+        }
+    }
+    return 0;
+}
+
+void vm_clock_begin(void)
+{
+    boot_tsc = x86_rdtsc();
+}
+
+uint64_t vm_clock_boot_tsc(void)
+{
+    return boot_tsc;
+}
+
+/* clock=HZ of the measured command line. */
+static uint64_t from_configuration(void)
+{
+    uint64_t max;
+    const struct alcove_image *image = boot_payload(&max);
+    uint64_t offset, size;
+
+    if (!image)
+        return 0;
+    offset = image->cmdline.offset;
+    size = image->cmdline.size;
+    if (offset > max || size > max - offset || size > ALCOVE_CMDLINE_MAX)
+        return 0;
+    return clock_option((const char *)image + offset, size);
+}
+
+void vm_clock_init(void)
+{
+    char signature[13];
+    uint32_t top = hypervisor_top(signature);
+    const char *name = "option";
+    uint64_t hz = from_configuration();
+
+    if (!hz)
+        hz = from_cpuid(top, signature, &name);
+    if (!hz)
+        hz = from_counting(signature, &name);
+    if (!hz)
+        boot_fail("alcove: no clock tells the CPU's frequency; build the image with clock=HZ");
+    clock = (struct plat_clock){
+        .tsc_base = boot_tsc,
+        .usable = true,
+        .tsc_hz = hz,
+        .source = name,
+    };
+    clock_factor(hz, &clock.mult, &clock.shift);
+}
+
+uint64_t plat_time_ns(void)
+{
+    unsigned __int128 product;
+
+    __asm__ volatile("lfence" : : : "memory"); /* not before what came before */
+    product = (unsigned __int128)(x86_rdtsc() - clock.tsc_base) * clock.mult;
+    return (uint64_t)product >> clock.shift | (uint64_t)(product >> 64)
+                                                  << (64 - clock.shift); /* shift: 1 to 32 */
+}
+
+uint64_t vm_clock_ticks(uint64_t ns)
+{
+    return ns * (clock.tsc_hz / 1000) / 1000000;
+}
+
+void plat_clock(struct plat_clock *ret)
+{
+    *ret = clock;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Pure functions: see clockmath.h. No input makes them divide by zero, loop long or overflow. */
+#include "vm/clockmath.h"
+
+bool clock_plausible(uint64_t hz)
+{
+    return hz >= 100000000ull && hz <= 20000000000ull;
+}
+
+static uint64_t rate(const struct clock_edge *a, const struct clock_edge *b, uint64_t ref_hz,
+                     uint64_t mask)
+{
+    uint64_t ticks = (b->ticks - a->ticks) & mask, tsc = b->tsc - a->tsc;
+
+    if (!ticks || tsc >> 33 || ref_hz >> 31)
+        return 0;
+    return tsc * ref_hz / ticks;
+}
+
+uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, uint64_t mask)
+{
+    const struct clock_edge *first = &edges[0], *last = &edges[n - 1];
+    uint64_t best = 0, best_slack = UINT64_MAX, all, slack, span, difference;
+
+    for (unsigned i = 0; i + 1 < n; i++) {
+        slack = edges[i].slack + edges[i + 1].slack;
+        if (slack < best_slack) {
+            best_slack = slack;
+            best = rate(&edges[i], &edges[i + 1], ref_hz, mask);
+        }
+    }
+    span = (last->tsc - first->tsc) / (n - 1); /* of one window */
+    if (!clock_plausible(best) || !span || span >> 33 ||
+        best_slack > span / 20) /* so products below fit */
+        return 0;
+    all = rate(first, last, ref_hz, mask);
+    difference = all > best ? all - best : best - all;
+    /* The whole span was not disturbed if it differs by no more than the best window's own doubt. */
+    if (all && difference <= best / 1000 + best * best_slack / span)
+        return all;
+    return best_slack > span / 200 ? 0 : best;
+}
+
+void clock_factor(uint64_t hz, uint32_t *ret_mult, uint32_t *ret_shift)
+{
+    uint32_t shift = 32;
+
+    while (shift > 1 && (NS_PER_SEC << shift >> 32) >= hz)
+        shift--;
+    /* (10^9 << 32) fits 64 bits; hz > (10^9 << shift) / 2^32 makes the quotient fit 32. */
+    *ret_mult = (uint32_t)((NS_PER_SEC << shift) / hz);
+    *ret_shift = shift;
+}
+
+uint64_t clock_kvm_hz(uint32_t mult, int8_t shift)
+{
+    uint64_t hz;
+
+    if (!mult || shift < -31 || shift > 31)
+        return 0;
+    /* ns = (tsc << shift) * mult >> 32 */
+    hz = (NS_PER_SEC << 32) / mult;
+    hz = shift >= 0 ? hz >> shift : hz >> 32 ? 0 : hz << -shift;
+    return clock_plausible(hz) ? hz : 0;
+}
+
+static bool starts(const char *text, size_t size, const char *prefix)
+{
+    size_t i = 0;
+
+    while (prefix[i] && i < size && text[i] == prefix[i])
+        i++;
+    return !prefix[i];
+}
+
+uint64_t clock_option(const char *text, size_t size)
+{
+    uint64_t hz = 0;
+    size_t i = 0;
+
+    while (i < size) {
+        if (starts(text + i, size - i, "-- "))
+            return 0;
+        if (starts(text + i, size - i, "clock=")) {
+            for (i += 6; i < size && text[i] >= '0' && text[i] <= '9' && hz <= 20000000000ull; i++)
+                hz = hz * 10 + (uint64_t)(text[i] - '0');
+            return clock_plausible(hz) ? hz : 0;
+        }
+        while (i < size && text[i] != ' ')
+            i++;
+        i++;
+    }
+    return 0;
+}
+
+uint64_t clock_date(unsigned year, unsigned month, unsigned day, unsigned hour, unsigned minute,
+                    unsigned second)
+{
+    static const uint8_t lengths[12] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    uint64_t days = 0;
+    bool leap = year % 4 == 0 && (year % 100 || year % 400 == 0);
+
+    if (year < 1970 || year > 2199 || month < 1 || month > 12 || day < 1 || hour > 23 ||
+        minute > 59 || second > 60)
+        return 0;
+    if (day > lengths[month - 1] + (month == 2 && leap ? 1u : 0u))
+        return 0;
+    for (unsigned y = 1970; y < year; y++)
+        days += y % 4 == 0 && (y % 100 || y % 400 == 0) ? 366 : 365;
+    for (unsigned m = 1; m < month; m++)
+        days += lengths[m - 1] + (m == 2 && leap ? 1u : 0u);
+    return ((days + day - 1) * 24 + hour) * 3600 + minute * 60ull + second;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Arithmetic of clock.c and rtc.c, free of the machine: unit-tested on the host. */
+#ifndef VM_CLOCKMATH_H
+#define VM_CLOCKMATH_H
+
+#include <base/types.h>
+
+/* A moment: the reference showed ticks; the counter was tsc, give or take slack / 2. */
+struct clock_edge {
+    uint64_t ticks, tsc, slack;
+};
+
+/* Whether hz can be a CPU's counter: 100 MHz to 20 GHz. */
+bool clock_plausible(uint64_t hz);
+
+/* The counter's frequency from n edges (n >= 2) of a reference of ref_hz whose counter wraps at mask + 1 (a power of
+ * two). The window with the least slack decides; the whole span refines it where it agrees. 0: too unsure. */
+uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, uint64_t mask);
+
+/* ns = ticks * mult >> shift, as precise as 32 bits of mult allow. */
+void clock_factor(uint64_t hz, uint32_t *ret_mult, uint32_t *ret_shift);
+
+/* kvmclock's factors as a frequency; 0: nonsense. */
+uint64_t clock_kvm_hz(uint32_t mult, int8_t shift);
+
+/* The value of the option clock= in a command line, before "--". 0: none, or not a plausible number. */
+uint64_t clock_option(const char *text, size_t size);
+
+/* Seconds since 1970 of a date; 0: not a date from 1970 to 2199. */
+uint64_t clock_date(unsigned year, unsigned month, unsigned day, unsigned hour, unsigned minute,
+                    unsigned second);
+
+#endif

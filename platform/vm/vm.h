@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What the virtual machine announces, and the steps of boot that find it. */
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+#include "vm/acpi.h"
+
+/* Find COM1 and COM2. */
+void vm_uart_init(void);
+
+/* Read the ACPI tables. rsdp: physical address from the boot protocol, 0: look for it. */
+void vm_acpi_init(uint64_t rsdp);
+/* What they said; all zero without them. */
+const struct acpi_facts *vm_acpi(void);
+
+/* Mask the 8259, map and enable the local APIC, map the IOAPICs. */
+void vm_apic_init(void);
+/* Tell the local APIC that the interrupt is served. */
+void vm_apic_eoi(void);
+/* The local APIC's counter: set it (0 stops it), read it, and say which vector it raises, once. */
+void vm_apic_timer_count(uint32_t count);
+uint32_t vm_apic_timer_left(void);
+void vm_apic_timer_mode(bool tsc_deadline);
+/* Let it count down from UINT32_MAX without an interrupt. */
+void vm_apic_timer_probe(void);
+
+/* Map the IOAPICs and mask every input; interrupts go to the CPU apic_id. */
+void vm_ioapic_init(uint32_t apic_id);
+/* The line of an ISA interrupt, after the MADT's overrides. */
+unsigned vm_isa_gsi(unsigned irq);
+
+/* Note the counter at the start of boot, where time begins. */
+void vm_clock_begin(void);
+uint64_t vm_clock_boot_tsc(void);
+/* Find the counter's frequency; start time. */
+void vm_clock_init(void);
+/* The counter's ticks for ns, at most a minute. */
+uint64_t vm_clock_ticks(uint64_t ns);
+/* Seconds since 1970 of the CMOS clock, 0: none. */
+uint64_t vm_rtc_seconds(void);
+/* Enable this CPU's timer; after vm_clock_init and vm_apic_init. */
+void vm_timer_init(void);
+void vm_timer_interrupt(void);
+
+/* Map what ending the machine needs. */
+void vm_power_init(void);
+
+#endif

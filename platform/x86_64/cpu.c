@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* What the CPU can do, and its tables: GDT, TSS, IDT, control registers, system call registers. Everything is per
+ * CPU from the start; only the first CPU is started so far. Spec: Intel SDM volume 3, chapters 2, 3 and 6. */
+#include "x86_64/cpu.h"
+#include "boot/boot.h"
+#include "x86_64/fpu.h"
+#include "x86_64/offsets.h"
+#include "x86_64/x86.h"
+
+_Static_assert(offsetof(struct plat_percpu, current) == PERCPU_CURRENT, "offsets.h");
+_Static_assert(offsetof(struct plat_percpu, user_sp) == PERCPU_USER_SP, "offsets.h");
+_Static_assert(offsetof(struct plat_percpu, kernel_top) == PERCPU_KERNEL_TOP, "offsets.h");
+_Static_assert(offsetof(struct x86_facts, smap) == 0, "entry.S reads it");
+_Static_assert(offsetof(struct x86_cpu, p) == 0, "%gs points at it");
+
+struct x86_facts x86_facts;
+
+static struct x86_cpu first_cpu;
+static ALIGNED(IST_SIZE) uint64_t first_ist[IST_COUNT][IST_SIZE / 8];
+
+struct PACKED gate {
+    uint16_t offset_low, selector;
+    uint8_t ist, type;
+    uint16_t offset_mid;
+    uint32_t offset_high, reserved;
+};
+static struct gate idt[256];
+
+struct PACKED table_pointer {
+    uint16_t limit;
+    uint64_t base;
+};
+
+extern const char x86_stubs[], boot_stack_top[];
+void x86_syscall_entry(void);
+
+void x86_facts_init(void)
+{
+    struct x86_facts *f = &x86_facts;
+    uint32_t top = x86_cpuid(0, 0).eax;
+    struct x86_cpuid one = x86_cpuid(1, 0), seven = { 0 };
+    uint32_t extended = x86_cpuid(0x80000000, 0).eax;
+    uint32_t bits = 36;
+
+    if (top >= 7)
+        seven = x86_cpuid(7, 0);
+    f->hwcap = one.edx;
+    f->xsave = one.ecx & 1u << 26;
+    f->x2apic = one.ecx & 1u << 21;
+    f->tsc_deadline = one.ecx & 1u << 24;
+    f->rdrand = one.ecx & 1u << 30;
+    f->fsgsbase = seven.ebx & 1u << 0;
+    f->smep = seven.ebx & 1u << 7;
+    f->rdseed = seven.ebx & 1u << 18;
+    f->smap = (seven.ebx & 1u << 20) != 0;
+    f->umip = seven.ecx & 1u << 2;
+    f->hwcap2 = f->fsgsbase ? 2 : 0;
+    f->giant = x86_cpuid(0x80000001, 0).edx & 1u << 26;
+    if (extended >= 0x80000008)
+        bits = x86_cpuid(0x80000008, 0).eax & 0xff;
+    f->phys_limit = 1ull << (bits < 36 ? 36 : bits > 52 ? 52 : bits);
+}
+
+static void load_gdt(struct x86_cpu *c)
+{
+    uint64_t tss = (uintptr_t)&c->tss;
+    struct table_pointer gp = { sizeof(c->gdt) - 1, (uintptr_t)c->gdt };
+
+    c->gdt[SEL_KERNEL_CODE / 8] = 0x00af9b000000ffff;
+    c->gdt[SEL_KERNEL_DATA / 8] = 0x00cf93000000ffff;
+    c->gdt[SEL_USER_DATA / 8] = 0x00cff3000000ffff;
+    c->gdt[SEL_USER_CODE / 8] = 0x00affb000000ffff;
+    c->gdt[SEL_TSS / 8] =
+        (sizeof(c->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+    c->gdt[SEL_TSS / 8 + 1] = tss >> 32;
+    c->tss.iomap = sizeof(c->tss); /* no port is ring 3's */
+
+    __asm__ volatile("lgdt %0\n\t"
+                     "pushq %1\n\t"
+                     "leaq 1f(%%rip), %%rax\n\t"
+                     "pushq %%rax\n\t"
+                     "lretq\n"
+                     "1:\tmovl %2, %%eax\n\t"
+                     "movl %%eax, %%ss\n\t"
+                     "movl %3, %%eax\n\t"
+                     "movl %%eax, %%ds\n\t"
+                     "movl %%eax, %%es\n\t"
+                     "xorl %%eax, %%eax\n\t"
+                     "movl %%eax, %%fs\n\t"
+                     "movl %%eax, %%gs\n\t"
+                     "movl %4, %%eax\n\t"
+                     "ltr %%ax"
+                     :
+                     : "m"(gp), "i"(SEL_KERNEL_CODE), "i"(SEL_KERNEL_DATA), "i"(SEL_USER_DATA),
+                       "i"(SEL_TSS)
+                     : "rax", "memory");
+}
+
+static void set_gate(unsigned vector, uintptr_t entry)
+{
+    uint8_t ist = 0, type = 0x8e;
+
+    if (vector == VEC_NMI)
+        ist = IST_NMI;
+    else if (vector == VEC_DF)
+        ist = IST_DF;
+    else if (vector == VEC_MC)
+        ist = IST_MC;
+    else if (vector == VEC_DB)
+        ist = IST_DB;
+    else if (vector == VEC_BP || vector == VEC_OF)
+        type = 0xee; /* int3 and into are ring 3's; any other int n is #GP */
+    idt[vector] = (struct gate){
+        .offset_low = (uint16_t)entry,
+        .selector = SEL_KERNEL_CODE,
+        .ist = ist,
+        .type = type,
+        .offset_mid = (uint16_t)(entry >> 16),
+        .offset_high = (uint32_t)(entry >> 32),
+    };
+}
+
+static void load_idt(void)
+{
+    struct table_pointer ip = { sizeof(idt) - 1, (uintptr_t)idt };
+
+    for (unsigned v = 0; v < 256; v++)
+        set_gate(v, (uintptr_t)x86_stubs + (v < 32 ? v * 16 : 512 + (v - 32) * 8));
+    __asm__ volatile("lidt %0" : : "m"(ip));
+}
+
+static void load_control(void)
+{
+    uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+
+    if (x86_facts.xsave)
+        cr4 |= CR4_OSXSAVE;
+    if (x86_facts.fsgsbase)
+        cr4 |= CR4_FSGSBASE;
+    if (x86_facts.smep)
+        cr4 |= CR4_SMEP;
+    if (x86_facts.smap)
+        cr4 |= CR4_SMAP;
+    if (x86_facts.umip)
+        cr4 |= CR4_UMIP;
+    x86_set_cr4(cr4);
+
+    /* SYSCALL: kernel selectors from bit 32, SYSRET's base from bit 48. Cleared flags: all that ring 3 could use to
+     * disturb ring 0. */
+    x86_wrmsr(MSR_STAR, (uint64_t)SEL_USER_BASE << 48 | (uint64_t)SEL_KERNEL_CODE << 32);
+    x86_wrmsr(MSR_LSTAR, (uintptr_t)x86_syscall_entry);
+    x86_wrmsr(MSR_CSTAR, 0);
+    x86_wrmsr(MSR_SFMASK,
+              RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC);
+}
+
+void x86_cpu_init_first(void)
+{
+    struct x86_cpu *c = &first_cpu;
+
+    c->p.self = &c->p;
+    c->p.kernel_top = (uintptr_t)boot_stack_top;
+    for (unsigned i = 0; i < IST_COUNT; i++) {
+        first_ist[i][0] = (uintptr_t)c;
+        c->tss.ist[i] = (uintptr_t)first_ist[i] + IST_SIZE;
+    }
+    c->tss.rsp[0] = c->p.kernel_top;
+    load_gdt(c);
+    x86_wrmsr(MSR_GS_BASE, (uintptr_t)c);
+    x86_wrmsr(MSR_KERNEL_GS_BASE, 0);
+    load_idt();
+    load_control();
+    x86_fpu_init();
+}
+
+unsigned plat_cpu_count(void)
+{
+    return 1;
+}
+
+unsigned long plat_hwcap(void)
+{
+    return x86_facts.hwcap;
+}
+
+unsigned long plat_hwcap2(void)
+{
+    return x86_facts.hwcap2;
+}

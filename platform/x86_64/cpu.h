@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* One CPU as the platform keeps it: descriptor tables, stacks, what is loaded; and what the CPU can do. */
+#ifndef X86_64_CPU_H
+#define X86_64_CPU_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+#include <plat/cpu.h>
+#include <plat/mmu.h>
+#include <plat/thread.h>
+
+/* Facts found at boot, read-mostly. smap is read by entry.S and usercopy.S. */
+struct x86_facts {
+    uint8_t smap; /* first: entry.S */
+    bool fsgsbase, xsave, xsaveopt, smep, umip, x2apic, tsc_deadline, rdrand, rdseed;
+    bool giant; /* 1 GiB pages */
+    uint32_t hwcap, hwcap2;
+    uint64_t
+        enc_mask; /* memory encryption: set in every page-table entry that maps private memory */
+    uint64_t phys_limit; /* first address that the CPU cannot form */
+    uintptr_t slide;     /* address the image runs at minus the one it is linked at */
+};
+extern struct x86_facts x86_facts;
+
+struct PACKED x86_tss {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3, iomap;
+};
+
+enum {
+    STACK_SIZE = 16 * 1024,
+    IST_SIZE =
+        4096, /* each aligned to its size; its first word holds the CPU's percpu address: see entry.S */
+    IST_NMI = 1,
+    IST_DF,
+    IST_MC,
+    IST_DB,
+    IST_COUNT = IST_DB,
+};
+
+struct x86_cpu {
+    struct plat_percpu p; /* first: %gs points here */
+    struct x86_tss tss;
+    uint64_t gdt[10];
+    struct plat_aspace *aspace;    /* loaded; NULL: the kernel's own */
+    struct plat_thread *fpu_owner; /* whose FPU state is in the registers */
+    uint64_t *spare_tables[4];     /* zeroed page-table pages, kept back for the next need */
+    unsigned spare_count;
+};
+
+static inline struct x86_cpu *x86_this_cpu(void)
+{
+    struct x86_cpu *c;
+    __asm__("movq %%gs:0, %0" : "=r"(c));
+    return c;
+}
+
+/* Find out what this CPU can do; the first CPU only. */
+void x86_facts_init(void);
+
+/* Load descriptor tables and control registers of the first CPU, and make %gs valid. */
+void x86_cpu_init_first(void);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* FPU, SSE and AVX state of ring 3. Ring 0 uses none of these registers. No instruction here is privileged but those
+ * of x86_fpu_init. */
+#ifndef X86_64_FPU_H
+#define X86_64_FPU_H
+
+#include <base/types.h>
+
+enum {
+    FPU_AREA_MAX = 4096, /* one page; more state than fits is not enabled */
+    FPU_LEGACY_SIZE = 512,
+    FPU_HEADER_SIZE = 64, /* of XSAVE, after the legacy part */
+    FPU_SW_BYTES = 464,   /* what software may use in the legacy part, 48 bytes */
+};
+
+struct x86_fpu_facts {
+    uint64_t xcr0;       /* state components in use; 3 (x87, SSE) without XSAVE */
+    uint32_t size;       /* bytes of an area */
+    uint32_t mxcsr_mask; /* bits that may be set in MXCSR */
+    bool xsave, xsaveopt;
+};
+extern struct x86_fpu_facts x86_fpu;
+
+/* Enable what the CPU has and the area can hold. Privileged: once per CPU. */
+void x86_fpu_init(void);
+
+/* Learn what is enabled (by whomever): everything in x86_fpu. */
+void x86_fpu_facts_init(void);
+
+/* Write the registers to area (64-byte aligned), or load them from it; load wants a valid image. */
+void x86_fpu_save(void *area);
+/* The same with every component written out, also those in their initial state: for others to read. */
+void x86_fpu_save_all(void *area);
+void x86_fpu_load(const void *area);
+
+/* Make area the state that a new program starts with. */
+void x86_fpu_reset(void *area);
+
+/* Make an area of hostile content loadable, or say that it cannot be: reserved bits. size: bytes that are valid,
+ * at least FPU_LEGACY_SIZE; state past it is the initial one. */
+bool x86_fpu_sanitise(void *area, size_t size);
+
+#endif

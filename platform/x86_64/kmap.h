@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The upper half: linear map, device memory, kernel stacks. Every address space shares the tables below the root. */
+#ifndef X86_64_KMAP_H
+#define X86_64_KMAP_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+#define KMAP_DEVICE_BASE 0xffffc00000000000ull /* 1 GiB */
+#define KMAP_STACK_BASE  0xffffc00040000000ull
+#define KMAP_STACK_END   0xffffc04000000000ull
+
+/* The kernel's own page-table root. */
+uint64_t *kmap_root(void);
+uint64_t kmap_root_phys(void);
+
+/* Remove the identity map and everything of the linear map that the entry code guessed. The first steps. */
+void kmap_drop_identity(void);
+
+/* Map all RAM in [start, end) into the linear map, in large pages that may stick out at both ends. Before a table for
+ * it is made, everything below 1 GiB is mapped: boot_page comes from there. */
+void kmap_linear(uint64_t start, uint64_t end);
+
+/* Map one page at va in the upper half, writable, not executable. false: no page for a table. */
+NODISCARD bool kmap_page(uintptr_t va, paddr_t pa);
+/* Unmap it; the page that was there. */
+paddr_t kmap_unmap_page(uintptr_t va);
+
+/* Map device memory, uncached, for good; the address of pa. NULL: no space or table. */
+volatile void *kmap_device(uint64_t pa, size_t size);
+
+/* From now on, table pages come from upcall_page_alloc. */
+void kmap_boot_done(void);
+
+#endif

@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: MIT */
+/* User page tables: four levels, leaves of 4 KiB and 2 MiB.
+ *
+ * An entry that points to a table keeps the number of used entries of that table in its bits 52 to 61, which the CPU
+ * ignores, so that a table is freed when its last entry goes. Entries of a page table (level 1) and its count are
+ * covered by the caller's lock on the 2 MiB range; the levels above are changed under the address space's lock, by
+ * whoever adds or removes a table. A table just emptied is all zero again and is kept for the next need. (With more
+ * than one CPU, a walk without the lock must not meet a table that is being freed: to be solved with start-up.)
+ *
+ * Translations are flushed before a page or table is given back: by page for a few, by reloading CR3 for many; INVLPG
+ * drops the CPU's cached upper levels too. User pages are not global.
+ * Spec: Intel SDM volume 3, chapter 4; 4.10.4 for what must be flushed when. */
+#include <abi/errno.h>
+#include <base/log.h>
+#include <plat/cpu.h>
+#include <plat/mem.h>
+#include <plat/mmu.h>
+#include <plat/upcall.h>
+
+#include "boot/boot.h"
+#include "x86_64/cpu.h"
+#include "x86_64/kmap.h"
+#include "x86_64/x86.h"
+
+enum { FLUSH_PAGES = 32 };
+
+/* Each used entry is not 0. A leaf without any right is not present to the CPU (a copy in ring 0 must fault on it
+ * too), so leaves have a bit of their own. */
+#define PTE_USED     (1ull << 10)
+#define LEAF_RIGHTS  (PTE_P | PTE_U | PTE_W | PTE_NX)
+#define COUNT_SHIFT  52
+#define COUNT_ONE    (1ull << COUNT_SHIFT)
+#define COUNT_MASK   (0x3ffull << COUNT_SHIFT)
+#define LEAF_ADDR(e) ((e)&PTE_ADDR & ~x86_facts.enc_mask)
+
+/* Pages to flush: up to FLUSH_PAGES single ones, else all. */
+struct flush {
+    struct plat_aspace *as;
+    unsigned n;
+    uintptr_t va[FLUSH_PAGES];
+};
+
+static void flush_begin(struct flush *f, struct plat_aspace *as)
+{
+    f->as = as;
+    f->n = 0;
+}
+
+static void flush_add(struct flush *f, uintptr_t va)
+{
+    if (f->n < FLUSH_PAGES)
+        f->va[f->n] = va;
+    f->n++;
+}
+
+/* Only this CPU can hold translations: others are not started. With more CPUs, those in as->cpus get VEC_TLB and are
+ * waited for with plat_relax. An address space that is not loaded has none: loading CR3 drops them. */
+static void flush_run(struct flush *f)
+{
+    if (!f->n || x86_this_cpu()->aspace != f->as) {
+        f->n = 0;
+        return;
+    }
+    if (f->n <= FLUSH_PAGES)
+        for (unsigned i = 0; i < f->n; i++)
+            x86_invlpg(f->va[i]);
+    else
+        x86_set_cr3(x86_cr3());
+    f->n = 0;
+}
+
+static void lock(struct plat_aspace *as)
+{
+    while (__atomic_exchange_n(&as->lock, 1, __ATOMIC_ACQUIRE))
+        plat_relax();
+}
+
+static void unlock(struct plat_aspace *as)
+{
+    __atomic_store_n(&as->lock, 0, __ATOMIC_RELEASE);
+}
+
+static uint64_t *table_of(uint64_t entry)
+{
+    return plat_phys_to_virt(PADDR(LEAF_ADDR(entry)));
+}
+
+static uint64_t *table_alloc(void)
+{
+    struct x86_cpu *c = x86_this_cpu();
+    paddr_t pa;
+
+    if (c->spare_count)
+        return c->spare_tables[--c->spare_count];
+    pa = upcall_page_alloc();
+    return pa.v ? plat_phys_to_virt(pa) : NULL;
+}
+
+/* t is all zero. */
+static void table_free(uint64_t *t)
+{
+    struct x86_cpu *c = x86_this_cpu();
+
+    if (c->spare_count < ARRAY_SIZE(c->spare_tables))
+        c->spare_tables[c->spare_count++] = t;
+    else
+        upcall_page_free(plat_virt_to_phys(t));
+}
+
+static unsigned index_at(uintptr_t va, unsigned level)
+{
+    return va >> (12 + 9 * (level - 1)) & 511;
+}
+
+/* The place of the level-2 entry (page directory entry) for va, or NULL and in *next the first address that may have
+ * one. */
+static uint64_t *find_pde(struct plat_aspace *as, uintptr_t va, uintptr_t *next)
+{
+    uint64_t *t = plat_phys_to_virt(as->root);
+
+    for (unsigned level = 4; level > 2; level--) {
+        uint64_t e = t[index_at(va, level)];
+        if (!e) {
+            uintptr_t span = 1ull << (12 + 9 * (level - 1));
+            *next = (va & ~(span - 1)) + span;
+            return NULL;
+        }
+        t = table_of(e);
+    }
+    return &t[index_at(va, 2)];
+}
+
+/* The entry in *slot, a table of which is wanted: there already, or new. The count of the table that slot lies in is
+ * in *parent. */
+static uint64_t *table_get(uint64_t *slot, uint64_t *parent)
+{
+    uint64_t *t;
+
+    if (*slot)
+        return table_of(*slot);
+    t = table_alloc();
+    if (!t)
+        return NULL;
+    *slot = plat_virt_to_phys(t).v | x86_facts.enc_mask | PTE_P | PTE_W | PTE_U | PTE_A;
+    if (parent)
+        *parent += COUNT_ONE;
+    return t;
+}
+
+/* Remove the tables on the way to va that are empty, from the lowest up. Lock held. */
+static void tables_trim(struct plat_aspace *as, uintptr_t va)
+{
+    uint64_t *slot[5], *t = plat_phys_to_virt(as->root);
+    struct flush f;
+    uint64_t *empty[3];
+    unsigned n = 0;
+
+    for (unsigned level = 4; level > 1; level--) {
+        slot[level] = &t[index_at(va, level)];
+        if (!*slot[level] || *slot[level] & PTE_LARGE) {
+            for (unsigned i = 2; i <= level; i++)
+                slot[i] = NULL;
+            break;
+        }
+        t = table_of(*slot[level]);
+    }
+    for (unsigned level = 2; level <= 4; level++) {
+        if (!slot[level])
+            continue;
+        if (*slot[level] & COUNT_MASK)
+            break;
+        empty[n++] = table_of(*slot[level]);
+        *slot[level] = 0;
+        if (level < 4)
+            *slot[level + 1] -= COUNT_ONE;
+    }
+    if (!n)
+        return;
+    flush_begin(&f, as);
+    flush_add(&f, va);
+    flush_run(&f);
+    while (n)
+        table_free(empty[--n]);
+}
+
+/* The level-2 entry for va with all tables above it made. NULL: no memory. Lock held. */
+static uint64_t *make_pde(struct plat_aspace *as, uintptr_t va, uint64_t **ret_upper)
+{
+    uint64_t *root = plat_phys_to_virt(as->root);
+    uint64_t *pml4e = &root[index_at(va, 4)], *pdpt = table_get(pml4e, NULL);
+    uint64_t *pdpte, *pd;
+
+    if (!pdpt)
+        return NULL;
+    pdpte = &pdpt[index_at(va, 3)];
+    pd = table_get(pdpte, pml4e);
+    if (!pd)
+        return NULL;
+    *ret_upper = pdpte;
+    return &pd[index_at(va, 2)];
+}
+
+static uint64_t leaf_bits(unsigned prot)
+{
+    uint64_t bits = x86_facts.enc_mask;
+
+    if (prot & (PLAT_READ | PLAT_WRITE | PLAT_EXEC))
+        bits |= PTE_P | PTE_U;
+    if (prot & PLAT_WRITE)
+        bits |= PTE_W;
+    if (!(prot & PLAT_EXEC))
+        bits |= PTE_NX;
+    if (prot & PLAT_SPECIAL)
+        bits |= PTE_SPECIAL;
+    return bits | PTE_USED;
+}
+
+static void leaf_of(uint64_t e, uint32_t size, struct plat_leaf *ret)
+{
+    unsigned prot = 0;
+
+    if (e & PTE_U)
+        prot |= PLAT_READ;
+    if (e & PTE_W)
+        prot |= PLAT_WRITE;
+    if (e & PTE_U && !(e & PTE_NX))
+        prot |= PLAT_EXEC;
+    if (e & PTE_SPECIAL)
+        prot |= PLAT_SPECIAL;
+    *ret = (struct plat_leaf){
+        .pa = PADDR(LEAF_ADDR(e) & ~(uint64_t)(size - 1)),
+        .size = size,
+        .prot = (uint8_t)prot,
+        .present = true,
+        .accessed = e & PTE_A,
+        .dirty = e & PTE_D,
+    };
+}
+
+int plat_aspace_init(struct plat_aspace *as)
+{
+    uint64_t *root = table_alloc();
+
+    if (!root)
+        return -ENOMEM;
+    x86_copy(root + 256, kmap_root() + 256, PAGE_SIZE / 2);
+    *as = (struct plat_aspace){ .root = plat_virt_to_phys(root) };
+    return 0;
+}
+
+void plat_aspace_fini(struct plat_aspace *as)
+{
+    uint64_t *root = plat_phys_to_virt(as->root);
+
+    if (x86_this_cpu()->aspace == as)
+        plat_aspace_activate(NULL);
+    /* Tables whose making failed half-way may be left, empty; every leaf is gone. */
+    for (unsigned i = 0; i < 256; i++) {
+        uint64_t *pdpt = root[i] ? table_of(root[i]) : NULL;
+        for (unsigned j = 0; pdpt && j < 512; j++) {
+            uint64_t *pd = pdpt[j] ? table_of(pdpt[j]) : NULL;
+            for (unsigned k = 0; pd && k < 512; k++)
+                if (pd[k] && !(pd[k] & PTE_LARGE))
+                    upcall_page_free(PADDR(LEAF_ADDR(pd[k])));
+            if (pd)
+                upcall_page_free(PADDR(LEAF_ADDR(pdpt[j])));
+        }
+        if (pdpt)
+            upcall_page_free(PADDR(LEAF_ADDR(root[i])));
+    }
+    upcall_page_free(as->root);
+    as->root = PADDR(0);
+}
+
+void plat_aspace_activate(struct plat_aspace *as)
+{
+    struct x86_cpu *c = x86_this_cpu();
+
+    if (c->aspace == as)
+        return;
+    if (c->aspace)
+        __atomic_fetch_and(&c->aspace->cpus, ~(1ull << c->p.cpu), __ATOMIC_RELAXED);
+    if (as)
+        __atomic_fetch_or(&as->cpus, 1ull << c->p.cpu, __ATOMIC_SEQ_CST);
+    c->aspace = as;
+    x86_set_cr3((as ? as->root.v : kmap_root_phys()) | x86_facts.enc_mask);
+}
+
+void plat_mmu_query(struct plat_aspace *as, uintptr_t va, struct plat_leaf *ret)
+{
+    uintptr_t next;
+    uint64_t *pde = find_pde(as, va, &next), pte;
+
+    ret->present = false;
+    ret->size = pde ? LARGE_SIZE : 1u << 30; /* the nearest table is missing at level 2, or above */
+    if (!pde || !*pde)
+        return;
+    ret->size = PAGE_SIZE;
+    if (*pde & PTE_LARGE) {
+        leaf_of(*pde, LARGE_SIZE, ret);
+        return;
+    }
+    pte = table_of(*pde)[index_at(va, 1)];
+    if (pte)
+        leaf_of(pte, PAGE_SIZE, ret);
+}
+
+/* The level-2 entry for va, and under it a page table or nothing. */
+static int get_table(struct plat_aspace *as, uintptr_t va, uint64_t **ret_pde)
+{
+    uintptr_t next;
+    uint64_t *pde = find_pde(as, va, &next), *upper = NULL, *pt;
+
+    if (LIKELY(pde && *pde)) {
+        if (*pde & PTE_LARGE)
+            return -EEXIST;
+        *ret_pde = pde;
+        return 0;
+    }
+    lock(as);
+    pde = make_pde(as, va, &upper);
+    pt = pde ? table_get(pde, upper) : NULL;
+    if (!pt)
+        tables_trim(as, va);
+    unlock(as);
+    if (!pt)
+        return -ENOMEM;
+    *ret_pde = pde;
+    return 0;
+}
+
+int plat_mmu_map(struct plat_aspace *as, uintptr_t va, paddr_t *pages, size_t n, unsigned prot,
+                 bool replace)
+{
+    uint64_t *pde, *pte, bits = leaf_bits(prot), added = 0;
+    struct flush f;
+    int err = get_table(as, va, &pde), kept = 0;
+
+    if (err)
+        return err;
+    flush_begin(&f, as);
+    pte = &table_of(*pde)[index_at(va, 1)];
+    for (size_t i = 0; i < n; i++, va += PAGE_SIZE) {
+        if (!pages[i].v)
+            continue;
+        if (pte[i]) {
+            if (!replace) {
+                pages[i].v |= 1;
+                kept++;
+                continue;
+            }
+            flush_add(&f, va);
+        } else {
+            added++;
+        }
+        pte[i] = pages[i].v | bits;
+    }
+    *pde += added * COUNT_ONE;
+    if (f.n)
+        flush_run(&f);
+    return kept;
+}
+
+int plat_mmu_map_large(struct plat_aspace *as, uintptr_t va, paddr_t pa, unsigned prot)
+{
+    uint64_t *pde, *upper;
+    int err = 0;
+
+    lock(as);
+    pde = make_pde(as, va, &upper);
+    if (!pde) {
+        tables_trim(as, va);
+        err = -ENOMEM;
+    } else if (*pde) {
+        err = -EEXIST;
+    } else {
+        *pde = pa.v | leaf_bits(prot) | PTE_LARGE;
+        *upper += COUNT_ONE;
+    }
+    unlock(as);
+    return err;
+}
+
+/* Turn a large leaf into a table of the same pages. */
+static int split(struct plat_aspace *as, uint64_t *pde, uintptr_t va)
+{
+    uint64_t *pt = table_alloc(), e = *pde & ~PTE_LARGE;
+    struct flush f;
+
+    if (!pt)
+        return -ENOMEM;
+    flush_begin(&f, as);
+    for (unsigned i = 0; i < 512; i++)
+        pt[i] = e + (uint64_t)i * PAGE_SIZE;
+    *pde = plat_virt_to_phys(pt).v | x86_facts.enc_mask | PTE_P | PTE_W | PTE_U | PTE_A |
+           512 * COUNT_ONE;
+    flush_add(&f, va);
+    flush_run(&f);
+    return 0;
+}
+
+/* Take a large leaf out. */
+static void take_large(struct plat_aspace *as, uint64_t *pde, uintptr_t va, struct plat_leaf *out)
+{
+    uintptr_t base = va & LARGE_MASK;
+    struct flush f;
+    uint64_t *pdpt, *root = plat_phys_to_virt(as->root);
+
+    flush_begin(&f, as);
+    leaf_of(*pde, LARGE_SIZE, out);
+    lock(as);
+    *pde = 0;
+    pdpt = table_of(root[index_at(va, 4)]);
+    pdpt[index_at(va, 3)] -= COUNT_ONE;
+    flush_add(&f, base);
+    flush_run(&f);
+    tables_trim(as, base);
+    unlock(as);
+}
+
+/* Take up to max leaves out of the page table under pde, from *va to end (in the same 2 MiB). Flushed. */
+static size_t take_pages(struct plat_aspace *as, uint64_t *pde, uintptr_t *va, uintptr_t end,
+                         struct plat_leaf *out, size_t max)
+{
+    uint64_t *pt = table_of(*pde), e;
+    size_t n = 0;
+    uintptr_t p = *va;
+    struct flush f;
+
+    flush_begin(&f, as);
+    for (; p < end && n < max; p += PAGE_SIZE) {
+        e = pt[index_at(p, 1)];
+        if (!e)
+            continue;
+        pt[index_at(p, 1)] = 0;
+        leaf_of(e, PAGE_SIZE, &out[n++]);
+        flush_add(&f, p);
+    }
+    if (n) {
+        /* Another CPU may have marked a leaf dirty between the look and the removal; there is no other CPU yet. */
+        flush_run(&f);
+        *pde -= n * COUNT_ONE;
+        if (!(*pde & COUNT_MASK)) {
+            lock(as);
+            tables_trim(as, *va);
+            unlock(as);
+        }
+    }
+    *va = p;
+    return n;
+}
+
+int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct plat_leaf *out,
+                   size_t max)
+{
+    size_t n = 0;
+
+    while (*va < end && n < max) {
+        uintptr_t next = (*va & LARGE_MASK) + LARGE_SIZE, stop = next < end ? next : end;
+        uint64_t *pde = find_pde(as, *va, &next);
+
+        if (!pde || !*pde) {
+            *va = next < end ? next : end;
+            continue;
+        }
+        if (*pde & PTE_LARGE) {
+            if ((*va & ~LARGE_MASK) == 0 && stop - *va == LARGE_SIZE) {
+                take_large(as, pde, *va, &out[n++]);
+                *va = stop;
+                continue;
+            }
+            if (split(as, pde, *va) != 0)
+                return n ? (int)n : -ENOMEM;
+        }
+        n += take_pages(as, pde, va, stop, out + n, max - n);
+    }
+    return (int)n;
+}
+
+/* What a leaf becomes. *lost: a right was taken, so the old translation must go. */
+static uint64_t protected(uint64_t e, uint64_t bits, bool may_write, bool *lost)
+{
+    uint64_t keep = e & ~LEAF_RIGHTS, new;
+
+    bits &= LEAF_RIGHTS;
+    if (!(e & PTE_W) && !may_write)
+        bits &= ~PTE_W;
+    new = keep | bits;
+    *lost = e & PTE_P && ((e & ~new &(PTE_P | PTE_W)) || (new & ~e &PTE_NX));
+    return new;
+}
+
+int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsigned prot,
+                     bool may_write)
+{
+    uint64_t bits = leaf_bits(prot);
+    struct flush f;
+    bool lost;
+
+    flush_begin(&f, as);
+    while (va < end) {
+        uintptr_t next = (va & LARGE_MASK) + LARGE_SIZE, stop = next < end ? next : end;
+        uint64_t *pde = find_pde(as, va, &next), *pt;
+
+        if (!pde || !*pde) {
+            va = next;
+            continue;
+        }
+        if (*pde & PTE_LARGE) {
+            if ((va & ~LARGE_MASK) == 0 && stop - va == LARGE_SIZE) {
+                *pde = protected(*pde, bits, may_write, &lost);
+                if (lost)
+                    flush_add(&f, va);
+                va = stop;
+                continue;
+            }
+            if (split(as, pde, va) != 0) {
+                flush_run(&f);
+                return -ENOMEM;
+            }
+        }
+        pt = table_of(*pde);
+        for (; va < stop; va += PAGE_SIZE) {
+            uint64_t *pte = &pt[index_at(va, 1)];
+            if (!*pte)
+                continue;
+            *pte = protected(*pte, bits, may_write, &lost);
+            if (lost)
+                flush_add(&f, va);
+        }
+    }
+    flush_run(&f);
+    return 0;
+}
+
+void plat_mmu_clean(struct plat_aspace *as, uintptr_t va, uintptr_t end, bool accessed, bool dirty)
+{
+    uint64_t marks = (accessed ? PTE_A : 0) | (dirty ? PTE_D : 0);
+    struct flush f;
+
+    flush_begin(&f, as);
+    while (va < end) {
+        uintptr_t next = (va & LARGE_MASK) + LARGE_SIZE, stop = next < end ? next : end;
+        uint64_t *pde = find_pde(as, va, &next), *pt;
+
+        if (!pde || !*pde) {
+            va = next;
+            continue;
+        }
+        if (*pde & PTE_LARGE) {
+            if (*pde & marks) {
+                __atomic_fetch_and(pde, ~marks, __ATOMIC_RELAXED);
+                flush_add(&f, va);
+            }
+            va = stop;
+            continue;
+        }
+        pt = table_of(*pde);
+        for (; va < stop; va += PAGE_SIZE) {
+            uint64_t *pte = &pt[index_at(va, 1)];
+            if (*pte & marks) {
+                __atomic_fetch_and(pte, ~marks, __ATOMIC_RELAXED);
+                flush_add(&f, va);
+            }
+        }
+    }
+    flush_run(&f);
+}
+
+/* Bytes from va (source at from, destination at to) that lie in one 2 MiB range on both sides. */
+static size_t move_chunk(uintptr_t from, uintptr_t to, size_t left)
+{
+    size_t a = LARGE_SIZE - (from & ~LARGE_MASK), b = LARGE_SIZE - (to & ~LARGE_MASK);
+    size_t n = a < b ? a : b;
+
+    return n < left ? n : left;
+}
+
+/* Make what the destination of one chunk needs. */
+static int move_prepare(struct plat_aspace *as, uintptr_t from, uintptr_t to, size_t n)
+{
+    uintptr_t next;
+    uint64_t *pde = find_pde(as, from, &next), *upper;
+
+    if (!pde || !*pde)
+        return 0;
+    if (*pde & PTE_LARGE) {
+        if (n == LARGE_SIZE) {
+            lock(as);
+            pde = make_pde(as, to, &upper);
+            unlock(as);
+            return pde ? 0 : -ENOMEM;
+        }
+        if (split(as, pde, from) != 0)
+            return -ENOMEM;
+    }
+    return get_table(as, to, &pde);
+}
+
+static void move_leaves(struct plat_aspace *as, uintptr_t from, uintptr_t to, size_t n,
+                        struct flush *f)
+{
+    uintptr_t next;
+    uint64_t *src = find_pde(as, from, &next), *dst, *spt, *dpt, moved = 0, *upper;
+
+    if (!src || !*src)
+        return;
+    if (*src & PTE_LARGE) {
+        lock(as);
+        dst = make_pde(as, to, &upper);
+        must(dst && !*dst);
+        *dst = *src;
+        *upper += COUNT_ONE;
+        make_pde(as, from, &upper);
+        *src = 0;
+        *upper -= COUNT_ONE;
+        unlock(as);
+        flush_add(f, from);
+        return;
+    }
+    dst = find_pde(as, to, &next);
+    must(dst && *dst && !(*dst & PTE_LARGE));
+    spt = table_of(*src);
+    dpt = table_of(*dst);
+    for (size_t i = 0; i < n; i += PAGE_SIZE) {
+        uint64_t *s = &spt[index_at(from + i, 1)], *d = &dpt[index_at(to + i, 1)];
+        if (!*s)
+            continue;
+        must(!*d);
+        *d = *s;
+        *s = 0;
+        moved += COUNT_ONE;
+        flush_add(f, from + i);
+    }
+    *dst += moved;
+    *src -= moved;
+}
+
+int plat_mmu_move(struct plat_aspace *as, uintptr_t from, uintptr_t to, size_t size)
+{
+    struct flush f;
+    size_t done, n;
+    int err = 0;
+
+    for (done = 0; done < size && !err; done += n) {
+        n = move_chunk(from + done, to + done, size - done);
+        err = move_prepare(as, from + done, to + done, n);
+    }
+    flush_begin(&f, as);
+    if (!err)
+        for (done = 0; done < size; done += n) {
+            n = move_chunk(from + done, to + done, size - done);
+            move_leaves(as, from + done, to + done, n, &f);
+        }
+    flush_run(&f);
+    lock(as);
+    for (done = 0; done < size; done += n) {
+        n = move_chunk(from + done, to + done, size - done);
+        tables_trim(as, from + done);
+        tables_trim(as, to + done);
+    }
+    unlock(as);
+    return err;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What signal.c and trap.c need of threads. */
+#ifndef X86_64_THREAD_H
+#define X86_64_THREAD_H
+
+#include <plat/thread.h>
+
+enum { X86_THREAD_SLOW = 1 }; /* plat_thread.flags: the frame was changed */
+
+/* Write t's FPU registers to t->fpu when they are in the CPU, every component; and load them from there. */
+void x86_thread_sync_fpu(struct plat_thread *t);
+void x86_thread_load_fpu(struct plat_thread *t);
+
+#endif
