@@ -12,7 +12,7 @@ cc=gcc
 # No red zone: interrupts arrive on the program's own stack in ring 0. -fpie: the image is relocated at boot.
 # A struct _reent for each thread, found by __getreent() in libalcove.a; locks by its __retarget_lock_*().
 flags="-O2 -fpie -mno-red-zone -fcf-protection=none -fno-stack-protector -ffunction-sections -fdata-sections
-    -fno-asynchronous-unwind-tables    -D__DYNAMIC_REENT__ -DGETREENT_PROVIDED -DMALLOC_ALIGNMENT=16 -w"
+    -fno-asynchronous-unwind-tables -D__DYNAMIC_REENT__ -DGETREENT_PROVIDED -DMALLOC_ALIGNMENT=16 -w"
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/alcove
 key=$({ sha256sum <"$tar"; cat "$0"; $cc --version | head -n 1; } | sha256sum | cut -c 1-32)
@@ -35,9 +35,8 @@ if [ ! -f "$prefix/lib/libc.a" ]; then
         make DESTDIR="$work/out" MAKEINFO=true install-target-newlib
         mv "$work/out/p/x86_64-elf" "$work/out/newlib"
         strip -g "$work"/out/newlib/lib/*.a
-        rm -rf "$prefix.tmp"
-        cp -r "$work/out/newlib" "$prefix.tmp"
-        mv "$prefix.tmp" "$prefix"
+        cp -r "$work/out/newlib" "$prefix.$$"
+        mv -T "$prefix.$$" "$prefix" || rm -rf "$prefix.$$" # another checkout was faster
     } >"$work/log" 2>&1 </dev/null || {
         tail -n 40 "$work/log" >&2
         exit 1
