@@ -69,6 +69,17 @@ static void check_moves(int len, int from, int to)
     check(memset(dst + to, from + 200, (size_t)len) == dst + to && same(), "memset", len, from, to);
 }
 
+int __popcountdi2(long long v);
+
+static void check_popcount(void)
+{
+    check(__popcountdi2(0) == 0 && __popcountdi2(-1) == 64, "__popcountdi2", 0, 0, 0);
+    for (int bit = 0; bit < 63; bit++) {
+        check(__popcountdi2(1ll << bit) == 1, "__popcountdi2", bit, 1, 0);
+        check(__popcountdi2((1ll << bit) - 1) == bit, "__popcountdi2", bit, 2, 0);
+    }
+}
+
 static int by_value(const void *a, const void *b)
 {
     return *(const int *)a - *(const int *)b;
@@ -108,5 +119,6 @@ void _start(void)
             for (int to = 0; to < OFFSETS; to++)
                 check_moves(len, from, to);
     check_text();
+    check_popcount();
     finish(0);
 }
