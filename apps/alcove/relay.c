@@ -20,8 +20,10 @@
 
 enum {
     CHUNK = 16384,
+    OUT_MAX = 64 << 20,    /* of the console, while nobody reads standard output */
     LINE_MAX_BYTES = 8192, /* of the control channel */
     TAIL = 4096,           /* of the console, for the message when the guest dies */
+    GRACE_MS = 30000,      /* for the program to end after SIGTERM or SIGHUP */
     LINGER_MS = 5000,      /* for QEMU to end after the guest's last word */
 };
 
@@ -34,7 +36,9 @@ struct flow {
 struct relay {
     const struct vm_spec *spec;
     struct vm *vm;
-    struct flow in, out;    /* stdin -> console, console -> stdout */
+    struct flow in;         /* stdin -> console */
+    struct buf out;         /* console -> stdout */
+    size_t out_from;        /* bytes of out that are written */
     struct buf control_out; /* what waits to be sent on the control channel */
     struct buf control_line, errors;
     char tail[TAIL];
@@ -125,7 +129,7 @@ static void control_line(struct relay *r, char *line)
         /* In raw mode the terminal does not add the carriage return. */
         fprintf(stderr, "%s%s\n", text ? text + 1 : line, termios_changed ? "\r" : "");
     }
-    if (r->status >= 0 && !r->deadline)
+    if (r->status >= 0)
         r->deadline = now_ms() + LINGER_MS;
 }
 
@@ -175,14 +179,15 @@ static void keep_tail(struct relay *r, const char *p, size_t n)
 
 static void console_read(struct relay *r)
 {
-    ssize_t n = read(r->vm->console, r->out.data, sizeof(r->out.data));
+    char chunk[CHUNK];
+    ssize_t n = read(r->vm->console, chunk, sizeof(chunk));
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         r->console_end = true;
     if (n <= 0)
         return;
-    keep_tail(r, r->out.data, (size_t)n);
-    r->out.from = 0;
-    r->out.to = r->stdout_gone ? 0 : (size_t)n;
+    keep_tail(r, chunk, (size_t)n);
+    if (!r->stdout_gone)
+        buf_add(&r->out, chunk, (size_t)n);
 }
 
 static void vm_kill(struct relay *r)
@@ -193,17 +198,19 @@ static void vm_kill(struct relay *r)
 static void stdout_write(struct relay *r)
 {
     /* At most what a pipe that polls writable takes without blocking, so that signals are not kept waiting. */
-    size_t n = r->out.to - r->out.from;
-    ssize_t w = write(STDOUT_FILENO, r->out.data + r->out.from, n < 4096 ? n : 4096);
+    size_t n = r->out.len - r->out_from;
+    ssize_t w = write(STDOUT_FILENO, r->out.s + r->out_from, n < 4096 ? n : 4096);
     if (w > 0) {
-        r->out.from += (size_t)w;
+        r->out_from += (size_t)w;
+        if (r->out_from == r->out.len)
+            r->out.len = r->out_from = 0;
     } else if (w < 0 && errno != EAGAIN && errno != EINTR) {
         /* Nobody reads it any more: the program would have got SIGPIPE. */
         r->status = errno == EPIPE ? 128 + SIGPIPE : FAIL_RUN;
         if (errno != EPIPE)
             say("standard output: cannot write: %s", strerror(errno));
         r->stdout_gone = true;
-        r->out.from = r->out.to = 0;
+        r->out.len = r->out_from = 0;
         vm_kill(r);
     }
 }
@@ -239,8 +246,10 @@ static void signal_read(struct relay *r)
         return;
     }
     buf_printf(&r->control_out, "signal %s\n", sigabbrev_np((int)s.ssi_signo));
-    /* The second request does not ask the guest. */
-    if (++r->asked >= 2) {
+    if (!r->deadline && (s.ssi_signo == SIGTERM || s.ssi_signo == SIGHUP))
+        r->deadline = now_ms() + GRACE_MS;
+    /* The second request does not ask the guest, nor the first one when nobody is there to ask. */
+    if (++r->asked >= 2 || !r->in_ready) {
         r->status = r->status < 0 ? 128 + (int)s.ssi_signo : r->status;
         vm_kill(r);
     }
@@ -264,13 +273,13 @@ enum { P_STDIN, P_STDOUT, P_CONSOLE, P_CONTROL, P_SIGNALS, P_ERRORS, P_VM, P_COU
 
 static void set_poll(const struct relay *r, struct pollfd p[P_COUNT])
 {
-    bool out_waits = r->out.to > r->out.from, in_waits = r->in.to > r->in.from;
+    bool out_waits = r->out.len > r->out_from, in_waits = r->in.to > r->in.from;
     /* Input goes to the guest once its driver is there: before, the UART would lose it. */
     p[P_STDIN] =
         (struct pollfd){ !r->in_eof && !in_waits && r->in_ready ? STDIN_FILENO : -1, POLLIN, 0 };
     p[P_STDOUT] = (struct pollfd){ out_waits ? STDOUT_FILENO : -1, POLLOUT, 0 };
     p[P_CONSOLE] = (struct pollfd){ r->console_end ? -1 : r->vm->console, 0, 0 };
-    p[P_CONSOLE].events = (short)((out_waits ? 0 : POLLIN) | (in_waits ? POLLOUT : 0));
+    p[P_CONSOLE].events = (short)((r->out.len < OUT_MAX ? POLLIN : 0) | (in_waits ? POLLOUT : 0));
     if (!p[P_CONSOLE].events)
         p[P_CONSOLE].fd = -1;
     p[P_CONTROL] = (struct pollfd){ r->control_end ? -1 : r->vm->control, POLLIN, 0 };
@@ -288,7 +297,7 @@ static void serve(struct relay *r, const struct pollfd p[P_COUNT])
         stdin_read(r);
     if (p[P_CONSOLE].revents & POLLOUT)
         console_write(r);
-    if (p[P_CONSOLE].revents & (POLLIN | POLLHUP | POLLERR) && r->out.to == r->out.from)
+    if (p[P_CONSOLE].revents & (POLLIN | POLLHUP | POLLERR) && r->out.len < OUT_MAX)
         console_read(r);
     if (p[P_STDOUT].revents)
         stdout_write(r);
@@ -310,7 +319,7 @@ static void loop(struct relay *r)
 {
     struct pollfd p[P_COUNT];
     /* Everything that was written before the end is passed on. */
-    while (!r->vm_end || !r->console_end || !r->control_end || r->out.to > r->out.from) {
+    while (!r->vm_end || !r->console_end || !r->control_end || r->out.len > r->out_from) {
         int timeout = -1;
         if (r->deadline && !r->vm_end) {
             int64_t left = r->deadline - now_ms();
