@@ -163,6 +163,9 @@ irq_entry:
     jmp x86_user_exit
 1:  subq $8, %rsp
     call x86_interrupt
+#if CONFIG_RELINK
+    call x86_relink_interrupted
+#endif
     addq $8, %rsp
     pop_all
     iretq

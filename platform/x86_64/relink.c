@@ -4,7 +4,9 @@
  * what it is, a bug of ours. The frame at the top of the kernel stack is a made-up one of ring 3: the pending work looks at
  * it, and a signal handler that it would enter has no stack there, so such a signal ends the program. */
 #include "x86_64/relink.h"
+#include "x86_64/cpu.h"
 #include "x86_64/thread.h"
+#include "x86_64/trap.h"
 #include "x86_64/x86.h"
 
 #include <plat/mmu.h>
@@ -69,7 +71,7 @@ void x86_relink_interrupted(void)
     t->flags |= X86_THREAD_PROGRAM;
 }
 
-bool x86_relink_trap(unsigned vector, unsigned long error, const struct plat_frame *f)
+bool x86_relink_trap(unsigned vector, unsigned long error, struct plat_frame *f)
 {
     struct plat_thread *t = plat_current();
 
@@ -78,7 +80,7 @@ bool x86_relink_trap(unsigned vector, unsigned long error, const struct plat_fra
     if (vector == VEC_NMI || vector == VEC_DF || vector == VEC_MC || vector == VEC_DB)
         return false;
     t->flags &= ~(uint32_t)X86_THREAD_PROGRAM;
-    x86_trap_program(vector, error, f);
+    x86_trap_user(vector, error, f);
     serve_work(t);
     t->flags |= X86_THREAD_PROGRAM;
     return true;

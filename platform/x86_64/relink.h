@@ -13,9 +13,6 @@ long x86_relink_result(long result);
 void x86_relink_interrupted(void);
 
 /* A trap in ring 0: true when it was the program's affair and has been served. */
-bool x86_relink_trap(unsigned vector, unsigned long error, const struct plat_frame *f);
-
-/* Defined in trap.c: what a trap of ring 3 does. */
-void x86_trap_program(unsigned vector, unsigned long error, const struct plat_frame *f);
+bool x86_relink_trap(unsigned vector, unsigned long error, struct plat_frame *f);
 
 #endif

@@ -282,7 +282,7 @@ void plat_frame_restart(struct plat_frame *f, long nr)
 
 int plat_thread_set_fs(struct plat_thread *t, uintptr_t base)
 {
-    if (base >= PLAT_USER_MAX)
+    if (!CONFIG_RELINK && base >= PLAT_USER_MAX)
         return -EPERM;
     t->fs_base = base;
     if (t == plat_current())

@@ -5,7 +5,11 @@
 
 #include <plat/thread.h>
 
-enum { X86_THREAD_SLOW = 1 }; /* plat_thread.flags: the frame was changed */
+/* plat_thread.flags */
+enum {
+    X86_THREAD_SLOW = 1,    /* the frame was changed */
+    X86_THREAD_PROGRAM = 2, /* runs a relinked program's code in ring 0 (relink.c) */
+};
 
 /* Write t's FPU registers to t->fpu when they are in the CPU, every component; and load them from there. */
 void x86_thread_sync_fpu(struct plat_thread *t);

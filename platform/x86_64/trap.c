@@ -4,6 +4,7 @@
 #include "x86_64/trap.h"
 #include "x86_64/cpu.h"
 #include "x86_64/fpu.h"
+#include "x86_64/relink.h"
 #include "x86_64/thread.h"
 #include "x86_64/x86.h"
 
@@ -210,11 +211,13 @@ void x86_trap_kernel(unsigned vector, unsigned long error, struct plat_frame *f)
 {
     uintptr_t to, addr;
 
+    if (CONFIG_RELINK && x86_relink_trap(vector, error, f))
+        return;
     if (LIKELY(vector == VEC_PF) && !(error & (PF_RESERVED | PF_FETCH))) {
         addr = x86_cr2();
         to = fixup(f->rip);
-        if (to && addr < PLAT_USER_MAX) {
-            if (upcall_fault(addr, access_of(error), error & PF_PRESENT, false) != 0)
+        if (to && (CONFIG_RELINK || addr < PLAT_USER_MAX)) {
+            if (addr >= PLAT_USER_MAX || upcall_fault(addr, access_of(error), error & PF_PRESENT, false) != 0)
                 f->rip = to;
             return;
         }

@@ -12,9 +12,12 @@ size_t x86_user_string(char *dst, const char *src, size_t size);
 int x86_user_load32(uint32_t *dst, const uint32_t *src);
 int x86_user_cmpxchg32(uint32_t *addr, uint32_t expected, uint32_t desired, uint32_t *found);
 
+/* A program linked into the image has its code and data where libOS is: its addresses are all it can reach. */
+#define USER_END (CONFIG_RELINK ? UINTPTR_MAX : PLAT_USER_MAX)
+
 static bool in_user(uintptr_t addr, size_t n)
 {
-    return n <= PLAT_USER_MAX && addr <= PLAT_USER_MAX - n;
+    return n <= USER_END && addr <= USER_END - n;
 }
 
 int plat_user_read(void *dst, uintptr_t src, size_t n)
@@ -34,9 +37,9 @@ int plat_user_write(uintptr_t dst, const void *src, size_t n)
 /* A range that runs out of user memory is copied up to there, as the bytes before it are valid. */
 static size_t clip(uintptr_t addr, size_t n)
 {
-    if (addr >= PLAT_USER_MAX)
+    if (addr >= USER_END)
         return 0;
-    return n < PLAT_USER_MAX - addr ? n : PLAT_USER_MAX - addr;
+    return n < USER_END - addr ? n : USER_END - addr;
 }
 
 size_t plat_user_read_part(void *dst, uintptr_t src, size_t n)
