@@ -156,6 +156,8 @@ void upcall_boot(void)
     if (!random_ready())
         give_up("no source of entropy (RDSEED, RDRAND or virtio-rng)", -EIO);
     sys_init();                     /* names of calls, for messages */
+    if (config()->trace)
+        plat_syscall_trace();
     plat_cpu_start_all();           /* the other CPUs enter upcall_cpu_start */
     boot_check("no memory for the first process", process_create_first(first, NULL, &thread));
     sched_start(thread);

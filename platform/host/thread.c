@@ -7,6 +7,7 @@
 
 #include <plat/boot.h>
 #include <plat/time.h>
+#include <plat/cpu.h>
 #include <plat/upcall.h>
 
 #include <base/log.h>
@@ -25,12 +26,13 @@ volatile int host_timer_due;
 
 int plat_thread_init(struct plat_thread *t, void (*fn)(void *arg), void *arg)
 {
-    char *map = mmap(NULL, HOST_STACK_SIZE + HOST_ALT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                     -1, 0);
+    char *map = mmap(NULL, HOST_STACK_SIZE + HOST_ALT_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (map == MAP_FAILED)
         return -ENOMEM;
-    (void)mprotect(map, PAGE_SIZE, PROT_NONE); /* guard page; without it an overflow is only harder to see */
+    (void)mprotect(map, PAGE_SIZE,
+                   PROT_NONE); /* guard page; without it an overflow is only harder to see */
     t->stack = map;
     t->kernel_top = (uint64_t)(uintptr_t)map + HOST_STACK_SIZE;
     t->frame = (struct plat_frame *)(uintptr_t)t->kernel_top - 1;
@@ -86,10 +88,18 @@ void plat_thread_exec(struct plat_thread *t, uintptr_t entry, uintptr_t sp)
     t->fs_base = t->gs_base = 0;
 }
 
+static bool traced;
+
+void plat_syscall_trace(void)
+{
+    traced = true;
+}
+
 long host_syscall_c(struct plat_frame *f)
 {
     plat_host_cpu.current->frame = f;
-    f->rax = (uint64_t)upcall_syscall(f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9, f->orig_rax);
+    f->rax = (uint64_t)(traced ? upcall_syscall_traced : upcall_syscall)(
+        f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9, f->orig_rax);
     host_leave(f);
     return (long)f->rax;
 }

@@ -33,6 +33,8 @@ struct PACKED table_pointer {
 
 extern const char x86_stubs[], boot_stack_top[];
 void x86_syscall_entry(void);
+void x86_syscall_entry_traced(void);
+static void (*syscall_entry)(void) = x86_syscall_entry;
 
 void x86_facts_init(void)
 {
@@ -148,10 +150,16 @@ static void load_control(void)
     /* SYSCALL: kernel selectors from bit 32, SYSRET's base from bit 48. Cleared flags: all that ring 3 could use to
      * disturb ring 0. */
     x86_wrmsr(MSR_STAR, (uint64_t)SEL_USER_BASE << 48 | (uint64_t)SEL_KERNEL_CODE << 32);
-    x86_wrmsr(MSR_LSTAR, (uintptr_t)x86_syscall_entry);
+    x86_wrmsr(MSR_LSTAR, (uintptr_t)syscall_entry);
     x86_wrmsr(MSR_CSTAR, 0);
     x86_wrmsr(MSR_SFMASK,
               RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC);
+}
+
+void plat_syscall_trace(void)
+{
+    syscall_entry = x86_syscall_entry_traced;
+    x86_wrmsr(MSR_LSTAR, (uintptr_t)syscall_entry);
 }
 
 void x86_cpu_init_first(void)

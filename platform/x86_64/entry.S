@@ -58,12 +58,8 @@
 771:
 .endm
 
-/* SYSCALL: rcx = return address, r11 = flags, rax = number. Interrupts, DF, TF, NT, AC are cleared by SFMASK.
- * The rip to return to is at most the first byte after user memory, as SYSCALL is fetched from there: canonical, so
- * SYSRET cannot fault in ring 0. Anything that changes the frame goes out through IRET instead. */
-    .balign 64
-    .globl x86_syscall_entry
-x86_syscall_entry:
+/* What a system call does before its dispatcher runs: the stack, the frame, the seventh argument. */
+.macro syscall_frame
     swapgs
     movq %rsp, %gs:PERCPU_USER_SP
     movq %gs:PERCPU_KERNEL_TOP, %rsp
@@ -90,7 +86,17 @@ x86_syscall_entry:
     pushq %r15
     movq %r10, %rcx
     pushq %rax
+.endm
+
+/* SYSCALL: rcx = return address, r11 = flags, rax = number. Interrupts, DF, TF, NT, AC are cleared by SFMASK.
+ * The rip to return to is at most the first byte after user memory, as SYSCALL is fetched from there: canonical, so
+ * SYSRET cannot fault in ring 0. Anything that changes the frame goes out through IRET instead. */
+    .balign 64
+    .globl x86_syscall_entry
+x86_syscall_entry:
+    syscall_frame
     call upcall_syscall
+syscall_exit:
     movq %gs:PERCPU_CURRENT, %rcx
     cmpq $0, THREAD_WORK(%rcx)          /* work and flags in one load */
     jne syscall_slow
@@ -105,6 +111,14 @@ x86_syscall_entry:
     movq 8 + FRAME_RSP(%rsp), %rsp
     swapgs
     sysretq
+
+/* The entry while system calls are decoded (plat_syscall_trace): the other one does not even look. */
+    .balign 16
+    .globl x86_syscall_entry_traced
+x86_syscall_entry_traced:
+    syscall_frame
+    call upcall_syscall_traced
+    jmp syscall_exit
 
 syscall_slow:
     addq $8, %rsp

@@ -31,6 +31,9 @@ void plat_cpu_kick(unsigned cpu);
 /* Make every running thread of an address space, on every CPU, pass a full memory barrier (membarrier(2)). */
 void plat_membarrier(void);
 
+/* From now on system calls go to upcall_syscall_traced. Once, at boot, before plat_cpu_start_all. */
+void plat_syscall_trace(void);
+
 /* Call fn(arg) on each interrupt of line gsi. trigger: edge or level, as the platform announced. Runs with interrupts
  * off, must not sleep. -ENODEV: no such line; -EBUSY: taken. */
 NODISCARD int plat_irq_attach(unsigned gsi, void (*fn)(void *arg), void *arg);

@@ -16,8 +16,11 @@ NORETURN void upcall_cpu_start(unsigned cpu);
 
 /* A system call of the current thread; the result. Registers are in plat_current()->frame too, complete.
  * Defined by the generated dispatcher in syscalls/. The parameter order is what the entry code has in registers. */
-long upcall_syscall(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3, unsigned long a4,
-                    unsigned long a5, unsigned long nr);
+long upcall_syscall(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3,
+                    unsigned long a4, unsigned long a5, unsigned long nr);
+/* The same, called in its place after plat_syscall_trace. */
+long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3,
+                           unsigned long a4, unsigned long a5, unsigned long nr);
 
 /* plat_current()->work is not 0 and the thread is about to go to ring 3: signals, rescheduling, tracing. Clears what
  * it served; called again until work is 0. */

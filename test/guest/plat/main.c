@@ -17,7 +17,7 @@ struct plat_aspace test_as;
 struct plat_thread test_main;
 struct outcome outcome;
 unsigned long pages_out;
-unsigned timer_hits, kicks;
+unsigned timer_hits, kicks, traced_calls;
 
 static struct plat_thread user_thread;
 static unsigned checks, failures;
@@ -118,6 +118,13 @@ long upcall_syscall(unsigned long a0, unsigned long a1, unsigned long a2, unsign
     default:
         return -ENOSYS;
     }
+}
+
+long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3,
+                           unsigned long a4, unsigned long a5, unsigned long nr)
+{
+    traced_calls++;
+    return upcall_syscall(a0, a1, a2, a3, a4, a5, nr);
 }
 
 void upcall_user_return(struct plat_frame *frame)

@@ -28,7 +28,7 @@ extern struct plat_aspace test_as;
 extern struct plat_thread test_main;
 extern unsigned long pages_out; /* pages that the allocator gave and did not get back */
 extern struct outcome outcome;
-extern unsigned timer_hits, kicks;
+extern unsigned timer_hits, kicks, traced_calls;
 
 /* Run user code at label (in user.S) with rdi = arg until it ends. */
 struct outcome run(const char *label, unsigned long arg);

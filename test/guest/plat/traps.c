@@ -87,4 +87,8 @@ void test_traps(void)
         CHECK(raised(user_gsbase, 1, 0));
     else
         CHECK(raised(user_gsbase, 6, 0));
+    CHECK(traced_calls == 0);
+    plat_syscall_trace(); /* for good, so it comes last */
+    o = run(user_registers, 0);
+    CHECK(o.kind == RAN_EXIT && o.code == 0 && traced_calls == 2);
 }
