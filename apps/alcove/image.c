@@ -198,11 +198,17 @@ const char *image_read(const uint8_t *data, size_t size, struct image *ret, bool
         !fits(h->e_phoff, (uint64_t)h->e_phnum * sizeof(Elf64_Phdr), size))
         return "is not an Alcove image";
     const Elf64_Phdr *p = last_load(data);
-    if (!p || p->p_offset % 8 || !fits(p->p_offset, sizeof(ret->head), size) ||
-        memcmp(data + p->p_offset, ALCOVE_IMAGE_MAGIC, 8) != 0)
-        return "is not an Alcove image";
-    *ret_is_image = true;
     const char *wrong = lint_elf(data, size);
+    if (!p || p->p_offset % 8 || !fits(p->p_offset, sizeof(ret->head), size) ||
+        memcmp(data + p->p_offset, ALCOVE_IMAGE_MAGIC, 8) != 0) {
+        if (!p || wrong)
+            return "is not an Alcove image";
+        /* What a loader takes, and nothing packed into it: alcove-cc made it. */
+        *ret_is_image = true;
+        *ret = (struct image){ .data = data, .size = size, .end_paddr = p->p_paddr + p->p_memsz };
+        return NULL;
+    }
+    *ret_is_image = true;
     if (wrong)
         return xprintf("is damaged (%s); build it again", wrong);
     *ret = (struct image){ .data = data,

@@ -25,7 +25,7 @@ struct image {
     const uint8_t *data;
     size_t size;
     struct alcove_image head; /* bounded: every part lies in the payload */
-    const uint8_t *payload;
+    const uint8_t *payload; /* NULL: a relinked program (alcove-cc), without parts */
     uint64_t end_paddr; /* first byte of guest memory after it */
 };
 

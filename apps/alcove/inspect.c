@@ -54,6 +54,8 @@ static void report_read(struct report *r)
     if (wrong)
         fail(r->path, "%s",
              is_image ? wrong : "is not an Alcove image; build one with alcove build");
+    if (!r->image.payload)
+        fail(r->path, "is a program linked by alcove-cc; nothing is packed into it");
     const struct alcove_image *h = &r->image.head;
     if (!cmdline_split((const char *)image_part(&r->image, &h->cmdline), h->cmdline.size,
                        &r->cmdline))

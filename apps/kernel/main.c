@@ -139,12 +139,11 @@ void upcall_boot(void)
 
     page_init();                    /* physical pages and the heap */
     sched_init_cpu(0);              /* the boot stack is the idle thread: current works */
-    if (CONFIG_RELINK) {
-        boot_check("no memory", relink_configure());
-    } else {
+    if (CONFIG_RELINK)
+        relink_payload(&payload);
+    else
         boot_check("no usable program in this image", payload_find(&payload));
-        boot_check("bad command line", payload_configure(&payload));
-    }
+    boot_check("bad command line", payload_configure(&payload));
     random_init();                  /* entropy of the CPU */
     time_init();                    /* wall time, timers, the vDSO's data */
     boot_check("bad root image", mount_root(&payload));

@@ -2,6 +2,7 @@
 /* libOS's side of a relinked program: its first thread, further ones, their stacks, and a look at the page tables. The
  * program calls these directly; each begins and ends with the step into libOS and back. */
 #include "relink.h"
+#include "payload.h"
 
 #include <alcove/page.h>
 
@@ -44,15 +45,11 @@ static void *stack_alloc(size_t size)
     return p ? page_ptr(p) : NULL;
 }
 
-int relink_configure(void)
+void relink_payload(struct payload *ret)
 {
     static const char text[] = "verity=off exe=/program -- program";
-    struct config c;
-    int err = config_parse(text, sizeof text - 1, &c);
 
-    if (!err)
-        config_set(&c);
-    return err;
+    *ret = (struct payload){ .cmdline = text, .cmdline_size = sizeof text - 1 };
 }
 
 static void run_main(void *arg)

@@ -7,8 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Put the configuration of an image without a payload in force. -ENOMEM. */
-NODISCARD int relink_configure(void);
+struct payload;
+
+/* What stands for the payload of an image without one: a command line and nothing else. */
+void relink_payload(struct payload *ret);
 
 /* Become the program: the rest of the first thread's work. -ENOMEM; does not return otherwise. */
 NODISCARD int relink_first(void);
