@@ -118,6 +118,13 @@ void x86_fpu_reset(void *p)
     a->mxcsr = 0x1f80;
 }
 
+void x86_fpu_keep(void *p, uint64_t wanted)
+{
+    struct fpu_area *a = p;
+
+    a->xstate_bv &= wanted | ~x86_fpu.xcr0; /* bits that do not exist stay, to be refused */
+}
+
 bool x86_fpu_sanitise(void *p, size_t size)
 {
     struct fpu_area *a = p;

@@ -7,7 +7,7 @@
 #include <base/types.h>
 
 enum {
-    FPU_AREA_MAX = 4096, /* one page; more state than fits is not enabled */
+    FPU_AREA_MAX = 2816, /* AVX-512 takes 2688; more state than fits is not enabled */
     FPU_LEGACY_SIZE = 512,
     FPU_HEADER_SIZE = 64, /* of XSAVE, after the legacy part */
     FPU_SW_BYTES = 464,   /* what software may use in the legacy part, 48 bytes */
@@ -35,6 +35,9 @@ void x86_fpu_load(const void *area);
 
 /* Make area the state that a new program starts with. */
 void x86_fpu_reset(void *area);
+
+/* Take the components not in wanted for initial ones. */
+void x86_fpu_keep(void *area, uint64_t wanted);
 
 /* Make an area of hostile content loadable, or say that it cannot be: reserved bits. size: bytes that are valid,
  * at least FPU_LEGACY_SIZE; state past it is the initial one. */

@@ -217,7 +217,8 @@ void x86_trap_kernel(unsigned vector, unsigned long error, struct plat_frame *f)
         addr = x86_cr2();
         to = fixup(f->rip);
         if (to && (CONFIG_RELINK || addr < PLAT_USER_MAX)) {
-            if (addr >= PLAT_USER_MAX || upcall_fault(addr, access_of(error), error & PF_PRESENT, false) != 0)
+            if (addr >= PLAT_USER_MAX ||
+                upcall_fault(addr, access_of(error), error & PF_PRESENT, false) != 0)
                 f->rip = to;
             return;
         }

@@ -19,7 +19,9 @@ struct outcome outcome;
 unsigned long pages_out;
 unsigned timer_hits, kicks, traced_calls;
 
-static struct plat_thread user_thread;
+static struct plat_thread user_threads[2];
+static long exit_sum;
+struct signal_test signal_test;
 static unsigned checks, failures;
 static struct plat_mem_region pool; /* the rest of the largest region */
 static paddr_t free_list;           /* linked through the pages' first words */
@@ -61,17 +63,23 @@ void upcall_page_free(paddr_t pa)
     pages_out--;
 }
 
+/* The user thread that runs, and its partner in run_pair, which may have ended. */
+static struct plat_thread *current_user, *partner;
+
 static NORETURN void finish_user(void)
 {
-    plat_thread_switch(&user_thread, &test_main);
+    struct plat_thread *next = partner, *self = current_user;
+
+    partner = NULL;
+    current_user = next;
+    plat_thread_switch(self, next ? next : &test_main);
     panic("a finished thread runs again");
 }
 
 static void enter(void *arg)
 {
-    (void)arg;
-    plat_thread_exec(plat_current(), run_entry, STACK_AT - 8);
-    plat_current()->frame->rdi = run_arg;
+    plat_thread_exec(plat_current(), run_entry, STACK_AT - 8 - (arg ? 2048 : 0));
+    plat_current()->frame->rdi = arg ? *(unsigned long *)arg : run_arg;
 }
 
 struct outcome run(const char *label, unsigned long arg)
@@ -79,24 +87,42 @@ struct outcome run(const char *label, unsigned long arg)
     outcome = (struct outcome){ .kind = RAN_NOT };
     run_entry = CODE_AT + (uintptr_t)(label - user_code);
     run_arg = arg;
-    if (plat_thread_init(&user_thread, enter, NULL) != 0)
+    if (plat_thread_init(&user_threads[0], enter, NULL) != 0)
         panic("no thread");
-    plat_thread_switch(&test_main, &user_thread);
-    plat_thread_fini(&user_thread);
+    current_user = &user_threads[0];
+    partner = NULL;
+    plat_thread_switch(&test_main, current_user);
+    plat_thread_fini(&user_threads[0]);
     return outcome;
 }
 
-static void send_signal(void)
+long run_pair(const char *label, unsigned long arg0, unsigned long arg1)
 {
-    static const uint8_t info[128] = { 10 };
-    const struct plat_signal s = {
-        .number = 10,
-        .handler = CODE_AT + (uintptr_t)((const char *)0 - (const char *)0),
-        .siginfo = true,
-        .info = info,
-        .mask = 0x1234,
-    };
-    (void)s;
+    outcome = (struct outcome){ .kind = RAN_NOT };
+    exit_sum = 0;
+    run_entry = CODE_AT + (uintptr_t)(label - user_code);
+    run_arg = arg0;
+    if (plat_thread_init(&user_threads[0], enter, NULL) != 0 ||
+        plat_thread_init(&user_threads[1], enter, &arg1) != 0)
+        panic("no thread");
+    current_user = &user_threads[0];
+    partner = &user_threads[1];
+    plat_thread_switch(&test_main, current_user);
+    plat_thread_fini(&user_threads[0]);
+    plat_thread_fini(&user_threads[1]);
+    return outcome.kind == RAN_EXIT ? exit_sum : -1;
+}
+
+static long yield(void)
+{
+    struct plat_thread *self = current_user;
+
+    if (partner) {
+        current_user = partner;
+        partner = self;
+        plat_thread_switch(self, current_user);
+    }
+    return 0;
 }
 
 long upcall_syscall(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3,
@@ -108,13 +134,27 @@ long upcall_syscall(unsigned long a0, unsigned long a1, unsigned long a2, unsign
     case 60:
         outcome.kind = RAN_EXIT;
         outcome.code = (long)a0;
+        exit_sum += (long)a0;
         finish_user();
+    case 15:
+        signal_test.pop_result = plat_signal_pop(plat_current(), &signal_test.popped);
+        if (signal_test.pop_result != 0) {
+            outcome.kind = RAN_FAULT;
+            finish_user();
+        }
+        return plat_frame_ret(plat_current()->frame);
     case 500:
         outcome.reported = (long)a0;
         return 0;
     case 501:
         CHECK(a0 == 0x77 && a1 == 0x88 && a2 == 0x99 && a3 == 0xaa && a4 == 0xbb && a5 == 0xcc);
         return 1234;
+    case 502:
+        return yield();
+    case 503:
+        signal_test.wanted = true;
+        plat_current()->work = 1;
+        return 77;
     default:
         return -ENOSYS;
     }
@@ -129,8 +169,18 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
 
 void upcall_user_return(struct plat_frame *frame)
 {
-    (void)frame;
     plat_current()->work = 0;
+    if (signal_test.wanted) {
+        signal_test.wanted = false;
+        signal_test.sp = frame->rsp;
+        signal_test.push_result = plat_signal_push(plat_current(), &signal_test.signal);
+        if (signal_test.push_result == 0 && signal_test.spoil)
+            signal_test.spoil(frame->rsp);
+        if (signal_test.push_result != 0) {
+            outcome.kind = RAN_FAULT;
+            finish_user();
+        }
+    }
 }
 
 int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool from_user)
@@ -161,7 +211,7 @@ void upcall_exception(unsigned vector, unsigned long error, uintptr_t addr)
 void upcall_timer(void)
 {
     timer_hits++;
-    if (plat_current() == &user_thread) {
+    if (plat_current() != &test_main) {
         outcome.kind = RAN_EXIT;
         outcome.code = 99;
         finish_user();
@@ -226,13 +276,15 @@ void upcall_boot(void)
              c.tsc_hz, plat_boot_info()->vmm_cmdline);
     for (size_t i = 0; plat_boot_step(i, &step, &ns); i++)
         log_info("%s at %lu us", step, ns / 1000);
-    (void)send_signal;
     take_memory();
     plat_thread_adopt(&test_main);
     CHECK(plat_aspace_init(&test_as) == 0);
     plat_aspace_activate(&test_as);
     map_user_code();
     test_traps();
+    test_mmu();
+    test_threads();
+    test_time();
     log_info("%u checks, %u failures", checks, failures);
     plat_console_write(failures ? "plat: FAILED\n" : "plat: PASSED\n", 13);
     plat_power_off(false);

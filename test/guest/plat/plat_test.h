@@ -30,6 +30,19 @@ extern unsigned long pages_out; /* pages that the allocator gave and did not get
 extern struct outcome outcome;
 extern unsigned timer_hits, kicks, traced_calls;
 
+/* What system calls 503 (signal) and 15 (sigreturn) do and did. */
+struct signal_test {
+    bool wanted;
+    struct plat_signal signal, popped;
+    int push_result, pop_result;
+    uintptr_t sp;                   /* of the interrupted program */
+    void (*spoil)(uintptr_t frame); /* change the frame before the handler runs */
+};
+extern struct signal_test signal_test;
+
+/* Run two threads of the same code that yield to each other (502); the sum of their exit codes, -1: not both ended so. */
+long run_pair(const char *label, unsigned long arg0, unsigned long arg1);
+
 /* Run user code at label (in user.S) with rdi = arg until it ends. */
 struct outcome run(const char *label, unsigned long arg);
 
