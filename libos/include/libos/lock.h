@@ -23,6 +23,7 @@ enum lock_rank {
     RANK_PAGEMAP_IO,  /* filling a page */
     /* Spin locks, outermost first. */
     RANK_TTY = 32,    /* line discipline, from interrupts too */
+    RANK_PTS,         /* the table of pseudo-terminals */
     RANK_PTY_MASTER,  /* the same of a pseudo-terminal's master; its slave comes first */
     RANK_EPOLL_LINK,  /* which epoll instances watch a file */
     RANK_PROCESS,     /* process tree, pid table */
@@ -44,6 +45,7 @@ enum lock_rank {
     RANK_RUNQ,        /* one CPU's run queue */
     RANK_SLAB,        /* one object cache */
     RANK_PAGES,       /* physical pages */
+    RANK_SERIAL,      /* registers of a UART */
     RANK_LOG,         /* console output */
 };
 

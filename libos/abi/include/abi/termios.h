@@ -27,6 +27,13 @@
 #define TIOCGWINSZ  0x5413
 #define TIOCSWINSZ  0x5414
 #define TIOCMGET    0x5415
+#define TIOCCONS    0x541d
+#define TIOCPKT     0x5420
+#define TIOCGDEV    0x80045432u
+#define TIOCSIG     0x40045436
+#define TIOCVHANGUP 0x5437
+#define TIOCGPKT    0x80045438u
+#define TIOCGEXCL   0x80045440u
 #define TIOCINQ     0x541b
 #define TIOCNOTTY   0x5422
 #define TIOCGETD    0x5424
@@ -123,6 +130,16 @@
 #define TCIFLUSH    0
 #define TCOFLUSH    1
 #define TCIOFLUSH   2
+#define BOTHER      010000 /* speeds are numbers, in c_ispeed and c_ospeed */
+#define CIBAUD_SHIFT 16
+#define TIOCPKT_DATA       0
+#define TIOCPKT_FLUSHREAD  1
+#define TIOCPKT_FLUSHWRITE 2
+#define TIOCPKT_STOP       4
+#define TIOCPKT_START      8
+#define TIOCPKT_NOSTOP     16
+#define TIOCPKT_DOSTOP     32
+#define TIOCPKT_IOCTL      64
 
 #define ABI_NCCS 19
 
@@ -147,6 +164,16 @@ struct abi_termios2 {
     uint32_t c_ospeed;
 };
 
+/* TCGETA and its family: System V's. */
+struct abi_termio {
+    uint16_t c_iflag;
+    uint16_t c_oflag;
+    uint16_t c_cflag;
+    uint16_t c_lflag;
+    uint8_t c_line;
+    uint8_t c_cc[8];
+};
+
 struct abi_winsize {
     uint16_t ws_row;
     uint16_t ws_col;
@@ -155,6 +182,7 @@ struct abi_winsize {
 };
 USER_TYPES(termios, struct abi_termios);
 USER_TYPES(termios2, struct abi_termios2);
+USER_TYPES(termio, struct abi_termio);
 USER_TYPES(winsize, struct abi_winsize);
 
 #endif

@@ -25,6 +25,8 @@ struct tty_ops {
     void (*discard)(struct tty *t);                                 /* forget bytes not sent yet */
     void (*resume)(struct tty *t);                                  /* there is room for input again; may be NULL */
     void (*status)(struct tty *t, unsigned bits);                   /* packet mode: TIOCPKT_*; may be NULL */
+    void (*opened)(struct tty *t);                                  /* one more open file; may be NULL */
+    void (*closed)(struct tty *t);                                  /* the last open file is gone; may be NULL */
     void (*release)(struct tty *t);                                 /* last reference gone, no lock held; may be NULL */
 };
 
@@ -42,7 +44,10 @@ struct tty {
     int pgrp, session;            /* foreground group; session whose controlling terminal this is; 0: none */
     uint32_t opens;
     uint32_t generation;          /* of hang-ups: files of an older one are dead */
-    bool exclusive, stopped, flow_stopped, other_closed, end_of_input;
+    bool exclusive, no_more_input; /* TIOCEXCL; tty_end_input */
+    bool stream;                  /* set at creation: files are byte streams, not terminals */
+    bool stopped, flow_stopped;   /* output: by ^S or TCOOFF; TCOOFF, which ^Q does not undo */
+    bool other_closed;            /* a pseudo-terminal without its master */
 
     /* Input: a ring of bytes; head, canon_head and tail count up and wrap by TTY_INPUT_SIZE. guarded by lock */
     uint8_t input[TTY_INPUT_SIZE];
@@ -59,8 +64,9 @@ struct tty {
     struct waitq read_wait, write_wait;
 };
 
-/* A terminal with default modes (raw: none of input editing, echo, output processing), one reference. NULL. */
-struct tty *tty_create(const struct tty_ops *ops, void *data, const char *name, uint32_t rdev, bool raw);
+/* A terminal with default modes, one reference. stream: its files are byte streams instead: bytes pass unchanged and no
+ * terminal call works on them (ENOTTY). NULL: out of memory. */
+struct tty *tty_create(const struct tty_ops *ops, void *data, const char *name, uint32_t rdev, bool stream);
 void tty_get(struct tty *t);
 void tty_put(struct tty *t);
 
