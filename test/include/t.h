@@ -30,7 +30,7 @@ static inline long plat_host_syscall(long nr, long a0, long a1, long a2, long a3
 
 /* call(SYS_x, arguments...): up to six, numbers or pointers. */
 #define call(...) T_CALL(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
-#define T_CALL(nr, a, b, c, d, e, f, ...)                                                                              \
+#define T_CALL(nr, a, b, c, d, e, f, ...)                                                          \
     plat_host_syscall((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 /* CHECK(want, got): numbers. The program goes on after a failure, and main ends with `return t_end();`. */
@@ -51,7 +51,8 @@ static inline bool t_check(const char *file, int line, const char *what, long wa
     if (want == got)
         return true;
     t_failures++;
-    fprintf(stderr, "%s:%d: %s: want %ld %s, got %ld %s\n", file, line, what, want, t_name(want), got, t_name(got));
+    fprintf(stderr, "%s:%d: %s: want %ld %s, got %ld %s\n", file, line, what, want, t_name(want),
+            got, t_name(got));
     return false;
 }
 
@@ -61,7 +62,8 @@ static inline bool t_check(const char *file, int line, const char *what, long wa
 static inline bool t_alcove(void)
 {
     struct utsname u;
-    return plat_host_syscall(SYS_uname, (long)&u, 0, 0, 0, 0, 0) == 0 && strstr(u.version, "Alcove") != NULL;
+    return plat_host_syscall(SYS_uname, (long)&u, 0, 0, 0, 0, 0) == 0 &&
+           strstr(u.version, "Alcove") != NULL;
 }
 
 static inline int t_end(void)
