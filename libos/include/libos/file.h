@@ -125,6 +125,13 @@ int fd_close_range(unsigned first, unsigned last, unsigned flags);
 int fd_get_cloexec(int fd);
 int fd_set_cloexec(int fd, bool on);
 
+/* Does the current thread own f's inode, or has it CAP_FOWNER? */
+bool file_owned(const struct file *f);
+
+/* Take f->pos_lock unless nobody else can have the file; true if it was taken, for file_pos_unlock. */
+bool file_pos_lock(struct file *f);
+void file_pos_unlock(struct file *f, bool locked);
+
 /* Generic transfers with all checks (mode, position, limits, O_APPEND) on an open file. pos NULL: the file's own. */
 ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos);
 ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos);

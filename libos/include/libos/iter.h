@@ -17,6 +17,7 @@ struct iter {
     size_t off;                 /* into the current one */
     size_t left;                /* bytes left in all */
     bool kernel;
+    bool append;                /* writing: at the end of the file, whatever the position (RWF_APPEND) */
     struct iter_seg one;        /* storage for the common case */
 };
 
@@ -30,6 +31,7 @@ static inline void iter_user(struct iter *it, uintptr_t base, size_t len)
     it->off = 0;
     it->left = len;
     it->kernel = false;
+    it->append = false;
 }
 
 /* One libOS buffer. */
@@ -47,6 +49,7 @@ static inline void iter_vector(struct iter *it, const struct iter_seg *segs, siz
     it->off = 0;
     it->left = total;
     it->kernel = false;
+    it->append = false;
 }
 
 /* Copy up to n bytes from libOS memory to the iterator (put), or the other way (get), and advance. Bytes copied: less

@@ -18,4 +18,7 @@ NODISCARD int verity_init(const void *root, size_t root_size, const void *hash, 
  * CPUs at once. */
 NODISCARD int verity_check(uint64_t offset, uint64_t size);
 
+/* True if verity_check of the block at offset would be 0 without work. */
+bool verity_ready(uint64_t offset);
+
 #endif

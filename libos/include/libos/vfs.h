@@ -30,7 +30,8 @@ struct inode_attr {
     uint64_t size;
     struct abi_timespec atime, mtime;
 };
-enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64 };
+enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64,
+       ATTR_TIMES_SET = 128 /* the times are given, not now: takes the owner */ };
 
 /* What a file system does with names and inodes. Called with dir->lock held for writing (changes) or reading (lookup).
  * A NULL member: -EPERM for changes, -ENOTDIR for lookup. New inodes come with one reference. */
@@ -46,6 +47,7 @@ struct inode_ops {
     int (*unlink)(struct inode *dir, const char *name, size_t len, struct inode *inode); /* also empty directories */
     int (*rename)(struct inode *old_dir, const char *old_name, size_t old_len, struct inode *inode,
                   struct inode *new_dir, const char *new_name, size_t new_len, struct inode *replaced, unsigned flags);
+    int (*complete)(struct dentry *dir); /* before a name goes: bring all names into the cache; may be NULL. -ENOMEM, -EIO */
     int (*readlink)(struct inode *inode, char *buf, size_t size);   /* length; -EINVAL */
     /* Magic links (/proc/self/fd/N): the path itself with references. NULL: readlink's text is walked. */
     int (*follow)(struct inode *inode, struct path *ret_path);
@@ -79,7 +81,10 @@ struct inode {
     struct waitq lock_wait;
     void *watches;            /* inotify; libos/file/inotify.c */
     void *pipe;               /* of a FIFO */
+    uint8_t write_hint;       /* F_SET_RW_HINT */
+    bool can_link;            /* nlink is 0 and linkat may give it a first name (O_TMPFILE) */
     struct xattr *xattrs;     /* guarded by lock; file systems that keep them in memory (tmpfs) */
+    _Atomic uint32_t seals;   /* F_SEAL_*; F_SEAL_SEAL from the start where fcntl may not add any */
     char *link;               /* text of a symbolic link, owned; file systems that keep it in memory */
     uint64_t lower;           /* tmpfs over an image: nid + 1 of the inode below, 0: none */
     uint64_t lower_size;      /* bytes of the lower file that still count; guarded by lock */
@@ -121,6 +126,7 @@ struct dentry {
     uint64_t next_seq;        /* guarded by lock: of the next child */
     _Atomic(struct mount *) mounted; /* a mount covers this dentry */
     bool unlinked;            /* not in its parent any more */
+    bool complete;            /* of an image: all its names are in the cache. Guarded by inode->lock */
     bool dead;                /* a removed directory: takes no children. Guarded by lock */
     bool own_name;            /* name was allocated by itself */
     uint16_t len;
@@ -147,6 +153,12 @@ struct mount {
  * as seen from the current root (size PATH_MAX). For /proc/mounts and mountinfo. May sleep. -ENOMEM. */
 int mount_each(int (*fn)(struct mount *m, const char *path, void *arg), void *arg);
 
+/* Put sb's root over point (NULL: the first mount); the table holds references on point. NULL: no memory. */
+struct mount *mount_attach(struct superblock *sb, const struct path *point, const char *source, unsigned flags);
+/* Take the mount whose root is at path out of the tree. lazy: even when it is used. -EINVAL (not a mount's root, or the
+ * first), -EBUSY. */
+NODISCARD int mount_detach(struct path *root, bool lazy);
+
 /* cwd, root and umask, shared by CLONE_FS. */
 struct fs_context {
     _Atomic uint32_t refs;
@@ -154,6 +166,8 @@ struct fs_context {
     struct path cwd, root;
     uint32_t umask;
 };
+/* The current thread's umask. */
+uint32_t vfs_umask(void);
 /* At the root of the tree, umask 022, one reference. NULL. After vfs_init. */
 struct fs_context *fs_context_create(void);
 struct fs_context *fs_context_copy(struct fs_context *src); /* NULL */
@@ -171,24 +185,30 @@ enum walk_flags {
     WALK_NO_XDEV = 16, WALK_NO_MAGICLINKS = 32, WALK_NO_SYMLINKS = 64, WALK_BENEATH = 128, WALK_IN_ROOT = 256, /* openat2 */
 };
 
+/* Buffers of PATH_MAX bytes. NULL: out of memory. */
+char *path_buf_alloc(void);
+void path_buf_free(char *buf);
+
 /* Resolve name (zero-terminated, libOS memory) from descriptor dirfd (or AT_FDCWD). ret_path has references.
  * -ENOENT -ENOTDIR -EACCES -ELOOP -ENAMETOOLONG -EBADF -ENOMEM -EXDEV -EIO. */
 NODISCARD int path_walk(int dirfd, const char *name, unsigned flags, struct path *ret_path);
-/* The parent directory and last name (points into name; its length in ret_len; trailing slashes: ret_slash). -EEXIST-like
- * cases ("/", ".", "..") are told by ret_type. */
+/* The last name of a path: points into it. slash: one follows. A name that is not LAST_NORMAL has no len of use. */
 struct last_name {
     const char *name;
     size_t len;
+    uint32_t hash; /* name_hash */
     bool slash;
     enum { LAST_NORMAL, LAST_ROOT, LAST_DOT, LAST_DOTDOT } type;
 };
-NODISCARD int path_walk_parent(int dirfd, const char *name, unsigned flags, struct path *ret_parent,
-                               struct last_name *ret_last);
-/* open(2) as a whole. how_flags: O_*; walk: openat2's extra walk flags. */
+/* open(2) as a whole. how_flags: O_*, and for execve FILE_OPEN_EXEC (wants execute permission instead of read); walk:
+ * openat2's extra walk flags. */
+enum { FILE_OPEN_EXEC = 1 << 30 };
 NODISCARD int path_open(int dirfd, const char *name, unsigned how_flags, uint32_t mode, unsigned walk,
                         struct file **ret_file);
 /* For libOS's own use: open by absolute path with root's rights. */
 NODISCARD int path_open_kernel(const char *name, unsigned flags, struct file **ret_file);
+/* Open what p names once more, with permission checks (opening /proc/self/fd/N, mq files). No O_CREAT. Errnos of open(2). */
+NODISCARD int file_reopen(const struct path *p, unsigned flags, struct file **ret_file);
 /* Write the absolute path as seen from the current root, zero-terminated; its length with the zero.
  * -ENAMETOOLONG. " (deleted)" is added for removed names; a path that is not below the root begins with
  * "(unreachable)". */
@@ -206,7 +226,22 @@ enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
 NODISCARD int inode_permission(struct inode *inode, unsigned may);
 NODISCARD int inode_setattr(const struct path *p, struct inode_attr *attr); /* with checks; sets ctime */
 int inode_stat(struct inode *inode, struct abi_stat *ret);
+/* Set the size of a regular file; the caller checked the rights. -EINVAL, -EFBIG (RLIMIT_FSIZE: with SIGXFSZ), -EPERM
+ * (sealed), -EIO, -ENOMEM. Locks: takes inode->lock. */
 NODISCARD int inode_truncate(struct inode *inode, uint64_t size);
+/* F_ADD_SEALS. -EPERM (sealed against it), -EINVAL, -EBUSY (F_SEAL_WRITE while mapped for writing). */
+NODISCARD int inode_add_seals(struct inode *inode, uint32_t seals);
+/* truncate(2) on a regular file, with its checks: -EROFS, -EACCES, -ETXTBSY and those of inode_truncate. */
+NODISCARD int path_truncate(const struct path *p, uint64_t size);
+/* How many of count bytes may be written from pos on under RLIMIT_FSIZE; -EFBIG (and SIGXFSZ sent): none. */
+int64_t file_write_limit(uint64_t pos, uint64_t count);
+/* For file systems' create: owner and group from the current thread, or the group from a set-group-id directory. */
+void inode_init_owner(struct inode *inode, const struct inode *dir);
+/* Someone writes: set-id bits go, unless CAP_FSETID. Locks: inode->lock held for writing. */
+void inode_drop_setid(struct inode *inode);
+/* execve: nobody may open the file for writing until inode_allow_write. -ETXTBSY: someone has. */
+NODISCARD int inode_deny_write(struct inode *inode);
+void inode_allow_write(struct inode *inode);
 
 /* Mount a file system made by its module at absolute path point; missing directories on the way are made. For the
  * boot and the modules, no permission checks. -ENOTDIR, -ENOMEM. */
@@ -221,6 +256,9 @@ NODISCARD int vfs_make(const char *name, uint32_t mode, uint32_t rdev, const cha
  * need a current thread. -EINVAL, -EIO with a logged line: not an image that can be used; -ENOMEM. */
 NODISCARD int vfs_init(const void *image, size_t size);
 
+/* Prepare for files without a place in the tree; vfs_init does. -ENOMEM. */
+NODISCARD int anon_init(void);
+
 /* What shims call; name is libOS memory, dirfd a descriptor or AT_FDCWD. All checks included; errnos of the man page. */
 NODISCARD int vfs_mknod(int dirfd, const char *name, uint32_t mode, uint32_t rdev); /* directories too */
 NODISCARD int vfs_symlink(const char *target, int dirfd, const char *name);
@@ -228,6 +266,10 @@ NODISCARD int vfs_link(const struct path *old, int dirfd, const char *name);
 NODISCARD int vfs_unlink(int dirfd, const char *name, bool directory);
 NODISCARD int vfs_rename(int old_dirfd, const char *old_name, int new_dirfd, const char *new_name, unsigned flags);
 
+/* For readdir: give "." at position 0 and ".." at 1 if *pos is there. False: the sink is full. */
+bool dir_emit_dots(struct file *f, struct dir_sink *s, uint64_t *pos);
+/* p was read: update the access time, as relatime does. */
+void inode_touch(const struct path *p);
 /* Current wall time as time stamps have it. */
 struct abi_timespec vfs_now(void);
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Copies between libOS memory and the buffers of a read or write. */
+#include <libos/iter.h>
+
+#include <libos/lock.h>
+#include <plat/user.h>
+#include <string.h>
+
+/* Bytes that can be copied to or from the current segment at once; steps over empty ones. 0: the end. */
+static size_t chunk(struct iter *it, size_t n)
+{
+    while (it->left && it->off == it->seg->len) {
+        it->seg++;
+        it->segs--;
+        it->off = 0;
+    }
+    if (n > it->left)
+        n = it->left;
+    size_t in_segment = it->left ? it->seg->len - it->off : 0;
+    return n < in_segment ? n : in_segment;
+}
+
+enum direction { PUT, GET, ZERO };
+
+static size_t copy_one(struct iter *it, enum direction dir, void *p, size_t n)
+{
+    uintptr_t at = it->seg->base + it->off;
+    if (it->kernel) {
+        if (dir == PUT)
+            memcpy((void *)at, p, n);
+        else if (dir == GET)
+            memcpy(p, (void *)at, n);
+        else
+            memset((void *)at, 0, n);
+        return n;
+    }
+    if (dir == PUT)
+        return plat_user_write_part(at, p, n);
+    if (dir == GET)
+        return plat_user_read_part(p, at, n);
+    return plat_user_clear(at, n) ? 0 : n;
+}
+
+static size_t copy(struct iter *it, enum direction dir, char *p, size_t n)
+{
+    size_t done = 0, part, copied;
+    lock_check_none();
+    do {
+        part = chunk(it, n - done);
+        if (!part)
+            break;
+        copied = copy_one(it, dir, p ? p + done : NULL, part);
+        it->off += copied;
+        it->left -= copied;
+        done += copied;
+    } while (copied == part && done < n);
+    return done;
+}
+
+size_t iter_put(struct iter *it, const void *src, size_t n)
+{
+    return copy(it, PUT, (char *)(uintptr_t)src, n);
+}
+
+size_t iter_get(struct iter *it, void *dst, size_t n)
+{
+    return copy(it, GET, dst, n);
+}
+
+size_t iter_zero(struct iter *it, size_t n)
+{
+    return copy(it, ZERO, NULL, n);
+}

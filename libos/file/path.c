@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/* The path walk: path_resolution(7), openat2(2)'s restrictions. It holds references on where it stands only, and no lock
+ * between steps. Texts of symbolic links are resolved in place: what follows a link waits on a stack, so that nothing
+ * recurses. */
+#include "vfs_int.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <abi/stat.h>
+#include <libos/heap.h>
+#include <stdio.h>
+#include <string.h>
+
+struct path_buf {
+    char text[ABI_PATH_MAX];
+};
+static struct slab buf_slab = SLAB_INIT("path", struct path_buf);
+
+char *path_buf_alloc(void)
+{
+    return slab_alloc(&buf_slab);
+}
+
+void path_buf_free(char *buf)
+{
+    if (buf)
+        slab_free(&buf_slab, buf);
+}
+
+static void take_path(struct path *to, struct path from)
+{
+    struct path old = *to;
+    *to = from;
+    path_put(&old);
+}
+
+/* cwd or root of the current thread, with references. Only the thread itself changes a context that it does not share. */
+static void context_path(bool root, struct path *ret)
+{
+    struct thread *t = thread_current();
+    struct fs_context *fs = t ? t->fs : NULL;
+    if (!fs) {
+        vfs_root(ret);
+        return;
+    }
+    bool shared = atomic_load_explicit(&fs->refs, memory_order_relaxed) > 1;
+    if (shared)
+        spin_lock(&fs->lock);
+    *ret = root ? fs->root : fs->cwd;
+    path_get(ret);
+    if (shared)
+        spin_unlock(&fs->lock);
+}
+
+static int start_at_fd(struct walk *w, int dirfd)
+{
+    struct fd_ref ref;
+    int err = fd_borrow_any(dirfd, &ref);
+    if (err)
+        return err;
+    if (*w->name && !S_ISDIR(ref.file->inode->mode)) {
+        err = -ENOTDIR;
+    } else {
+        w->cur = ref.file->path;
+        path_get(&w->cur);
+    }
+    fd_return(&ref);
+    return err;
+}
+
+static void walk_init(struct walk *w, const char *name, unsigned flags)
+{
+    w->flags = flags;
+    w->kernel = false;
+    w->must_dir = false;
+    w->links = 0;
+    w->depth = 0;
+    w->buf = NULL;
+    w->name = name;
+}
+
+int walk_start(struct walk *w, int dirfd, const char *name, unsigned flags)
+{
+    walk_init(w, name, flags);
+    if (!*name && !(flags & WALK_EMPTY))
+        return -ENOENT;
+    bool scoped = flags & (WALK_BENEATH | WALK_IN_ROOT);
+    if (*name == '/' && !scoped) {
+        context_path(true, &w->root);
+        w->cur = w->root;
+        path_get(&w->cur);
+        return 0;
+    }
+    if (*name == '/' && flags & WALK_BENEATH)
+        return -EXDEV;
+    if (dirfd == AT_FDCWD) {
+        context_path(false, &w->cur);
+    } else {
+        int err = start_at_fd(w, dirfd);
+        if (err)
+            return err;
+    }
+    if (scoped) {
+        w->root = w->cur;
+        path_get(&w->root);
+    } else {
+        context_path(true, &w->root);
+    }
+    return 0;
+}
+
+void walk_start_kernel(struct walk *w, const char *name, unsigned flags)
+{
+    walk_init(w, name, flags);
+    w->kernel = true;
+    vfs_root(&w->root);
+    w->cur = w->root;
+    path_get(&w->cur);
+}
+
+void walk_end(struct walk *w)
+{
+    path_put(&w->cur);
+    path_put(&w->root);
+    path_buf_free(w->buf);
+    while (w->depth)
+        path_buf_free(w->stack[--w->depth].buf);
+}
+
+static int may_search(const struct walk *w)
+{
+    struct inode *inode = w->cur.dentry->inode;
+    if (UNLIKELY(!S_ISDIR(inode->mode)))
+        return -ENOTDIR;
+    if (LIKELY((inode->mode & 0111) == 0111) || w->kernel)
+        return 0;
+    return inode_permission(inode, MAY_EXEC);
+}
+
+int walk_up(struct walk *w)
+{
+    for (;;) {
+        struct path *p = &w->cur;
+        if (p->dentry == w->root.dentry && p->mount == w->root.mount)
+            return w->flags & WALK_BENEATH ? -EXDEV : 0;
+        if (p->dentry != p->mount->root) {
+            struct path up = { p->mount, dentry_parent(p->dentry) };
+            atomic_fetch_add_explicit(&up.mount->refs, 1, memory_order_relaxed);
+            take_path(p, up);
+            (void)path_cross_down(p);
+            return 0;
+        }
+        if (!p->mount->point)
+            return 0;
+        if (w->flags & WALK_NO_XDEV)
+            return -EXDEV;
+        struct path up = { p->mount->parent, p->mount->point };
+        path_get(&up);
+        take_path(p, up);
+    }
+}
+
+/* Go on with the text of link; what is left of the name follows it. Takes text. */
+static int push_text(struct walk *w, char *text)
+{
+    if (*w->name) {
+        w->stack[w->depth].rest = w->name;
+        w->stack[w->depth++].buf = w->buf; /* depth is at most links: bounded by WALK_LINKS_MAX */
+    } else {
+        path_buf_free(w->buf);
+    }
+    w->buf = text;
+    w->name = text;
+    if (*text != '/')
+        return *text ? 0 : -ENOENT;
+    if (w->flags & WALK_BENEATH)
+        return -EXDEV;
+    if (w->flags & WALK_NO_XDEV && w->cur.mount != w->root.mount)
+        return -EXDEV;
+    path_get(&w->root);
+    take_path(&w->cur, w->root);
+    return 0;
+}
+
+static int follow_magic(struct walk *w, struct inode *inode)
+{
+    struct path to;
+    if (w->flags & (WALK_NO_MAGICLINKS | WALK_NO_SYMLINKS))
+        return -ELOOP;
+    if (w->flags & (WALK_BENEATH | WALK_IN_ROOT))
+        return -EXDEV;
+    int err = inode->ops->follow(inode, &to);
+    if (err)
+        return err;
+    if (w->flags & WALK_NO_XDEV && to.mount != w->cur.mount) {
+        path_put(&to);
+        return -EXDEV;
+    }
+    take_path(&w->cur, to);
+    return 0;
+}
+
+/* Follow the symbolic link in link (the directory that holds it is w->cur). 1: w->name is the text to go on with;
+ * 0: w->cur is where it leads. */
+static int follow_link(struct walk *w, struct dentry *link)
+{
+    struct inode *inode = link->inode;
+    if (w->links++ >= WALK_LINKS_MAX)
+        return -ELOOP;
+    if (inode->ops->follow)
+        return follow_magic(w, inode);
+    if (w->flags & WALK_NO_SYMLINKS)
+        return -ELOOP;
+    if (!inode->ops->readlink)
+        return -EINVAL;
+    char *text = path_buf_alloc();
+    if (!text)
+        return -ENOMEM;
+    int len = inode->ops->readlink(inode, text, ABI_PATH_MAX - 1);
+    if (len < 0) {
+        path_buf_free(text);
+        return len;
+    }
+    text[len] = '\0';
+    struct path at = { w->cur.mount, link };
+    inode_touch(&at);
+    int err = push_text(w, text);
+    return err ? err : 1;
+}
+
+/* Step to child, which is not a link to follow. Takes the reference. */
+static int step_to(struct walk *w, struct dentry *take_child)
+{
+    struct path next = { w->cur.mount, take_child };
+    atomic_fetch_add_explicit(&next.mount->refs, 1, memory_order_relaxed);
+    take_path(&w->cur, next);
+    if (UNLIKELY(take_child->mounted) && path_cross_down(&w->cur) && w->flags & WALK_NO_XDEV)
+        return -EXDEV;
+    return 0;
+}
+
+int walk_to_child(struct walk *w, struct dentry *take_child, bool follow)
+{
+    if (UNLIKELY(S_ISLNK(take_child->inode->mode)) && follow) {
+        int result = follow_link(w, take_child);
+        dentry_put(take_child);
+        return result;
+    }
+    return step_to(w, take_child);
+}
+
+/* The next name of w->name; w->name then is what follows it, slashes skipped. False: there is none. */
+static bool next_name(struct walk *w, struct last_name *n, uint32_t *ret_hash)
+{
+    const char *p = w->name;
+    for (;;) {
+        while (*p == '/')
+            p++;
+        if (*p)
+            break;
+        if (!w->depth) {
+            w->name = p;
+            return false;
+        }
+        path_buf_free(w->buf);
+        w->depth--;
+        w->buf = w->stack[w->depth].buf;
+        p = w->stack[w->depth].rest;
+    }
+    n->name = p;
+    uint32_t hash = 0;
+    for (; *p && *p != '/'; p++)
+        hash = name_hash_add(hash, *p);
+    *ret_hash = name_hash_end(hash);
+    n->len = (size_t)(p - n->name);
+    n->slash = *p == '/';
+    while (*p == '/')
+        p++;
+    w->name = p;
+    n->type = LAST_NORMAL;
+    if (UNLIKELY(*n->name == '.') && n->len <= 2)
+        n->type = n->len == 1 ? LAST_DOT : n->name[1] == '.' ? LAST_DOTDOT : LAST_NORMAL;
+    return true;
+}
+
+/* Take steps until the last name (in *last) or, when there was no name at all, LAST_ROOT. */
+int walk_to_parent(struct walk *w, struct last_name *last)
+{
+    uint32_t hash;
+    for (;;) {
+        if (!next_name(w, last, &hash)) {
+            *last = (struct last_name){ .name = "", .type = LAST_ROOT };
+            return 0;
+        }
+        int err = may_search(w);
+        if (err)
+            return err;
+        if (!*w->name && !w->depth) {
+            w->must_dir |= last->slash;
+            last->hash = hash;
+            return 0;
+        }
+        if (last->type == LAST_DOTDOT) {
+            err = walk_up(w);
+        } else if (last->type == LAST_NORMAL) {
+            struct dentry *child;
+            err = dentry_lookup(w->cur.dentry, last->name, last->len, hash, &child);
+            if (!err)
+                err = walk_to_child(w, child, true);
+        }
+        if (err < 0)
+            return err;
+    }
+}
+
+int walk_all(struct walk *w)
+{
+    struct last_name last;
+    int err;
+    do {
+        err = walk_to_parent(w, &last);
+        if (err)
+            return err;
+        if (last.type == LAST_DOTDOT) {
+            err = walk_up(w);
+        } else if (last.type == LAST_NORMAL) {
+            struct dentry *child;
+            err = dentry_lookup(w->cur.dentry, last.name, last.len, last.hash, &child);
+            if (!err)
+                err = walk_to_child(w, child, w->flags & WALK_FOLLOW || w->must_dir);
+        }
+    } while (err > 0);
+    if (!err && (w->must_dir || w->flags & WALK_DIRECTORY) && !S_ISDIR(w->cur.dentry->inode->mode))
+        return -ENOTDIR;
+    return err;
+}
+
+int path_walk(int dirfd, const char *name, unsigned flags, struct path *ret_path)
+{
+    struct walk w;
+    int err = walk_start(&w, dirfd, name, flags);
+    if (err)
+        return err;
+    err = walk_all(&w);
+    if (!err) {
+        *ret_path = w.cur;
+        path_get(ret_path);
+    }
+    walk_end(&w);
+    return err;
+}
+
+/* Put text in front of *pos in buf; false: no room. */
+static bool prepend(char *buf, size_t *pos, const char *text, size_t len)
+{
+    if (*pos < len)
+        return false;
+    *pos -= len;
+    memcpy(buf + *pos, text, len);
+    return true;
+}
+
+/* Put the names from d up to its mount's root, or to stop, in front of *pos. 1: reached stop. */
+static int text_up(struct dentry *d, struct dentry *top, const struct dentry *stop, char *buf, size_t *pos)
+{
+    int result = 0;
+    mutex_lock(&d->sb->rename_lock); /* parents stay */
+    while (!result && d != stop && d != top && d->parent != d) {
+        struct dentry *parent = d->parent;
+        spin_lock(&parent->lock); /* the name stays */
+        if (!prepend(buf, pos, d->name, d->len) || !prepend(buf, pos, "/", 1))
+            result = -ENAMETOOLONG;
+        spin_unlock(&parent->lock);
+        d = parent;
+    }
+    mutex_unlock(&top->sb->rename_lock);
+    return result ? result : d == stop;
+}
+
+int path_text(const struct path *p, char *buf, size_t size)
+{
+    struct path root;
+    context_path(true, &root);
+    struct dentry *d = p->dentry;
+    struct mount *m = p->mount;
+    size_t pos = size;
+    bool ok = prepend(buf, &pos, "", 1);
+    if (ok && d->unlinked)
+        ok = prepend(buf, &pos, " (deleted)", 10);
+    size_t end = pos;
+    int err = ok ? 0 : -ENAMETOOLONG;
+    bool inside = false;
+    while (!err) {
+        err = text_up(d, m->root, m == root.mount ? root.dentry : NULL, buf, &pos);
+        if (err || (m == root.mount && m->root == root.dentry)) {
+            inside = err >= 0;
+            break;
+        }
+        if (!m->point)
+            break;
+        d = m->point;
+        m = m->parent;
+    }
+    if (err >= 0 && pos == end && !prepend(buf, &pos, "/", 1))
+        err = -ENAMETOOLONG;
+    if (err >= 0 && !inside && !prepend(buf, &pos, "(unreachable)", 13))
+        err = -ENAMETOOLONG;
+    path_put(&root);
+    if (err < 0)
+        return err;
+    memmove(buf, buf + pos, size - pos);
+    return (int)(size - pos);
+}
+
+int file_text(const struct file *f, char *buf, size_t size)
+{
+    if (!f->name)
+        return path_text(&f->path, buf, size);
+    int n = f->name[0] == 'a' ? snprintf(buf, size, "%s", f->name)
+                              : snprintf(buf, size, "%s:[%llu]", f->name, (unsigned long long)f->inode->ino);
+    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : n + 1;
+}

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: MIT */
+/* tmpfs, and the root: a tmpfs over an EROFS image. Names live in the name cache, content in page maps. An inode with a
+ * lower one takes names and pages from it on first use: a page of the image is mapped where it lies, and only one that is
+ * written gets a copy. Before a name of the image goes, all names of its directory are brought up. */
+#include "fs_int.h"
+
+#include <abi/dirent.h>
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <abi/prctl.h>
+#include <abi/statfs.h>
+#include <base/log.h>
+#include <libos/erofs.h>
+#include <libos/file.h>
+#include <libos/heap.h>
+#include <libos/mm.h>
+#include <libos/verity.h>
+#include <libos/xattr.h>
+#include <plat/mem.h>
+#include <string.h>
+#include <utlist.h>
+
+/* An inode of the image that has several names: every name must lead to the same inode. */
+struct shared {
+    struct shared *next;
+    struct inode *inode; /* holds a reference */
+};
+
+struct tmpfs {
+    struct superblock sb;
+    struct erofs image;
+    bool has_image;
+    struct spin lock;              /* RANK_FILE */
+    struct shared *shared[64];     /* guarded by lock: by nid */
+};
+
+static const struct inode_ops tmpfs_ops;
+static const struct file_ops dir_fops;
+static const struct pagemap_ops tmpfs_pages;
+
+static struct tmpfs *tmpfs_of(const struct inode *inode)
+{
+    return inode->sb->data;
+}
+
+/* Content. */
+
+/* The page at index as the image has it; *ret_size: bytes of it, 0: nothing there. */
+static int lower_page(struct inode *inode, uint64_t index, const uint8_t **ret_data, size_t *ret_size)
+{
+    struct tmpfs *t = tmpfs_of(inode);
+    struct erofs_inode lower;
+    uint64_t off = index * PAGE_SIZE;
+    *ret_size = 0;
+    if (off >= inode->lower_size)
+        return 0;
+    int err = erofs_inode(&t->image, inode->lower - 1, &lower);
+    if (!err && off < lower.size)
+        err = erofs_data(&t->image, &lower, off, ret_data, ret_size);
+    if (err)
+        return -EIO;
+    if (!*ret_data)
+        *ret_size = 0;
+    *ret_size = min_u64(*ret_size, inode->lower_size - off);
+    return 0;
+}
+
+/* May these size bytes of the image be mapped as a page? They are a page, or zeros follow them. */
+static bool usable_in_place(const struct tmpfs *t, const uint8_t *data, size_t size)
+{
+    uint64_t at = (uint64_t)(data - t->image.image);
+    if (at % PAGE_SIZE || t->image.size - at < PAGE_SIZE)
+        return false;
+    for (size_t i = size; i < PAGE_SIZE; i++)
+        if (data[i])
+            return false;
+    return true;
+}
+
+static int tmpfs_fill(struct pagemap *m, uint64_t index, bool writable, struct page **ret)
+{
+    struct inode *inode = m->owner;
+    const uint8_t *data = NULL;
+    size_t size = 0;
+    if (inode->lower) {
+        int err = lower_page(inode, index, &data, &size);
+        if (err)
+            return err;
+    }
+    if (!writable) {
+        *ret = NULL;
+        if (!size)
+            return 0;
+        if (usable_in_place(tmpfs_of(inode), data, size)) {
+            *ret = page_of(plat_virt_to_phys(data));
+            if (*ret)
+                return 0;
+        }
+    }
+    struct page *p = page_alloc(0, PAGE_FILE, size ? 0 : PAGE_ZERO);
+    if (!p)
+        return -ENOMEM;
+    if (size) {
+        memcpy(page_ptr(p), data, size);
+        memset((char *)page_ptr(p) + size, 0, PAGE_SIZE - size);
+    }
+    *ret = p;
+    return 0;
+}
+
+/* Pages of the image around a fault, if they are whole and need no hashing any more. */
+static void tmpfs_ready(struct pagemap *m, uint64_t index, size_t n, struct page **out)
+{
+    struct inode *inode = m->owner;
+    struct tmpfs *t = tmpfs_of(inode);
+    struct erofs_inode lower;
+    memset(out, 0, n * sizeof(*out));
+    if (!inode->lower || erofs_inode(&t->image, inode->lower - 1, &lower))
+        return;
+    for (size_t i = 0; i < n && (index + i + 1) * PAGE_SIZE <= min_u64(inode->lower_size, lower.size); i++) {
+        uint64_t at;
+        if (erofs_place(&t->image, &lower, (index + i) * PAGE_SIZE, &at) && verity_ready(at)) {
+            out[i] = page_of(plat_virt_to_phys(t->image.image + at));
+            if (out[i])
+                page_get(out[i]);
+        }
+    }
+}
+
+static uint64_t tmpfs_size_pages(struct pagemap *m)
+{
+    struct inode *inode = m->owner;
+    return (inode->size + PAGE_SIZE - 1) / PAGE_SIZE;
+}
+
+static const struct pagemap_ops tmpfs_pages = {
+    .fill = tmpfs_fill,
+    .ready = tmpfs_ready,
+    .size_pages = tmpfs_size_pages,
+};
+
+bool regular_has_page(struct inode *inode, uint64_t index)
+{
+    const uint8_t *data;
+    size_t size = 0;
+    struct page *p = pagemap_find(&inode->pages, index);
+    if (p) {
+        page_put(p);
+        return true;
+    }
+    return inode->lower && !lower_page(inode, index, &data, &size) && size;
+}
+
+/* Inodes. */
+
+static struct inode *inode_make(struct superblock *sb, uint32_t mode)
+{
+    struct inode *inode = inode_create(sb, mode, &tmpfs_ops);
+    if (!inode)
+        return NULL;
+    if (S_ISREG(mode)) {
+        inode->fops = &regular_fops;
+        pagemap_init(&inode->pages, &tmpfs_pages, inode);
+    } else if (S_ISDIR(mode)) {
+        inode->fops = &dir_fops;
+    }
+    return inode;
+}
+
+static struct inode *shared_find(struct tmpfs *t, uint64_t nid)
+{
+    struct inode *found = NULL;
+    spin_lock(&t->lock);
+    for (struct shared *s = t->shared[nid % ARRAY_SIZE(t->shared)]; s && !found; s = s->next)
+        if (s->inode->lower == nid + 1)
+            found = s->inode;
+    if (found)
+        inode_get(found);
+    spin_unlock(&t->lock);
+    return found;
+}
+
+/* Keep inode for the other names that it has; if somebody was faster, theirs instead. Takes and gives a reference. */
+static struct inode *shared_keep(struct tmpfs *t, struct inode *take_inode)
+{
+    struct shared *s = heap_alloc(sizeof(*s));
+    if (!s) {
+        inode_put(take_inode);
+        return NULL;
+    }
+    uint64_t nid = take_inode->lower - 1;
+    struct inode *found = shared_find(t, nid);
+    if (found) {
+        heap_free(s);
+        inode_put(take_inode);
+        return found;
+    }
+    inode_get(take_inode);
+    s->inode = take_inode;
+    spin_lock(&t->lock);
+    s->next = t->shared[nid % ARRAY_SIZE(t->shared)];
+    t->shared[nid % ARRAY_SIZE(t->shared)] = s;
+    spin_unlock(&t->lock);
+    return take_inode;
+}
+
+/* The last name of an inode of the image is going: nothing will look for it again. */
+static void shared_forget(struct tmpfs *t, struct inode *inode)
+{
+    struct shared *s, **p = &t->shared[(inode->lower - 1) % ARRAY_SIZE(t->shared)];
+    spin_lock(&t->lock);
+    while (*p && (*p)->inode != inode)
+        p = &(*p)->next;
+    s = *p;
+    if (s)
+        *p = s->next;
+    spin_unlock(&t->lock);
+    if (s) {
+        inode_put(inode);
+        heap_free(s);
+    }
+}
+
+static int lower_xattrs(struct tmpfs *t, const struct erofs_inode *lower, struct inode *inode)
+{
+    unsigned pos = 0;
+    struct erofs_xattr x;
+    char name[XATTR_NAME_MAX + 32];
+    int err;
+    while (!(err = erofs_next_xattr(&t->image, lower, &pos, &x))) {
+        size_t prefix = strlen(x.prefix);
+        memcpy(name, x.prefix, prefix);
+        memcpy(name + prefix, x.name, x.name_len);
+        name[prefix + x.name_len] = '\0';
+        err = xattr_set(inode, name, x.value, x.size, 0);
+        if (err)
+            return err;
+    }
+    return err == -ENOENT ? 0 : -EIO;
+}
+
+static int lower_fill(struct tmpfs *t, const struct erofs_inode *lower, struct inode *inode)
+{
+    inode->lower = lower->nid + 1;
+    inode->uid = lower->uid;
+    inode->gid = lower->gid;
+    inode->nlink = lower->nlink;
+    inode->rdev = lower->rdev;
+    inode->ino = lower->ino;
+    inode->atime = inode->mtime = inode->ctime = inode->btime = lower->mtime;
+    if (S_ISREG(lower->mode))
+        inode->size = inode->lower_size = lower->size;
+    if (S_ISLNK(lower->mode)) {
+        inode->link = heap_zalloc(lower->size + 1);
+        if (!inode->link)
+            return -ENOMEM;
+        int n = erofs_readlink(&t->image, lower, inode->link, lower->size);
+        if (n < 0)
+            return -EIO;
+        inode->size = (uint64_t)n;
+    }
+    return lower->xattr_size ? lower_xattrs(t, lower, inode) : 0;
+}
+
+static int lower_inode(struct tmpfs *t, uint64_t nid, struct inode **ret)
+{
+    struct erofs_inode lower;
+    if (erofs_inode(&t->image, nid, &lower) || (S_ISLNK(lower.mode) && lower.size >= ABI_PATH_MAX))
+        return -EIO;
+    bool many = lower.nlink > 1 && !S_ISDIR(lower.mode);
+    if (many && (*ret = shared_find(t, nid)))
+        return 0;
+    struct inode *inode = inode_make(&t->sb, lower.mode);
+    if (!inode)
+        return -ENOMEM;
+    int err = lower_fill(t, &lower, inode);
+    if (err) {
+        inode_put(inode);
+        return err;
+    }
+    *ret = many ? shared_keep(t, inode) : inode;
+    return *ret ? 0 : -ENOMEM;
+}
+
+/* Names. */
+
+static int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode **ret_inode)
+{
+    struct tmpfs *t = tmpfs_of(dir);
+    struct erofs_inode lower;
+    uint64_t nid;
+    if (!dir->lower)
+        return -ENOENT;
+    int err = erofs_inode(&t->image, dir->lower - 1, &lower);
+    if (!err)
+        err = erofs_lookup(&t->image, &lower, name, len, &nid);
+    if (err)
+        return err == -ENOENT ? err : -EIO;
+    return lower_inode(t, nid, ret_inode);
+}
+
+static bool is_dots(const struct erofs_entry *e)
+{
+    return e->name[0] == '.' && (e->len == 1 || (e->len == 2 && e->name[1] == '.'));
+}
+
+static int seq_compare(const struct dentry *a, const struct dentry *b)
+{
+    return a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+/* Bring all names of the image's directory into the cache, each at its place. dir->inode is locked for writing. */
+static int tmpfs_complete(struct dentry *dir)
+{
+    struct inode *inode = dir->inode;
+    struct tmpfs *t = tmpfs_of(inode);
+    struct erofs_inode lower;
+    struct erofs_entry e;
+    uint64_t pos = 0;
+    int err = 0;
+    if (!inode->lower || dir->complete)
+        return 0;
+    if (erofs_inode(&t->image, inode->lower - 1, &lower))
+        return -EIO;
+    while (!(err = erofs_next(&t->image, &lower, &pos, &e))) {
+        struct dentry *d;
+        if (is_dots(&e))
+            continue;
+        err = dentry_lookup_locked(dir, e.name, e.len, name_hash(e.name, e.len), &d);
+        if (err)
+            return err == -ENOENT ? -EIO : err; /* listed but not found: not sorted */
+        d->seq = DIR_POS_FIRST + e.pos;
+        dentry_put(d);
+    }
+    if (err != -ENOENT)
+        return -EIO;
+    spin_lock(&dir->lock);
+    DL_SORT2(dir->children, seq_compare, child_prev, child_next);
+    spin_unlock(&dir->lock);
+    dir->complete = true;
+    return 0;
+}
+
+static int tmpfs_create_node(struct inode *dir, const char *name, size_t len, uint32_t mode, uint32_t rdev,
+                             struct inode **ret_inode)
+{
+    (void)name, (void)len;
+    struct inode *inode = inode_make(dir->sb, mode);
+    if (!inode)
+        return -ENOSPC;
+    inode_init_owner(inode, dir);
+    if (S_ISCHR(mode) || S_ISBLK(mode))
+        inode->rdev = rdev;
+    *ret_inode = inode;
+    return 0;
+}
+
+static int tmpfs_symlink(struct inode *dir, const char *name, size_t len, const char *target, struct inode **ret_inode)
+{
+    struct inode *inode;
+    int err = tmpfs_create_node(dir, name, len, S_IFLNK | 0777, 0, &inode);
+    if (err)
+        return err;
+    inode->link = heap_strdup(target);
+    if (!inode->link) {
+        inode_put(inode);
+        return -ENOSPC;
+    }
+    inode->size = strlen(target);
+    *ret_inode = inode;
+    return 0;
+}
+
+static int tmpfs_link(struct inode *dir, const char *name, size_t len, struct inode *inode)
+{
+    (void)dir, (void)name, (void)len, (void)inode; /* the name cache has it */
+    return 0;
+}
+
+static int tmpfs_unlink(struct inode *dir, const char *name, size_t len, struct inode *inode)
+{
+    (void)dir, (void)name, (void)len;
+    if (inode->lower && inode->nlink == 1)
+        shared_forget(tmpfs_of(inode), inode);
+    return 0;
+}
+
+static int tmpfs_rename(struct inode *old_dir, const char *old_name, size_t old_len, struct inode *inode,
+                        struct inode *new_dir, const char *new_name, size_t new_len, struct inode *replaced,
+                        unsigned flags)
+{
+    (void)old_dir, (void)old_name, (void)old_len, (void)inode, (void)flags;
+    return replaced && !(flags & RENAME_EXCHANGE) ? tmpfs_unlink(new_dir, new_name, new_len, replaced) : 0;
+}
+
+static int tmpfs_readlink(struct inode *inode, char *buf, size_t size)
+{
+    if (!inode->link)
+        return -EINVAL;
+    size_t n = min_u64(inode->size, size);
+    memcpy(buf, inode->link, n);
+    return (int)n;
+}
+
+static int tmpfs_setattr(struct inode *inode, const struct inode_attr *attr)
+{
+    if (!(attr->set & ATTR_SIZE))
+        return 0;
+    return S_ISREG(inode->mode) ? regular_set_size(inode, attr->size) : -EINVAL;
+}
+
+static int tmpfs_getattr(struct inode *inode, struct abi_stat *st)
+{
+    if (S_ISDIR(inode->mode))
+        st->st_size = inode->lower ? PAGE_SIZE : 40;
+    return 0;
+}
+
+static const struct inode_ops tmpfs_ops = {
+    .lookup = tmpfs_lookup,
+    .create = tmpfs_create_node,
+    .symlink = tmpfs_symlink,
+    .link = tmpfs_link,
+    .unlink = tmpfs_unlink,
+    .rename = tmpfs_rename,
+    .complete = tmpfs_complete,
+    .readlink = tmpfs_readlink,
+    .setattr = tmpfs_setattr,
+    .getattr = tmpfs_getattr,
+    .getxattr = xattr_get,
+    .setxattr = xattr_set,
+    .listxattr = xattr_list,
+};
+
+/* Listings. */
+
+/* Names of the image from *pos on. 1: the sink is full. */
+static int list_lower(struct inode *dir, struct dir_sink *s, uint64_t *pos)
+{
+    struct tmpfs *t = tmpfs_of(dir);
+    struct erofs_inode lower, in;
+    struct erofs_entry e;
+    uint64_t at = *pos - DIR_POS_FIRST;
+    int err = erofs_inode(&t->image, dir->lower - 1, &lower);
+    if (err)
+        return -EIO;
+    while (!(err = erofs_next(&t->image, &lower, &at, &e))) {
+        if (is_dots(&e))
+            continue;
+        if (erofs_inode(&t->image, e.nid, &in))
+            return -EIO;
+        if (!s->emit(s, e.name, e.len, in.ino, DIR_POS_FIRST + at, e.type))
+            return 1;
+        *pos = DIR_POS_FIRST + at;
+    }
+    if (err != -ENOENT)
+        return -EIO;
+    *pos = DIR_POS_UPPER;
+    return 0;
+}
+
+static int dir_read(struct file *f, struct dir_sink *s, uint64_t *pos)
+{
+    struct dentry *dir = f->path.dentry;
+    struct inode *inode = dir->inode;
+    int err = 0;
+    if (dir->dead)
+        return -ENOENT;
+    if (!dir_emit_dots(f, s, pos))
+        return 0;
+    rwmutex_read_lock(&inode->lock);
+    bool lower = inode->lower && !dir->complete;
+    if (lower && *pos >= DIR_POS_FIRST && *pos < DIR_POS_UPPER)
+        err = list_lower(inode, s, pos);
+    if (!err)
+        err = dentry_list(f, dir, s, pos, lower ? DIR_POS_UPPER : DIR_POS_FIRST);
+    rwmutex_read_unlock(&inode->lock);
+    return err < 0 ? err : 0;
+}
+
+static int64_t dir_seek(struct file *f, int64_t off, int whence)
+{
+    if (whence == SEEK_CUR)
+        off += (int64_t)f->pos;
+    else if (whence != SEEK_SET)
+        return -EINVAL;
+    if (off < 0)
+        return -EINVAL;
+    f->pos = (uint64_t)off;
+    return off;
+}
+
+static int dir_sync(struct file *f, bool data_only)
+{
+    (void)f, (void)data_only;
+    return 0;
+}
+
+static const struct file_ops dir_fops = {
+    .seek = dir_seek,
+    .readdir = dir_read,
+    .sync = dir_sync,
+};
+
+/* File systems. */
+
+static void tmpfs_statfs(struct superblock *sb, struct abi_statfs *st)
+{
+    (void)sb;
+    struct page_stats p;
+    page_stats(&p);
+    st->f_blocks = p.total / 2;
+    st->f_bfree = st->f_bavail = min_u64(p.free, st->f_blocks);
+    st->f_files = p.total / 2;
+    st->f_ffree = min_u64(p.free, st->f_files);
+}
+
+static int tmpfs_make(const char *type, uint32_t mode, struct tmpfs **ret)
+{
+    struct tmpfs *t = heap_zalloc(sizeof(*t));
+    if (!t)
+        return -ENOMEM;
+    spin_init(&t->lock, RANK_FILE);
+    t->sb.pinned = true;
+    t->sb.statfs = tmpfs_statfs;
+    t->sb.data = t;
+    int err = superblock_init(&t->sb, type, TMPFS_MAGIC, mode, &tmpfs_ops);
+    if (err) {
+        heap_free(t);
+        return err;
+    }
+    t->sb.root->inode->fops = &dir_fops;
+    *ret = t;
+    return 0;
+}
+
+int tmpfs_create(const char *type, uint32_t root_mode, struct superblock **ret_sb)
+{
+    struct tmpfs *t;
+    int err = tmpfs_make(type, root_mode, &t);
+    if (!err)
+        *ret_sb = &t->sb;
+    return err;
+}
+
+/* Shared anonymous memory and memfds: files without a name in a tmpfs that is not in the tree. */
+static struct mount shm_mount = { .source = "tmpfs" };
+
+static int shm_init(void)
+{
+    int err = tmpfs_create("tmpfs", 01777, &shm_mount.sb);
+    if (!err)
+        shm_mount.root = shm_mount.sb->root;
+    return err;
+}
+
+int shmem_file_create(const char *name, uint64_t size, unsigned seals, struct file **ret_file)
+{
+    if (size > INT64_MAX)
+        return -EINVAL;
+    struct inode *inode = inode_make(shm_mount.sb, S_IFREG | 0777);
+    if (!inode)
+        return -ENOMEM;
+    inode_init_owner(inode, NULL);
+    inode->size = size;
+    inode->nlink = 0;
+    inode->seals = seals;
+    struct dentry *d = dentry_create(shm_mount.sb, shm_mount.root, name, strlen(name), inode);
+    if (!d)
+        return -ENOMEM;
+    struct path p = { &shm_mount, d };
+    int err = file_create(&regular_fops, &p, O_RDWR | O_LARGEFILE, NULL, ret_file);
+    dentry_put(d);
+    if (!err)
+        (*ret_file)->seekable = true;
+    return err;
+}
+
+/* Put the image below the root directory. */
+static int root_image(struct tmpfs *t, const void *image, size_t size)
+{
+    struct erofs_inode lower;
+    int err = erofs_open(image, size, &t->image);
+    if (err)
+        return err;
+    t->has_image = true;
+    err = erofs_inode(&t->image, t->image.root_nid, &lower);
+    if (!err && !S_ISDIR(lower.mode))
+        err = -EUCLEAN;
+    if (err)
+        return err;
+    struct inode *root = t->sb.root->inode;
+    err = lower_fill(t, &lower, root);
+    root->mode = lower.mode;
+    /* New inodes are numbered behind those of the image. */
+    t->sb.next_ino = max_u64(t->sb.next_ino, min_u64(t->image.inos, UINT32_MAX) + 1024);
+    return err;
+}
+
+int vfs_init(const void *image, size_t size)
+{
+    struct tmpfs *t;
+    int err = tmpfs_make(image ? "rootfs" : "tmpfs", 0755, &t);
+    if (!err)
+        err = anon_init();
+    if (!err)
+        err = shm_init();
+    if (!err && image)
+        err = root_image(t, image, size);
+    if (!err && !mount_attach(&t->sb, NULL, "rootfs", 0))
+        err = -ENOMEM;
+    return err;
+}

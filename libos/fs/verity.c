@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* dm-verity as veritysetup(8) lays it out: a superblock, then the levels of the hash tree from the root block down to the
+ * hashes of the data blocks. Each block is hashed once, salt first; a bit per block remembers. A bit is set only after
+ * the block and everything above it were right, and is never cleared, so readers need no lock: at worst two CPUs check
+ * the same block. */
+#include <libos/verity.h>
+
+#include <abi/errno.h>
+#include <base/log.h>
+#include <libos/heap.h>
+#include <libos/sha256.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum {
+    BLOCK = 4096,
+    DIGEST = 32,
+    PER_BLOCK = BLOCK / DIGEST,
+    LEVELS_MAX = 9, /* of 128 hashes each: 2^63 blocks */
+    SALT_MAX = 256,
+};
+
+/* The superblock on disk. */
+struct super {
+    uint8_t signature[8];
+    uint32_t version, hash_type;
+    uint8_t uuid[16];
+    char algorithm[32];
+    uint32_t data_block_size, hash_block_size;
+    uint64_t data_blocks;
+    uint16_t salt_size;
+    uint8_t pad[6];
+    uint8_t salt[SALT_MAX];
+};
+_Static_assert(sizeof(struct super) == 344, "dm-verity superblock");
+
+static struct {
+    const uint8_t *data, *hash;
+    uint64_t blocks;              /* of data */
+    unsigned levels;              /* 0: the one data block's hash is the root hash */
+    uint64_t level_at[LEVELS_MAX]; /* hash block where level i begins; level 0 holds the data's hashes */
+    uint8_t root[DIGEST];
+    struct sha256 salted;         /* the state after the salt */
+    _Atomic uint64_t *data_done, *hash_done; /* NULL: no checking */
+} v;
+
+static bool is_done(_Atomic uint64_t *map, uint64_t block)
+{
+    /* Relaxed: the checked bytes do not change, so there is nothing to order. */
+    return atomic_load_explicit(&map[block / 64], memory_order_relaxed) >> block % 64 & 1;
+}
+
+static void set_done(_Atomic uint64_t *map, uint64_t block)
+{
+    atomic_fetch_or_explicit(&map[block / 64], 1ull << block % 64, memory_order_relaxed);
+}
+
+static bool block_is(const uint8_t *block, const uint8_t digest[DIGEST])
+{
+    struct sha256 s = v.salted;
+    uint8_t found[DIGEST];
+    sha256_add(&s, block, BLOCK);
+    sha256_end(&s, found);
+    return memcmp(found, digest, DIGEST) == 0;
+}
+
+/* The hash of entry i of the level above: in hash level l, or the root hash above the top. */
+static const uint8_t *digest(unsigned l, uint64_t i)
+{
+    return l == v.levels ? v.root : v.hash + (v.level_at[l] + i / PER_BLOCK) * BLOCK + i % PER_BLOCK * DIGEST;
+}
+
+/* Check data block i, and before it the hash blocks above it from the top down. */
+static int check_block(uint64_t i)
+{
+    for (unsigned l = v.levels; l-- > 0;) {
+        uint64_t index = i >> 7 * (l + 1), at = v.level_at[l] + index;
+        if (is_done(v.hash_done, at))
+            continue;
+        if (!block_is(v.hash + at * BLOCK, digest(l + 1, index))) {
+            log_error("root image: hash block %llu of the hash tree is not what the root hash says",
+                      (unsigned long long)at);
+            return -EIO;
+        }
+        set_done(v.hash_done, at);
+    }
+    if (!block_is(v.data + i * BLOCK, digest(0, i))) {
+        log_error("root image: block %llu is not what the root hash says", (unsigned long long)i);
+        return -EIO;
+    }
+    set_done(v.data_done, i);
+    return 0;
+}
+
+bool verity_ready(uint64_t offset)
+{
+    return !v.data_done || is_done(v.data_done, offset / BLOCK);
+}
+
+int verity_check(uint64_t offset, uint64_t size)
+{
+    if (UNLIKELY(!v.data_done || !size))
+        return 0;
+    for (uint64_t i = offset / BLOCK; i <= (offset + size - 1) / BLOCK; i++) {
+        if (LIKELY(is_done(v.data_done, i)))
+            continue;
+        int err = check_block(i);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int refuse(const char *why)
+{
+    log_error("root image: verity superblock: %s", why);
+    return -EINVAL;
+}
+
+static int super_check(const struct super *s, size_t root_size)
+{
+    static const uint8_t signature[8] = "verity";
+    if (memcmp(s->signature, signature, sizeof(signature)) != 0)
+        return refuse("there is none");
+    if (s->version != 1 || s->hash_type != 1)
+        return refuse("not version 1, type 1");
+    if (strncmp(s->algorithm, "sha256", sizeof(s->algorithm)) != 0)
+        return refuse("the hash is not sha256");
+    if (s->data_block_size != BLOCK || s->hash_block_size != BLOCK)
+        return refuse("blocks are not of 4096 bytes");
+    if (s->salt_size > SALT_MAX)
+        return refuse("the salt is too long");
+    if (root_size % BLOCK || s->data_blocks != root_size / BLOCK || s->data_blocks == 0)
+        return refuse("not for an image of this size");
+    return 0;
+}
+
+/* Place the levels behind the superblock's block, top level first. False: the area is too small. */
+static bool place_levels(uint64_t blocks, uint64_t hash_blocks)
+{
+    uint64_t count[LEVELS_MAX], at = 1;
+    v.levels = 0;
+    for (uint64_t n = blocks; n > 1 && v.levels < LEVELS_MAX;) {
+        n = (n + PER_BLOCK - 1) / PER_BLOCK;
+        count[v.levels++] = n;
+    }
+    for (unsigned l = v.levels; l-- > 0;) {
+        v.level_at[l] = at;
+        at += count[l];
+    }
+    return at <= hash_blocks;
+}
+
+int verity_init(const void *root, size_t root_size, const void *hash, size_t hash_size, const uint8_t root_hash[32])
+{
+    struct super s;
+    if (hash_size < BLOCK)
+        return refuse("there is none");
+    memcpy(&s, hash, sizeof(s));
+    int err = super_check(&s, root_size);
+    if (err)
+        return err;
+    if (!place_levels(s.data_blocks, hash_size / BLOCK))
+        return refuse("the hash tree is truncated");
+    v.data = root;
+    v.hash = hash;
+    v.blocks = s.data_blocks;
+    memcpy(v.root, root_hash, DIGEST);
+    sha256_init(&v.salted);
+    sha256_add(&v.salted, s.salt, s.salt_size);
+    _Atomic uint64_t *data_done = heap_calloc((v.blocks + 63) / 64, sizeof(uint64_t));
+    v.hash_done = heap_calloc((hash_size / BLOCK + 63) / 64, sizeof(uint64_t));
+    if (!data_done || !v.hash_done) {
+        heap_free((void *)data_done);
+        heap_free((void *)v.hash_done);
+        return -ENOMEM;
+    }
+    v.data_done = data_done;
+    return verity_check(0, 1); /* the first block, and with it the tree's top */
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* The name cache: finding, adding and removing the children of a directory. For libos/file and libos/fs. */
+#ifndef LIBOS_DENTRY_H
+#define LIBOS_DENTRY_H
+
+#include <libos/vfs.h>
+
+/* Listings: "." is at position 0, ".." at 1. Names of an image below come next, then those added since boot. */
+enum {
+    DIR_POS_FIRST = 2,
+};
+#define DIR_POS_UPPER (1ull << 40)
+
+/* Hash of a name: start with 0, add byte after byte. */
+static inline uint32_t name_hash_add(uint32_t hash, char c)
+{
+    return (hash + (uint8_t)c) * 0x9e3779b1u;
+}
+
+static inline uint32_t name_hash_end(uint32_t hash)
+{
+    return hash ^ hash >> 15;
+}
+
+static inline uint32_t name_hash(const char *name, size_t len)
+{
+    uint32_t h = 0;
+    for (size_t i = 0; i < len; i++)
+        h = name_hash_add(h, name[i]);
+    return name_hash_end(h);
+}
+
+/* A name outside any directory with one reference; takes the inode's reference, on failure too. The name is copied.
+ * parent NULL: a root, its own parent. Else the parent gets a reference. NULL. */
+struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const char *name, size_t len,
+                             struct inode *take_inode);
+
+/* The child of dir with this name, with a reference; NULL. Locks: takes dir's. */
+struct dentry *dentry_find(struct dentry *dir, const char *name, size_t len, uint32_t hash);
+
+/* Make sure that a child can be attached. -ENOMEM. */
+NODISCARD int dentry_reserve(struct dentry *dir);
+
+/* Make d, whose parent is dir, findable at position seq (0: after all others). dentry_reserve was called.
+ * Locks: dir->inode->lock is held for writing; takes dir's. */
+void dentry_attach(struct dentry *dir, struct dentry *d, uint64_t seq);
+
+/* Take d out of its parent: it becomes unlinked. Locks: the parent's inode->lock is held for writing; takes the parent's. */
+void dentry_detach(struct dentry *d);
+
+/* Mark directory d as taking no more children if it has none. -ENOTEMPTY. */
+NODISCARD int dentry_kill(struct dentry *d);
+
+/* Move d to dir under a new name, after all others. d was detached with dentry_detach; unlinked no more.
+ * take_name: NULL (fits inline, name is copied) or memory that becomes the dentry's. Locks: both directories'
+ * inode->lock for writing, and sb->rename_lock when dir is not the old parent. */
+void dentry_move(struct dentry *d, struct dentry *dir, const char *name, size_t len, char *take_name);
+
+/* The parent of d, with a reference. */
+struct dentry *dentry_parent(struct dentry *d);
+
+/* The child of this name from the cache or the file system, with a reference. -ENOENT, -ENAMETOOLONG, -ENOMEM, -EIO.
+ * dentry_lookup_locked: dir->inode->lock is held for writing. */
+NODISCARD int dentry_lookup(struct dentry *dir, const char *name, size_t len, uint32_t hash, struct dentry **ret_dentry);
+NODISCARD int dentry_lookup_locked(struct dentry *dir, const char *name, size_t len, uint32_t hash,
+                                   struct dentry **ret_dentry);
+
+/* List the children from *pos on, in order of seq. For file systems whose names all are in the cache.
+ * Locks: dir->inode->lock is held for reading. */
+int dentry_list(struct file *f, struct dentry *dir, struct dir_sink *s, uint64_t *pos, uint64_t first);
+
+#endif

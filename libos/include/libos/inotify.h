@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* inotify(7): who watches an inode, and what the rest of libOS tells. */
+#ifndef LIBOS_INOTIFY_H
+#define LIBOS_INOTIFY_H
+
+#include <abi/inotify.h>
+#include <base/compiler.h>
+#include <base/types.h>
+
+struct dentry;
+struct file;
+struct inode;
+struct path;
+
+/* An instance as a file with one reference. flags: IN_NONBLOCK. -ENFILE, -ENOMEM. */
+NODISCARD int inotify_create(unsigned flags, struct file **ret_file);
+/* Watch path for mask (IN_*, checked by the caller). The watch descriptor; -EINVAL (f is no inotify file), -EEXIST
+ * (IN_MASK_CREATE), -ENOSPC, -ENOMEM. */
+int inotify_add(struct file *f, const struct path *path, uint32_t mask);
+/* End a watch; IN_IGNORED follows. -EINVAL: no such watch, or no inotify file. */
+NODISCARD int inotify_remove(struct file *f, int wd);
+
+/* mask happened to d: tell the watches of its inode, and those of its directory with the name. Cheap when there is no
+ * watch at all. May be called with sleeping locks held, with no spin lock. */
+void inotify_event(struct dentry *d, uint32_t mask);
+/* mask happened to the inode itself (IN_DELETE_SELF, IN_MOVE_SELF, IN_ATTRIB of a lost link). */
+void inotify_inode_event(struct inode *inode, uint32_t mask);
+/* mask happened to name in dir: IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO (the two share a cookie). IN_ISDIR is the
+ * caller's to add. */
+void inotify_name_event(struct dentry *dir, const char *name, uint32_t mask, uint32_t cookie);
+/* A fresh cookie. */
+uint32_t inotify_cookie(void);
+/* The inode goes: its watches end. */
+void inotify_inode_gone(struct inode *inode);
+
+#endif
