@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/* read, write and their relatives; positions; copies between files; sizes. */
+#include "name.h"
+#include "sys_proto.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <abi/stat.h>
+#include <abi/uio.h>
+#include <libos/file.h>
+#include <libos/flock.h>
+#include <libos/heap.h>
+#include <libos/inotify.h>
+#include <libos/sched.h>
+#include <libos/user.h>
+
+enum { IOV_FAST = 8, COPY_CHUNK = 64 * 1024 };
+#define TRANSFER_MAX 0x7ffff000ul /* as Linux bounds one transfer */
+
+long sys_read(int fd, user_u8_out_t buf, size_t count)
+{
+    struct fd_ref ref;
+    struct iter it;
+    long n = fd_borrow(fd, &ref);
+    if (UNLIKELY(n))
+        return n;
+    iter_user(&it, buf.addr, count);
+    n = LIKELY((ssize_type)count >= 0) ? file_read(ref.file, &it, NULL) : -EINVAL;
+    fd_return(&ref);
+    return n;
+}
+
+long sys_write(int fd, user_u8_in_t buf, size_t count)
+{
+    struct fd_ref ref;
+    struct iter it;
+    long n = fd_borrow(fd, &ref);
+    if (UNLIKELY(n))
+        return n;
+    iter_user(&it, buf.addr, count);
+    n = LIKELY((ssize_type)count >= 0) ? file_write(ref.file, &it, NULL) : -EINVAL;
+    fd_return(&ref);
+    return n;
+}
+
+typedef ssize_type transfer_fn(struct file *f, struct iter *it, uint64_t *pos);
+
+static long at_position(int fd, struct iter *it, long pos, transfer_fn *transfer)
+{
+    struct fd_ref ref;
+    uint64_t at = (uint64_t)pos;
+    if (pos < 0)
+        return -EINVAL;
+    long n = fd_borrow(fd, &ref);
+    if (UNLIKELY(n))
+        return n;
+    n = !ref.file->seekable ? -ESPIPE : (ssize_type)it->left < 0 ? -EINVAL : transfer(ref.file, it, &at);
+    fd_return(&ref);
+    return n;
+}
+
+long sys_pread64(int fd, user_u8_out_t buf, size_t count, long pos)
+{
+    struct iter it;
+    iter_user(&it, buf.addr, count);
+    return at_position(fd, &it, pos, file_read);
+}
+
+long sys_pwrite64(int fd, user_u8_in_t buf, size_t count, long pos)
+{
+    struct iter it;
+    iter_user(&it, buf.addr, count);
+    return at_position(fd, &it, pos, file_write);
+}
+
+/* A vector copied in and bounded. */
+struct vector {
+    struct iter it;
+    struct iter_seg *segs;
+    union { /* the two have the same layout; what was copied in is converted in place */
+        struct abi_iovec user;
+        struct iter_seg seg;
+    } fast[IOV_FAST], *all;
+};
+
+static int vector_get(struct vector *v, user_iovec_in_t iov, unsigned long n)
+{
+    _Static_assert(sizeof(v->fast[0]) == sizeof(struct abi_iovec), "iovec and segment");
+    size_t total = 0;
+    v->all = v->fast;
+    if (n > UIO_MAXIOV)
+        return -EINVAL;
+    if (n > IOV_FAST && !(v->all = heap_calloc(n, sizeof(v->fast[0]))))
+        return -ENOMEM;
+    int err = user_get(&v->all[0].user, iov, n);
+    for (unsigned long i = 0; i < n && !err; i++) {
+        struct iter_seg s = { v->all[i].user.iov_base.addr, v->all[i].user.iov_len };
+        if ((ssize_type)s.len < 0)
+            err = -EINVAL;
+        if (s.len > TRANSFER_MAX - total)
+            s.len = TRANSFER_MAX - total;
+        total += s.len;
+        v->all[i].seg = s;
+    }
+    if (err && v->all != v->fast)
+        heap_free(v->all);
+    iter_vector(&v->it, &v->all[0].seg, n, total);
+    return err;
+}
+
+static void vector_put(struct vector *v)
+{
+    if (v->all != v->fast)
+        heap_free(v->all);
+}
+
+static long at_file(int fd, user_iovec_in_t iov, unsigned long n, transfer_fn *transfer, bool append)
+{
+    struct fd_ref ref;
+    struct vector v;
+    long result = fd_borrow(fd, &ref);
+    if (result)
+        return result;
+    result = vector_get(&v, iov, n);
+    if (!result) {
+        v.it.append = append;
+        result = transfer(ref.file, &v.it, NULL);
+        vector_put(&v);
+    }
+    fd_return(&ref);
+    return result;
+}
+
+static long at_file_position(int fd, user_iovec_in_t iov, unsigned long n, long pos, transfer_fn *transfer, bool append)
+{
+    struct vector v;
+    if (pos < 0)
+        return -EINVAL;
+    long result = vector_get(&v, iov, n);
+    if (result)
+        return result;
+    v.it.append = append;
+    result = at_position(fd, &v.it, pos, transfer);
+    vector_put(&v);
+    return result;
+}
+
+long sys_readv(int fd, user_iovec_in_t iov, unsigned long iovcnt)
+{
+    return at_file(fd, iov, iovcnt, file_read, false);
+}
+
+long sys_writev(int fd, user_iovec_in_t iov, unsigned long iovcnt)
+{
+    return at_file(fd, iov, iovcnt, file_write, false);
+}
+
+long sys_preadv(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l, unsigned long pos_h)
+{
+    (void)pos_h; /* the low half has all 64 bits here */
+    return at_file_position(fd, iov, iovcnt, (long)pos_l, file_read, false);
+}
+
+long sys_pwritev(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l, unsigned long pos_h)
+{
+    (void)pos_h;
+    return at_file_position(fd, iov, iovcnt, (long)pos_l, file_write, false);
+}
+
+static long transfer2(int fd, user_iovec_in_t iov, unsigned long n, unsigned long pos, unsigned flags, transfer_fn *fn)
+{
+    /* RWF_NOWAIT needs files that can say that they would wait; none here does. Everything is as synced as it gets. */
+    if (flags & ~(unsigned)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
+        return -EOPNOTSUPP;
+    bool append = flags & RWF_APPEND;
+    return pos == ~0ul ? at_file(fd, iov, n, fn, append) : at_file_position(fd, iov, n, (long)pos, fn, append);
+}
+
+long sys_preadv2(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l, unsigned long pos_h,
+                 unsigned flags)
+{
+    (void)pos_h;
+    return transfer2(fd, iov, iovcnt, pos_l, flags, file_read);
+}
+
+long sys_pwritev2(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l, unsigned long pos_h,
+                  unsigned flags)
+{
+    (void)pos_h;
+    return transfer2(fd, iov, iovcnt, pos_l, flags, file_write);
+}
+
+long sys_lseek(int fd, long offset, int whence)
+{
+    struct fd_ref ref;
+    long to = fd_borrow(fd, &ref);
+    if (to)
+        return to;
+    struct file *f = ref.file;
+    if ((unsigned)whence > SEEK_HOLE) {
+        to = -EINVAL;
+    } else if (!f->ops->seek) {
+        to = -ESPIPE;
+    } else {
+        bool locked = file_pos_lock(f);
+        to = f->ops->seek(f, offset, whence);
+        file_pos_unlock(f, locked);
+    }
+    fd_return(&ref);
+    return to;
+}
+
+/* Copy up to count bytes from in at *in_pos to out at *out_pos (NULL: the file's own). */
+static long copy_between(struct file *in, uint64_t *in_pos, struct file *out, uint64_t *out_pos, size_t count)
+{
+    char *buf = heap_alloc(COPY_CHUNK);
+    size_t total = 0;
+    long n = buf ? 0 : -ENOMEM;
+    while (buf && total < count) {
+        struct iter it;
+        uint64_t from = *in_pos;
+        size_t part = count - total < COPY_CHUNK ? count - total : COPY_CHUNK;
+        iter_kernel(&it, buf, part);
+        long got = n = file_read(in, &it, &from);
+        if (n <= 0)
+            break;
+        iter_kernel(&it, buf, (size_t)got);
+        n = file_write(out, &it, out_pos);
+        if (n <= 0)
+            break;
+        *in_pos += (uint64_t)n;
+        total += (size_t)n;
+        if (n < got || thread_preempt_point())
+            break;
+    }
+    heap_free(buf);
+    return total ? (long)total : n;
+}
+
+/* An optional position of the program's: fetched, or the file's own. */
+static int position_get(user_off_inout_t up, const struct file *f, uint64_t *ret)
+{
+    long pos = (long)f->pos;
+    if (!user_is_null(up) && user_get(&pos, user_cast(user_off_in_t, up), 1))
+        return -EFAULT;
+    *ret = (uint64_t)pos;
+    return pos < 0 ? -EINVAL : 0;
+}
+
+static int position_put(user_off_inout_t up, struct file *f, uint64_t pos)
+{
+    long value = (long)pos;
+    if (!user_is_null(up))
+        return user_put(up, &value, 1);
+    f->pos = pos;
+    return 0;
+}
+
+static long send_file(struct file *out, struct file *in, user_off_inout_t offset, size_t count)
+{
+    uint64_t pos;
+    if (!in->can_read || !out->can_write)
+        return -EBADF;
+    if (!in->seekable)
+        return user_is_null(offset) ? -EINVAL : -ESPIPE;
+    if (out->flags & O_APPEND)
+        return -EINVAL;
+    long n = position_get(offset, in, &pos);
+    if (n)
+        return n;
+    if ((ssize_type)count < 0)
+        return -EINVAL;
+    n = copy_between(in, &pos, out, NULL, count < TRANSFER_MAX ? count : TRANSFER_MAX);
+    if (n >= 0 && position_put(offset, in, pos))
+        return -EFAULT;
+    return n;
+}
+
+long sys_sendfile(int out_fd, int in_fd, user_off_inout_t offset, size_t count)
+{
+    struct fd_ref in, out;
+    long n = fd_borrow(in_fd, &in);
+    if (n)
+        return n;
+    n = fd_borrow(out_fd, &out);
+    if (!n) {
+        n = send_file(out.file, in.file, offset, count);
+        fd_return(&out);
+    }
+    fd_return(&in);
+    return n;
+}
+
+static long copy_range(struct file *in, user_off_inout_t in_off, struct file *out, user_off_inout_t out_off, size_t len)
+{
+    uint64_t from, to;
+    long n = position_get(in_off, in, &from);
+    if (!n)
+        n = position_get(out_off, out, &to);
+    if (n)
+        return n;
+    if (S_ISDIR(in->inode->mode) || S_ISDIR(out->inode->mode))
+        return -EISDIR;
+    if (!S_ISREG(in->inode->mode) || !S_ISREG(out->inode->mode))
+        return -EINVAL;
+    if (!in->can_read || !out->can_write || out->flags & O_APPEND)
+        return -EBADF;
+    if (from + len < from || to + len < to)
+        return -EOVERFLOW;
+    uint64_t size = in->inode->size;
+    if (from >= size)
+        return 0;
+    if (len > size - from)
+        len = size - from;
+    if (in->inode == out->inode && from < to + len && to < from + len)
+        return -EINVAL;
+    n = copy_between(in, &from, out, &to, len < TRANSFER_MAX ? len : TRANSFER_MAX);
+    if (n > 0 && (position_put(in_off, in, from) || position_put(out_off, out, to)))
+        return -EFAULT;
+    return n;
+}
+
+long sys_copy_file_range(int in_fd, user_off_inout_t in_off, int out_fd, user_off_inout_t out_off, size_t len,
+                         unsigned flags)
+{
+    struct fd_ref in, out;
+    long n = fd_borrow(in_fd, &in);
+    if (n)
+        return n;
+    n = fd_borrow(out_fd, &out);
+    if (!n) {
+        n = flags ? -EINVAL : copy_range(in.file, in_off, out.file, out_off, len);
+        fd_return(&out);
+    }
+    fd_return(&in);
+    return n;
+}
+
+long sys_readahead(int fd, long offset, size_t count)
+{
+    struct fd_ref ref;
+    (void)offset, (void)count; /* the page cache is the file */
+    long err = fd_borrow(fd, &ref);
+    if (err)
+        return err;
+    if (!ref.file->can_read)
+        err = -EBADF;
+    else if (!S_ISREG(ref.file->inode->mode))
+        err = -EINVAL;
+    fd_return(&ref);
+    return err;
+}
+
+long sys_fadvise64(int fd, long offset, size_t len, int advice)
+{
+    struct fd_ref ref;
+    (void)offset;
+    long err = fd_borrow(fd, &ref);
+    if (err)
+        return err;
+    if (S_ISFIFO(ref.file->inode->mode))
+        err = -ESPIPE;
+    else if ((long)len < 0 || (unsigned)advice > POSIX_FADV_NOREUSE)
+        err = -EINVAL;
+    fd_return(&ref);
+    return err;
+}
+
+static long fallocate_file(struct file *f, int mode, uint64_t off, uint64_t len)
+{
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |
+                 FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE) ||
+        (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) == FALLOC_FL_PUNCH_HOLE)
+        return -EOPNOTSUPP;
+    if (!f->can_write)
+        return -EBADF;
+    if (S_ISFIFO(f->inode->mode))
+        return -ESPIPE;
+    if (S_ISDIR(f->inode->mode))
+        return -EISDIR;
+    if (!S_ISREG(f->inode->mode))
+        return -ENODEV;
+    if (off + len > INT64_MAX)
+        return -EFBIG;
+    if (!f->ops->fallocate)
+        return -EOPNOTSUPP;
+    int err = f->ops->fallocate(f, mode, off, len);
+    if (!err)
+        inotify_event(f->path.dentry, IN_MODIFY);
+    return err;
+}
+
+long sys_fallocate(int fd, unsigned mode, long off, long len)
+{
+    struct fd_ref ref;
+    long err = fd_borrow(fd, &ref);
+    if (err)
+        return err;
+    err = off < 0 || len <= 0 ? -EINVAL : fallocate_file(ref.file, (int)mode, (uint64_t)off, (uint64_t)len);
+    fd_return(&ref);
+    return err;
+}
+
+static long truncate_path(const struct path *p, uint64_t size)
+{
+    struct inode *inode = p->dentry->inode;
+    if (S_ISDIR(inode->mode))
+        return -EISDIR;
+    if (!S_ISREG(inode->mode))
+        return -EINVAL;
+    int err = path_truncate(p, size);
+    if (!err)
+        inotify_event(p->dentry, IN_MODIFY);
+    return err;
+}
+
+long sys_truncate(user_str_t path, long length)
+{
+    struct path p;
+    if (length < 0)
+        return -EINVAL;
+    long err = name_walk(AT_FDCWD, path, 0, &p);
+    if (err)
+        return err;
+    err = truncate_path(&p, (uint64_t)length);
+    path_put(&p);
+    return err;
+}
+
+long sys_ftruncate(int fd, long length)
+{
+    struct fd_ref ref;
+    if (length < 0)
+        return -EINVAL;
+    long err = fd_borrow(fd, &ref);
+    if (err)
+        return err;
+    if (!S_ISREG(ref.file->inode->mode) || !ref.file->can_write)
+        err = -EINVAL;
+    else
+        err = inode_truncate(ref.file->inode, (uint64_t)length);
+    if (!err)
+        inotify_event(ref.file->path.dentry, IN_MODIFY);
+    fd_return(&ref);
+    return err;
+}
+
+static long sync_fd(int fd, bool data_only)
+{
+    struct fd_ref ref;
+    long err = fd_borrow(fd, &ref);
+    if (err)
+        return err;
+    err = ref.file->ops->sync ? ref.file->ops->sync(ref.file, data_only) : -EINVAL;
+    fd_return(&ref);
+    return err;
+}
+
+long sys_fsync(int fd)
+{
+    return sync_fd(fd, false);
+}
+
+long sys_fdatasync(int fd)
+{
+    return sync_fd(fd, true);
+}
+
+long sys_sync(void)
+{
+    return 0; /* every file system is memory */
+}
+
+long sys_syncfs(int fd)
+{
+    struct fd_ref ref;
+    long err = fd_borrow(fd, &ref);
+    if (!err)
+        fd_return(&ref);
+    return err;
+}
+
+long sys_sync_file_range(int fd, long offset, long len, unsigned flags)
+{
+    struct fd_ref ref;
+    (void)flags;
+    if (offset < 0 || len < 0 || offset > INT64_MAX - len)
+        return -EINVAL;
+    long err = fd_borrow(fd, &ref);
+    if (err)
+        return err;
+    uint32_t mode = ref.file->inode->mode;
+    if (!S_ISREG(mode) && !S_ISBLK(mode) && !S_ISDIR(mode) && !S_ISLNK(mode))
+        err = -ESPIPE;
+    fd_return(&ref);
+    return err;
+}
