@@ -4,8 +4,10 @@
 #include "proc.h"
 #include <abi/errno.h>
 #include <abi/sched.h>
+#include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/sched.h>
+#include <libos/vfs.h>
 #include <plat/time.h>
 #include <string.h>
 #include <utlist.h>
@@ -99,7 +101,9 @@ int process_create_first(void (*fn)(void *), void *arg, struct thread **ret_thre
     t->timer_slack_ns = 50000;
     t->cred = cred_create_root();
     t->sighand = sighand_create();
-    if (!t->cred || !t->sighand) {
+    t->fds = fd_table_create();
+    t->fs = fs_context_create();
+    if (!t->cred || !t->sighand || !t->fds || !t->fs) {
         thread_discard(t);
         process_put(p);
         return -ENOMEM;

@@ -76,6 +76,14 @@ int signal_alt_stack(uintptr_t sp, size_t size, int flags)
     return 0;
 }
 
+void signal_alt_get(struct abi_stack *ret)
+{
+    const struct thread *t = thread_current();
+    *ret = (struct abi_stack){ .ss_sp = t->alt_sp,
+                               .ss_size = t->alt_size,
+                               .ss_flags = signal_alt_flags(t, plat_frame_sp(t->plat.frame)) };
+}
+
 uint64_t signal_pending(void)
 {
     struct thread *t = thread_current();

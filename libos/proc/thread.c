@@ -185,3 +185,20 @@ struct thread *thread_find(int tid)
     spin_unlock(&process_lock);
     return t;
 }
+
+int thread_set_tls(enum thread_tls which, uintptr_t base)
+{
+    struct plat_thread *t = &thread_current()->plat;
+    return which == TLS_FS ? plat_thread_set_fs(t, base) : plat_thread_set_gs(t, base);
+}
+
+uintptr_t thread_tls(enum thread_tls which)
+{
+    struct plat_thread *t = &thread_current()->plat;
+    return which == TLS_FS ? plat_thread_fs(t) : plat_thread_gs(t);
+}
+
+unsigned thread_cpu(void)
+{
+    return plat_cpu_id();
+}

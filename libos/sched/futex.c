@@ -67,6 +67,26 @@ int futex_wait(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns, 
     return futex_dequeue(&w) ? err : 0; /* a wake that came is not lost to a signal or a deadline */
 }
 
+/* restart_syscall: the wait goes on to the same deadline. */
+static int restart_wait(struct thread *t)
+{
+    const unsigned long *d = t->restart_data;
+    int err = futex_wait(d[0], d[1], (uint32_t)d[2], d[3], (uint32_t)d[4]);
+    return err == -EINTR ? -ERESTART_RESTARTBLOCK : err;
+}
+
+int futex_wait_restart(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns, uint32_t bitset)
+{
+    struct thread *t = thread_current();
+    t->restart = restart_wait;
+    t->restart_data[0] = addr;
+    t->restart_data[1] = shared;
+    t->restart_data[2] = val;
+    t->restart_data[3] = deadline_ns;
+    t->restart_data[4] = bitset;
+    return -ERESTART_RESTARTBLOCK;
+}
+
 /* Wake up to n waiters of key in b, whose lock is held. */
 static int wake_in(struct futex_bucket *b, const struct futex_key *key, unsigned n, uint32_t bitset)
 {

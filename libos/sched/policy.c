@@ -53,10 +53,20 @@ void sched_boost(struct thread *t, unsigned rt_priority)
     changed(rq, t, requeue);
 }
 
-int sched_set_affinity(struct thread *t, uint64_t cpus)
+static uint64_t all_cpus(void)
 {
     unsigned n = plat_cpu_count();
-    cpus &= n >= 64 ? UINT64_MAX : (1ull << n) - 1;
+    return n >= 64 ? UINT64_MAX : (1ull << n) - 1;
+}
+
+uint64_t sched_affinity(const struct thread *t)
+{
+    return t->affinity & all_cpus();
+}
+
+int sched_set_affinity(struct thread *t, uint64_t cpus)
+{
+    cpus &= all_cpus();
     if (!cpus)
         return -EINVAL;
     struct runq *rq = runq_lock_of(t);

@@ -16,6 +16,8 @@ struct thread;
 /* Sleep if the word at addr is val, until a wake whose bits meet bitset, or plat_time_ns() reaches deadline.
  * 0, -EAGAIN (another value), -EINTR, -ETIMEDOUT, -EINVAL (no bits). */
 NODISCARD int futex_wait(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns, uint32_t bitset);
+/* A signal ended such a wait, whose timeout was relative: have restart_syscall go on with it. -ERESTART_RESTARTBLOCK. */
+int futex_wait_restart(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns, uint32_t bitset);
 /* Wake up to n waiters. Their number. -EINVAL (no bits). */
 int futex_wake(uintptr_t addr, bool shared, unsigned n, uint32_t bitset);
 /* Wake up to wake of from's waiters, let up to requeue others wait on to instead. expected NULL: no comparison.

@@ -79,8 +79,8 @@ static inline struct process *process_current(void)
 }
 
 /* The first process (pid 1), with one thread that will run fn(arg) once sched_start(thread) is called. It has signal
- * actions, credentials (all-powerful root: what is to run as somebody else changes them) and limits, but no mm, descriptor
- * table or fs_context yet: the caller or fn gives it those. Called once. -ENOMEM. */
+ * actions, credentials (all-powerful root: what is to run as somebody else changes them), limits, an empty descriptor table
+ * and a fresh fs_context, but no mm yet: execve gives it one. Called once. -ENOMEM. */
 NODISCARD int process_create_first(void (*fn)(void *), void *arg, struct thread **ret_thread);
 /* A new process, child of the current one, not yet in the table: pid is set by thread_publish of its first thread. One
  * reference. NULL: out of memory. */
@@ -124,6 +124,13 @@ void process_rusage(struct process *p, int who, struct abi_rusage *ret);
 /* CPU time of all threads of p, ended ones included, in ns. */
 uint64_t process_cpu_ns(struct process *p);
 
+/* Process groups and sessions; pid 0: the current process. -ESRCH, -EPERM, -EACCES (it has called execve), -EINVAL. */
+NODISCARD int process_set_group(int pid, int pgid);
+int process_get_group(int pid);
+int process_get_session(int pid);
+int process_new_session(void); /* the new session's id */
+int process_parent_pid(void);
+
 /* wait4 and waitid: find or wait for a child. What was found in *ret; pid 0 with WNOHANG: none yet. -ECHILD, -ERESTARTSYS. */
 struct wait_request {
     int which;            /* P_ALL, P_PID, P_PGID */
@@ -138,6 +145,9 @@ struct wait_result {
 NODISCARD int process_wait(const struct wait_request *req, struct wait_result *ret);
 /* Tell p's parent that it ended, stopped or went on (CLD_*). process_lock is held. */
 void process_notify_parent(struct process *p, int code, int status);
+
+/* unshare(2): -EPERM, -EINVAL, -ENOMEM. */
+NODISCARD int process_unshare(unsigned long flags);
 
 /* clone(2) in all its forms. */
 struct clone_request {

@@ -43,6 +43,8 @@ bool thread_preempt_point(void);
 NODISCARD int sched_set_policy(struct thread *t, int policy, int rt_priority, int nice);
 /* Allowed CPUs; -EINVAL: none of them exists. */
 NODISCARD int sched_set_affinity(struct thread *t, uint64_t cpus);
+/* The CPUs that t may run on, of those that exist. */
+uint64_t sched_affinity(const struct thread *t);
 /* Round-robin quantum in ns. */
 uint64_t sched_quantum_ns(const struct thread *t);
 /* CPU time of t so far, in ns, the running stretch included. */

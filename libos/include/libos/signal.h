@@ -34,6 +34,8 @@ void signal_force(bool fatal, int sig);
 /* sigaltstack: -EINVAL, -EPERM (running on it), -ENOMEM (too small). And the SS_* flags that it reports at stack pointer sp. */
 NODISCARD int signal_alt_stack(uintptr_t sp, size_t size, int flags);
 int signal_alt_flags(const struct thread *t, uintptr_t sp);
+/* What sigaltstack(2) reports now. */
+void signal_alt_get(struct abi_stack *ret);
 
 /* Replace the current thread's mask. Never blocks SIGKILL and SIGSTOP. */
 void signal_set_mask(uint64_t mask);

@@ -150,6 +150,14 @@ void thread_put(struct thread *t);
 /* Find a thread by tid, with a reference; NULL. */
 struct thread *thread_find(int tid);
 
+/* TLS base registers of the current thread. Setting: -EPERM: not an address of user memory. */
+enum thread_tls { TLS_FS, TLS_GS };
+NODISCARD int thread_set_tls(enum thread_tls which, uintptr_t base);
+uintptr_t thread_tls(enum thread_tls which);
+/* membarrier(2). -EINVAL, -EPERM (not registered). */
+int thread_membarrier(int cmd, unsigned flags, int cpu);
+/* The CPU that runs this thread now. */
+unsigned thread_cpu(void);
 /* execve succeeded: a parent that waits in vfork goes on. */
 void thread_vfork_done(struct thread *t);
 /* End the current thread: clear_child_tid, robust list, shared objects; the group when it is the last. */

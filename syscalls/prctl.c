@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* prctl(2): what programs ask of it; the rest is EINVAL, as on a Linux without the feature. */
+#include "sys_proto.h"
+#include <abi/prctl.h>
+#include <libos/mm.h>
+#include <libos/process.h>
+#include <libos/user.h>
+#include <string.h>
+
+enum { SECURE_KEEP_CAPS = 1 << 4, SECURE_KEEP_CAPS_LOCKED = 1 << 5, SECURE_ALL = 0xff, SECURE_NO_AMBIENT_RAISE = 1 << 6 };
+
+static int set_name(uintptr_t addr)
+{
+    char name[16] = { 0 };
+    struct thread *t = thread_current();
+    long n = user_str(name, sizeof(name), user_at(user_str_t, addr));
+    if (n == -EFAULT)
+        return -EFAULT;
+    name[sizeof(name) - 1] = 0; /* longer ones are cut */
+    memset(t->comm, 0, sizeof(t->comm));
+    strncpy(t->comm, name, sizeof(t->comm) - 1);
+    return 0;
+}
+
+/* A private copy of the credentials with one thing changed; install it. */
+static int change_cred(void (*change)(struct cred *c, unsigned long arg), unsigned long arg)
+{
+    struct cred *c = cred_copy(thread_current()->cred);
+    if (!c)
+        return -ENOMEM;
+    change(c, arg);
+    cred_install(c);
+    return 0;
+}
+
+static void set_no_new_privs(struct cred *c, unsigned long arg)
+{
+    c->no_new_privs = true;
+}
+
+static void set_securebits(struct cred *c, unsigned long arg)
+{
+    c->securebits = (uint32_t)arg;
+}
+
+static void drop_bounding(struct cred *c, unsigned long cap)
+{
+    c->cap_bounding &= ~(1ull << cap);
+}
+
+static void set_ambient(struct cred *c, unsigned long set)
+{
+    c->cap_ambient = set;
+}
+
+static int securebits(unsigned long bits)
+{
+    const struct cred *c = thread_current()->cred;
+    uint32_t locks = c->securebits >> 1 & 0x55;
+    if (bits & ~(unsigned long)SECURE_ALL || (locks & (c->securebits ^ bits)) || (c->securebits & 0xaa & ~bits) ||
+        !cred_capable(CAP_SETPCAP))
+        return -EPERM;
+    return change_cred(set_securebits, bits);
+}
+
+static int keep_caps(unsigned long on)
+{
+    uint32_t bits = thread_current()->cred->securebits;
+    if (on > 1)
+        return -EINVAL;
+    if (bits & SECURE_KEEP_CAPS_LOCKED)
+        return -EPERM;
+    return change_cred(set_securebits, on ? bits | SECURE_KEEP_CAPS : bits & ~(uint32_t)SECURE_KEEP_CAPS);
+}
+
+static int ambient(unsigned long op, unsigned long cap, unsigned long arg4, unsigned long arg5)
+{
+    const struct cred *c = thread_current()->cred;
+    if (op == PR_CAP_AMBIENT_CLEAR_ALL)
+        return cap | arg4 | arg5 ? -EINVAL : change_cred(set_ambient, 0);
+    if (cap > CAP_LAST_CAP || arg4 | arg5)
+        return -EINVAL;
+    uint64_t bit = 1ull << cap;
+    switch (op) {
+    case PR_CAP_AMBIENT_IS_SET:
+        return !!(c->cap_ambient & bit);
+    case PR_CAP_AMBIENT_RAISE:
+        if (!(c->cap_permitted & c->cap_inheritable & bit) || c->securebits & SECURE_NO_AMBIENT_RAISE)
+            return -EPERM;
+        return change_cred(set_ambient, c->cap_ambient | bit);
+    case PR_CAP_AMBIENT_LOWER:
+        return change_cred(set_ambient, c->cap_ambient & ~bit);
+    default:
+        return -EINVAL;
+    }
+}
+
+static int put_int(unsigned long addr, int value)
+{
+    return user_put(user_at(user_int_out_t, addr), &value, 1);
+}
+
+/* Options about capabilities and privileges. *ret_known: it was one. */
+static int cred_option(int option, unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5, bool *ret_known)
+{
+    const struct cred *c = thread_current()->cred;
+    *ret_known = true;
+    switch (option) {
+    case PR_GET_KEEPCAPS:
+        return !!(c->securebits & SECURE_KEEP_CAPS);
+    case PR_SET_KEEPCAPS:
+        return keep_caps(a2);
+    case PR_GET_SECUREBITS:
+        return (int)c->securebits;
+    case PR_SET_SECUREBITS:
+        return securebits(a2);
+    case PR_CAPBSET_READ:
+        return a2 > CAP_LAST_CAP ? -EINVAL : (int)(c->cap_bounding >> a2 & 1);
+    case PR_CAPBSET_DROP:
+        if (!cred_capable(CAP_SETPCAP))
+            return -EPERM;
+        return a2 > CAP_LAST_CAP ? -EINVAL : change_cred(drop_bounding, a2);
+    case PR_CAP_AMBIENT:
+        return ambient(a2, a3, a4, a5);
+    case PR_SET_NO_NEW_PRIVS:
+        return a2 != 1 || a3 | a4 | a5 ? -EINVAL : change_cred(set_no_new_privs, 0);
+    case PR_GET_NO_NEW_PRIVS:
+        return a2 | a3 | a4 | a5 ? -EINVAL : c->no_new_privs;
+    default:
+        *ret_known = false;
+        return -EINVAL;
+    }
+}
+
+/* Options about memory. */
+static int mm_option(int option, unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5)
+{
+    struct mm *mm = thread_current()->mm;
+    switch (option) {
+    case PR_GET_DUMPABLE:
+        return mm->dumpable;
+    case PR_SET_DUMPABLE:
+        if (a2 > 1)
+            return -EINVAL;
+        mm->dumpable = a2;
+        return 0;
+    case PR_SET_THP_DISABLE:
+        if (a3 | a4 | a5)
+            return -EINVAL;
+        mm->def_flags = a2 ? mm->def_flags | AREA_NOHUGE : mm->def_flags & ~(uint32_t)AREA_NOHUGE;
+        return 0;
+    case PR_GET_THP_DISABLE:
+        return a2 | a3 | a4 | a5 ? -EINVAL : !!(mm->def_flags & AREA_NOHUGE);
+    default:
+        return -EINVAL;
+    }
+}
+
+/* Options about the thread and the process. */
+static long thread_option(int option, unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5)
+{
+    struct thread *t = thread_current();
+    switch (option) {
+    case PR_SET_PDEATHSIG:
+        if (a2 > ABI_NSIG)
+            return -EINVAL;
+        t->pdeath_signal = (int)a2;
+        return 0;
+    case PR_GET_PDEATHSIG:
+        return put_int(a2, t->pdeath_signal);
+    case PR_SET_NAME:
+        return set_name(a2);
+    case PR_GET_NAME:
+        return user_put(user_at(user_char_out_t, a2), t->comm, sizeof(t->comm));
+    case PR_GET_TIMING:
+        return PR_TIMING_STATISTICAL;
+    case PR_SET_TIMING:
+        return a2 == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
+    case PR_GET_SECCOMP:
+        return 0;
+    case PR_GET_TSC:
+        return put_int(a2, PR_TSC_ENABLE);
+    case PR_SET_TSC:
+        return a2 == PR_TSC_ENABLE ? 0 : -EINVAL;
+    case PR_SET_TIMERSLACK:
+        t->timer_slack_ns = (long)a2 <= 0 ? 50000 : a2 > UINT32_MAX ? UINT32_MAX : (uint32_t)a2;
+        return 0;
+    case PR_GET_TIMERSLACK:
+        return t->timer_slack_ns;
+    case PR_SET_CHILD_SUBREAPER:
+        t->process->subreaper = a2 != 0;
+        return 0;
+    case PR_GET_CHILD_SUBREAPER:
+        return put_int(a2, t->process->subreaper);
+    case PR_GET_TID_ADDRESS:
+        return user_put(user_at(user_addr_out_t, a2), &t->clear_child_tid, 1);
+    case PR_GET_SPECULATION_CTRL:
+        return a3 | a4 | a5 ? -EINVAL : a2 > 2 ? -ENODEV : 0;
+    case PR_SET_SPECULATION_CTRL:
+        return a4 | a5 ? -EINVAL : a2 > 2 ? -ENODEV : -ENXIO;
+    default:
+        return mm_option(option, a2, a3, a4, a5);
+    }
+}
+
+long sys_prctl(int option, unsigned long arg2, unsigned long arg3, unsigned long arg4, unsigned long arg5)
+{
+    bool known;
+    int ret = cred_option(option, arg2, arg3, arg4, arg5, &known);
+    return known ? ret : thread_option(option, arg2, arg3, arg4, arg5);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes: who they are, their end, waiting for children. wait(2), setpgid(2), credentials(7). */
+#include "sys_proto.h"
+#include <abi/prctl.h>
+#include <libos/process.h>
+#include <libos/signal.h>
+#include <libos/user.h>
+
+long sys_getpid(void)
+{
+    return process_current()->pid;
+}
+
+long sys_getppid(void)
+{
+    return process_parent_pid();
+}
+
+long sys_exit_group(int status)
+{
+    process_exit_group((status & 0xff) << 8);
+    thread_exit((status & 0xff) << 8);
+}
+
+long sys_setpgid(int pid, int pgid)
+{
+    return pid < 0 ? -ESRCH : process_set_group(pid, pgid);
+}
+
+long sys_getpgid(int pid)
+{
+    return pid < 0 ? -ESRCH : process_get_group(pid);
+}
+
+long sys_getpgrp(void)
+{
+    return process_get_group(0);
+}
+
+long sys_setsid(void)
+{
+    return process_new_session();
+}
+
+long sys_getsid(int pid)
+{
+    return pid < 0 ? -ESRCH : process_get_session(pid);
+}
+
+long sys_wait4(int pid, user_int_out_t status, unsigned options, user_rusage_out_t ru)
+{
+    struct wait_result r;
+    struct wait_request q = { .which = P_ALL, .options = options | WEXITED };
+    if (pid == INT32_MIN)
+        return -ESRCH;
+    if (pid < -1)
+        q = (struct wait_request){ P_PGID, -pid, options | WEXITED };
+    else if (pid == 0)
+        q = (struct wait_request){ P_PGID, process_get_group(0), options | WEXITED };
+    else if (pid > 0)
+        q = (struct wait_request){ P_PID, pid, options | WEXITED };
+    int err = process_wait(&q, &r);
+    if (err || !r.pid)
+        return err;
+    if (!user_is_null(status) && user_put(status, &r.status, 1) < 0)
+        return -EFAULT;
+    if (!user_is_null(ru) && user_put(ru, &r.usage, 1) < 0)
+        return -EFAULT;
+    return r.pid;
+}
+
+/* si_status: the exit status, or the signal's number. */
+static int short_status(const struct wait_result *r)
+{
+    switch (r->code) {
+    case CLD_EXITED:
+        return r->status >> 8 & 0xff;
+    case CLD_STOPPED:
+        return r->status >> 8;
+    case CLD_CONTINUED:
+        return SIGCONT;
+    default:
+        return r->status & 0x7f;
+    }
+}
+
+long sys_waitid(int which, int pid, user_siginfo_out_t info, unsigned options, user_rusage_out_t ru)
+{
+    struct wait_result r;
+    struct wait_request q = { which, pid, options };
+    if (!(options & (WEXITED | WSTOPPED | WCONTINUED)))
+        return -EINVAL;
+    if (which == P_PIDFD)
+        return -EBADF; /* there are none yet */
+    if ((which == P_PID && pid <= 0) || (which == P_PGID && pid < 0) || which < P_ALL || which > P_PIDFD)
+        return -EINVAL;
+    if (which == P_PGID && !pid)
+        q.id = process_get_group(0);
+    int err = process_wait(&q, &r);
+    if (err)
+        return err;
+    struct abi_siginfo si = { 0 };
+    if (r.pid) {
+        si.si_signo = SIGCHLD;
+        si.si_code = r.code;
+        si.chld.si_pid = r.pid;
+        si.chld.si_uid = r.uid;
+        si.chld.si_status = short_status(&r);
+        if (!user_is_null(ru) && user_put(ru, &r.usage, 1) < 0)
+            return -EFAULT;
+    }
+    /* Linux writes only the first members. */
+    return user_is_null(info) ? 0 : user_put(user_cast(user_u8_out_t, info), (const uint8_t *)&si, 32);
+}
+
+long sys_personality(unsigned persona)
+{
+    struct thread *t = thread_current();
+    unsigned old = t->personality;
+    if (persona != UINT32_MAX)
+        t->personality = persona;
+    return old;
+}
+
+long sys_unshare(unsigned long flags)
+{
+    return process_unshare(flags);
+}

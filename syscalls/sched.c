@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Scheduling: sched(7), sched_setattr(2), setpriority(2), ioprio_set(2). */
+#include "sys_proto.h"
+#include <abi/prctl.h>
+#include <libos/process.h>
+#include <libos/sched.h>
+#include <libos/time.h>
+#include <libos/user.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { RT_MAX = 99, ATTR_SIZE_V0 = 48, IOPRIO_WHO_PROCESS = 1, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER };
+
+long sys_sched_yield(void)
+{
+    sched_yield_cpu();
+    return 0;
+}
+
+/* Thread tid, or the current one, with a reference. -EINVAL, -ESRCH. */
+static int get_thread(int tid, struct thread **ret)
+{
+    if (tid < 0)
+        return -EINVAL;
+    *ret = tid ? thread_find(tid) : thread_current();
+    if (!*ret)
+        return -ESRCH;
+    if (!tid)
+        thread_get(*ret);
+    return 0;
+}
+
+static bool is_rt(int policy)
+{
+    return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+/* May the current thread give t these parameters? Lower ones always, higher ones within RLIMIT_NICE and RLIMIT_RTPRIO. */
+static bool may_set(const struct thread *t, int policy, int priority, int nice)
+{
+    const struct cred *c = thread_current()->cred;
+    if (cred_capable(CAP_SYS_NICE))
+        return true;
+    if (t->process != process_current() && c->euid != t->cred->euid && c->euid != t->cred->uid)
+        return false;
+    uint64_t rt_limit = process_limit(t->process, RLIMIT_RTPRIO);
+    if (is_rt(policy) && (policy != t->policy || priority > t->rt_priority) &&
+        (!rt_limit || (priority > t->rt_priority && (uint64_t)priority > rt_limit)))
+        return false;
+    if (nice < t->nice && (uint64_t)(20 - nice) > process_limit(t->process, RLIMIT_NICE))
+        return false;
+    return !t->reset_on_fork;
+}
+
+static int set(int tid, int policy, int priority, int nice, bool reset)
+{
+    struct thread *t;
+    int err = get_thread(tid, &t);
+    if (err)
+        return err;
+    if (policy < 0)
+        policy = t->policy;
+    if (nice == INT32_MIN)
+        nice = t->nice;
+    bool rt = is_rt(policy);
+    if (policy == SCHED_DEADLINE || (!rt && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE) ||
+        (rt ? priority < 1 || priority > RT_MAX : priority != 0))
+        err = -EINVAL;
+    else if (!may_set(t, policy, priority, nice) || (t->reset_on_fork && !reset && !cred_capable(CAP_SYS_NICE)))
+        err = -EPERM;
+    if (!err)
+        err = sched_set_policy(t, policy, priority, nice);
+    if (!err)
+        t->reset_on_fork = reset;
+    thread_put(t);
+    return err;
+}
+
+long sys_sched_setscheduler(int pid, int policy, user_sched_param_in_t param)
+{
+    struct abi_sched_param p;
+    if (policy < 0 || pid < 0 || user_is_null(param))
+        return -EINVAL;
+    if (user_get(&p, param, 1) < 0)
+        return -EFAULT;
+    return set(pid, policy & ~SCHED_RESET_ON_FORK, p.sched_priority, INT32_MIN, policy & SCHED_RESET_ON_FORK);
+}
+
+long sys_sched_setparam(int pid, user_sched_param_in_t param)
+{
+    struct abi_sched_param p;
+    struct thread *t;
+    if (pid < 0 || user_is_null(param))
+        return -EINVAL;
+    if (user_get(&p, param, 1) < 0)
+        return -EFAULT;
+    int err = get_thread(pid, &t);
+    if (err)
+        return err;
+    bool reset = t->reset_on_fork;
+    thread_put(t);
+    return set(pid, -1, p.sched_priority, INT32_MIN, reset);
+}
+
+long sys_sched_getscheduler(int pid)
+{
+    struct thread *t;
+    int err = get_thread(pid, &t);
+    if (err)
+        return err;
+    int policy = t->policy | (t->reset_on_fork ? SCHED_RESET_ON_FORK : 0);
+    thread_put(t);
+    return policy;
+}
+
+long sys_sched_getparam(int pid, user_sched_param_out_t param)
+{
+    struct thread *t;
+    if (user_is_null(param))
+        return -EINVAL;
+    int err = get_thread(pid, &t);
+    if (err)
+        return err;
+    struct abi_sched_param p = { t->rt_priority };
+    thread_put(t);
+    return user_put(param, &p, 1);
+}
+
+long sys_sched_setattr(int pid, user_sched_attr_in_t attr, unsigned flags)
+{
+    struct abi_sched_attr a = { 0 };
+    uint32_t size;
+    uint8_t byte;
+    if (user_is_null(attr) || pid < 0 || flags)
+        return -EINVAL;
+    if (user_get(&size, user_cast(user_uint_in_t, attr), 1) < 0)
+        return -EFAULT;
+    size = size ? size : ATTR_SIZE_V0;
+    uint32_t ours = sizeof(a);
+    if (size < ATTR_SIZE_V0 || size > 4096)
+        return user_put(user_at(user_uint_out_t, attr.addr), &ours, 1) < 0 ? -EFAULT : -E2BIG;
+    if (user_get((uint8_t *)&a, user_cast(user_u8_in_t, attr), size < ours ? size : ours) < 0)
+        return -EFAULT;
+    for (uint32_t i = ours; i < size; i++) {
+        if (user_get(&byte, user_at(user_u8_in_t, attr.addr + i), 1) < 0)
+            return -EFAULT;
+        if (byte)
+            return user_put(user_at(user_uint_out_t, attr.addr), &ours, 1) < 0 ? -EFAULT : -E2BIG;
+    }
+    if ((int)a.sched_policy < 0 || a.sched_flags & ~(uint64_t)SCHED_FLAG_RESET_ON_FORK || a.sched_priority > RT_MAX)
+        return -EINVAL;
+    int nice = a.sched_nice < -20 ? -20 : a.sched_nice > 19 ? 19 : a.sched_nice;
+    bool fair = a.sched_policy == SCHED_OTHER || a.sched_policy == SCHED_BATCH;
+    return set(pid, (int)a.sched_policy, (int)a.sched_priority, fair ? nice : INT32_MIN,
+               a.sched_flags & SCHED_FLAG_RESET_ON_FORK);
+}
+
+long sys_sched_getattr(int pid, user_sched_attr_out_t attr, unsigned size, unsigned flags)
+{
+    struct thread *t;
+    if (user_is_null(attr) || pid < 0 || size > 4096 || size < ATTR_SIZE_V0 || flags)
+        return -EINVAL;
+    int err = get_thread(pid, &t);
+    if (err)
+        return err;
+    struct abi_sched_attr a = {
+        .size = size < sizeof(a) ? size : sizeof(a),
+        .sched_policy = t->policy,
+        .sched_flags = t->reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0,
+        .sched_nice = is_rt(t->policy) ? 0 : t->nice,
+        .sched_priority = t->rt_priority,
+    };
+    thread_put(t);
+    return user_put(user_cast(user_u8_out_t, attr), (const uint8_t *)&a, a.size);
+}
+
+/* The highest (or lowest) priority of a policy. */
+static long priority_bound(int policy, int rt)
+{
+    switch (policy) {
+    case SCHED_FIFO:
+    case SCHED_RR:
+        return rt;
+    case SCHED_OTHER:
+    case SCHED_BATCH:
+    case SCHED_IDLE:
+    case SCHED_DEADLINE:
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+long sys_sched_get_priority_max(int policy)
+{
+    return priority_bound(policy, RT_MAX);
+}
+
+long sys_sched_get_priority_min(int policy)
+{
+    return priority_bound(policy, 1);
+}
+
+long sys_sched_rr_get_interval(int pid, user_timespec_out_t interval)
+{
+    struct thread *t;
+    int err = get_thread(pid, &t);
+    if (err)
+        return err;
+    struct abi_timespec ts = timespec_of(sched_quantum_ns(t));
+    thread_put(t);
+    return user_put(interval, &ts, 1);
+}
+
+long sys_sched_setaffinity(int pid, unsigned len, user_u8_in_t mask)
+{
+    uint64_t cpus = 0;
+    struct thread *t;
+    if (user_get((uint8_t *)&cpus, mask, len < sizeof(cpus) ? len : sizeof(cpus)) < 0)
+        return -EFAULT;
+    int err = get_thread(pid < 0 ? INT32_MAX : pid, &t);
+    if (err)
+        return err;
+    const struct cred *c = thread_current()->cred;
+    if (t->process != process_current() && c->euid != t->cred->euid && c->euid != t->cred->uid &&
+        !cred_capable(CAP_SYS_NICE))
+        err = -EPERM;
+    if (!err)
+        err = sched_set_affinity(t, cpus);
+    thread_put(t);
+    return err;
+}
+
+long sys_sched_getaffinity(int pid, unsigned len, user_u8_out_t mask)
+{
+    struct thread *t;
+    if (len < sizeof(uint64_t) || len % sizeof(uint64_t))
+        return -EINVAL;
+    int err = get_thread(pid < 0 ? INT32_MAX : pid, &t);
+    if (err)
+        return err;
+    uint64_t cpus = sched_affinity(t);
+    thread_put(t);
+    return user_put(mask, (const uint8_t *)&cpus, sizeof(cpus)) < 0 ? -EFAULT : (long)sizeof(cpus);
+}
+
+long sys_getcpu(user_uint_out_t cpu, user_uint_out_t node, uintptr_t unused)
+{
+    unsigned here = thread_cpu(), zero = 0;
+    if (!user_is_null(cpu) && user_put(cpu, &here, 1) < 0)
+        return -EFAULT;
+    return !user_is_null(node) && user_put(node, &zero, 1) < 0 ? -EFAULT : 0;
+}
+
+/* Collects or changes the priorities of whom which and who mean. */
+struct priority_walk {
+    int which, who;
+    bool set;
+    int value;  /* to set */
+    int result; /* the best found, 20 - nice; or the errno; 0: none found */
+};
+
+static void visit_thread(struct thread *t, struct priority_walk *w)
+{
+    if (!w->set) {
+        w->result = 20 - t->nice > w->result ? 20 - t->nice : w->result;
+        return;
+    }
+    const struct cred *c = thread_current()->cred;
+    int err = 0;
+    if (t->process != process_current() && c->euid != t->cred->euid && c->euid != t->cred->uid && !cred_capable(CAP_SYS_NICE))
+        err = -EPERM;
+    else if (w->value < t->nice && !cred_capable(CAP_SYS_NICE) &&
+             (uint64_t)(20 - w->value) > process_limit(t->process, RLIMIT_NICE))
+        err = -EACCES;
+    if (!err)
+        err = sched_set_policy(t, t->policy, t->rt_priority, w->value);
+    w->result = err ? err : w->result ? w->result : 1;
+}
+
+static int visit_process(struct process *p, void *arg)
+{
+    struct priority_walk *w = arg;
+    struct thread *t;
+    DL_FOREACH(p->threads, t)
+        if (w->which != PRIO_USER || t->cred->uid == (uint32_t)w->who)
+            visit_thread(t, w);
+    return 0;
+}
+
+static long walk(struct priority_walk *w)
+{
+    struct thread *t;
+    if (w->which == PRIO_PROCESS) {
+        int err = w->who < 0 ? -ESRCH : get_thread(w->who, &t);
+        if (err)
+            return err;
+        visit_thread(t, w);
+        thread_put(t);
+        return w->result;
+    }
+    if (w->which == PRIO_USER && !w->who)
+        w->who = (int)thread_current()->cred->uid;
+    int pgid = w->which != PRIO_PGRP ? 0 : w->who ? w->who : process_get_group(0);
+    spin_lock(&process_lock);
+    process_each(pgid, visit_process, w);
+    spin_unlock(&process_lock);
+    return w->result ? w->result : -ESRCH;
+}
+
+long sys_getpriority(int which, int who)
+{
+    struct priority_walk w = { .which = which, .who = who };
+    return which < PRIO_PROCESS || which > PRIO_USER ? -EINVAL : walk(&w);
+}
+
+long sys_setpriority(int which, int who, int niceval)
+{
+    struct priority_walk w = { .which = which, .who = who, .set = true };
+    if (which < PRIO_PROCESS || which > PRIO_USER)
+        return -EINVAL;
+    w.value = niceval < -20 ? -20 : niceval > 19 ? 19 : niceval;
+    long ret = walk(&w);
+    return ret > 0 ? 0 : ret;
+}
+
+/* I/O priorities are remembered and given back; devices here serve requests in order. */
+long sys_ioprio_set(int which, int who, int ioprio)
+{
+    struct thread *t;
+    int class = ioprio >> 13 & 7, level = ioprio & 0x1fff;
+    if (class > 3 || (class == 0 && level) || level > 7 || ioprio >> 16)
+        return -EINVAL;
+    if (class == 1 && !cred_capable(CAP_SYS_ADMIN) && !cred_capable(CAP_SYS_NICE))
+        return -EPERM;
+    if (which != IOPRIO_WHO_PROCESS)
+        return which == IOPRIO_WHO_PGRP || which == IOPRIO_WHO_USER ? -EOPNOTSUPP : -EINVAL;
+    int err = who < 0 ? -ESRCH : get_thread(who, &t);
+    if (err)
+        return err;
+    t->io_class = (uint8_t)class;
+    t->io_level = (uint8_t)level;
+    thread_put(t);
+    return 0;
+}
+
+long sys_ioprio_get(int which, int who)
+{
+    struct thread *t;
+    if (which != IOPRIO_WHO_PROCESS)
+        return which == IOPRIO_WHO_PGRP || which == IOPRIO_WHO_USER ? -EOPNOTSUPP : -EINVAL;
+    int err = who < 0 ? -ESRCH : get_thread(who, &t);
+    if (err)
+        return err;
+    long ret = t->io_class << 13 | t->io_level;
+    thread_put(t);
+    return ret;
+}
