@@ -16,6 +16,7 @@
 #include <plat/mem.h>
 #include <plat/mmu.h>
 #include <plat/upcall.h>
+#include <stdatomic.h>
 
 #include "boot/boot.h"
 #include "x86_64/cpu.h"
@@ -279,9 +280,9 @@ void plat_aspace_activate(struct plat_aspace *as)
     if (c->aspace == as)
         return;
     if (c->aspace)
-        __atomic_fetch_and(&c->aspace->cpus, ~(1ull << c->p.cpu), __ATOMIC_RELAXED);
+        atomic_fetch_and_explicit(&c->aspace->cpus, ~(1ull << c->p.cpu), memory_order_relaxed);
     if (as)
-        __atomic_fetch_or(&as->cpus, 1ull << c->p.cpu, __ATOMIC_SEQ_CST);
+        atomic_fetch_or(&as->cpus, 1ull << c->p.cpu);
     c->aspace = as;
     x86_set_cr3((as ? as->root.v : kmap_root_phys()) | x86_facts.enc_mask);
 }

@@ -57,12 +57,13 @@ static inline uintptr_t user_step(uintptr_t base, size_t n, size_t size)
                : end;
 }
 
-/* 0, in an expression that does not compile unless the condition holds. */
+/* 0, in an expression that does not compile unless the condition holds. Not a struct around the assertion: clang would take
+ * compound literals in the condition for initialisers at file scope. */
 #define USER_REQUIRE(condition, why)                                                               \
-    (0 * sizeof(struct {                                                                           \
-         int unused;                                                                               \
+    (0 * sizeof(({                                                                                 \
          _Static_assert(condition, why);                                                           \
-     }))
+         0;                                                                                        \
+     })))
 
 /* user_get(dst, up, n): copy n objects in. 0, -EFAULT (also if their size overflows). */
 #define user_get(dst, up, n)                                                                       \
