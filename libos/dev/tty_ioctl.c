@@ -26,7 +26,7 @@ static uint32_t speed_of(uint32_t code, uint32_t number)
 
 static void set_speeds(struct abi_termios2 *m)
 {
-    uint32_t in = m->c_cflag >> CIBAUD_SHIFT & CBAUD;
+    uint32_t in = m->c_cflag >> IBSHIFT & CBAUD;
     m->c_ospeed = speed_of(m->c_cflag, m->c_ospeed);
     m->c_ispeed = in ? speed_of(in, m->c_ispeed) : m->c_ospeed;
 }

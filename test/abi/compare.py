@@ -52,6 +52,7 @@ ROWS = [
     ('sys/prctl.h linux/prctl.h asm/prctl.h linux/capability.h', 'prctl',
      {'cap_header': 'struct __user_cap_header_struct', 'cap_data': 'struct __user_cap_data_struct'}, {}),
     ('termios.h sys/ioctl.h asm/ioctls.h', 'termios', {'winsize': 'struct winsize'}, {}),
+    ('asm/termios.h', '', {'termio': 'struct termio'}, {}),
     ('asm/termbits.h', '', {'termios': 'struct termios', 'termios2': 'struct termios2'}, {}),
     ('dirent.h', 'dirent', {}, {}),
     ('sys/vfs.h linux/magic.h sys/statvfs.h', 'statfs', {}, {}),
@@ -75,7 +76,7 @@ NEWER = set('''F_SEAL_EXEC MFD_NOEXEC_SEAL MFD_EXEC MEMBARRIER_CMD_GET_REGISTRAT
 KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTODISARM': 'linux/signal.h',
           'SA_RESTORER': 'asm/signal.h', 'PROT_SEM': 'asm/mman.h', 'POLLREMOVE': 'asm/poll.h',
           'CLOSE_RANGE_UNSHARE': 'linux/close_range.h', 'CLOSE_RANGE_CLOEXEC': 'linux/close_range.h',
-          'PIDFD_NONBLOCK': 'linux/pidfd.h', 'TCGETS2': 'asm/termbits.h asm/ioctls.h',
+          'BOTHER': 'asm/termbits.h', 'IBSHIFT': 'asm/termbits.h', 'PIDFD_NONBLOCK': 'linux/pidfd.h', 'TCGETS2': 'asm/termbits.h asm/ioctls.h',
           'TCSETS2': 'asm/termbits.h asm/ioctls.h'}
 # Not numbers, another name for a number that is compared, or never seen by a program.
 ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG', 'ERESTARTSYS', 'ERESTARTNOINTR', 'ERESTARTNOHAND', 'ERESTART_RESTARTBLOCK'}
