@@ -95,6 +95,15 @@ static bool extend(struct mm *mm, const struct area *a)
     return true;
 }
 
+/* Pages of [start, end) that are mapped. */
+static uint64_t mapped_in(struct mm *mm, uintptr_t start, uintptr_t end)
+{
+    uint64_t n = 0;
+    for (struct area *a = area_find(mm, start); a && a->start < end; a = area_next(a))
+        n += ((a->end < end ? a->end : end) - (a->start > start ? a->start : start)) >> PAGE_SHIFT;
+    return n;
+}
+
 int map_locked(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
 {
     size_t size = align_up(what->size, PAGE_SIZE);
@@ -121,7 +130,12 @@ int map_locked(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
     } else {
         a.flags |= AREA_MAY_ALL;
     }
-    if ((err = limit_pages(mm, size >> PAGE_SHIFT, a.flags, a.prot)))
+    /* What is replaced does not count. */
+    uint64_t old = what->fixed ? mapped_in(mm, a.start, a.end) : 0;
+    mm->total_pages -= old;
+    err = limit_pages(mm, size >> PAGE_SHIFT, a.flags, a.prot);
+    mm->total_pages += old;
+    if (err)
         return err;
     if (what->fixed && (err = unmap_locked(mm, a.start, a.end)))
         return err;

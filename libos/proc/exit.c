@@ -106,6 +106,8 @@ static bool leave(struct thread *t)
     }
     if (last)
         p->exiting = true;
+    if (p->exec_thread && p->nthreads == 1)
+        thread_wake(p->exec_thread);
     spin_unlock(&t->sighand->lock);
     p->dead_run_ns += run;
     p->dead_user_ns += t->user_ns;

@@ -59,6 +59,11 @@ void process_init_timers(struct process *p)
     timer_init(&p->cpu_timer, fired);
 }
 
+void process_exec_timers(struct process *p)
+{
+    ktimer_exit(p);
+}
+
 void process_exit_timers(struct process *p)
 {
     timer_stop(&p->cpu_timer);

@@ -45,6 +45,7 @@ struct process {
     struct sigpending pending;  /* shared; guarded by sighand->lock */
     bool exiting;               /* guarded by sighand->lock: the group ends with exit_code */
     int exit_code;              /* wait status */
+    struct thread *exec_thread; /* that execs and waits until it is alone; guarded by process_lock */
     bool stopped, continued;    /* guarded by sighand->lock: job control */
     int stop_signal;
     bool zombie, reaped;        /* guarded by process_lock */
@@ -105,6 +106,12 @@ void process_put(struct process *p);
 /* Begin the end of the thread group with this wait status; the caller then leaves through thread_exit or its signal
  * work. The first caller's status counts. */
 void process_exit_group(int status);
+
+/* execve, before its point of no return: end all other threads, wait until they are gone, and become the leader; signal
+ * actions are no longer shared with other processes. -EAGAIN: the group ends, or another thread execs. -ENOMEM. May sleep. */
+NODISCARD int process_exec_alone(void);
+/* execve, past it: timer_create timers go. */
+void process_exec_timers(struct process *p);
 
 /* A resource limit's soft value. */
 uint64_t process_limit(struct process *p, unsigned resource);

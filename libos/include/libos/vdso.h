@@ -15,6 +15,7 @@ struct vdso_data {
     uint32_t mult, shift;
     uint64_t realtime_offset; /* ns: CLOCK_REALTIME - CLOCK_MONOTONIC */
     int32_t tz_minuteswest, tz_dsttime;
+    uint32_t cpu_in_tsc_aux;  /* RDTSCP gives the CPU's number (bits 0 to 11) */
 };
 
 /* The page, for mapping; valid after time_init. */

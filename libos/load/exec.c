@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/* execve(2). The new program is built beside the old one, in an address space of its own, so that nearly everything that
+ * can fail does so while the caller can still be told. Then, past the point of no return: the other threads of the process
+ * end, the address space changes, and what the old program set up and the new one must not see goes away. */
+#include "load.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <abi/prctl.h>
+#include <abi/resource.h>
+#include <abi/stat.h>
+#include <abi/statfs.h>
+#include <libos/file.h>
+#include <libos/heap.h>
+#include <libos/mm.h>
+#include <libos/process.h>
+#include <libos/random.h>
+#include <libos/sched.h>
+#include <libos/signal.h>
+#include <libos/user.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SECBIT_NOROOT = 1, SECBIT_KEEP_CAPS = 1 << 4 }; /* securebits(7) */
+enum { MMAP_RANDOM_BITS = 28, GAP_MIN = 128 << 20, NAME_SIZE = 4096 };
+
+int load_read(struct file *f, void *buf, size_t n, uint64_t off)
+{
+    size_t done = 0;
+    while (done < n) {
+        struct iter it;
+        uint64_t pos = off + done;
+        iter_kernel(&it, (char *)buf + done, n - done);
+        ssize_type got = file_read(f, &it, &pos);
+        if (got <= 0)
+            return got < 0 ? (int)got : -EIO;
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+/* Read what there is of the first bytes. */
+static int head_read(struct exec *e)
+{
+    struct iter it;
+    uint64_t pos = 0;
+    memset(e->head, 0, sizeof e->head);
+    iter_kernel(&it, e->head, sizeof e->head);
+    ssize_type got = file_read(e->file, &it, &pos);
+    return got < 0 ? (int)got : 0;
+}
+
+int load_open(int dirfd, const char *name, unsigned flags, struct file **ret_file)
+{
+    struct file *f;
+    unsigned how = O_RDONLY | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
+    int err = (flags & AT_EMPTY_PATH) && !*name ? fd_get(dirfd, &f) : path_open(dirfd, name, how | O_NONBLOCK, 0, 0, &f);
+    if (err)
+        return err;
+    if (!f->inode || (f->inode->mode & S_IFMT) != S_IFREG)
+        err = -EACCES;
+    else if (f->path.mount && (f->path.mount->flags & ST_NOEXEC))
+        err = -EACCES;
+    else
+        err = inode_permission(f->inode, MAY_EXEC);
+    if (!err && f->inode->writers > 0)
+        err = -ETXTBSY;
+    if (err) {
+        file_put(f);
+        return err;
+    }
+    *ret_file = f;
+    return 0;
+}
+
+static void exec_fini(struct exec *e)
+{
+    if (e->mm)
+        mm_put(e->mm);
+    if (e->file)
+        file_put(e->file);
+    if (e->interp != e->name)
+        heap_free(e->interp);
+    heap_free(e->name);
+}
+
+/* Below the stack's largest size and its random shift. */
+static uintptr_t mmap_base(void)
+{
+    uint64_t limit = process_limit(process_current(), RLIMIT_STACK), shift = (uint64_t)PAGE_SIZE << 22;
+    uint64_t most = PLAT_USER_MAX / 6 * 5, gap = limit > most ? most : limit + MM_STACK_GAP + shift;
+    gap = gap < GAP_MIN ? GAP_MIN : gap > most ? most : gap;
+    uint64_t random = (random_u64() & ((1ull << MMAP_RANDOM_BITS) - 1)) << PAGE_SHIFT;
+    return min_u64(align_down(PLAT_USER_MAX - gap - random, PAGE_SIZE), PLAT_MMAP_TOP);
+}
+
+/* Put the strings on the new stack. */
+static int push_arguments(struct exec *e, const struct strings *argv, const struct strings *envp)
+{
+    struct stack *s = &e->stack;
+    int argc = stack_count(argv), envc = stack_count(envp);
+    if (argc < 0 || envc < 0)
+        return argc < 0 ? argc : envc;
+    /* The pointers count too. */
+    size_t pointers = ((size_t)argc + (size_t)envc + 2) * sizeof(uintptr_t);
+    if (pointers > s->p - s->limit)
+        return -E2BIG;
+    s->limit += pointers;
+    int err = stack_push(s, e->name, strlen(e->name) + 1);
+    e->execfn = e->env_end = s->p;
+    if (!err)
+        err = stack_push_strings(s, envp, envc);
+    e->arg_end = e->env_start = s->p;
+    if (!err)
+        err = stack_push_strings(s, argv, argc);
+    /* A program always gets an argv[0], empty if need be (Linux 5.18). */
+    if (!err && argc == 0)
+        err = stack_push(s, "", 1);
+    e->argc = argc ? argc : 1;
+    e->envc = envc;
+    e->arg_start = s->p;
+    return err;
+}
+
+/* A script: its interpreter takes its place, before argv: name, argument, script. */
+static int script_step(struct exec *e)
+{
+    char name[HEAD_SIZE], arg[HEAD_SIZE];
+    struct stack *s = &e->stack;
+    int err = script_parse(e->head, name, arg);
+    if (err)
+        return err;
+    if ((err = stack_drop_string(s)))
+        return err;
+    e->argc--;
+    err = stack_push(s, e->interp, strlen(e->interp) + 1);
+    e->argc++;
+    if (!err && *arg) {
+        err = stack_push(s, arg, strlen(arg) + 1);
+        e->argc++;
+    }
+    if (!err)
+        err = stack_push(s, name, strlen(name) + 1);
+    e->argc++;
+    e->arg_start = s->p;
+    char *interp = err ? NULL : heap_strdup(name);
+    if (err || !interp)
+        return err ? err : -ENOMEM;
+    if (e->interp != e->name)
+        heap_free(e->interp);
+    e->interp = interp;
+    file_put(e->file);
+    e->file = NULL;
+    return load_open(AT_FDCWD, interp, 0, &e->file);
+}
+
+/* Find the ELF program at the end of a chain of scripts. */
+static int find_program(struct exec *e)
+{
+    for (int depth = 0;; depth++) {
+        int err = head_read(e);
+        if (err || elf_is(e->head))
+            return err;
+        if (depth >= INTERP_DEPTH)
+            return -ELOOP;
+        if ((err = script_step(e)))
+            return err;
+    }
+}
+
+/* Who the program will be: set-user-ID and set-group-ID bits, capabilities (capabilities(7)). */
+static struct cred *cred_after(struct exec *e)
+{
+    struct cred *old = thread_current()->cred, *c = cred_copy(old);
+    if (!c)
+        return NULL;
+    struct inode *inode = e->file->inode;
+    bool suid_ok = !(e->file->path.mount && (e->file->path.mount->flags & ST_NOSUID)) && !old->no_new_privs;
+    if (suid_ok && (inode->mode & S_ISUID))
+        c->euid = inode->uid;
+    if (suid_ok && (inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+        c->egid = inode->gid;
+    c->suid = c->fsuid = c->euid;
+    c->sgid = c->fsgid = c->egid;
+    bool changed = c->euid != old->euid || c->egid != old->egid, root = !(c->securebits & SECBIT_NOROOT);
+    if (changed)
+        c->cap_ambient = 0;
+    c->cap_permitted = c->cap_effective = c->cap_ambient;
+    if (root && (c->euid == 0 || c->uid == 0)) {
+        c->cap_permitted = c->cap_inheritable | c->cap_bounding;
+        c->cap_effective = c->euid == 0 ? c->cap_permitted : 0;
+    }
+    c->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
+    e->secure = changed || c->euid != c->uid || c->egid != c->gid;
+    e->uid = c->uid;
+    e->euid = c->euid;
+    e->gid = c->gid;
+    e->egid = c->egid;
+    return c;
+}
+
+/* Is the stack executable? Old programs without PT_GNU_STACK are not treated specially: Linux x86-64 does not either. */
+static int stack_protect(struct exec *e)
+{
+    if (!e->stack_exec)
+        return 0;
+    rwmutex_read_lock(&e->mm->lock);
+    struct area *a = area_find(e->mm, e->stack.top - 1);
+    uintptr_t start = a->start;
+    rwmutex_read_unlock(&e->mm->lock);
+    return mm_protect(e->mm, start, e->stack.top - start, PLAT_READ | PLAT_WRITE | PLAT_EXEC, 0);
+}
+
+static void set_comm(struct thread *t, const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    snprintf(t->comm, sizeof t->comm, "%s", slash ? slash + 1 : name);
+}
+
+/* What belonged to the old program and is not the new one's. */
+static void forget_old(struct thread *t)
+{
+    struct process *p = t->process;
+    if (t->fds && t->fds->refs > 1) {
+        struct fd_table *own;
+        /* Without memory for a copy the sharers' close-on-exec descriptors would be closed: end instead. */
+        if (fd_table_copy(t->fds, &own)) {
+            signal_kernel(p, SIGKILL);
+        } else {
+            fd_table_put(t->fds);
+            t->fds = own;
+        }
+    }
+    if (t->fds)
+        fd_table_exec(t->fds);
+    signal_exec(t);
+    process_exec_timers(p);
+    t->clear_child_tid = t->set_child_tid = 0;
+    t->robust_list = 0;
+    t->rseq = 0;
+    t->rseq_len = t->rseq_sig = 0;
+    t->personality &= ~0x0400000u; /* READ_IMPLIES_EXEC */
+    p->exec_done = true;
+}
+
+/* Put the new address space in force. */
+static void switch_mm(struct thread *t, struct mm *mm)
+{
+    struct mm *old = t->mm;
+    t->mm = mm;
+    sched_set_aspace(&mm->aspace);
+    thread_vfork_done(t);
+    if (old)
+        mm_put(old);
+}
+
+/* Everything up to the point of no return, then past it. */
+static int exec_run(struct exec *e, const struct strings *argv, const struct strings *envp)
+{
+    struct thread *t = thread_current();
+    uintptr_t sp;
+    e->interp = e->name;
+    if (!(e->mm = mm_create()))
+        return -ENOMEM;
+    e->mm->mmap_base = mmap_base();
+    int err = stack_begin(e);
+    if (!err)
+        err = push_arguments(e, argv, envp);
+    if (!err)
+        err = find_program(e);
+    if (!err)
+        err = elf_load(e);
+    if (!err)
+        err = vdso_map(e->mm);
+    if (err)
+        return err;
+    struct cred *cred = cred_after(e);
+    if (!cred)
+        return -ENOMEM;
+    err = stack_finish(e, &sp);
+    if (!err)
+        err = stack_protect(e);
+    if (!err)
+        err = process_exec_alone();
+    if (err) {
+        cred_put(cred);
+        return err;
+    }
+    switch_mm(t, e->mm);
+    e->mm->dumpable = !e->secure;
+    e->mm = NULL;
+    cred_install(cred);
+    forget_old(t);
+    set_comm(t, e->name);
+    plat_thread_exec(&t->plat, e->entry, sp);
+    return 0;
+}
+
+int exec_first(const char *path, char *const argv[], char *const envp[])
+{
+    const struct strings args = { .kernel = argv }, env = { .kernel = envp };
+    struct exec e = { .name = heap_strdup(path) };
+    if (!e.name)
+        return -ENOMEM;
+    int err = load_open(AT_FDCWD, path, 0, &e.file);
+    if (!err)
+        err = exec_run(&e, &args, &env);
+    exec_fini(&e);
+    return err;
+}
+
+/* The name the program is known by: for a descriptor, a path in /proc or /dev/fd that leads to it. */
+static char *exec_name(int dirfd, const char *path)
+{
+    if (dirfd == AT_FDCWD || *path == '/')
+        return heap_strdup(path);
+    char *name = heap_alloc(NAME_SIZE + 32);
+    if (name && *path)
+        snprintf(name, NAME_SIZE + 32, "/dev/fd/%d/%s", dirfd, path);
+    else if (name)
+        snprintf(name, NAME_SIZE + 32, "/dev/fd/%d", dirfd);
+    return name;
+}
+
+int exec_program(int dirfd, const char *path, unsigned flags, uintptr_t argv, uintptr_t envp)
+{
+    const struct strings args = { .user = argv }, env = { .user = envp };
+    if (flags & ~(unsigned)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+        return -EINVAL;
+    if (!*path && !(flags & AT_EMPTY_PATH))
+        return -ENOENT;
+    struct exec e = { .name = exec_name(dirfd, path) };
+    if (!e.name)
+        return -ENOMEM;
+    int err = load_open(dirfd, path, flags, &e.file);
+    if (!err)
+        err = exec_run(&e, &args, &env);
+    exec_fini(&e);
+    return err;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* The vDSO: clocks for ring 3 without a trap. Compiled by itself into a shared object that libOS maps into every program
+ * behind its data page (struct vdso_data, read only). No data of its own, no relocations, no library. vdso(7). */
+#include <libos/vdso.h>
+#include <stdatomic.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum {
+    NR_GETTIMEOFDAY = 96, NR_CLOCK_GETTIME = 228, NR_CLOCK_GETRES = 229, NR_GETCPU = 309,
+    REALTIME = 0, MONOTONIC = 1, MONOTONIC_RAW = 4, REALTIME_COARSE = 5, MONOTONIC_COARSE = 6, BOOTTIME = 7, TAI = 11,
+};
+
+struct timespec {
+    long tv_sec, tv_nsec;
+};
+struct timeval {
+    long tv_sec, tv_usec;
+};
+struct timezone {
+    int tz_minuteswest, tz_dsttime;
+};
+
+/* Not const: libOS writes it, and the compiler must not believe otherwise. */
+extern struct vdso_data vvar __attribute__((visibility("hidden")));
+
+EXPORT int __vdso_clock_gettime(int clock, struct timespec *ts);
+EXPORT int __vdso_gettimeofday(struct timeval *tv, struct timezone *tz);
+EXPORT long __vdso_time(long *t);
+EXPORT int __vdso_clock_getres(int clock, struct timespec *ts);
+EXPORT int __vdso_getcpu(unsigned *cpu, unsigned *node, void *unused);
+
+static inline long call3(long nr, long a, long b, long c)
+{
+    long ret;
+    __asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    return ret;
+}
+
+/* Nanoseconds of CLOCK_MONOTONIC, or of CLOCK_REALTIME. False: only the system call can tell. */
+static inline __attribute__((always_inline)) bool now(bool real, uint64_t *ret)
+{
+    uint32_t seq, low, high;
+    uint64_t ns;
+    do {
+        /* Acquire: the fields are read after seq; the barrier below keeps them before its second reading (x86-64 does not
+         * reorder loads, so only the compiler has to be told). */
+        seq = atomic_load_explicit(&vvar.seq, memory_order_acquire);
+        if (__builtin_expect(!vvar.usable, 0))
+            return false;
+        __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+        uint64_t tsc = ((uint64_t)high << 32 | low), base = vvar.tsc_base;
+        /* Another CPU's counter may lag by a few ticks behind the one that set the base. */
+        uint64_t delta = tsc > base ? tsc - base : 0;
+        ns = (uint64_t)((unsigned __int128)delta * vvar.mult >> (vvar.shift & 63)) + vvar.ns_base;
+        if (real)
+            ns += vvar.realtime_offset;
+        __asm__ volatile("" : : : "memory");
+    } while (__builtin_expect((seq & 1) || seq != atomic_load_explicit(&vvar.seq, memory_order_relaxed), 0));
+    *ret = ns;
+    return true;
+}
+
+int __vdso_clock_gettime(int clock, struct timespec *ts)
+{
+    enum {
+        MONO = 1 << MONOTONIC | 1 << MONOTONIC_RAW | 1 << MONOTONIC_COARSE | 1 << BOOTTIME,
+        REAL = 1 << REALTIME | 1 << REALTIME_COARSE | 1 << TAI,
+    };
+    uint64_t ns;
+    unsigned bit = (unsigned)clock < 32 ? 1u << clock : 0;
+    if (bit & MONO ? !now(false, &ns) : !(bit & REAL) || !now(true, &ns))
+        return (int)call3(NR_CLOCK_GETTIME, clock, (long)ts, 0);
+    ts->tv_sec = (long)(ns / NS_PER_SEC);
+    ts->tv_nsec = (long)(ns % NS_PER_SEC);
+    return 0;
+}
+
+int __vdso_gettimeofday(struct timeval *tv, struct timezone *tz)
+{
+    uint64_t ns;
+    if (!now(true, &ns))
+        return (int)call3(NR_GETTIMEOFDAY, (long)tv, (long)tz, 0);
+    if (tv) {
+        tv->tv_sec = (long)(ns / NS_PER_SEC);
+        tv->tv_usec = (long)(ns % NS_PER_SEC / 1000);
+    }
+    if (tz) {
+        tz->tz_minuteswest = vvar.tz_minuteswest;
+        tz->tz_dsttime = vvar.tz_dsttime;
+    }
+    return 0;
+}
+
+long __vdso_time(long *t)
+{
+    uint64_t ns;
+    struct timespec ts;
+    long sec = now(true, &ns)                                             ? (long)(ns / NS_PER_SEC)
+               : call3(NR_CLOCK_GETTIME, REALTIME_COARSE, (long)&ts, 0) ? -1
+                                                                          : ts.tv_sec;
+    if (t)
+        *t = sec;
+    return sec;
+}
+
+int __vdso_clock_getres(int clock, struct timespec *ts)
+{
+    return (int)call3(NR_CLOCK_GETRES, clock, (long)ts, 0);
+}
+
+int __vdso_getcpu(unsigned *cpu, unsigned *node, void *unused)
+{
+    (void)unused;
+    if (vvar.cpu_in_tsc_aux) {
+        uint32_t aux;
+        __asm__ volatile("rdtscp" : "=c"(aux) : : "rax", "rdx");
+        if (cpu)
+            *cpu = aux & 0xfff;
+        if (node)
+            *node = 0;
+        return 0;
+    }
+    return (int)call3(NR_GETCPU, (long)cpu, (long)node, 0);
+}
+
+#define ALIAS(name) __attribute__((weak, alias("__vdso_" #name), visibility("default")))
+int clock_gettime(int clock, struct timespec *ts) ALIAS(clock_gettime);
+int gettimeofday(struct timeval *tv, struct timezone *tz) ALIAS(gettimeofday);
+long time(long *t) ALIAS(time);
+int clock_getres(int clock, struct timespec *ts) ALIAS(clock_getres);
+int getcpu(unsigned *cpu, unsigned *node, void *unused) ALIAS(getcpu);
