@@ -314,24 +314,29 @@ static bool skipped(const struct list *skip, const char *path)
     return false;
 }
 
+/* One name of a directory of a tree. A link is added with what it names, but does not lead into another tree. */
+static void tree_child(struct stage *s, const char *child, const struct list *skip)
+{
+    struct stage_found found;
+    struct stat st;
+    if (lstat(child, &st) < 0 || skipped(skip, child))
+        return;
+    if (S_ISDIR(st.st_mode))
+        stage_tree(s, child, skip);
+    else
+        (void)stage_walk(s, child, STAGE_KEEP_TIME, &found);
+}
+
 void stage_tree(struct stage *s, const char *path, const struct list *skip)
 {
     struct stage_found found;
-    if (skipped(skip, path) || stage_walk(s, path, STAGE_KEEP_TIME, &found) < 0 ||
-        !S_ISDIR(found.st.st_mode))
-        return;
     struct dirent **names;
-    int n = scandir(found.path, &names, NULL, alphasort);
+    if (skipped(skip, path) || stage_walk(s, path, STAGE_KEEP_TIME, &found) < 0)
+        return;
+    int n = S_ISDIR(found.st.st_mode) ? scandir(found.path, &names, NULL, alphasort) : -1;
     for (int i = 0; i < n; i++) {
-        if (strcmp(names[i]->d_name, ".") != 0 && strcmp(names[i]->d_name, "..") != 0) {
-            char *child = path_join(found.path, names[i]->d_name);
-            struct stat st;
-            if (lstat(child, &st) == 0 && S_ISLNK(st.st_mode))
-                /* A link is added with what it names, but does not make the walk enter another tree. */
-                (void)(skipped(skip, child) ? 0 : stage_walk(s, child, STAGE_KEEP_TIME, &found));
-            else
-                stage_tree(s, child, skip);
-        }
+        if (strcmp(names[i]->d_name, ".") != 0 && strcmp(names[i]->d_name, "..") != 0)
+            tree_child(s, path_join(found.path, names[i]->d_name), skip);
         free(names[i]);
     }
     if (n >= 0)
