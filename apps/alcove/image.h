@@ -25,8 +25,8 @@ struct image {
     const uint8_t *data;
     size_t size;
     struct alcove_image head; /* bounded: every part lies in the payload */
-    const uint8_t *payload; /* NULL: a relinked program (alcove-cc), without parts */
-    uint64_t end_paddr; /* first byte of guest memory after it */
+    const uint8_t *payload;   /* NULL: a relinked program (alcove-cc), without parts */
+    uint64_t end_paddr;       /* first byte of guest memory after it */
 };
 
 /* Read an image file; NULL when it is sound, else what is wrong. *ret_is_image is false when it is simply not one. */

@@ -179,16 +179,18 @@ static void add_program(struct packer *p, const char *typed, const char *path, c
     const uint8_t *data;
     size_t size;
     struct elf_file elf;
-    if (list_has(&p->out->programs, path))
-        return;
     int err = file_map(source, &data, &size);
     if (err < 0)
         fail_errno(typed, -err, "cannot read the program");
-    list_add(&p->out->programs, path);
+    bool again = list_has(&p->out->programs, path);
+    if (!again)
+        list_add(&p->out->programs, path);
     if (size > 2 && data[0] == '#' && data[1] == '!') {
         add_script(p, typed, data, size, depth);
         return;
     }
+    if (again)
+        return;
     const char *wrong = elf_read(data, size, &elf);
     if (wrong)
         fail(typed, "%s", wrong);
