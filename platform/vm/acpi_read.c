@@ -4,6 +4,8 @@
 #include "vm/acpi.h"
 #include "vm/acpi_bytes.h"
 
+#include <base/compiler.h>
+
 enum {
     HEADER = 36,
     RSDP_V1 = 20,
@@ -36,14 +38,16 @@ static size_t rsdp_at(const struct acpi_memory *m, uint64_t pa, uint8_t bytes[RS
 
 static uint64_t scan(const struct acpi_memory *m, uint64_t start, uint64_t end)
 {
-    uint8_t chunk[SCAN_CHUNK], rsdp[RSDP_V2];
+    uint64_t chunk[SCAN_CHUNK / 8], magic;
+    uint8_t rsdp[RSDP_V2];
 
+    __builtin_memcpy(&magic, "RSD PTR ", 8);
     for (uint64_t pa = start; pa + sizeof(chunk) <= end; pa += sizeof(chunk)) {
         if (!m->read(m->context, chunk, pa, sizeof(chunk)))
             return 0;
-        for (unsigned i = 0; i < sizeof(chunk); i += 16)
-            if (chunk[i] == 'R' && chunk[i + 1] == 'S' && rsdp_at(m, pa + i, rsdp))
-                return pa + i;
+        for (unsigned i = 0; i < ARRAY_SIZE(chunk); i += 2)
+            if (chunk[i] == magic && rsdp_at(m, pa + i * 8, rsdp))
+                return pa + i * 8;
     }
     return 0;
 }

@@ -58,7 +58,8 @@ static uint64_t read_lapic(void)
     return 0u - vm_apic_timer_left();
 }
 
-/* Poll ref until it has moved by ticks from start. The counter's value at that edge and how sure it is. */
+/* Poll ref until it has moved by ticks from start. The counter's value right after that reading
+ * (the delay is the same at each) and how long before it the edge may have been. */
 static bool wait_edge(const struct reference *ref, uint64_t start, uint64_t ticks,
                       struct clock_edge *ret)
 {
@@ -67,10 +68,9 @@ static bool wait_edge(const struct reference *ref, uint64_t start, uint64_t tick
     for (unsigned i = 0; i < 4000; i++) {
         now = ref->read();
         after = x86_rdtsc();
-        if (((now - start) & ref->mask) >= ticks) {
-            *ret = (struct clock_edge){ .ticks = now,
-                                        .tsc = before + (after - before) / 2,
-                                        .slack = after - before };
+        if (i && ((now - start) & ref->mask) >=
+                     ticks) { /* not the first: it took longer than the others */
+            *ret = (struct clock_edge){ .ticks = now, .tsc = after, .slack = after - before };
             return true;
         }
         before = after;
@@ -78,28 +78,30 @@ static bool wait_edge(const struct reference *ref, uint64_t start, uint64_t tick
     return false;
 }
 
-enum { WINDOWS = 6 };
+enum { WINDOWS = 5 };
 
-static uint64_t count_against(const struct reference *ref, uint64_t window_ns)
+static uint64_t count_against(const struct reference *ref, uint64_t window_ns, uint64_t sureness)
 {
     struct clock_edge edges[WINDOWS + 1];
-    uint64_t ticks = window_ns * ref->hz / NS_PER_SEC;
+    uint64_t ticks = window_ns * ref->hz / NS_PER_SEC + 1;
 
     if (!wait_edge(ref, ref->read(), 1, &edges[0]))
         return 0;
     for (unsigned i = 0; i < WINDOWS; i++)
         if (!wait_edge(ref, edges[i].ticks, ticks, &edges[i + 1]))
             return 0;
-    return clock_fit(edges, WINDOWS + 1, ref->hz, ref->mask);
+    return clock_fit(edges, WINDOWS + 1, ref->hz, ref->mask, sureness);
 }
 
 /* 0, or the frequency. A slow device makes short windows useless: then longer ones. */
 static uint64_t try_reference(const struct reference *ref)
 {
-    uint64_t hz = count_against(ref, 40000);
+    uint64_t hz = count_against(ref, 12000, 1000);
 
     if (!hz)
-        hz = count_against(ref, 250000);
+        hz = count_against(ref, 50000, 1000);
+    if (!hz)
+        hz = count_against(ref, 250000, 50);
     return hz;
 }
 
@@ -183,6 +185,8 @@ static uint64_t from_counting(const char *signature, const char **ret_name)
     unsigned n = 0;
     uint64_t hz;
 
+    if (vm_lapic_hz()) /* to the nanosecond, and no device is slower to ask */
+        refs[n++] = (struct reference){ "lapic", read_lapic, LAPIC_HZ, 0xffffffff };
     if (f->pm_timer.address && f->pm_timer.space == 1 && f->pm_timer.address <= 0xffff)
         refs[n++] = (struct reference){ "acpi-pm", read_pm_timer, PM_TIMER_HZ,
                                         f->pm_timer_32 ? 0xffffffff : 0xffffff };
@@ -195,7 +199,7 @@ static uint64_t from_counting(const char *signature, const char **ret_name)
         }
     }
     refs[n++] = (struct reference){ "pit", read_pit, PIT_HZ, 0xffff };
-    if (is(signature, "KVMKVMKVM") || is(signature, "TCGTCGTCG"))
+    if (is(signature, "KVMKVMKVM"))
         refs[n++] = (struct reference){ "lapic", read_lapic, LAPIC_HZ, 0xffffffff };
 
     for (unsigned i = 0; i < n; i++) {
@@ -210,10 +214,18 @@ static uint64_t from_counting(const char *signature, const char **ret_name)
         hz = try_reference(&refs[i]);
         if (clock_plausible(hz)) {
             *ret_name = refs[i].name;
-            return hz;
+            return clock_snap(hz);
         }
     }
     return 0;
+}
+
+uint64_t vm_lapic_hz(void)
+{
+    char signature[13];
+
+    hypervisor_top(signature);
+    return is(signature, "TCGTCGTCG") ? LAPIC_HZ : 0;
 }
 
 void vm_clock_begin(void)

@@ -17,7 +17,8 @@ static uint64_t rate(const struct clock_edge *a, const struct clock_edge *b, uin
     return tsc * ref_hz / ticks;
 }
 
-uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, uint64_t mask)
+uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, uint64_t mask,
+                   uint64_t sureness)
 {
     const struct clock_edge *first = &edges[0], *last = &edges[n - 1];
     uint64_t best = 0, best_slack = UINT64_MAX, all, slack, span, difference;
@@ -30,15 +31,22 @@ uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, 
         }
     }
     span = (last->tsc - first->tsc) / (n - 1); /* of one window */
-    if (!clock_plausible(best) || !span || span >> 33 ||
-        best_slack > span / 20) /* so products below fit */
+    if (!clock_plausible(best) || !span || span >> 30 ||
+        best_slack > span / 10) /* so products below fit */
         return 0;
     all = rate(first, last, ref_hz, mask);
     difference = all > best ? all - best : best - all;
-    /* The whole span was not disturbed if it differs by no more than the best window's own doubt. */
+    /* The whole span was not disturbed if it differs by no more than the best window's own doubt; then it is better. */
     if (all && difference <= best / 1000 + best * best_slack / span)
-        return all;
-    return best_slack > span / 200 ? 0 : best;
+        return first->slack + last->slack <= span * (n - 1) / sureness ? all : 0;
+    return best_slack <= span / sureness ? best : 0;
+}
+
+uint64_t clock_snap(uint64_t hz)
+{
+    uint64_t round = (hz + 500000) / 1000000 * 1000000, off = hz > round ? hz - round : round - hz;
+
+    return off < hz / 25000 ? round : hz;
 }
 
 void clock_factor(uint64_t hz, uint32_t *ret_mult, uint32_t *ret_shift)

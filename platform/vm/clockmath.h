@@ -14,8 +14,13 @@ struct clock_edge {
 bool clock_plausible(uint64_t hz);
 
 /* The counter's frequency from n edges (n >= 2) of a reference of ref_hz whose counter wraps at mask + 1 (a power of
- * two). The window with the least slack decides; the whole span refines it where it agrees. 0: too unsure. */
-uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, uint64_t mask);
+ * two). The window with the least slack decides; the whole span refines it where it agrees. 0: the slack is more than
+ * one part in sureness. */
+uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, uint64_t mask,
+                   uint64_t sureness);
+
+/* A measured frequency, taken for the round one (a multiple of 1 MHz) that lies within 40 ppm, the measure's own doubt. */
+uint64_t clock_snap(uint64_t hz);
 
 /* ns = ticks * mult >> shift, as precise as 32 bits of mult allow. */
 void clock_factor(uint64_t hz, uint32_t *ret_mult, uint32_t *ret_shift);

@@ -14,7 +14,7 @@ static uint64_t count_mult; /* counts (or counter ticks) = ns * count_mult >> CO
 
 enum {
     COUNT_SHIFT = 24,
-    MEASURE_NS = 50000,
+    MEASURE_NS = 24000,
     REACH_NS = 1000000000
 }; /* REACH_NS * count_mult fits 64 bits */
 
@@ -46,7 +46,9 @@ void vm_timer_init(void)
     uint64_t hz;
 
     plat_clock(&clock);
-    hz = x86_facts.tsc_deadline ? clock.tsc_hz : measure_count(clock.tsc_hz);
+    hz = x86_facts.tsc_deadline ? clock.tsc_hz : vm_lapic_hz();
+    if (!hz)
+        hz = measure_count(clock.tsc_hz);
     if (!hz || hz >> 36)
         panic("the local APIC's timer does not count");
     count_mult = (hz << COUNT_SHIFT) / NS_PER_SEC;

@@ -35,6 +35,8 @@ unsigned vm_isa_gsi(unsigned irq);
 /* Note the counter at the start of boot, where time begins. */
 void vm_clock_begin(void);
 uint64_t vm_clock_boot_tsc(void);
+/* The local APIC timer's frequency where the emulator fixes it, else 0. */
+uint64_t vm_lapic_hz(void);
 /* Find the counter's frequency; start time. */
 void vm_clock_init(void);
 /* The counter's ticks for ns, at most a minute. */

@@ -7,6 +7,8 @@
 
 #define USER(name) extern const char user_##name[]
 USER(registers);
+USER(cost);
+USER(cost_fault);
 USER(read);
 USER(write);
 USER(jump);
@@ -60,6 +62,8 @@ void test_traps(void)
     struct outcome o = run(user_registers, 0);
 
     CHECK(o.kind == RAN_EXIT && o.code == 0);
+    CHECK(run(user_cost, 0).kind == RAN_EXIT);
+    CHECK(run(user_cost_fault, 0).faults == 128);
     o = run(user_read, LAZY_AT);
     CHECK(o.kind == RAN_EXIT && o.faults == 1);
     o = run(user_read, 0x20000000);

@@ -226,5 +226,18 @@ entry cost
     .byte 0x0f, 0x1f, 0x80
     .long 0x554c0002
     exit 0
+/* The same for a page that is not there: 128 of them. */
+entry cost_fault
+    movl $0x10080000, %eax
+    movl $128, %ebx
+    .byte 0x0f, 0x1f, 0x80
+    .long 0x554c0004
+1:  movb $1, (%rax)
+    addl $4096, %eax
+    decl %ebx
+    jnz 1b
+    .byte 0x0f, 0x1f, 0x80
+    .long 0x554c0005
+    exit 0
 user_code_end:
     .section .note.GNU-stack, "", @progbits
