@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Processes: who they are, their end, waiting for children. wait(2), setpgid(2), credentials(7). */
+#include "name.h"
 #include "sys_proto.h"
 #include <abi/prctl.h>
+#include <libos/load.h>
 #include <libos/process.h>
 #include <libos/signal.h>
 #include <libos/user.h>
@@ -125,4 +127,20 @@ long sys_personality(unsigned persona)
 long sys_unshare(unsigned long flags)
 {
     return process_unshare(flags);
+}
+
+long sys_execveat(int dfd, user_str_t path, user_addr_in_t argv, user_addr_in_t envp, unsigned flags)
+{
+    struct name n;
+    int err = name_get(&n, path);
+    if (err)
+        return err;
+    err = exec_program(dfd, n.text, flags, argv.addr, envp.addr);
+    name_put(&n);
+    return err;
+}
+
+long sys_execve(user_str_t path, user_addr_in_t argv, user_addr_in_t envp)
+{
+    return sys_execveat(AT_FDCWD, path, argv, envp, 0);
 }

@@ -286,3 +286,28 @@ out:
         mm_populate(mm, old, end - old);
     return result;
 }
+
+int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long prot, uint64_t pgoff, bool nonblock)
+{
+    start &= PAGE_MASK;
+    size &= PAGE_MASK;
+    if (prot || !size || start + size <= start || pgoff + (size >> PAGE_SHIFT) < pgoff)
+        return -EINVAL;
+    rwmutex_write_lock(&mm->lock);
+    struct area *a = area_at(mm, start);
+    int err = -EINVAL;
+    bool locked = false;
+    if (a && a->file && (a->flags & AREA_SHARED) && start + size <= a->end) {
+        struct mm_map what = { .addr = start, .size = size, .fixed = true, .prot = a->prot, .file = a->file,
+                               .offset = pgoff << PAGE_SHIFT, .flags = a->flags & (AREA_SHARED | AREA_LOCKED) };
+        uintptr_t at;
+        locked = a->flags & AREA_LOCKED;
+        file_get(what.file);
+        err = map_locked(mm, &what, &at);
+        file_put(what.file);
+    }
+    rwmutex_write_unlock(&mm->lock);
+    if (!err && (locked || !nonblock))
+        mm_populate(mm, start, size);
+    return err;
+}

@@ -123,6 +123,8 @@ NODISCARD int mm_protect(struct mm *mm, uintptr_t start, size_t size, unsigned p
 /* mremap(2), flags MREMAP_*; the new address in *ret. -EINVAL, -EFAULT, -ENOMEM, -EAGAIN. */
 NODISCARD int mm_remap(struct mm *mm, uintptr_t old, size_t old_size, size_t size, unsigned flags, uintptr_t new_addr,
                        uintptr_t *ret);
+/* remap_file_pages(2): map other pages of the shared file at start. -EINVAL, -ENOMEM. */
+NODISCARD int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long prot, uint64_t pgoff, bool nonblock);
 /* brk(2): the break afterwards. */
 uintptr_t mm_brk(struct mm *mm, uintptr_t brk);
 /* madvise(2). errnos of the man page. */
