@@ -144,10 +144,10 @@ void thread_exit(int exit_code)
     struct process *p = t->process;
     t->exit_code = exit_code;
     if (!t->is_kernel) {
-        futex_exit(t);
         spin_lock(&t->sighand->lock);
         t->exiting = true;
         spin_unlock(&t->sighand->lock);
+        futex_exit(t);
         thread_vfork_done(t);
         bool first = p == process_first();
         if (first && p->nthreads == 1)

@@ -11,7 +11,7 @@
 #include <libos/waitq.h>
 #include <utlist.h>
 
-static void enqueue(struct futex_waiter *w)
+void futex_enqueue(struct futex_waiter *w)
 {
     struct futex_bucket *b = futex_bucket(&w->key);
     spin_lock(&b->lock);
@@ -57,7 +57,7 @@ int futex_wait(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns, 
     int err = futex_key(addr, shared, &w.key);
     if (err || !bitset)
         return err ? err : -EINVAL;
-    enqueue(&w);
+    futex_enqueue(&w);
     err = user_load32(addr, &now);
     if (!err && now != val)
         err = -EAGAIN;
@@ -95,7 +95,7 @@ static int wake_in(struct futex_bucket *b, const struct futex_key *key, unsigned
     DL_FOREACH_SAFE(b->head, w, next) {
         if (!futex_same(&w->key, key) || !(w->bitset & bitset))
             continue;
-        if (w->pi || w->requeue_to)
+        if (w->is_pi || w->can_requeue)
             return -EINVAL; /* waits for a PI futex: plain wakes are a program's mistake */
         if ((unsigned)woken >= n)
             break;
@@ -132,7 +132,7 @@ static int move_in(struct futex_bucket *from, struct futex_bucket *to, const str
     DL_FOREACH_SAFE(from->head, w, next) {
         if (!futex_same(&w->key, &keys[0]))
             continue;
-        if (w->pi || w->requeue_to)
+        if (w->is_pi || w->can_requeue)
             return -EINVAL;
         if ((unsigned)woken < wake) {
             futex_wake_one(w);
@@ -278,7 +278,7 @@ int futex_wait_many(const struct futex_wait_one *words, unsigned n, uint64_t dea
         err = futex_key(words[i].addr, words[i].shared, &ws[i].key);
     }
     for (; !err && queued < n; queued++) {
-        enqueue(&ws[queued]);
+        futex_enqueue(&ws[queued]);
         err = user_load32(words[queued].addr, &now);
         if (!err && now != words[queued].val)
             err = -EAGAIN;

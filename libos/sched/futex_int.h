@@ -13,19 +13,25 @@ struct futex_key {
     uint64_t offset;   /* bytes */
 };
 
-struct pi_state;
-
-/* One who waits on one word; on its stack. */
+/* One who waits on one word; on its stack. Guarded by the lock of its bucket, the owner part by pi_lock. */
 struct futex_waiter {
     struct futex_waiter *next, *prev; /* bucket's list */
     struct futex_key key;
     uint32_t bitset;
     struct thread *thread;
     struct futex_bucket *_Atomic bucket; /* NULL: woken */
-    struct pi_state *pi;                 /* it waits for this PI futex */
-    const struct futex_key *requeue_to;  /* FUTEX_WAIT_REQUEUE_PI: where it may be moved */
+
+    /* PI futexes; see futex_pi.c. */
+    uintptr_t addr;                      /* of the word, in the waiter's address space */
+    bool is_pi;                          /* it waits for a PI futex */
+    bool can_requeue;                    /* FUTEX_WAIT_REQUEUE_PI: it may be moved to requeue_to, and only there */
+    struct futex_key requeue_to;
     uintptr_t requeue_addr;
-    bool requeued;                       /* and was */
+    bool handoff;                        /* somebody is giving it the lock: it is in no list but not free to go */
+    bool granted;                        /* it has the lock */
+    uint32_t dead_owner;                 /* tid of the owner that ended while this waited; 0: none */
+    struct thread *owner;                /* whom it lends its priority; a reference. NULL: nobody */
+    struct futex_waiter *pi_next, *pi_prev; /* owner->pi_held */
 };
 
 struct futex_bucket {
@@ -47,6 +53,8 @@ void futex_unlock_two(struct futex_bucket *a, struct futex_bucket *b);
 void futex_wake_one(struct futex_waiter *w);
 /* Take w out of whatever bucket it is in. False: it was woken before. */
 bool futex_dequeue(struct futex_waiter *w);
+/* Hang w into the bucket of its key. */
+void futex_enqueue(struct futex_waiter *w);
 /* The PI futexes that t owns get another owner, marked FUTEX_OWNER_DIED. */
 void futex_pi_exit(struct thread *t);
 

@@ -13,6 +13,7 @@ struct completion;
 struct cred;
 struct fd_table;
 struct fs_context;
+struct futex_waiter;
 struct mm;
 struct process;
 struct runq;
@@ -103,8 +104,8 @@ struct thread {
     uintptr_t clear_child_tid, set_child_tid;
     uintptr_t robust_list;
     size_t robust_len;
-    void *futex_waiter;      /* guarded by its futex bucket */
-    void *pi_held;           /* PI futexes owned */
+    struct futex_waiter *futex_waiter; /* the PI futex it waits for; guarded by pi_lock of futex_pi.c, as the next */
+    struct futex_waiter *pi_held; /* those who wait for PI futexes that it owns */
     uintptr_t rseq;
     uint32_t rseq_len, rseq_sig;
 
