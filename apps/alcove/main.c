@@ -127,7 +127,6 @@ int main(int argc, char **argv)
     open_standard();
     /* A limit on file sizes is an error of a write, not a death without a line. */
     (void)signal(SIGXFSZ, SIG_IGN);
-    (void)umask(022);
     int status = dispatch(argc, argv);
     if (fflush(stdout) != 0)
         fail(NULL, "cannot write to standard output");
