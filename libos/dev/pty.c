@@ -12,6 +12,7 @@
 #include <abi/poll.h>
 #include <abi/signal.h>
 #include <abi/stat.h>
+#include <abi/statfs.h>
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/poll.h>
@@ -22,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RING_SIZE = 8192, PIECE = 256, TTY_GID = 5, DEVPTS_MAGIC = 0x1cd1 };
+enum { RING_SIZE = 8192, PIECE = 256, TTY_GID = 5, ROOT_MODE = 0755 };
 
 struct pty {
     _Atomic uint32_t refs;     /* the master's file; the slave */
@@ -515,8 +516,8 @@ static int pts_setattr(struct inode *inode, const struct inode_attr *attr)
     return 0;
 }
 
-static const struct inode_ops pts_inode_ops = { .valid = pts_valid, .setattr = pts_setattr };
-static const struct inode_ops devpts_inode_ops = { .lookup = devpts_lookup };
+static const struct inode_ops pts_inode_ops = { .setattr = pts_setattr };
+static const struct inode_ops devpts_inode_ops = { .lookup = devpts_lookup, .valid = pts_valid };
 static const struct file_ops devpts_dir_ops = { .readdir = devpts_readdir };
 
 int devpts_create(struct superblock **ret_sb)
@@ -524,7 +525,7 @@ int devpts_create(struct superblock **ret_sb)
     devpts = heap_zalloc(sizeof(*devpts));
     if (!devpts)
         return -ENOMEM;
-    int err = superblock_init(devpts, "devpts", DEVPTS_MAGIC, 0755, &devpts_inode_ops);
+    int err = superblock_init(devpts, "devpts", DEVPTS_SUPER_MAGIC, ROOT_MODE, &devpts_inode_ops);
     if (err)
         return err;
     devpts->root->inode->fops = &devpts_dir_ops;

@@ -13,7 +13,6 @@
 #include <string.h>
 
 enum {
-    FILES_MAX = 1 << 20,        /* open files in all */
     TRANSFER_MAX = 0x7ffff000,  /* bytes of one read or write, as Linux bounds it */
 };
 
@@ -26,6 +25,11 @@ const struct file_ops file_path_ops = { .read = NULL };
 static struct superblock anon_sb = { .type = "anon_inodefs", .magic = ANON_INODE_FS_MAGIC };
 static struct mount anon_mount = { .sb = &anon_sb, .source = "anon_inodefs" };
 static const struct inode_ops anon_inode_ops = { .lookup = NULL };
+
+unsigned files_open(void)
+{
+    return file_count;
+}
 
 int anon_init(void)
 {
@@ -60,7 +64,7 @@ int file_create(const struct file_ops *ops, const struct path *path, unsigned fl
     }
     memset(f, 0, sizeof(*f));
     atomic_init(&f->refs, 1);
-    atomic_init(&f->flags, flags & ~(unsigned)O_CLOEXEC); /* that belongs to the descriptor */
+    atomic_init(&f->flags, flags);
     f->ops = ops;
     f->data = data;
     f->path = *path;

@@ -72,6 +72,10 @@ static inline void file_get(struct file *f)
 }
 void file_put(struct file *f);
 
+enum { FILES_MAX = 1 << 20 }; /* open files in all */
+/* How many there are now. */
+unsigned files_open(void);
+
 enum { FD_LIMIT_MAX = 1024 * 1024 };
 
 struct fd_table {

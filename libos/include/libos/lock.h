@@ -18,6 +18,7 @@ enum lock_rank {
     RANK_EPOLL_ITEMS, /* epoll instance: its items; an instance that watches another comes first, five deep */
     RANK_EPOLL_ITEMS_LAST = RANK_EPOLL_ITEMS + 5,
     RANK_PIPE,        /* pipe buffers; two at once in order of address */
+    RANK_GEN_TEXT,    /* text of an open file of /proc or /sys */
     RANK_INODE,       /* inode->lock of anything else: size and content */
     RANK_MM,          /* mm->lock: the areas of an address space */
     RANK_PAGEMAP_IO,  /* filling a page */

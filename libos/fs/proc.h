@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of /proc share. */
+#ifndef FS_PROC_H
+#define FS_PROC_H
+
+#include "gen.h"
+
+struct fd_table;
+struct fs_context;
+struct mm;
+struct thread;
+
+enum { PROC_HZ = 100, NS_PER_TICK = 10000000 };
+
+/* The thread that a node is about, with a reference; NULL: it has ended. */
+struct thread *proc_thread(const struct gen_ctx *c);
+/* What it shares, with a reference; NULL: none, or it is ending. */
+struct mm *proc_mm(struct thread *t);
+struct fd_table *proc_fds(struct thread *t);
+struct fs_context *proc_fs(struct thread *t);
+
+/* The tables of the tree. */
+extern const struct gen_entry proc_pid_entries[], proc_task_entries[], proc_system_entries[], proc_sys_entries[];
+extern const struct gen_names proc_fd_names, proc_fdinfo_names;
+extern const struct file_ops proc_mem_fops;
+
+/* Shown in more than one place. */
+int proc_show_maps(struct text *t, const struct gen_ctx *c);
+int proc_show_smaps(struct text *t, const struct gen_ctx *c);
+int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c);
+int proc_show_stat(struct text *t, const struct gen_ctx *c);
+int proc_show_status(struct text *t, const struct gen_ctx *c);
+int proc_show_statm(struct text *t, const struct gen_ctx *c);
+int proc_show_mounts(struct text *t, const struct gen_ctx *c);
+int proc_show_mountinfo(struct text *t, const struct gen_ctx *c);
+int proc_link_cwd(struct text *t, const struct gen_ctx *c);
+int proc_link_root(struct text *t, const struct gen_ctx *c);
+int proc_link_exe(struct text *t, const struct gen_ctx *c);
+int proc_follow_cwd(const struct gen_ctx *c, struct path *ret);
+int proc_follow_root(const struct gen_ctx *c, struct path *ret);
+int proc_follow_exe(const struct gen_ctx *c, struct path *ret);
+
+/* Threads of c's process by number, for the task directory: the first tid from there on, or -1. */
+int proc_next_tid(const struct gen_ctx *c, int from);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/sys: limits and switches, most of them facts that do not change. sysctl(2), proc_sys_kernel(5) and its siblings. */
+#include "proc.h"
+#include <abi/errno.h>
+#include <libos/file.h>
+#include <libos/inotify.h>
+#include <libos/mm.h>
+#include <libos/page.h>
+#include <libos/pipe.h>
+#include <libos/process.h>
+#include <libos/random.h>
+#include <libos/sysinfo.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { UUID_SIZE = 37, PID_LIMIT = 32768, CAP_SYS_ADMIN = 21 };
+
+static void make_uuid(char out[UUID_SIZE])
+{
+    uint8_t b[16];
+    random_bytes(b, sizeof(b));
+    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* RFC 4122, 4.4: version 4 */
+    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+    char *p = out;
+    for (unsigned i = 0; i < sizeof(b); i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *p++ = '-';
+        p += snprintf(p, 3, "%02x", b[i]);
+    }
+}
+
+static int show_uuid(struct text *t, const struct gen_ctx *c)
+{
+    char uuid[UUID_SIZE];
+    make_uuid(uuid);
+    text_printf(t, "%s\n", uuid);
+    return 0;
+}
+
+static struct spin boot_id_lock = SPIN_INIT(RANK_FILE);
+static char boot_id[UUID_SIZE]; /* guarded by boot_id_lock until it is made */
+
+static int show_boot_id(struct text *t, const struct gen_ctx *c)
+{
+    char fresh[UUID_SIZE];
+    make_uuid(fresh);
+    spin_lock(&boot_id_lock);
+    if (!boot_id[0])
+        memcpy(boot_id, fresh, sizeof(boot_id));
+    spin_unlock(&boot_id_lock);
+    text_printf(t, "%s\n", boot_id);
+    return 0;
+}
+
+static int show_entropy(struct text *t, const struct gen_ctx *c)
+{
+    text_printf(t, "%d\n", random_ready() ? 256 : 0);
+    return 0;
+}
+
+#define NAME_FILE(member)                                                                                              \
+    static int show_##member(struct text *t, const struct gen_ctx *c)                                                  \
+    {                                                                                                                  \
+        struct abi_utsname u;                                                                                          \
+        system_names(&u);                                                                                              \
+        text_printf(t, "%s\n", u.member);                                                                              \
+        return 0;                                                                                                      \
+    }
+
+NAME_FILE(sysname)
+NAME_FILE(release)
+NAME_FILE(version)
+NAME_FILE(nodename)
+NAME_FILE(domainname)
+
+static int store_name(char *value, bool domain)
+{
+    if (!cred_capable(CAP_SYS_ADMIN))
+        return -EPERM;
+    value[strcspn(value, "\n")] = '\0';
+    if (strlen(value) > 64)
+        value[64] = '\0';
+    system_set_name(value, domain);
+    return 0;
+}
+
+static int store_nodename(const struct gen_ctx *c, char *value, size_t len)
+{
+    return store_name(value, false);
+}
+
+static int store_domainname(const struct gen_ctx *c, char *value, size_t len)
+{
+    return store_name(value, true);
+}
+
+static int show_threads_max(struct text *t, const struct gen_ctx *c)
+{
+    struct page_stats s;
+    page_stats(&s);
+    uint64_t n = s.total / 8; /* as Linux: threads may use an eighth of memory, 8 pages each */
+    text_printf(t, "%llu\n", (unsigned long long)(n < PID_LIMIT ? n : PID_LIMIT));
+    return 0;
+}
+
+static int show_file_nr(struct text *t, const struct gen_ctx *c)
+{
+    text_printf(t, "%u\t0\t%u\n", files_open(), (unsigned)FILES_MAX);
+    return 0;
+}
+
+#define NUMBER_FILE(name, value)                                                                                       \
+    static int show_##name(struct text *t, const struct gen_ctx *c)                                                    \
+    {                                                                                                                  \
+        text_printf(t, "%lld\n", (long long)(value));                                                                  \
+        return 0;                                                                                                      \
+    }
+
+NUMBER_FILE(pid_max, PID_LIMIT)
+NUMBER_FILE(map_count, MM_AREAS_MAX)
+NUMBER_FILE(min_addr, MM_MIN_ADDR)
+NUMBER_FILE(file_max, FILES_MAX)
+NUMBER_FILE(nr_open, FD_LIMIT_MAX)
+NUMBER_FILE(pipe_max, PIPE_MAX_SIZE)
+
+#define STORED(n, fn, put) { .name = (n), .mode = S_IFREG | 0644, .show = (fn), .store = (put) }
+
+static const struct gen_entry random_entries[] = {
+    GEN_FILE("boot_id", show_boot_id), GEN_FILE("entropy_avail", show_entropy), GEN_FIXED("poolsize", "256\n"),
+    GEN_FILE("uuid", show_uuid), GEN_FIXED("urandom_min_reseed_secs", "60\n"),
+    GEN_FIXED("write_wakeup_threshold", "256\n"), { .name = NULL },
+};
+
+static const struct gen_entry kernel_entries[] = {
+    GEN_DIR("random", random_entries),
+    GEN_FIXED("cap_last_cap", "40\n"),
+    GEN_FIXED("core_pattern", "core\n"),
+    GEN_FIXED("core_uses_pid", "0\n"),
+    GEN_FIXED("dmesg_restrict", "1\n"),
+    STORED("domainname", show_domainname, store_domainname),
+    STORED("hostname", show_nodename, store_nodename),
+    GEN_FIXED("io_uring_disabled", "2\n"),
+    GEN_FIXED("kptr_restrict", "2\n"),
+    GEN_FIXED("ngroups_max", "65536\n"),
+    GEN_FILE("osrelease", show_release),
+    GEN_FILE("ostype", show_sysname),
+    GEN_FIXED("overflowgid", "65534\n"),
+    GEN_FIXED("overflowuid", "65534\n"),
+    GEN_FIXED("perf_event_paranoid", "3\n"),
+    GEN_FILE("pid_max", show_pid_max),
+    GEN_FIXED("printk", "4\t4\t1\t7\n"),
+    GEN_FIXED("randomize_va_space", "2\n"),
+    GEN_FIXED("sched_child_runs_first", "0\n"),
+    GEN_FIXED("sched_rr_timeslice_ms", "100\n"),
+    GEN_FIXED("sched_rt_period_us", "1000000\n"),
+    GEN_FIXED("sched_rt_runtime_us", "1000000\n"),
+    GEN_FIXED("tainted", "0\n"),
+    GEN_FILE("threads-max", show_threads_max),
+    GEN_FIXED("unprivileged_bpf_disabled", "2\n"),
+    GEN_FILE("version", show_version),
+    { .name = NULL },
+};
+
+static const struct gen_entry vm_entries[] = {
+    GEN_FIXED("legacy_va_layout", "0\n"),
+    GEN_FILE("max_map_count", show_map_count),
+    GEN_FIXED("memfd_noexec", "0\n"),
+    GEN_FILE("mmap_min_addr", show_min_addr),
+    GEN_FIXED("mmap_rnd_bits", "28\n"),
+    GEN_FIXED("nr_hugepages", "0\n"),
+    GEN_FIXED("oom_kill_allocating_task", "1\n"),
+    GEN_FIXED("overcommit_memory", "1\n"),
+    GEN_FIXED("overcommit_ratio", "50\n"),
+    GEN_FIXED("panic_on_oom", "0\n"),
+    GEN_FIXED("swappiness", "0\n"),
+    GEN_FIXED("unprivileged_userfaultfd", "0\n"),
+    { .name = NULL },
+};
+
+static const struct gen_entry inotify_entries[] = {
+    GEN_FIXED("max_queued_events", "16384\n"), GEN_FIXED("max_user_instances", "128\n"),
+    GEN_FIXED("max_user_watches", "65536\n"), { .name = NULL },
+};
+
+static const struct gen_entry epoll_entries[] = { GEN_FIXED("max_user_watches", "9223372036854775807\n"),
+                                                  { .name = NULL } };
+
+static const struct gen_entry fs_entries[] = {
+    GEN_DIR("epoll", epoll_entries),
+    GEN_DIR("inotify", inotify_entries),
+    GEN_FILE("file-max", show_file_max),
+    GEN_FILE("file-nr", show_file_nr),
+    GEN_FILE("nr_open", show_nr_open),
+    GEN_FIXED("overflowgid", "65534\n"),
+    GEN_FIXED("overflowuid", "65534\n"),
+    GEN_FILE("pipe-max-size", show_pipe_max),
+    GEN_FIXED("pipe-user-pages-hard", "0\n"),
+    GEN_FIXED("pipe-user-pages-soft", "0\n"),
+    GEN_FIXED("protected_hardlinks", "1\n"),
+    GEN_FIXED("protected_symlinks", "1\n"),
+    GEN_FIXED("suid_dumpable", "0\n"),
+    { .name = NULL },
+};
+
+const struct gen_entry proc_sys_entries[] = {
+    GEN_DIR("fs", fs_entries), GEN_DIR("kernel", kernel_entries), GEN_DIR("vm", vm_entries), { .name = NULL },
+};

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* The files at the top of /proc: memory, CPUs, load, time, and the lists of what there is. */
+#include "proc.h"
+#include <abi/errno.h>
+#include <abi/resource.h>
+#include <libos/heap.h>
+#include <libos/page.h>
+#include <libos/process.h>
+#include <libos/sched.h>
+#include <libos/sysinfo.h>
+#include <libos/timer.h>
+#include <plat/boot.h>
+#include <plat/cpu.h>
+#include <plat/time.h>
+#include <string.h>
+
+enum { CPU_TEXT = 8192 };
+
+static void kb(struct text *t, const char *name, uint64_t pages)
+{
+    text_printf(t, "%-15s %8llu kB\n", name, (unsigned long long)(pages * (PAGE_SIZE / 1024)));
+}
+
+static int show_meminfo(struct text *t, const struct gen_ctx *c)
+{
+    struct page_stats s;
+    page_stats(&s);
+    kb(t, "MemTotal:", s.total);
+    kb(t, "MemFree:", s.free);
+    kb(t, "MemAvailable:", s.free);
+    kb(t, "Buffers:", 0);
+    kb(t, "Cached:", s.file);
+    kb(t, "SwapCached:", 0);
+    kb(t, "Active:", s.anon + s.file);
+    kb(t, "Inactive:", 0);
+    kb(t, "Active(anon):", s.anon);
+    kb(t, "Inactive(anon):", 0);
+    kb(t, "Active(file):", s.file);
+    kb(t, "Inactive(file):", 0);
+    kb(t, "Unevictable:", 0);
+    kb(t, "Mlocked:", 0);
+    kb(t, "SwapTotal:", 0);
+    kb(t, "SwapFree:", 0);
+    kb(t, "Dirty:", 0);
+    kb(t, "Writeback:", 0);
+    kb(t, "AnonPages:", s.anon);
+    kb(t, "Mapped:", s.file);
+    kb(t, "Shmem:", s.file);
+    kb(t, "KReclaimable:", 0);
+    kb(t, "Slab:", s.kernel);
+    kb(t, "SReclaimable:", 0);
+    kb(t, "SUnreclaim:", s.kernel);
+    kb(t, "CommitLimit:", s.total);
+    kb(t, "Committed_AS:", s.anon);
+    text_printf(t, "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n"
+                   "HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n");
+    return 0;
+}
+
+static int show_cpuinfo(struct text *t, const struct gen_ctx *c)
+{
+    char *buf = heap_alloc(CPU_TEXT);
+    if (!buf)
+        return -ENOMEM;
+    for (unsigned i = 0; i < plat_cpu_count(); i++) {
+        size_t n = plat_cpu_describe(i, buf, CPU_TEXT);
+        text_add(t, buf, n < CPU_TEXT ? n : CPU_TEXT - 1);
+    }
+    heap_free(buf);
+    return 0;
+}
+
+/* CPU time of programs in ring 3. */
+static uint64_t user_ns(void)
+{
+    struct abi_rusage u;
+    struct process *p = process_find(1);
+    if (!p)
+        return 0;
+    process_rusage(p, RUSAGE_SELF, &u);
+    process_put(p);
+    return (uint64_t)u.ru_utime.tv_sec * NS_PER_SEC + (uint64_t)u.ru_utime.tv_usec * 1000;
+}
+
+static void show_cpu(struct text *t, uint64_t user, uint64_t system, uint64_t idle)
+{
+    text_printf(t, " %llu 0 %llu %llu 0 0 0 0 0 0\n", (unsigned long long)(user / NS_PER_TICK),
+                (unsigned long long)(system / NS_PER_TICK), (unsigned long long)(idle / NS_PER_TICK));
+}
+
+/* Ring 3's share is known in all; each CPU gets it in proportion to how busy it was. */
+static int show_stat(struct text *t, const struct gen_ctx *c)
+{
+    uint64_t now = plat_time_ns(), idle = 0, avg[3];
+    unsigned n = plat_cpu_count(), running, total;
+    for (unsigned i = 0; i < n; i++)
+        idle += sched_idle_ns(i);
+    uint64_t busy = now * n > idle ? now * n - idle : 0, user = user_ns();
+    user = user < busy ? user : busy;
+    text_printf(t, "cpu ");
+    show_cpu(t, user, busy - user, idle);
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t rest = sched_idle_ns(i), mine = now > rest ? now - rest : 0;
+        uint64_t part = busy ? user / 1000 * (mine / 1000) / (busy / 1000 + 1) * 1000 : 0;
+        text_printf(t, "cpu%u", i);
+        show_cpu(t, part, mine > part ? mine - part : 0, rest);
+    }
+    sched_load(avg, &running, &total);
+    text_printf(t, "intr 0\nctxt 0\nbtime %llu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
+                (unsigned long long)(clock_realtime_offset() / NS_PER_SEC), process_count(), running);
+    return 0;
+}
+
+static void show_seconds(struct text *t, uint64_t ns, const char *end)
+{
+    text_printf(t, "%llu.%02llu%s", (unsigned long long)(ns / NS_PER_SEC),
+                (unsigned long long)(ns % NS_PER_SEC / NS_PER_TICK), end);
+}
+
+static int show_uptime(struct text *t, const struct gen_ctx *c)
+{
+    uint64_t idle = 0;
+    for (unsigned i = 0; i < plat_cpu_count(); i++)
+        idle += sched_idle_ns(i);
+    show_seconds(t, plat_time_ns(), " ");
+    show_seconds(t, idle, "\n");
+    return 0;
+}
+
+static int show_loadavg(struct text *t, const struct gen_ctx *c)
+{
+    uint64_t avg[3];
+    unsigned running, total;
+    sched_load(avg, &running, &total);
+    for (int i = 0; i < 3; i++) {
+        uint64_t v = avg[i] + 65536 / 200; /* rounded to hundredths */
+        text_printf(t, "%llu.%02llu ", (unsigned long long)(v >> 16), (unsigned long long)((v & 0xffff) * 100 >> 16));
+    }
+    text_printf(t, "%u/%u %d\n", running, total, thread_current()->tid);
+    return 0;
+}
+
+static int show_version(struct text *t, const struct gen_ctx *c)
+{
+    struct abi_utsname u;
+    system_names(&u);
+    text_printf(t, "%s version %s (alcove) %s\n", u.sysname, u.release, u.version);
+    return 0;
+}
+
+static int show_boot_cmdline(struct text *t, const struct gen_ctx *c)
+{
+    const char *line = plat_boot_info()->vmm_cmdline;
+    text_printf(t, "%s\n", line ? line : "");
+    return 0;
+}
+
+static int show_vmstat(struct text *t, const struct gen_ctx *c)
+{
+    struct page_stats s;
+    page_stats(&s);
+    text_printf(t, "nr_free_pages %llu\nnr_anon_pages %llu\nnr_file_pages %llu\nnr_shmem %llu\nnr_slab_unreclaimable %llu\n",
+                (unsigned long long)s.free, (unsigned long long)s.anon, (unsigned long long)s.file,
+                (unsigned long long)s.file, (unsigned long long)s.kernel);
+    return 0;
+}
+
+/* Lines are not counted; the columns are there. */
+static int show_interrupts(struct text *t, const struct gen_ctx *c)
+{
+    text_printf(t, "           ");
+    for (unsigned i = 0; i < plat_cpu_count(); i++)
+        text_printf(t, "CPU%-8u", i);
+    text_add(t, "\n", 1);
+    return 0;
+}
+
+static int show_self(struct text *t, const struct gen_ctx *c)
+{
+    text_printf(t, "%d", process_current()->pid);
+    return 0;
+}
+
+static int show_thread_self(struct text *t, const struct gen_ctx *c)
+{
+    text_printf(t, "%d/task/%d", process_current()->pid, thread_current()->tid);
+    return 0;
+}
+
+const struct gen_entry proc_system_entries[] = {
+    { .name = "self", .mode = S_IFLNK | 0777, .show = show_self },
+    { .name = "thread-self", .mode = S_IFLNK | 0777, .show = show_thread_self },
+    { .name = "mounts", .mode = S_IFLNK | 0777, .fixed = "self/mounts" },
+    GEN_DIR("sys", proc_sys_entries),
+    GEN_FILE("cmdline", show_boot_cmdline),
+    GEN_FILE("cpuinfo", show_cpuinfo),
+    GEN_FIXED("devices", "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n"
+                         "\nBlock devices:\n"),
+    GEN_FIXED("filesystems", "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tdevpts\n\terofs\n"),
+    GEN_FILE("interrupts", show_interrupts),
+    GEN_FILE("loadavg", show_loadavg),
+    GEN_FILE("meminfo", show_meminfo),
+    GEN_FIXED("partitions", "major minor  #blocks  name\n\n"),
+    GEN_FILE("stat", show_stat),
+    GEN_FIXED("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
+    GEN_FILE("uptime", show_uptime),
+    GEN_FILE("version", show_version),
+    GEN_FILE("vmstat", show_vmstat),
+    { .name = NULL },
+};

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* The root of /proc, and how its nodes find the thread they are about: by number, at each use, so that a node of a thread
+ * that has ended answers ESRCH. What a thread shares (mm, descriptors, directories) is taken with a reference while the
+ * thread cannot have begun to end. proc(5). */
+#include "proc.h"
+#include <abi/errno.h>
+#include <abi/statfs.h>
+#include <libos/file.h>
+#include <libos/heap.h>
+#include <libos/mm.h>
+#include <libos/process.h>
+#include <libos/procfs.h>
+
+struct thread *proc_thread(const struct gen_ctx *c)
+{
+    return thread_find(c->tid);
+}
+
+/* Run take on t unless it has begun to end. */
+static void *share(struct thread *t, void *(*take)(struct thread *t))
+{
+    struct sighand *s = t->sighand;
+    if (t == thread_current())
+        return take(t);
+    spin_lock(&s->lock);
+    void *p = t->exiting ? NULL : take(t);
+    spin_unlock(&s->lock);
+    return p;
+}
+
+static void *take_mm(struct thread *t)
+{
+    if (t->mm)
+        mm_get(t->mm);
+    return t->mm;
+}
+
+static void *take_fds(struct thread *t)
+{
+    if (t->fds)
+        t->fds->refs++;
+    return t->fds;
+}
+
+static void *take_fs(struct thread *t)
+{
+    if (t->fs)
+        t->fs->refs++;
+    return t->fs;
+}
+
+struct mm *proc_mm(struct thread *t)
+{
+    return share(t, take_mm);
+}
+
+struct fd_table *proc_fds(struct thread *t)
+{
+    return share(t, take_fds);
+}
+
+struct fs_context *proc_fs(struct thread *t)
+{
+    return share(t, take_fs);
+}
+
+static bool pid_exists(const struct gen_ctx *dir, int n)
+{
+    struct thread *t = thread_find(n);
+    bool is_process = t && t->process->pid == n && !t->is_kernel;
+    if (t)
+        thread_put(t);
+    return is_process;
+}
+
+struct next {
+    int from, found;
+};
+
+static int next_pid(struct process *p, void *arg)
+{
+    struct next *n = arg;
+    if (p->pid < n->from)
+        return 0;
+    n->found = p->pid;
+    return 1;
+}
+
+static int pid_next(const struct gen_ctx *dir, int from)
+{
+    struct next n = { .from = from, .found = -1 };
+    spin_lock(&process_lock);
+    process_each(0, next_pid, &n);
+    spin_unlock(&process_lock);
+    return n.found;
+}
+
+static void pid_enter(struct gen_ctx *c, int n)
+{
+    c->pid = c->tid = n;
+}
+
+static const struct gen_names pids = { .prefix = "", .may_go = true, .exists = pid_exists, .next = pid_next,
+                                       .enter = pid_enter,
+                                       .entry = { .mode = S_IFDIR | 0555, .children = proc_pid_entries } };
+
+static const struct gen_entry root = { .mode = S_IFDIR | 0555, .children = proc_system_entries, .names = &pids };
+
+int procfs_init(void)
+{
+    struct superblock *sb;
+    int err = gen_create("proc", PROC_SUPER_MAGIC, &root, 0, &sb);
+    return err ? err : vfs_mount(sb, "/proc", "proc", ST_NOSUID | ST_NODEV | ST_NOEXEC);
+}
