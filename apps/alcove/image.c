@@ -152,7 +152,7 @@ void image_write(const struct image_parts *parts, const char *path)
     seg.p_vaddr = LINEAR_MAP + seg.p_paddr;
     seg.p_filesz = seg.p_memsz = head.total_size;
 
-    out = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    out = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, file_mode());
     if (out < 0)
         fail_errno(path, errno, "cannot write");
     if (ftruncate(out, (off_t)(seg.p_offset + head.total_size)) < 0)

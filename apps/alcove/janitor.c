@@ -12,8 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
+
+#define SHM_FREE (4ULL << 30)
 
 static int janitor_pipe = -1;
 static pid_t janitor_pid;
@@ -109,10 +115,24 @@ void remove_forget(void)
     janitor_pipe = -1;
 }
 
+/* /dev/shm where there is plenty of it: an image is written several times over on its way. */
+static const char *temp_base(void)
+{
+    const char *given = getenv("TMPDIR");
+    struct statfs fs;
+    struct sysinfo mem;
+    if (given && given[0] == '/')
+        return given;
+    if (statfs("/dev/shm", &fs) == 0 && fs.f_type == TMPFS_MAGIC && access("/dev/shm", W_OK) == 0 &&
+        fs.f_bavail * (uint64_t)fs.f_bsize >= SHM_FREE && sysinfo(&mem) == 0 &&
+        (mem.freeram + mem.bufferram) * (uint64_t)mem.mem_unit >= SHM_FREE)
+        return "/dev/shm";
+    return "/tmp";
+}
+
 char *temp_dir(void)
 {
-    const char *base = getenv("TMPDIR");
-    char *path = path_join(base && base[0] == '/' ? base : "/tmp", "alcove.XXXXXX");
+    char *path = path_join(temp_base(), "alcove.XXXXXX");
     /* Started before the directory exists: no moment without somebody who removes it. */
     if (janitor_pipe < 0)
         janitor_start();

@@ -4,11 +4,13 @@
 
 #include "options.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char overview[] =
     "alcove: one Linux program, one bootable image\n"
@@ -109,11 +111,22 @@ static int dispatch(int argc, char **argv)
     fail(argv[1], "is not a command; one of run, build, inspect, trace (alcove --help)");
 }
 
+/* A descriptor that was closed must not become something of ours. */
+static void open_standard(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard();
     /* A limit on file sizes is an error of a write, not a death without a line. */
     (void)signal(SIGXFSZ, SIG_IGN);
-    (void)umask(022);
     int status = dispatch(argc, argv);
     if (fflush(stdout) != 0)
         fail(NULL, "cannot write to standard output");

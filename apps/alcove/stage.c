@@ -20,6 +20,7 @@ enum { LINKS_MAX = 40 };
 void stage_init(struct stage *s, const char *dir)
 {
     *s = (struct stage){ .dir = xstrdup(dir) };
+    umask_clear();
     const char *sde = getenv("SOURCE_DATE_EPOCH");
     if (sde && *sde) {
         char *end;
@@ -73,6 +74,17 @@ struct stage_entry *stage_note(struct stage *s, const char *path, const struct s
     if (e->mtime.tv_sec < 0)
         e->mtime = (struct timespec){ 0 };
     return e;
+}
+
+/* A file is complete: it has its permission bits since open() (stage_init cleared the umask), its time is set here while
+ * it is open, since finding it again costs more. */
+static void finish_file(int fd, const struct stage_entry *e, const char *host)
+{
+    struct timespec times[2] = { e->mtime, e->mtime };
+    if (futimens(fd, times) < 0)
+        fail_errno(host, errno, "cannot set the time");
+    if (close(fd) < 0)
+        fail_errno(host, errno, "cannot write");
 }
 
 void stage_unlink(struct stage *s, const char *path)
@@ -136,9 +148,8 @@ void stage_bytes(struct stage *s, const char *path, const void *p, size_t n)
     if (fd < 0)
         fail_errno(real, errno, "cannot write");
     write_all(fd, p, n, host);
-    close(fd);
     struct stat st = { .st_mode = S_IFREG | 0644, .st_size = (off_t)n };
-    stage_note(s, real, &st, 0);
+    finish_file(fd, stage_note(s, real, &st, 0), host);
 }
 
 void stage_link(struct stage *s, const char *path, const char *target)
@@ -162,14 +173,12 @@ static void copy_file(struct stage *s, const char *source, const char *real, uns
     if (!S_ISREG(st.st_mode))
         fail(source, "changed while it was read; try again");
     char *host = stage_host(s, real);
-    int out = open(host, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int out = open(host, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
     if (out < 0)
         fail_errno(host, errno, "cannot write");
     copy_range(in, out, 0, (uint64_t)st.st_size, host);
     close(in);
-    if (close(out) < 0)
-        fail_errno(host, errno, "cannot write");
-    stage_note(s, real, &st, flags);
+    finish_file(out, stage_note(s, real, &st, flags), host);
 }
 
 void stage_copy(struct stage *s, const char *source, const char *dest, unsigned flags)
@@ -314,33 +323,45 @@ static bool skipped(const struct list *skip, const char *path)
     return false;
 }
 
-/* One name of a directory of a tree. A link is added with what it names, but does not lead into another tree. */
+static void tree_below(struct stage *s, const char *dir, const struct list *skip);
+
+/* One name of a directory of a tree, whose path has no links. A link is added with what it names, but does not lead into
+ * another tree. */
 static void tree_child(struct stage *s, const char *child, const struct list *skip)
 {
     struct stage_found found;
-    struct stat st;
+    struct stat st, staged;
     if (lstat(child, &st) < 0 || skipped(skip, child))
         return;
+    if (lstat(stage_host(s, child), &staged) == 0)
+        st = staged;
+    else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode))
+        (void)add_from_host(s, child, child, &st, STAGE_KEEP_TIME);
     if (S_ISDIR(st.st_mode))
-        stage_tree(s, child, skip);
-    else
+        tree_below(s, child, skip);
+    else if (S_ISLNK(st.st_mode))
         (void)stage_walk(s, child, STAGE_KEEP_TIME, &found);
+}
+
+static void tree_below(struct stage *s, const char *dir, const struct list *skip)
+{
+    struct dirent **names;
+    int n = scandir(dir, &names, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        if (strcmp(names[i]->d_name, ".") != 0 && strcmp(names[i]->d_name, "..") != 0)
+            tree_child(s, path_join(dir, names[i]->d_name), skip);
+        free(names[i]);
+    }
+    if (n >= 0)
+        free(names);
 }
 
 void stage_tree(struct stage *s, const char *path, const struct list *skip)
 {
     struct stage_found found;
-    struct dirent **names;
-    if (skipped(skip, path) || stage_walk(s, path, STAGE_KEEP_TIME, &found) < 0)
-        return;
-    int n = S_ISDIR(found.st.st_mode) ? scandir(found.path, &names, NULL, alphasort) : -1;
-    for (int i = 0; i < n; i++) {
-        if (strcmp(names[i]->d_name, ".") != 0 && strcmp(names[i]->d_name, "..") != 0)
-            tree_child(s, path_join(found.path, names[i]->d_name), skip);
-        free(names[i]);
-    }
-    if (n >= 0)
-        free(names);
+    if (!skipped(skip, path) && stage_walk(s, path, STAGE_KEEP_TIME, &found) == 0 &&
+        S_ISDIR(found.st.st_mode))
+        tree_below(s, found.path, skip);
 }
 
 static void finish_one(const struct stage *s, const struct stage_entry *e)
@@ -349,9 +370,11 @@ static void finish_one(const struct stage *s, const struct stage_entry *e)
     struct timespec times[2] = { e->mtime, e->mtime };
     if ((e->uid || e->gid) && lchown(host, e->uid, e->gid) < 0)
         fail_errno(host, errno, "cannot set the owner");
-    if (!S_ISLNK(e->mode) && chmod(host, e->mode & 07777) < 0)
+    /* Files were finished when they were written, but for the bits that a write or a new owner takes away. */
+    if ((S_ISDIR(e->mode) || e->mode & 07000) && !S_ISLNK(e->mode) &&
+        chmod(host, e->mode & 07777) < 0)
         fail_errno(host, errno, "cannot set the mode");
-    if (utimensat(AT_FDCWD, host, times, AT_SYMLINK_NOFOLLOW) < 0)
+    if (!S_ISREG(e->mode) && utimensat(AT_FDCWD, host, times, AT_SYMLINK_NOFOLLOW) < 0)
         fail_errno(host, errno, "cannot set the time");
 }
 

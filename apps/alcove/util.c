@@ -234,6 +234,18 @@ bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+static mode_t user_umask = 022;
+
+mode_t file_mode(void)
+{
+    return 0666 & ~user_umask;
+}
+
+void umask_clear(void)
+{
+    user_umask = umask(0);
+}
+
 int file_read(const char *path, size_t max, struct buf *ret)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

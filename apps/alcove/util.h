@@ -72,7 +72,12 @@ void write_at(int fd, const void *p, size_t n, uint64_t offset, const char *path
 /* Copy size bytes of in (from its start) to out at offset, sharing blocks where the file system can. */
 void copy_range(int in, int out, uint64_t offset, uint64_t size, const char *path);
 
-/* Create a private directory under $TMPDIR (or /tmp), removed with all its content when this process ends. */
+/* From here on new files get exactly the permission bits that are asked for; called once. */
+void umask_clear(void);
+/* Permission bits that the user's umask gives a new file. */
+mode_t file_mode(void);
+
+/* Create a private directory under $TMPDIR (else /dev/shm with 4 GiB free, else /tmp), removed with all its content when this process ends. */
 char *temp_dir(void);
 /* Have path (a file or a directory tree) removed when this process ends, also by a signal. */
 void remove_at_exit(const char *path);

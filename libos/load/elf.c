@@ -119,9 +119,10 @@ static int segment_map(struct exec *e, struct image *im, const struct abi_elf64_
         if ((err = mm_map(e->mm, &what, &at)))
             return err;
         mapped = align_up(file_end, PAGE_SIZE);
-        /* The rest of the last page is zeros, if the program could have put them there itself. */
+        /* The rest of the last page is zeros up to its end, past the segment's too: C libraries allocate from there.
+         * Only if the program could have put them there itself. */
         if (end > file_end && (file_end & ~PAGE_MASK) && (what.prot & PLAT_WRITE))
-            err = clear(e->mm, file_end, end < mapped ? end : mapped);
+            err = clear(e->mm, file_end, mapped);
     }
     if (err || align_up(end, PAGE_SIZE) <= mapped)
         return err;
