@@ -4,7 +4,7 @@
 #ifndef ALCOVE_CMD_LDSO_H
 #define ALCOVE_CMD_LDSO_H
 
-#include "elf.h"
+#include "elfread.h"
 #include "stage.h"
 
 /* One loaded object; the first one is the program. */

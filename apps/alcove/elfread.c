@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ELF64 as the kernel's loader and ld.so read it: the header, the program headers, the dynamic section. Section headers
  * are only looked at to notice a truncated file. Spec: System V ABI, chapters 4 and 5; x86-64 psABI. */
-#include "elf.h"
+#include "elfread.h"
 
 #include <string.h>
 

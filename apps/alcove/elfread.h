@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading of ELF64 programs and libraries. The file is hostile: everything is bounded before it is used. */
-#ifndef ALCOVE_CMD_ELF_H
-#define ALCOVE_CMD_ELF_H
+#ifndef ALCOVE_CMD_ELFREAD_H
+#define ALCOVE_CMD_ELFREAD_H
 
 #include "util.h"
 
