@@ -64,7 +64,7 @@ int file_create(const struct file_ops *ops, const struct path *path, unsigned fl
     }
     memset(f, 0, sizeof(*f));
     atomic_init(&f->refs, 1);
-    atomic_init(&f->flags, flags);
+    atomic_init(&f->flags, flags & ~(unsigned)O_CLOEXEC); /* that belongs to the descriptor */
     f->ops = ops;
     f->data = data;
     f->path = *path;
