@@ -53,7 +53,7 @@ static size_t batch_size(struct area *a, uintptr_t va)
 {
     uint32_t batch = 1;
     if (va == a->fault_next && !(a->flags & AREA_RANDOM)) {
-        batch = a->fault_batch < BATCH_MAX ? a->fault_batch * 2 : BATCH_MAX;
+        batch = a->fault_batch < BATCH_MAX / 2 ? a->fault_batch * 2 : BATCH_MAX;
         uintptr_t end = (va & LARGE_MASK) + LARGE_SIZE;
         size_t left = ((end < a->end ? end : a->end) - va) >> PAGE_SHIFT;
         batch = batch < left ? batch : (uint32_t)left;
