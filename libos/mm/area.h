@@ -32,7 +32,7 @@ uintptr_t area_room_down(struct mm *mm, size_t size, uintptr_t low, uintptr_t hi
 uintptr_t area_room_up(struct mm *mm, size_t size, uintptr_t low, uintptr_t high, uintptr_t align);
 /* Cut areas so that start and end are boundaries; -ENOMEM. */
 NODISCARD int area_cut(struct mm *mm, uintptr_t start, uintptr_t end);
-/* Would new flags or prot let a join what is around it? Sets them and joins; the area that now holds a's start. */
+/* Pages of a. */
 static inline size_t area_pages(const struct area *a)
 {
     return (a->end - a->start) >> PAGE_SHIFT;
@@ -50,6 +50,8 @@ struct spin *range_lock(struct mm *mm, uintptr_t va);
  * ends need range locks). Locks: mm->lock held for writing, or for reading with whole false. -ENOMEM: a large page could
  * not be split; the rest is unmapped. */
 NODISCARD int range_unmap(struct mm *mm, uintptr_t start, uintptr_t end, bool whole);
+/* Change the leaves of [start, end), part of a, as plat_mmu_protect. mm->lock is held for writing. -ENOMEM. */
+NODISCARD int range_protect(struct area *a, uintptr_t start, uintptr_t end, unsigned prot, bool may_write);
 /* Drop the pages of leaves that were unmapped. */
 struct plat_leaf;
 void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n);

@@ -55,25 +55,6 @@ void mm_get(struct mm *mm)
     __atomic_fetch_add((uint32_t *)&mm->users, 1, __ATOMIC_RELAXED);
 }
 
-void mm_put(struct mm *mm)
-{
-    if (--mm->users)
-        return;
-    rwmutex_write_lock(&mm->lock);
-    struct area *a;
-    while ((a = RB_ROOT(&mm->areas))) {
-        /* No page-table page is left without memory to split a large page: areas end where large pages do. */
-        must(range_unmap(mm, a->start, a->end, !a->pages) == 0);
-        area_remove(a);
-        area_destroy(a);
-    }
-    rwmutex_write_unlock(&mm->lock);
-    plat_aspace_fini(&mm->aspace);
-    if (mm->exe)
-        file_put(mm->exe);
-    slab_free(&slab, mm);
-}
-
 void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n)
 {
     struct page *batch[BATCH], *zero = zero_page();
@@ -119,6 +100,24 @@ static int unmap_part(struct mm *mm, uintptr_t start, uintptr_t end, struct spin
         leaves_put(mm, leaf, (size_t)n);
     }
     return err;
+}
+
+void mm_put(struct mm *mm)
+{
+    if (--mm->users)
+        return;
+    /* Nobody runs in it. Out of the files' lists first, so that nobody takes leaves away either; pages hold on by
+     * their references. */
+    struct area *a;
+    while ((a = RB_ROOT(&mm->areas))) {
+        area_remove(a);
+        area_destroy(a);
+    }
+    must(unmap_part(mm, 0, PLAT_USER_MAX, NULL) == 0);
+    plat_aspace_fini(&mm->aspace);
+    if (mm->exe)
+        file_put(mm->exe);
+    slab_free(&slab, mm);
 }
 
 int range_unmap(struct mm *mm, uintptr_t start, uintptr_t end, bool whole)

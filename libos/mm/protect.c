@@ -12,11 +12,9 @@ static bool may_share_pages(const struct area *a)
     return a->pages || (a->flags & (AREA_COW | AREA_SPECIAL));
 }
 
-/* Change the leaves of [start, end), one area, to its protection. */
-static int protect_leaves(struct area *a, uintptr_t start, uintptr_t end)
+int range_protect(struct area *a, uintptr_t start, uintptr_t end, unsigned prot, bool may_write)
 {
     struct mm *mm = a->mm;
-    bool may_write = !may_share_pages(a);
     while (start < end) {
         uintptr_t stop = align_down(start, LARGE_SIZE) + LARGE_SIZE;
         struct spin *lock = range_lock(mm, start);
@@ -27,7 +25,7 @@ static int protect_leaves(struct area *a, uintptr_t start, uintptr_t end)
         stop = stop < end ? stop : end;
         if (lock)
             spin_lock(lock);
-        int err = plat_mmu_protect(&mm->aspace, start, stop, a->prot, may_write);
+        int err = plat_mmu_protect(&mm->aspace, start, stop, prot, may_write);
         if (lock)
             spin_unlock(lock);
         if (err)
@@ -70,7 +68,7 @@ static int protect_part(struct area *a, uintptr_t start, uintptr_t end, unsigned
     area_count(a, -1);
     uint8_t old = a->prot;
     a->prot = (uint8_t)prot;
-    err = protect_leaves(a, start, end);
+    err = range_protect(a, start, end, prot, !may_share_pages(a));
     if (err) {
         /* Rights that are too many were taken, none too many given: the old protection is kept, faults restore it. */
         a->prot = old;
