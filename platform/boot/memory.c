@@ -19,7 +19,7 @@
 #define MAPPED_END (1ull << 30)
 #define RAM_LIMIT  (4ull << 40) /* more is ignored */
 
-extern const char __image_end[];
+extern const char __image_start[], __rodata_end[], __image_end[];
 
 static struct memmap_range runs[MEMMAP_MAX];
 static size_t run_count;
@@ -28,9 +28,14 @@ static uint64_t ram_end;
 static const void *payload;
 static uint64_t payload_max;
 
+static uint64_t image_phys(const char *p)
+{
+    return (uintptr_t)p - x86_facts.slide - BOOT_LINK_BASE;
+}
+
 static uint64_t image_end(void)
 {
-    return (uintptr_t)__image_end - x86_facts.slide - BOOT_LINK_BASE;
+    return image_phys(__image_end);
 }
 
 /* The payload lies right after the image. Its size is what it says, at most to the end of the RAM there. */
@@ -82,6 +87,7 @@ void boot_memory_init(const struct memmap_entry *raw, size_t count)
             break;
     }
     run_count = memmap_remove(runs, run_count, MEMMAP_MAX, 0, align_up(image_end(), PAGE_SIZE));
+    kmap_linear_readonly(image_phys(__image_start), image_phys(__rodata_end));
     find_payload();
     for (size_t i = 0; i < run_count; i++)
         if (runs[i].end > MAPPED_END)

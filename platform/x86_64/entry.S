@@ -127,13 +127,19 @@ syscall_slow:
 /* rsp: the frame. Serve pending work, then load every register. */
     .globl x86_user_exit
 x86_user_exit:
-    movq %rsp, %rdi
+    movq %gs:PERCPU_CURRENT, %rcx
+    movq FRAME_RIP(%rsp), %rax
+    shrq $47, %rax                      /* 0: user memory or right after it, so canonical */
+    orq THREAD_WORK(%rcx), %rax
+    jnz 2f
+1:  pop_all
+    swapgs
+    iretq
+2:  movq %rsp, %rdi
     subq $8, %rsp
     call x86_user_exit_work
     addq $8, %rsp
-    pop_all
-    swapgs
-    iretq
+    jmp 1b
 
 /* The stub of each vector leaves the vector above an error code, or above a zero. */
 trap_entry:

@@ -97,6 +97,29 @@ void kmap_linear(uint64_t start, uint64_t end)
     }
 }
 
+void kmap_linear_readonly(uint64_t start, uint64_t end)
+{
+    uint64_t *pd = tables()->linear_pd;
+
+    for (uint64_t pa = start; pa < end; pa += PAGE_SIZE) {
+        uint64_t *pde = &pd[pa >> LARGE_SHIFT], *pt;
+
+        if (*pde & PTE_LARGE) {
+            uint64_t page = *pde & ~PTE_LARGE, table = boot_page();
+
+            must(table);
+            pt = plat_phys_to_virt(PADDR(table));
+            for (unsigned i = 0; i < 512; i++, page += PAGE_SIZE)
+                pt[i] = page;
+            *pde = table | x86_facts.enc_mask | PTE_P | PTE_W | PTE_A;
+        }
+        table_of(*pde)[pa >> PAGE_SHIFT & 511] &= ~PTE_W;
+    }
+    /* Global translations of the large pages may be cached. */
+    x86_set_cr4(x86_cr4() & ~(uint64_t)CR4_PGE);
+    x86_set_cr4(x86_cr4() | CR4_PGE);
+}
+
 /* The level-1 entry of va. */
 static uint64_t *find_page(uintptr_t va)
 {

@@ -21,6 +21,10 @@ void kmap_drop_identity(void);
  * it is made, everything below 1 GiB is mapped: boot_page comes from there. */
 void kmap_linear(uint64_t start, uint64_t end);
 
+/* Take the right to write from [start, end) of the linear map, page aligned, below 1 GiB: the image's text and read-only
+ * data must not be writable by their other address. */
+void kmap_linear_readonly(uint64_t start, uint64_t end);
+
 /* Map one page at va in the upper half, writable, not executable. false: no page for a table. */
 NODISCARD bool kmap_page(uintptr_t va, paddr_t pa);
 /* Unmap it; the page that was there. */

@@ -36,9 +36,10 @@ void x86_say_hex(const char *name, uint64_t value)
     x86_say(digits);
 }
 
-static size_t walk(uintptr_t rbp, uintptr_t *addrs, size_t max)
+/* Return addresses of the frames from rbp up, on the stack whose lowest used address is floor. */
+static size_t walk(uintptr_t floor, uintptr_t rbp, uintptr_t *addrs, size_t max)
 {
-    uintptr_t floor = (uintptr_t)__builtin_frame_address(0), limit = floor + STACK_SIZE;
+    uintptr_t limit = floor + STACK_SIZE;
     size_t n = 0;
 
     /* Frame pointers of one stack ascend; the first that does not belongs to ring 3 or to another stack. */
@@ -55,7 +56,8 @@ static size_t walk(uintptr_t rbp, uintptr_t *addrs, size_t max)
 
 size_t plat_backtrace(uintptr_t *addrs, size_t max)
 {
-    return walk((uintptr_t)__builtin_frame_address(0), addrs, max);
+    return walk((uintptr_t)__builtin_frame_address(0), (uintptr_t)__builtin_frame_address(0), addrs,
+                max);
 }
 
 static const char *const names[32] = {
@@ -80,6 +82,13 @@ static const char *const names[32] = {
     "machine check",
     "SIMD error",
 };
+
+/* As the linker gave it, if it is of the image. */
+static uintptr_t link_address(uintptr_t rip)
+{
+    return rip >= (uintptr_t)__image_start && rip < (uintptr_t)__text_end ? rip - x86_facts.slide
+                                                                          : rip;
+}
 
 static void say_frame_number(unsigned n)
 {
@@ -107,8 +116,7 @@ static NORETURN COLD void die(unsigned vector, unsigned long error, const struct
         plat_power_off(true);
     x86_say("\r\npanic: ");
     x86_say(vector < 32 && names[vector] && *names[vector] ? names[vector] : "exception");
-    x86_say_hex(f->cs & 3 ? " in ring 3, rip 0x" : " in ring 0, rip 0x",
-                f->cs & 3 ? f->rip : f->rip - x86_facts.slide);
+    x86_say_hex(f->cs & 3 ? " in ring 3, rip 0x" : " in ring 0, rip 0x", link_address(f->rip));
     if (vector == VEC_PF)
         x86_say_hex(", address 0x", x86_cr2());
     x86_say_hex(", error 0x", error);
@@ -123,9 +131,9 @@ static NORETURN COLD void die(unsigned vector, unsigned long error, const struct
     x86_say("\r\n");
     if (!(f->cs & 3)) {
         say_frame_number(0);
-        x86_say_hex("", f->rip - x86_facts.slide);
+        x86_say_hex("", link_address(f->rip));
         x86_say("\r\n");
-        n = walk(f->rbp, addrs, ARRAY_SIZE(addrs));
+        n = walk(f->rsp, f->rbp, addrs, ARRAY_SIZE(addrs));
         for (unsigned i = 0; i < n; i++) {
             say_frame_number(i + 1);
             x86_say_hex("", addrs[i]);
@@ -171,12 +179,13 @@ static void user_page_fault(unsigned long error)
 
 void x86_trap_user(unsigned vector, unsigned long error, struct plat_frame *f)
 {
-    switch (vector) {
-    case VEC_PF:
-        if (error & PF_RESERVED)
+    if (LIKELY(vector == VEC_PF)) {
+        if (UNLIKELY(error & PF_RESERVED))
             die(vector, error, f);
         user_page_fault(error);
-        break;
+        return;
+    }
+    switch (vector) {
     case VEC_NMI:
     case VEC_DF:
     case VEC_MC:

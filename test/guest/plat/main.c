@@ -278,6 +278,7 @@ void upcall_boot(void)
     for (size_t i = 0; plat_boot_step(i, &step, &ns); i++)
         log_info("%s at %lu us", step, ns / 1000);
     take_memory();
+    test_end(plat_boot_info()->vmm_cmdline);
     plat_thread_adopt(&test_main);
     CHECK(plat_aspace_init(&test_as) == 0);
     plat_aspace_activate(&test_as);

@@ -54,6 +54,9 @@ void test_traps(void);
 void test_threads(void);
 void test_time(void);
 
+/* With die=WAY on the command line: end the machine that way, and do not return. */
+void test_end(const char *cmdline);
+
 extern const char user_code[], user_code_end[];
 
 #endif
