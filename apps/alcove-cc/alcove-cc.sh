@@ -48,5 +48,5 @@ done
 
 # shellcheck disable=SC2086
 exec $cc $compile -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,-z,noexecstack -Wl,--gc-sections \
-    -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--orphan-handling=error -Wl,-T,"$lib/kernel.lds" "$lib/program.lds" "$@" \
+    -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--orphan-handling=error -Wl,-T,"$lib/alcove.lds" "$@" \
     -Wl,--start-group "$lib/libalcove.a" "$newlib/lib/libc.a" "$newlib/lib/libm.a" -Wl,--end-group

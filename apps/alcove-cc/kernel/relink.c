@@ -73,6 +73,7 @@ int relink_first(void)
     mm->brk_start = mm->brk = HEAP_START;
     mm->mmap_base = MMAP_TOP;
     t->mm = mm;
+    memcpy(t->comm, "program", sizeof "program");
     plat_aspace_activate(&mm->aspace);
     plat_thread_exec(&t->plat, 0, 0);
     x86_relink_run(run_main, NULL, stack + MAIN_STACK);
