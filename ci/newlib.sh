@@ -30,7 +30,8 @@ if [ ! -f "$prefix/lib/libc.a" ]; then
             NM_FOR_TARGET=nm STRIP_FOR_TARGET=strip OBJDUMP_FOR_TARGET=objdump READELF_FOR_TARGET=readelf
         ../configure --target=x86_64-elf --prefix=/p --disable-multilib --disable-libgloss --disable-nls \
             --enable-newlib-retargetable-locking --enable-newlib-io-c99-formats --enable-newlib-io-long-long \
-            --disable-newlib-supplied-syscalls --enable-newlib-reent-check-verify
+            --disable-newlib-supplied-syscalls --enable-newlib-reent-check-verify \
+            --enable-newlib-global-stdio-streams --enable-newlib-global-atexit
         make -j"$(nproc)" CFLAGS_FOR_TARGET="$flags" MAKEINFO=true all-target-newlib
         make DESTDIR="$work/out" MAKEINFO=true install-target-newlib
         mv "$work/out/p/x86_64-elf" "$work/out/newlib"

@@ -24,7 +24,8 @@ static void user_pages(bool reachable)
         __asm__ volatile("clac" : : : "memory");
 }
 
-static void serve_work(struct plat_thread *t)
+/* rip: where the program was, for messages; 0 in a call. */
+static void serve_work(struct plat_thread *t, uint64_t rip)
 {
     while (t->work) {
         *t->frame = (struct plat_frame){
@@ -32,6 +33,7 @@ static void serve_work(struct plat_thread *t)
             .ss = SEL_USER_DATA,
             .rflags = RFLAGS_IF | RFLAGS_FIXED,
             .orig_rax = (uint64_t)-1,
+            .rip = rip,
         };
         upcall_user_return(t->frame);
     }
@@ -41,7 +43,7 @@ long x86_relink_result(long result)
 {
     enum { FIRST_RESTART = -516, LAST_RESTART = -512, EINTR_ = 4 };
 
-    serve_work(plat_current());
+    serve_work(plat_current(), 0);
     return result >= FIRST_RESTART && result <= LAST_RESTART ? -EINTR_ : result;
 }
 
@@ -54,7 +56,7 @@ void x86_relink_begin(void)
 
 void x86_relink_end(void)
 {
-    serve_work(plat_current());
+    serve_work(plat_current(), 0);
     plat_current()->flags |= X86_THREAD_PROGRAM;
     user_pages(true);
     __asm__ volatile("sti" : : : "memory");
@@ -67,7 +69,7 @@ void x86_relink_interrupted(void)
     if (!(t->flags & X86_THREAD_PROGRAM) || !t->work)
         return;
     t->flags &= ~(uint32_t)X86_THREAD_PROGRAM;
-    serve_work(t);
+    serve_work(t, 0);
     t->flags |= X86_THREAD_PROGRAM;
 }
 
@@ -81,7 +83,7 @@ bool x86_relink_trap(unsigned vector, unsigned long error, struct plat_frame *f)
         return false;
     t->flags &= ~(uint32_t)X86_THREAD_PROGRAM;
     x86_trap_user(vector, error, f);
-    serve_work(t);
+    serve_work(t, f->rip - x86_facts.slide);
     t->flags |= X86_THREAD_PROGRAM;
     return true;
 }

@@ -94,6 +94,7 @@ static void run_thread(void *arg)
     x86_relink_run(s.entry, s.arg, s.stack_top);
 }
 
+/* Threads share everything, as those of a program do. */
 static void share(struct thread *to, struct thread *from)
 {
     mm_get(from->mm);
@@ -107,6 +108,14 @@ static void share(struct thread *to, struct thread *from)
     to->cred = cred_get(from->cred);
     to->sigmask = from->sigmask;
     memcpy(to->comm, from->comm, sizeof to->comm);
+}
+
+static void drop(struct thread *t)
+{
+    mm_put(t->mm);
+    fd_table_put(t->fds);
+    fs_context_put(t->fs);
+    t->mm = NULL;
 }
 
 static int start_thread(struct start s, struct start *where, void *tls, uint32_t *alive)
@@ -123,8 +132,13 @@ static int start_thread(struct start s, struct start *where, void *tls, uint32_t
     err = plat_thread_set_fs(&t->plat, (uintptr_t)tls);
     if (err)
         panic("relink: no thread-local storage"); /* a relinked image takes every base */
-    *alive = 1;
     t->clear_child_tid = (uintptr_t)alive;
+    err = thread_publish(t);
+    if (err) { /* the program ends, this thread too, before it gets back */
+        drop(t);
+        thread_discard(t);
+        return err;
+    }
     sched_start(t);
     return 0;
 }

@@ -60,8 +60,8 @@ static inline struct alcove_thread *thread_self(void)
 
 /* In alcove.o, the kernel's part. */
 
-/* Start a thread of this process that runs entry(arg) from the top of stack, with the FS base at tls; *alive is set
- * to 1, and to 0 (with a futex wake) when the thread has ended. 0, or a negative Linux errno. */
+/* Start a thread of this process that runs entry(arg) from the top of stack, with the FS base at tls; *alive becomes 0, with
+ * a futex wake, when the thread has ended. 0, or a negative Linux errno. */
 int alcove_thread_start(void (*entry)(void *arg), void *arg, void *stack, size_t stack_size,
                         void *tls, uint32_t *alive);
 /* Memory for a stack: always present, so an interrupt can push onto it. NULL: none. */

@@ -36,7 +36,7 @@ int alcove_thread_create(struct alcove_thread **ret_thread, int (*fn)(void *arg)
         return ENOMEM;
     }
     *t = (struct alcove_thread){
-        .self = t, .reent = &t->own_reent, .fn = fn, .arg = arg, .stack = stack
+        .self = t, .reent = &t->own_reent, .fn = fn, .arg = arg, .alive = 1, .stack = stack
     };
     _REENT_INIT_PTR(t->reent);
     int r = alcove_thread_start(thread_entry, t, stack, ALCOVE_STACK_SIZE, t, &t->alive);
