@@ -8,6 +8,7 @@
 int command_build(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_trace(int argc, char **argv);
+int command_check(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 
 /* Write what pack() made to path, whole or not at all. */

@@ -19,6 +19,8 @@ static const char overview[] =
     "  alcove run IMAGE.elf               boot an image that was built\n"
     "  alcove build PROGRAM [ARG...] -o FILE   write FILE.elf, print its size and SHA-256\n"
     "  alcove inspect IMAGE.elf           what is inside, and is it intact\n"
+    "  alcove check PROGRAM               which system calls it can make, and which are partial or "
+    "missing\n"
     "  alcove trace PROGRAM [ARG...]      run it with each system call decoded on stderr\n"
     "\n"
     "alcove COMMAND --help says more; alcove --version prints the version.\n";
@@ -63,6 +65,18 @@ static const char inspect_help[] = "alcove inspect [--json] IMAGE.elf\n"
                                    "Print program, libraries, arguments, environment, root hash "
                                    "and sizes, and check the root against its hash tree.\n";
 
+static const char check_help[] =
+    "alcove check [OPTION...] PROGRAM\n"
+    "List the system calls that PROGRAM and its libraries can make and that the libOS has only in "
+    "part or not at all.\n"
+    "\n"
+    "%s"
+    "  --json               all calls, as JSON\n"
+    "\n"
+    "Found by looking at the code: of a library, what can be reached from the functions that "
+    "others use. Calls are\n"
+    "reported that never happen; those of plug-ins that are not packed are not seen.\n";
+
 void help_print(const char *command)
 {
     if (!command)
@@ -77,6 +91,8 @@ void help_print(const char *command)
     else if (strcmp(command, "trace") == 0)
         printf(run_help, "trace", "As run, with each system call of the program decoded on stderr.",
                pack_help);
+    else if (strcmp(command, "check") == 0)
+        printf(check_help, pack_help);
     else
         fputs(inspect_help, stdout);
 }
@@ -85,10 +101,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    { "build", command_build },
-    { "run", command_run },
-    { "trace", command_trace },
-    { "inspect", command_inspect },
+    { "build", command_build }, { "run", command_run },         { "trace", command_trace },
+    { "check", command_check }, { "inspect", command_inspect },
 };
 
 static int dispatch(int argc, char **argv)
@@ -108,7 +122,7 @@ static int dispatch(int argc, char **argv)
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    fail(argv[1], "is not a command; one of run, build, inspect, trace (alcove --help)");
+    fail(argv[1], "is not a command; one of run, build, inspect, check, trace (alcove --help)");
 }
 
 /* A descriptor that was closed must not become something of ours. */

@@ -304,37 +304,50 @@ static void make_env(struct packer *p, const char *home)
         list_add(&p->env, xprintf("HOME=%s", home));
 }
 
+/* Who and where, for the command line. */
+struct identity_facts {
+    uint32_t uid, gid;
+    const char *hostname;
+};
+
+static struct identity_facts stage_all(struct packer *p, bool keep_ids)
+{
+    struct identity_facts id = { .hostname = p->spec->hostname ? p->spec->hostname : "alcove" };
+    p->out->dir = temp_dir();
+    char *root = path_join(p->out->dir, "root"), *home;
+    if (mkdir(root, 0700) < 0)
+        fail_errno(root, errno, "cannot make the directory");
+    stage_init(p->stage, root);
+    for (size_t i = 0; i < p->spec->roots.n; i++)
+        stage_root(p->stage, p->spec->roots.v[i], keep_ids);
+    identity_add(p->stage, p->spec->user, id.hostname, &id.uid, &id.gid, &home);
+    make_env(p, home);
+    struct stage_found found;
+    p->out->exe = place_program(p, find_program(p, p->spec->program), &found);
+    add_program(p, p->spec->program, found.path, stage_host(p->stage, found.path), 0);
+    add_directories(p->stage, p->spec->cwd);
+    stage_check_links(p->stage);
+    return id;
+}
+
+void pack_files(const struct pack_spec *spec, struct packed *ret)
+{
+    struct packer p = { .spec = spec, .out = ret, .stage = &ret->stage };
+    (void)stage_all(&p, false);
+}
+
 void pack(const struct pack_spec *spec, struct packed *ret)
 {
     struct packer p = { .spec = spec, .out = ret, .stage = &ret->stage };
     bool keep_ids = geteuid() == 0 && spec->roots.n > 0;
-    ret->dir = temp_dir();
+    int64_t newest;
+    struct identity_facts id = stage_all(&p, keep_ids);
     ret->parts.kernel = tool_data("ALCOVE_KERNEL", "kernel/alcove-kernel.elf", "alcove-kernel.elf");
-    char *root = path_join(ret->dir, "root");
-    if (mkdir(root, 0700) < 0)
-        fail_errno(root, errno, "cannot make the directory");
-    stage_init(p.stage, root);
-    for (size_t i = 0; i < spec->roots.n; i++)
-        stage_root(p.stage, spec->roots.v[i], keep_ids);
-
-    uint32_t uid, gid;
-    char *home;
-    const char *hostname = spec->hostname ? spec->hostname : "alcove";
-    identity_add(p.stage, spec->user, hostname, &uid, &gid, &home);
-    make_env(&p, home);
-    char *typed = find_program(&p, spec->program);
-    struct stage_found found;
-    ret->exe = place_program(&p, typed, &found);
-    add_program(&p, spec->program, found.path, stage_host(p.stage, found.path), 0);
-    add_directories(p.stage, spec->cwd);
     if (!ret->parts.kernel)
         fail("alcove-kernel.elf",
              "the libOS is missing; build it (./dev build), or set ALCOVE_KERNEL to its path");
-
-    int64_t newest;
-    stage_check_links(p.stage);
     stage_finish(p.stage, &newest);
     make_root_image(ret, newest, !keep_ids);
-    make_cmdline(&p, uid, gid, hostname);
+    make_cmdline(&p, id.uid, id.gid, id.hostname);
     make_info(ret);
 }

@@ -32,6 +32,9 @@ struct packed {
 /* Stage the files, make the root image and its hash tree. Ends the command with one line on any error. */
 void pack(const struct pack_spec *spec, struct packed *ret);
 
+/* The staging alone: files, programs, libraries and recipes of *ret. Same errors. */
+void pack_files(const struct pack_spec *spec, struct packed *ret);
+
 /* identity.c: who runs the program. Adds /etc/passwd and so on to the stage; *ret_home is the user's home. */
 void identity_add(struct stage *s, const char *user, const char *hostname, uint32_t *ret_uid,
                   uint32_t *ret_gid, char **ret_home);
