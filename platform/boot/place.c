@@ -15,6 +15,7 @@ enum { R_X86_64_RELATIVE = 8 };
 #pragma GCC visibility push(hidden)
 extern const char __image_start[], __text_end[], __rodata_end[], __image_end[], boot_stack[];
 extern const struct rela __rela_start[], __rela_end[];
+extern const uint64_t __relr_start[], __relr_end[];
 extern struct boot_tables boot_tables;
 extern struct x86_facts x86_facts;
 #pragma GCC visibility pop
@@ -41,6 +42,25 @@ static void relocate(uint64_t slide)
     for (const struct rela *r = __rela_start; r < __rela_end; r++)
         if (r->info == R_X86_64_RELATIVE)
             *(uint64_t *)(r->offset - BOOT_LINK_BASE) = (uint64_t)r->addend + slide;
+}
+
+/* The compact form: an even word is the address of one place, an odd one says by its bits which of the 63 words after
+ * that are more of them. The place holds its link-time value. Spec: the ELF gABI's SHT_RELR. */
+static void relocate_packed(uint64_t slide)
+{
+    uint64_t *place = NULL;
+
+    for (const uint64_t *r = __relr_start; r < __relr_end; r++) {
+        if (!(*r & 1)) {
+            place = (uint64_t *)(*r - BOOT_LINK_BASE);
+            *place++ += slide;
+            continue;
+        }
+        for (uint64_t bits = *r >> 1, *p = place; bits; bits >>= 1, p++)
+            if (bits & 1)
+                *p += slide;
+        place += 63;
+    }
 }
 
 static uint64_t rights(uintptr_t pa)
@@ -77,6 +97,7 @@ uint64_t boot_place(void)
     uint64_t slide = random_word() % slots * LARGE_SIZE;
 
     relocate(slide);
+    relocate_packed(slide);
     map_image(slide);
     x86_facts.slide = slide;
     return slide;

@@ -36,6 +36,20 @@ static size_t rsdp_at(const struct acpi_memory *m, uint64_t pa, uint8_t bytes[RS
     return get32(bytes + 20) >= RSDP_V2 && sum(bytes, RSDP_V2) == 0 ? RSDP_V2 : 0;
 }
 
+/* The first word from i on that is magic, else SCAN_CHUNK / 8. One instruction for the whole search. */
+static size_t find(const uint64_t *words, size_t i, uint64_t magic)
+{
+    size_t left = SCAN_CHUNK / 8 - i;
+    const uint64_t *p = words + i;
+    bool found = false;
+
+    if (left)
+        __asm__("repne scasq"
+                : "+D"(p), "+c"(left), "=@ccz"(found)
+                : "a"(magic), "m"(*(const uint64_t(*)[SCAN_CHUNK / 8]) words));
+    return found ? (size_t)(p - words) - 1 : SCAN_CHUNK / 8;
+}
+
 static uint64_t scan(const struct acpi_memory *m, uint64_t start, uint64_t end)
 {
     uint64_t chunk[SCAN_CHUNK / 8], magic;
@@ -45,8 +59,8 @@ static uint64_t scan(const struct acpi_memory *m, uint64_t start, uint64_t end)
     for (uint64_t pa = start; pa + sizeof(chunk) <= end; pa += sizeof(chunk)) {
         if (!m->read(m->context, chunk, pa, sizeof(chunk)))
             return 0;
-        for (unsigned i = 0; i < ARRAY_SIZE(chunk); i += 2)
-            if (chunk[i] == magic && rsdp_at(m, pa + i * 8, rsdp))
+        for (size_t i = find(chunk, 0, magic); i < ARRAY_SIZE(chunk); i = find(chunk, i + 1, magic))
+            if (i % 2 == 0 && rsdp_at(m, pa + i * 8, rsdp))
                 return pa + i * 8;
     }
     return 0;

@@ -96,7 +96,9 @@ static uint64_t count_against(const struct reference *ref, uint64_t window_ns, u
 /* 0, or the frequency. A slow device makes short windows useless: then longer ones. */
 static uint64_t try_reference(const struct reference *ref)
 {
-    uint64_t hz = count_against(ref, 12000, 1000);
+    /* A reference that counts nanoseconds needs less of them. */
+    uint64_t hz =
+        ref->hz >= 100000000 ? count_against(ref, 6000, 400) : count_against(ref, 12000, 1000);
 
     if (!hz)
         hz = count_against(ref, 50000, 1000);
