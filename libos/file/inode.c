@@ -173,7 +173,7 @@ void inode_init_owner(struct inode *inode, const struct inode *dir)
 /* Set-id bits go when someone without CAP_FSETID writes, truncates, or when the owner changes. 0: no change. */
 static uint32_t mode_without_setid(uint32_t mode)
 {
-    if (!S_ISREG(mode))
+    if (S_ISDIR(mode))
         return mode;
     mode &= ~(uint32_t)S_ISUID;
     if (mode & S_IXGRP) /* without group execute it means something else */
@@ -206,13 +206,15 @@ static int setattr_check(struct inode *inode, struct inode_attr *a)
     }
     if (a->set & ATTR_TIMES_SET && !vfs_owner(inode))
         return -EPERM;
+    if (a->set & ATTR_TOUCH && !vfs_owner(inode))
+        return inode_permission(inode, MAY_WRITE);
     return 0;
 }
 
 /* Write what a says into the inode; its lock is held for writing. */
 static void setattr_apply(struct inode *inode, const struct inode_attr *a)
 {
-    if (a->set & (ATTR_UID | ATTR_GID) && !S_ISDIR(inode->mode))
+    if (a->set & ATTR_CHOWN)
         inode->mode = mode_without_setid(inode->mode);
     if (a->set & ATTR_UID)
         inode->uid = a->uid;

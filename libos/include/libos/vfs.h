@@ -31,7 +31,9 @@ struct inode_attr {
     struct abi_timespec atime, mtime;
 };
 enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64,
-       ATTR_TIMES_SET = 128 /* the times are given, not now: takes the owner */ };
+       ATTR_TIMES_SET = 128, /* the times are given, not now: takes the owner */
+       ATTR_TOUCH = 256,     /* the times become now: takes the owner or write permission */
+       ATTR_CHOWN = 512 /* chown(2): set-id bits go, even when neither id changes */ };
 
 /* What a file system does with names and inodes. Called with dir->lock held for writing (changes) or reading (lookup).
  * A NULL member: -EPERM for changes, -ENOTDIR for lookup. New inodes come with one reference. */

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* mount and umount2: a tmpfs more or less. There is one image and one root, so nothing else can be mounted. */
+#include "name.h"
+#include "sys_proto.h"
+
+#include <abi/errno.h>
+#include <abi/prctl.h>
+#include <abi/statfs.h>
+#include <libos/process.h>
+#include <libos/user.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MS_REMOUNT = 32,
+    MS_BIND = 4096,
+    MS_MOVE = 8192,
+    MS_PROPAGATION = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20, /* unbindable, private, slave, shared */
+    MS_SILENT_ALL = 1 << 15 | 1 << 14 | 1 << 21 | 1 << 24,  /* silent, rec, relatime, strictatime */
+    MS_KEPT = ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_SYNCHRONOUS | ST_NOATIME | ST_NODIRATIME,
+    UMOUNT_FORCE = 1,
+    UMOUNT_DETACH = 2,
+    UMOUNT_EXPIRE = 4,
+    UMOUNT_NOFOLLOW = 8,
+};
+
+/* The one option of tmpfs that shows: mode=. Others (size, nr_inodes, uid, gid) are accepted without effect. */
+static int tmpfs_mode(user_void_in_t data, uint32_t *ret)
+{
+    char *text = path_buf_alloc();
+    if (!text)
+        return -ENOMEM;
+    long len = user_str(text, ABI_PATH_MAX, user_cast(user_str_t, data));
+    if (len >= 0) {
+        const char *mode = strncmp(text, "mode=", 5) == 0 ? text : strstr(text, ",mode=");
+        if (mode)
+            *ret = (uint32_t)strtoul(strchr(mode, '=') + 1, NULL, 8) & 07777;
+        len = 0;
+    }
+    path_buf_free(text);
+    return (int)len;
+}
+
+static long mount_tmpfs(const struct path *at, unsigned long flags, user_void_in_t data)
+{
+    struct superblock *sb;
+    uint32_t mode = 01777;
+    int err = user_is_null(data) ? 0 : tmpfs_mode(data, &mode);
+    if (!err && !S_ISDIR(at->dentry->inode->mode))
+        err = -ENOTDIR;
+    if (!err)
+        err = tmpfs_create("tmpfs", mode, &sb);
+    if (!err && !mount_attach(sb, at, "tmpfs", (unsigned)flags & MS_KEPT))
+        err = -ENOMEM;
+    return err;
+}
+
+long sys_mount(user_str_t source, user_str_t target, user_str_t type, unsigned long flags, user_void_in_t data)
+{
+    char name[32] = "";
+    struct path p;
+    (void)source;
+    if (!user_is_null(type) && user_str(name, sizeof(name), type) == -EFAULT)
+        return -EFAULT;
+    long err = name_walk(AT_FDCWD, target, 0, &p);
+    if (err)
+        return err;
+    if (!cred_capable(CAP_SYS_ADMIN))
+        err = -EPERM;
+    else if (flags & MS_PROPAGATION)
+        err = 0; /* one name space: nothing propagates anywhere */
+    else if (flags & (MS_BIND | MS_MOVE))
+        err = -EPERM;
+    else if (flags & MS_REMOUNT)
+        err = p.dentry != p.mount->root ? -EINVAL : (p.mount->flags = (unsigned)flags & MS_KEPT, 0);
+    else if (user_is_null(type))
+        err = -EINVAL;
+    else if (strcmp(name, "tmpfs") == 0 || strcmp(name, "ramfs") == 0)
+        err = mount_tmpfs(&p, flags, data);
+    else
+        err = -ENODEV;
+    path_put(&p);
+    return err;
+}
+
+long sys_umount2(user_str_t target, unsigned flags)
+{
+    struct path p;
+    if (flags & ~(unsigned)(UMOUNT_FORCE | UMOUNT_DETACH | UMOUNT_EXPIRE | UMOUNT_NOFOLLOW))
+        return -EINVAL;
+    long err = name_walk(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &p);
+    if (err)
+        return err;
+    if (!cred_capable(CAP_SYS_ADMIN))
+        err = -EPERM;
+    else if (flags & UMOUNT_EXPIRE)
+        err = flags & (UMOUNT_FORCE | UMOUNT_DETACH) ? -EINVAL : -EAGAIN;
+    else
+        err = mount_detach(&p, flags & UMOUNT_DETACH);
+    path_put(&p);
+    return err;
+}
