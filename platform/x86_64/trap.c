@@ -18,7 +18,7 @@ struct ex_entry {
 extern const struct ex_entry __ex_table_start[], __ex_table_end[];
 extern const char __image_start[], __text_end[];
 
-enum { PF_PRESENT = 1, PF_WRITE = 2, PF_RESERVED = 8, PF_FETCH = 16 };
+enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4, PF_RESERVED = 8, PF_FETCH = 16 };
 
 void x86_say(const char *text)
 {
@@ -168,8 +168,10 @@ static void user_page_fault(unsigned long error)
 {
     uintptr_t addr = x86_cr2();
 
-    if (UNLIKELY(addr >= PLAT_USER_MAX)) {
-        /* Nothing of ring 0 shows, not even whether something is there. */
+    if (UNLIKELY(addr >= PLAT_USER_MAX || !(error & PF_USER))) {
+        /* Nothing of ring 0 shows, not even whether something is there. Nor is an access resolved that ring 3 caused
+         * but did not make itself: emulators read the stack of a far return with ring 0's rights, so that resolving
+         * it would fault for ever. */
         upcall_exception(VEC_PF, error | PF_PRESENT, addr);
         return;
     }
