@@ -15,7 +15,8 @@ int main(void)
         attack_check(sig == want || (n == 1 && sig == SIGTRAP) || (n == 0x80 && sig == 0), "int %u: signal %d", n, sig);
     }
     attack_check(attack_try(__asm__ volatile("int3")) == SIGTRAP, "int3");
-    attack_check(attack_try(attack_code("\xf1", 1)()) == SIGTRAP, "icebp");
+    int sig = attack_try(attack_code("\xf1", 1)()); /* emulators may not know it */
+    attack_check(sig == SIGTRAP || sig == SIGILL, "icebp: signal %d", sig);
     puts("pass");
     return 0;
 }
