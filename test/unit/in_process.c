@@ -2,20 +2,25 @@
 /* Runs a program of test/sys in this process: libOS boots on the host platform, with an empty root or (T_IMAGE) on the image
  * of image.h under verity, and the program's main (compiled as t_main) is what the first process executes. */
 #include <base/log.h>
+#include <libos/dev/char.h>
 #include <libos/page.h>
 #include <libos/process.h>
+#include <libos/procfs.h>
 #include <libos/random.h>
 #include <libos/sched.h>
+#include <libos/sysfs.h>
 #include <libos/time.h>
 #include <libos/verity.h>
 #include <libos/vfs.h>
 #include <plat/host.h>
 #include <plat/upcall.h>
 
+#include <abi/fcntl.h>
 #include <abi/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #ifdef T_IMAGE
 #include "image.h"
@@ -30,8 +35,20 @@ static NORETURN void leave(int status)
     _exit(status);
 }
 
+/* The files that tests expect of every Linux. */
+static void furnish(void)
+{
+    static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n";
+    plat_host_syscall(SYS_mkdir, (long)"/etc", 0755, 0, 0, 0, 0);
+    long fd = plat_host_syscall(SYS_open, (long)"/etc/passwd", O_WRONLY | O_CREAT, 0644, 0, 0, 0);
+    must(plat_host_syscall(SYS_write, fd, (long)passwd, sizeof(passwd) - 1, 0, 0, 0) ==
+         sizeof(passwd) - 1);
+    plat_host_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
 static void program(void)
 {
+    furnish();
     leave(t_main());
 }
 
@@ -79,6 +96,7 @@ static void tree(void)
 {
     must(vfs_init(NULL, 0) == 0);
     must(vfs_make("/tmp", S_IFDIR | 01777, 0, NULL) == 0);
+    must(dev_init() == 0 && procfs_init() == 0 && sysfs_init() == 0);
 }
 
 #endif
