@@ -42,12 +42,7 @@ static ssize_type write_anything(struct file *f, struct iter *it, uint64_t *pos)
     return (ssize_type)n;
 }
 
-static int64_t seek_nowhere(struct file *f, int64_t off, int whence)
-{
-    return 0;
-}
-
-static const struct file_ops null_ops = { .read = read_nothing, .write = write_anything, .seek = seek_nowhere };
+static const struct file_ops null_ops = { .read = read_nothing, .write = write_anything, .seek = file_seek_nowhere };
 
 static ssize_type zero_read(struct file *f, struct iter *it, uint64_t *pos)
 {
@@ -84,7 +79,7 @@ static void zero_release(struct file *f)
     heap_free(f->data);
 }
 
-static const struct file_ops zero_ops = { .read = zero_read, .write = write_anything, .seek = seek_nowhere,
+static const struct file_ops zero_ops = { .read = zero_read, .write = write_anything, .seek = file_seek_nowhere,
                                           .pagemap = zero_pagemap, .release = zero_release };
 
 static int zero_open(struct file *f)
@@ -103,7 +98,7 @@ static ssize_type full_write(struct file *f, struct iter *it, uint64_t *pos)
     return it->left ? -ENOSPC : 0;
 }
 
-static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .seek = seek_nowhere };
+static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .seek = file_seek_nowhere };
 
 static ssize_type random_read(struct file *f, struct iter *it, uint64_t *pos)
 {
@@ -167,7 +162,7 @@ static long random_ioctl(struct file *f, unsigned cmd, unsigned long arg)
     }
 }
 
-static const struct file_ops random_ops = { .read = random_read, .write = random_write, .seek = seek_nowhere,
+static const struct file_ops random_ops = { .read = random_read, .write = random_write, .seek = file_seek_nowhere,
                                             .poll = random_poll, .ioctl = random_ioctl };
 
 /* Lines for the log, as /dev/kmsg takes them: an optional <priority>, then text. */
@@ -192,7 +187,7 @@ static ssize_type kmsg_read(struct file *f, struct iter *it, uint64_t *pos)
     return f->flags & O_NONBLOCK ? -EAGAIN : -EPERM; /* messages are not kept */
 }
 
-static const struct file_ops kmsg_ops = { .read = kmsg_read, .write = kmsg_write, .seek = seek_nowhere };
+static const struct file_ops kmsg_ops = { .read = kmsg_read, .write = kmsg_write, .seek = file_seek_nowhere };
 
 int mem_open(struct file *f, uint32_t minor)
 {

@@ -489,17 +489,17 @@ static int devpts_lookup(struct inode *dir, const char *name, size_t len, struct
 
 static int devpts_readdir(struct file *f, struct dir_sink *s, uint64_t *pos)
 {
-    enum { DT_CHR = 2, FIRST = 2 };
+    enum { DT_CHR = 2, DT_DIR = 4, FIRST = 2 }; /* positions of "." and ".." are 0 and 1 */
     char name[16];
-    if (*pos == 0 && !s->emit(s, ".", 1, f->inode->ino, 1, 4))
-        return 0;
-    if (*pos <= 1 && !s->emit(s, "..", 2, f->inode->ino, FIRST, 4))
-        return 0;
-    for (uint64_t i = *pos < FIRST ? 0 : *pos - FIRST; i < PTS_MAX; i++) {
+    for (; *pos < FIRST; ++*pos)
+        if (!s->emit(s, "..", 1 + *pos, f->inode->ino, *pos + 1, DT_DIR))
+            return 0;
+    for (; *pos - FIRST < PTS_MAX; ++*pos) {
+        uint64_t i = *pos - FIRST;
         if (!*(struct pty *volatile *)&table[i])
             continue;
         int n = snprintf(name, sizeof(name), "%u", (unsigned)i);
-        if (!s->emit(s, name, (size_t)n, i + 3, i + FIRST + 1, DT_CHR))
+        if (!s->emit(s, name, (size_t)n, i + 3, *pos + 1, DT_CHR))
             return 0;
     }
     return 0;

@@ -39,7 +39,7 @@ struct tty *tty_create(const struct tty_ops *ops, void *data, const char *name, 
     t->rdev = rdev;
     snprintf(t->name, sizeof(t->name), "%s", name);
     struct abi_termios2 *m = &t->termios;
-    m->c_cflag = B38400 | CS8 | CREAD | HUPCL;
+    m->c_cflag = B38400 | CS8 | CREAD;
     m->c_ispeed = m->c_ospeed = 38400;
     memcpy(m->c_cc, default_cc, sizeof(m->c_cc));
     t->stream = stream;
@@ -110,7 +110,7 @@ int tty_open(struct tty *t, struct file *f, bool may_control)
         t->opens++;
         tf->tty = t;
         tf->generation = t->generation;
-        if (may_control && !t->stream && f->can_read && p->is_session_leader && !p->tty && !t->session)
+        if (may_control && !t->stream && f->can_read && !(f->flags & O_NOCTTY) && p->is_session_leader && !p->tty && !t->session)
             control_locked(t);
     }
     spin_unlock(&t->lock);

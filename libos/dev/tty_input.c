@@ -426,10 +426,10 @@ void tty_receive(struct tty *t, const uint8_t *buf, size_t n, enum serial_error 
     }
     for (size_t i = 0; i < n; i++) {
         size_t each = t->termios.c_iflag & PARMRK ? 3 : 1;
-        if (TTY_INPUT_SIZE - (t->head - t->tail) <= each) {
+        if (TTY_INPUT_SIZE - (t->head - t->tail) < each) {
             if (!lflag(t, ICANON) || t->canon_head != t->tail)
                 break;
-            t->head -= (uint32_t)each;
+            t->head = t->tail + TTY_INPUT_SIZE - (uint32_t)each;
         }
         if (i + 1 == n && error != SERIAL_OK)
             receive_error(t, buf[i], error);

@@ -477,7 +477,8 @@ static void epoll_fdinfo(struct file *f, char *buf, size_t size)
     mutex_unlock(&ep->lock);
 }
 
-static const struct file_ops epoll_ops = { .poll = epoll_poll, .release = epoll_release, .fdinfo = epoll_fdinfo };
+static const struct file_ops epoll_ops = { .seek = file_seek_nowhere,
+    .poll = epoll_poll, .release = epoll_release, .fdinfo = epoll_fdinfo };
 
 int epoll_create_file(struct file **ret_file)
 {

@@ -105,7 +105,8 @@ static void eventfd_fdinfo(struct file *f, char *buf, size_t size)
              (unsigned long long)count_now(e), (unsigned)e->id, e->semaphore);
 }
 
-static const struct file_ops eventfd_ops = { .read = eventfd_read, .write = eventfd_write, .poll = eventfd_poll,
+static const struct file_ops eventfd_ops = { .seek = file_seek_nowhere,
+    .read = eventfd_read, .write = eventfd_write, .poll = eventfd_poll,
                                              .release = eventfd_release, .fdinfo = eventfd_fdinfo };
 
 int eventfd_create(unsigned count, unsigned flags, struct file **ret_file)

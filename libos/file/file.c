@@ -26,6 +26,11 @@ static struct superblock anon_sb = { .type = "anon_inodefs", .magic = ANON_INODE
 static struct mount anon_mount = { .sb = &anon_sb, .source = "anon_inodefs" };
 static const struct inode_ops anon_inode_ops = { .lookup = NULL };
 
+int64_t file_seek_nowhere(struct file *f, int64_t off, int whence)
+{
+    return 0;
+}
+
 unsigned files_open(void)
 {
     return file_count;

@@ -128,7 +128,7 @@ static int open_inode(const struct open_state *o, struct file *f)
 static int open_path(const struct open_state *o, const struct path *p, struct file **ret_file)
 {
     struct file *f;
-    unsigned drop = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | FILE_OPEN_EXEC;
+    unsigned drop = O_CREAT | O_EXCL | O_TRUNC | FILE_OPEN_EXEC;
     int err = file_create(&file_path_ops, p, o->flags & ~drop, NULL, &f);
     if (err)
         return err;
@@ -140,6 +140,7 @@ static int open_path(const struct open_state *o, const struct path *p, struct fi
         }
         inotify_event(p->dentry, IN_OPEN);
     }
+    f->flags &= ~(uint32_t)O_NOCTTY; /* known to the device while it was opened */
     *ret_file = f;
     return 0;
 }

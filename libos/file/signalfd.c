@@ -108,7 +108,8 @@ static void signalfd_fdinfo(struct file *f, char *buf, size_t size)
     snprintf(buf, size, "sigmask:\t%016llx\n", (unsigned long long)s->mask);
 }
 
-static const struct file_ops signalfd_ops = { .read = signalfd_read, .poll = signalfd_poll, .release = signalfd_release,
+static const struct file_ops signalfd_ops = { .seek = file_seek_nowhere,
+    .read = signalfd_read, .poll = signalfd_poll, .release = signalfd_release,
                                               .fdinfo = signalfd_fdinfo };
 
 static uint64_t allowed(uint64_t mask)

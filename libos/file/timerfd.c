@@ -196,7 +196,8 @@ static void timerfd_fdinfo(struct file *f, char *buf, size_t size)
              (long long)v.it_interval.tv_sec, (long long)v.it_interval.tv_nsec);
 }
 
-static const struct file_ops timerfd_ops = { .read = timerfd_read, .poll = timerfd_poll, .release = timerfd_release,
+static const struct file_ops timerfd_ops = { .seek = file_seek_nowhere,
+    .read = timerfd_read, .poll = timerfd_poll, .release = timerfd_release,
                                              .fdinfo = timerfd_fdinfo };
 
 int timerfd_create_file(int clock, unsigned flags, struct file **ret_file)

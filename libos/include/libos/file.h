@@ -136,6 +136,9 @@ bool file_owned(const struct file *f);
 bool file_pos_lock(struct file *f);
 void file_pos_unlock(struct file *f, bool locked);
 
+/* For file_ops.seek of files that have no position but let lseek pass: 0. */
+int64_t file_seek_nowhere(struct file *f, int64_t off, int whence);
+
 /* Generic transfers with all checks (mode, position, limits, O_APPEND) on an open file. pos NULL: the file's own. */
 ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos);
 ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos);
