@@ -9,6 +9,7 @@
 #include "sha256.h"
 #include "tools.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,31 @@ static void add_preload(struct packer *p, struct ldso *l)
             fail(n, "from LD_PRELOAD is not found; correct -e LD_PRELOAD");
 }
 
+/* The locale files of glibc for what LANG and LC_* of the image name: a directory of its own, or the archive. */
+static void add_locales(struct packer *p)
+{
+    for (size_t i = 0; i < p->env.n; i++) {
+        const char *value = strchr(p->env.v[i], '=') + 1;
+        struct buf name = { 0 };
+        struct stage_found found;
+        if ((strncmp(p->env.v[i], "LANG=", 5) != 0 && strncmp(p->env.v[i], "LC_", 3) != 0) ||
+            !*value || strchr(value, '/') || value[0] == '.' || !strcmp(value, "C") ||
+            !strcmp(value, "POSIX"))
+            continue;
+        /* C.UTF-8 lies in C.utf8: of the codeset, small letters and digits remain. */
+        const char *dot = strchr(value, '.');
+        buf_add(&name, value, dot ? (size_t)(dot + 1 - value) : strlen(value));
+        for (const char *c = dot ? dot + 1 : ""; *c; c++)
+            if (*c != '-' && *c != '_')
+                buf_add(&name, &(char){ (char)tolower((unsigned char)*c) }, 1);
+        char *dir = path_join("/usr/lib/locale", name.s);
+        if (stage_walk(p->stage, dir, STAGE_PROBE, &found) == 0)
+            stage_tree(p->stage, dir, NULL);
+        else
+            (void)stage_walk(p->stage, "/usr/lib/locale/locale-archive", STAGE_KEEP_TIME, &found);
+    }
+}
+
 /* Everything one program needs. typed is for messages, path its place in the image, source the file to read. */
 static void add_program(struct packer *p, const char *typed, const char *path, const char *source,
                         int depth)
@@ -198,6 +224,8 @@ static void add_program(struct packer *p, const char *typed, const char *path, c
     ldso_program(&l, path, &elf);
     add_preload(p, &l);
     recipe_apply(p->stage, &l, path, &p->env, &p->out->recipes);
+    if (elf.interp && !l.musl)
+        add_locales(p);
     ldso_finish(&l);
     for (size_t i = 1; i < l.n; i++)
         if (!list_has(&p->out->libraries, l.objects[i]->path))

@@ -141,6 +141,11 @@ check 'ld.so.cache' "$ALCOVE" build --root rootc -o rc prog/bin/plain
 unpack rc.elf u
 check 'found by the cache' test -f u/somewhere/libmid.so
 
+# Locales.
+check 'locale' "$ALCOVE" build -e LC_ALL=C.UTF-8 -o loc /bin/true
+unpack loc.elf u
+check 'locale' test -f u/usr/lib/locale/C.utf8/LC_CTYPE
+
 # Scripts.
 cat >script <<'END'
 #!/usr/bin/env gawk -f
