@@ -38,6 +38,13 @@ static inline size_t area_pages(const struct area *a)
     return (a->end - a->start) >> PAGE_SHIFT;
 }
 
+/* What a leaf of an area with this protection is mapped with: as the CPU has it, whatever can be written or executed can be
+ * read. */
+static inline unsigned leaf_prot(unsigned prot, bool writable)
+{
+    return prot ? (prot | PLAT_READ) & ~(writable ? 0u : (unsigned)PLAT_WRITE) : 0;
+}
+
 /* True when a's memory counts as the program's own data. */
 bool area_is_data(const struct area *a);
 /* Add the pages of a to the counters of its mm (sign 1), or take them away (-1). */

@@ -89,7 +89,7 @@ static int map_large(struct fault *f)
     page_split(p);
     struct spin *lock = range_lock(mm, base);
     spin_lock(lock);
-    int err = plat_mmu_map_large(&mm->aspace, base, page_addr(p), f->a->prot);
+    int err = plat_mmu_map_large(&mm->aspace, base, page_addr(p), leaf_prot(f->a->prot, true));
     spin_unlock(lock);
     if (err) {
         page_put_run(p, LARGE_SIZE / PAGE_SIZE);
@@ -112,7 +112,7 @@ static int map_fresh(struct fault *f, size_t n)
         pa[i] = page_addr(page[i]);
     struct spin *lock = range_lock(mm, f->va);
     spin_lock(lock);
-    int left = plat_mmu_map(&mm->aspace, f->va, pa, n, f->a->prot, false);
+    int left = plat_mmu_map(&mm->aspace, f->va, pa, n, leaf_prot(f->a->prot, true), false);
     spin_unlock(lock);
     if (LIKELY(left == 0)) {
         mm->rss_anon += (int64_t)n;
@@ -138,7 +138,7 @@ static int map_zeros(struct fault *f, size_t n)
     __atomic_fetch_or(&f->a->flags, AREA_COW, __ATOMIC_RELAXED);
     struct spin *lock = range_lock(mm, f->va);
     spin_lock(lock);
-    int left = plat_mmu_map(&mm->aspace, f->va, pa, n, f->a->prot & ~(unsigned)PLAT_WRITE, false);
+    int left = plat_mmu_map(&mm->aspace, f->va, pa, n, leaf_prot(f->a->prot, false), false);
     spin_unlock(lock);
     return left == -ENOMEM ? left : 0;
 }
@@ -164,7 +164,7 @@ static int replace_with(struct fault *f, struct page *take_page, paddr_t old)
             err = n < 0 ? n : 0;
         }
         if (!err)
-            err = plat_mmu_map(&mm->aspace, f->va, &pa, 1, f->a->prot, true);
+            err = plat_mmu_map(&mm->aspace, f->va, &pa, 1, leaf_prot(f->a->prot, true), true);
     }
     spin_unlock(lock);
     if (err) {
@@ -192,7 +192,7 @@ static int copy_on_write(struct fault *f)
         return leaf.present ? 0 : RETRY;
     }
     if (old->kind == PAGE_ANON && old->refs == 1 && leaf.size == PAGE_SIZE) {
-        int err = plat_mmu_protect(&mm->aspace, f->va, f->va + PAGE_SIZE, f->a->prot, true);
+        int err = plat_mmu_protect(&mm->aspace, f->va, f->va + PAGE_SIZE, leaf_prot(f->a->prot, true), true);
         spin_unlock(lock);
         return err;
     }
@@ -291,7 +291,7 @@ static int fault_file_map(struct fault *f, struct page *take_page, uint32_t gen)
         if (page[i])
             page[i]->flags |= PAGE_DIRTY;
     }
-    return map_file_pages(f, page, va, n, writable ? a->prot : a->prot & ~(unsigned)PLAT_WRITE, gen);
+    return map_file_pages(f, page, va, n, leaf_prot(a->prot, writable), gen);
 }
 
 /* A write to a shared page that is mapped read-only: p is the map's own page now (one reference, taken). */
@@ -305,7 +305,7 @@ static int fault_file_upgrade(struct fault *f, struct page *take_page, uint32_t 
     spin_lock(lock);
     plat_mmu_query(&mm->aspace, f->va, &leaf);
     if (f->a->pages->write_gen == gen)
-        err = plat_mmu_map(&mm->aspace, f->va, &pa, 1, f->a->prot, true);
+        err = plat_mmu_map(&mm->aspace, f->va, &pa, 1, leaf_prot(f->a->prot, true), true);
     spin_unlock(lock);
     if (err) {
         page_put(take_page);

@@ -56,7 +56,7 @@ static int share_small(struct mm *from, struct mm *to, uintptr_t va, uintptr_t e
 static int share_leaves(struct area *a, struct mm *to)
 {
     struct mm *from = a->mm;
-    unsigned prot = (a->prot & ~(unsigned)PLAT_WRITE) | (a->flags & AREA_SPECIAL ? PLAT_SPECIAL : 0);
+    unsigned prot = leaf_prot(a->prot, false) | (a->flags & AREA_SPECIAL ? PLAT_SPECIAL : 0);
     int err = 0;
     for (uintptr_t va = a->start; va < a->end && !err;) {
         struct plat_leaf leaf;
@@ -90,7 +90,7 @@ static int fork_area(struct area *a, struct mm *to)
         a->flags |= AREA_COW;
         b->flags |= AREA_COW;
         int err = a->prot & PLAT_WRITE
-                      ? range_protect(a, a->start, a->end, a->prot & ~(unsigned)PLAT_WRITE, false)
+                      ? range_protect(a, a->start, a->end, leaf_prot(a->prot, false), false)
                       : 0;
         if (err)
             return err;

@@ -18,7 +18,13 @@ static int file_check(const struct mm_map *what, struct area *a)
     uint32_t may = AREA_MAY_ALL;
     if (f->flags & O_PATH)
         return -EBADF;
+    uint32_t seals = f->inode ? f->inode->seals : 0;
     if (what->flags & AREA_SHARED) {
+        if (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) {
+            if (what->prot & PLAT_WRITE)
+                return -EPERM;
+            may &= ~(uint32_t)AREA_MAY_WRITE;
+        }
         if ((what->prot & PLAT_WRITE) && !f->can_write)
             return -EACCES;
         if (!f->can_write)

@@ -149,8 +149,13 @@ int limit_pages(struct mm *mm, uint64_t n, uint32_t flags, unsigned prot)
     if (mm->total_pages + n > limit_of(RLIMIT_AS))
         return -ENOMEM;
     bool data = (prot & PLAT_WRITE) && !(flags & (AREA_SHARED | AREA_GROWSDOWN));
-    if (data && mm->data_pages + n > limit_of(RLIMIT_DATA))
-        return -ENOMEM;
+    if (data && mm->data_pages + n > limit_of(RLIMIT_DATA)) {
+        /* As Linux: a soft limit of 0 (Valgrind sets it to stop brk) counts as the hard one here. */
+        struct abi_rlimit l;
+        if (process_set_limit(process_current(), RLIMIT_DATA, NULL, &l) || l.rlim_cur ||
+            (mm->data_pages + n) << PAGE_SHIFT > l.rlim_max)
+            return -ENOMEM;
+    }
     /* Overcommit, heuristic mode: refuse only what could never be there at once. */
     if (data && !(flags & AREA_NORESERVE)) {
         struct page_stats s;

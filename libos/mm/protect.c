@@ -68,7 +68,7 @@ static int protect_part(struct area *a, uintptr_t start, uintptr_t end, unsigned
     area_count(a, -1);
     uint8_t old = a->prot;
     a->prot = (uint8_t)prot;
-    err = range_protect(a, start, end, prot, !may_share_pages(a));
+    err = range_protect(a, start, end, leaf_prot(prot, true), !may_share_pages(a));
     if (err) {
         /* Rights that are too many were taken, none too many given: the old protection is kept, faults restore it. */
         a->prot = old;
