@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libos/load/cmdline.c: what it accepts, what it refuses, and every prefix of a good line. */
+/* libos/proc/cmdline.c: what it accepts, what it refuses, and every prefix of a good line. */
 #include <libos/cmdline.h>
 #include <libos/page.h>
 
