@@ -54,14 +54,13 @@ static long lock_pi(uintptr_t uaddr, unsigned op, uintptr_t timeout, int clockid
     return err == -EINTR ? -ERESTARTNOINTR : err;
 }
 
-static long wait_requeue_pi(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout, uintptr_t uaddr2,
-                            unsigned bitset)
+static long wait_requeue_pi(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout, uintptr_t uaddr2)
 {
     uint64_t deadline;
     int err = get_deadline(timeout, op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC, true, &deadline);
     if (err)
         return err;
-    err = futex_wait_requeue_pi(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, deadline, bitset, uaddr2);
+    err = futex_wait_requeue_pi(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, deadline, FUTEX_BITSET_MATCH_ANY, uaddr2);
     return err == -EINTR ? -EAGAIN : err;
 }
 
@@ -97,7 +96,7 @@ long sys_futex(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_
     case FUTEX_UNLOCK_PI:
         return futex_unlock_pi(uaddr, shared);
     case FUTEX_WAIT_REQUEUE_PI:
-        return wait_requeue_pi(uaddr, op, val, timeout_or_val2, uaddr2, val3);
+        return wait_requeue_pi(uaddr, op, val, timeout_or_val2, uaddr2);
     case FUTEX_CMP_REQUEUE_PI:
         return val != 1 || (int)val2 < 0 ? -EINVAL : futex_requeue_pi(uaddr, uaddr2, shared, val2, &val3);
     default:

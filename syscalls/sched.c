@@ -329,7 +329,7 @@ long sys_ioprio_set(int which, int who, int ioprio)
 {
     struct thread *t;
     int class = ioprio >> 13 & 7, level = ioprio & 0x1fff;
-    if (class > 3 || (class == 0 && level) || level > 7 || ioprio >> 16)
+    if (class > 3 || (class == 0 && level) || ioprio >> 16)
         return -EINVAL;
     if (class == 1 && !cred_capable(CAP_SYS_ADMIN) && !cred_capable(CAP_SYS_NICE))
         return -EPERM;
@@ -339,7 +339,7 @@ long sys_ioprio_set(int which, int who, int ioprio)
     if (err)
         return err;
     t->io_class = (uint8_t)class;
-    t->io_level = (uint8_t)level;
+    t->io_level = (uint16_t)level;
     thread_put(t);
     return 0;
 }

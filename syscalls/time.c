@@ -92,9 +92,9 @@ long sys_clock_nanosleep(int clockid, unsigned flags, user_timespec_in_t req, us
 {
     struct abi_timespec ts;
     uint64_t ns, now;
-    if (clockid == CLOCK_THREAD_CPUTIME_ID || clock_read(clockid, &now))
+    if (clock_read(clockid, &now))
         return -EINVAL;
-    if (clockid == CLOCK_MONOTONIC_RAW || clockid == CLOCK_MONOTONIC_COARSE || clockid == CLOCK_REALTIME_COARSE)
+    if (clockid == CLOCK_THREAD_CPUTIME_ID || clockid == CLOCK_MONOTONIC_RAW || clockid == CLOCK_MONOTONIC_COARSE || clockid == CLOCK_REALTIME_COARSE)
         return -EOPNOTSUPP;
     if (user_get(&ts, req, 1) < 0)
         return -EFAULT;

@@ -113,6 +113,8 @@ void process_rusage(struct process *p, int who, struct abi_rusage *ret)
     ret->ru_majflt = (int64_t)s.major;
     ret->ru_nvcsw = (int64_t)s.voluntary;
     ret->ru_nivcsw = (int64_t)s.forced;
-    if (mm && who != RUSAGE_CHILDREN)
-        ret->ru_maxrss = (int64_t)(mm->rss_peak * (PAGE_SIZE / 1024));
+    if (mm && who != RUSAGE_CHILDREN) {
+        uint64_t now = mm->rss_anon + mm->rss_file + mm->rss_shmem, peak = mm->rss_peak;
+        ret->ru_maxrss = (int64_t)((now > peak ? now : peak) * (PAGE_SIZE / 1024));
+    }
 }

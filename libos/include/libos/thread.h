@@ -117,7 +117,7 @@ struct thread {
     uint32_t timer_slack_ns;
     unsigned personality;
     uint8_t io_class;        /* ioprio */
-    uint8_t io_level;
+    uint16_t io_level;       /* and hints */
 };
 
 /* The thread that runs on this CPU. */
