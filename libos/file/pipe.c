@@ -3,6 +3,7 @@
  * buffers, a write goes into the last buffer when it fits there, a write of at most PIPE_BUF bytes is never split.
  * pipe->lock (a mutex: user memory is copied under it) guards the ring and the counts; poll reads them without it.
  * A pipe lives as long as a file of its inode does. pipe(7), fifo(7). */
+#include "pipe_int.h"
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/poll.h>
@@ -20,34 +21,7 @@
 #include <plat/time.h>
 #include <string.h>
 
-enum {
-    DEFAULT_SLOTS = PIPE_DEFAULT_SIZE / PAGE_SIZE,
-    SPARE_PAGES = 2,
-    CAP_SYS_RESOURCE = 24,
-    IN = EPOLLIN | EPOLLRDNORM,
-    OUT = EPOLLOUT | EPOLLWRNORM,
-};
-
-/* One buffer: bytes [off, off + len) of a page. */
-struct pipe_slot {
-    struct page *page;
-    uint16_t off, len; /* len reaches PAGE_SIZE */
-    bool packet;       /* O_DIRECT: read as one; no other write is added */
-};
-
-struct pipe {
-    struct mutex lock;
-    struct pipe_slot *slots;      /* nslots of them, a power of two */
-    uint32_t nslots, head, tail;  /* head counts buffers filled, tail buffers emptied */
-    uint32_t readers, writers;    /* open ends */
-    uint32_t reader_opens, writer_opens; /* ever: what a FIFO's open waits for */
-    uint32_t nspare;
-    struct page *spare[SPARE_PAGES];
-    struct waitq read_wait, write_wait;
-    struct inode *inode;          /* borrowed: each file of the pipe holds it */
-    uint32_t files;               /* guarded by inode->lock_lock */
-    struct pipe_slot first_slots[DEFAULT_SLOTS];
-};
+enum { CAP_SYS_RESOURCE = 24 };
 
 static struct slab pipes = SLAB_INIT("pipe", struct pipe);
 
@@ -61,29 +35,14 @@ static struct pipe *pipe_alloc(struct inode *inode)
     waitq_init(&p->read_wait);
     waitq_init(&p->write_wait);
     p->slots = p->first_slots;
-    p->nslots = DEFAULT_SLOTS;
+    p->nslots = PIPE_DEFAULT_SLOTS;
     p->inode = inode;
     return p;
 }
 
-static bool pipe_empty(const struct pipe *p)
+void pipe_page_free(struct pipe *p, struct page *page)
 {
-    return *(const volatile uint32_t *)&p->head == *(const volatile uint32_t *)&p->tail;
-}
-
-static bool pipe_full(const struct pipe *p)
-{
-    return *(const volatile uint32_t *)&p->head - *(const volatile uint32_t *)&p->tail >= p->nslots;
-}
-
-static struct pipe_slot *pipe_slot(struct pipe *p, uint32_t i)
-{
-    return &p->slots[i & (p->nslots - 1)];
-}
-
-static void pipe_page_free(struct pipe *p, struct page *page)
-{
-    if (p->nspare < SPARE_PAGES)
+    if (p->nspare < PIPE_SPARE_PAGES && page->refs == 1)
         p->spare[p->nspare++] = page;
     else
         page_put(page);
@@ -100,14 +59,14 @@ static void pipe_destroy(struct pipe *p)
     slab_free(&pipes, p);
 }
 
-static void pipe_wake(struct waitq *q, unsigned events)
+void pipe_wake(struct waitq *q, unsigned events)
 {
     if (waitq_active(q))
         waitq_wake(q, 1, events);
 }
 
 /* Sleep on q as one of those woken singly until cond(p) or a signal. */
-static int pipe_sleep(struct pipe *p, struct waitq *q, bool (*cond)(const struct pipe *p))
+int pipe_sleep(struct pipe *p, struct waitq *q, bool (*cond)(const struct pipe *p))
 {
     struct waiter w;
     int err = 0;
@@ -119,12 +78,12 @@ static int pipe_sleep(struct pipe *p, struct waitq *q, bool (*cond)(const struct
     return err == -EINTR ? -ERESTARTSYS : err;
 }
 
-static bool can_read(const struct pipe *p)
+bool pipe_can_read(const struct pipe *p)
 {
     return !pipe_empty(p) || !*(const volatile uint32_t *)&p->writers;
 }
 
-static bool can_write(const struct pipe *p)
+bool pipe_can_write(const struct pipe *p)
 {
     return !pipe_full(p) || !*(const volatile uint32_t *)&p->readers;
 }
@@ -173,7 +132,7 @@ static ssize_type pipe_read(struct file *f, struct iter *it, uint64_t *pos)
             break;
         }
         mutex_unlock(&p->lock);
-        int err = pipe_sleep(p, &p->read_wait, can_read);
+        int err = pipe_sleep(p, &p->read_wait, pipe_can_read);
         mutex_lock(&p->lock);
         if (err && pipe_empty(p)) {
             done = err;
@@ -183,9 +142,9 @@ static ssize_type pipe_read(struct file *f, struct iter *it, uint64_t *pos)
     bool more = !pipe_empty(p);
     mutex_unlock(&p->lock);
     if (freed)
-        pipe_wake(&p->write_wait, OUT);
+        pipe_wake(&p->write_wait, PIPE_OUT);
     if (more)
-        pipe_wake(&p->read_wait, IN); /* the wake that brought us here may have been the only one */
+        pipe_wake(&p->read_wait, PIPE_IN); /* the wake that brought us here may have been the only one */
     return done;
 }
 
@@ -197,7 +156,7 @@ static ssize_type pipe_merge(struct pipe *p, struct iter *it)
         return 0;
     struct pipe_slot *s = pipe_slot(p, p->head - 1);
     size_t end = s->off + s->len;
-    if (s->packet || end + n > PAGE_SIZE)
+    if (s->packet || s->shared || end + n > PAGE_SIZE)
         return 0;
     size_t got = iter_get(it, (uint8_t *)page_ptr(s->page) + end, n);
     if (got < n && !got)
@@ -223,7 +182,7 @@ static ssize_type pipe_add(struct pipe *p, struct iter *it, bool packet)
     return (ssize_type)n;
 }
 
-static void send_sigpipe(void)
+void pipe_sigpipe(void)
 {
     struct abi_siginfo info = { .si_signo = SIGPIPE, .si_code = SI_USER };
     info.rt.si_pid = process_current()->pid;
@@ -252,7 +211,7 @@ static ssize_type pipe_put(struct pipe *p, struct iter *it, bool packet)
 static int pipe_write_step(struct pipe *p, struct file *f, struct iter *it, ssize_type *done)
 {
     if (!p->readers) {
-        send_sigpipe();
+        pipe_sigpipe();
         return -EPIPE;
     }
     ssize_type n = pipe_put(p, it, f->flags & O_DIRECT);
@@ -260,7 +219,7 @@ static int pipe_write_step(struct pipe *p, struct file *f, struct iter *it, ssiz
         return (int)n;
     *done += n;
     if (n)
-        pipe_wake(&p->read_wait, IN);
+        pipe_wake(&p->read_wait, PIPE_IN);
     if (!it->left)
         return 0;
     if (!pipe_full(p))
@@ -268,7 +227,7 @@ static int pipe_write_step(struct pipe *p, struct file *f, struct iter *it, ssiz
     if (f->flags & O_NONBLOCK)
         return -EAGAIN;
     mutex_unlock(&p->lock);
-    int err = pipe_sleep(p, &p->write_wait, can_write);
+    int err = pipe_sleep(p, &p->write_wait, pipe_can_write);
     mutex_lock(&p->lock);
     return err ? err : 1;
 }
@@ -293,9 +252,9 @@ static ssize_type pipe_write(struct file *f, struct iter *it, uint64_t *pos)
     bool room = !pipe_full(p);
     mutex_unlock(&p->lock);
     if (done)
-        pipe_wake(&p->read_wait, IN);
+        pipe_wake(&p->read_wait, PIPE_IN);
     if (room)
-        pipe_wake(&p->write_wait, OUT);
+        pipe_wake(&p->write_wait, PIPE_OUT);
     return done ? done : step;
 }
 
@@ -306,7 +265,7 @@ static unsigned pipe_poll(struct file *f, struct poll_table *pt)
     if (f->can_read) {
         poll_wait(pt, &p->read_wait);
         if (!pipe_empty(p))
-            events |= IN;
+            events |= PIPE_IN;
         /* f->pos: how many writers there had been when a FIFO was opened without one. */
         if (!p->writers && f->pos != p->writer_opens)
             events |= EPOLLHUP;
@@ -314,7 +273,7 @@ static unsigned pipe_poll(struct file *f, struct poll_table *pt)
     if (f->can_write) {
         poll_wait(pt, &p->write_wait);
         if (!pipe_full(p))
-            events |= OUT;
+            events |= PIPE_OUT;
         if (!p->readers)
             events |= EPOLLERR;
     }
@@ -354,8 +313,8 @@ static void pipe_drop_end(struct pipe *p, bool reader, bool writer)
     bool half = !p->readers != !p->writers;
     mutex_unlock(&p->lock);
     if (half) {
-        waitq_wake(&p->read_wait, WAITQ_ALL, IN | EPOLLERR | EPOLLHUP);
-        waitq_wake(&p->write_wait, WAITQ_ALL, OUT | EPOLLERR | EPOLLHUP);
+        waitq_wake(&p->read_wait, WAITQ_ALL, PIPE_IN | EPOLLERR | EPOLLHUP);
+        waitq_wake(&p->write_wait, WAITQ_ALL, PIPE_OUT | EPOLLERR | EPOLLHUP);
     }
 }
 
@@ -366,7 +325,7 @@ static void pipe_release(struct file *f)
     pipe_put_file(p);
 }
 
-static const struct file_ops pipe_ops = { .read = pipe_read, .write = pipe_write, .poll = pipe_poll, .ioctl = pipe_ioctl,
+const struct file_ops pipe_ops = { .read = pipe_read, .write = pipe_write, .poll = pipe_poll, .ioctl = pipe_ioctl,
                                           .release = pipe_release };
 
 int pipe_create(unsigned flags, struct file *ret_ends[2])
@@ -454,7 +413,7 @@ static int fifo_enter(struct pipe *p, struct file *f)
     f->pos = need_writer && !wait ? writers_seen : UINT64_MAX;
     mutex_unlock(&p->lock);
     if (f->can_read)
-        waitq_wake(&p->write_wait, WAITQ_ALL, OUT);
+        waitq_wake(&p->write_wait, WAITQ_ALL, PIPE_OUT);
     if (f->can_write)
         waitq_wake(&p->read_wait, WAITQ_ALL, 0);
     int err = 0;
@@ -526,6 +485,6 @@ long pipe_set_size(struct file *f, unsigned long size)
     bool room = !pipe_full(p);
     mutex_unlock(&p->lock);
     if (room)
-        pipe_wake(&p->write_wait, OUT);
+        pipe_wake(&p->write_wait, PIPE_OUT);
     return result ? result : (long)n * PAGE_SIZE;
 }

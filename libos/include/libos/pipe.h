@@ -28,4 +28,14 @@ NODISCARD int fifo_open(struct inode *inode, struct file *f);
 long pipe_size(struct file *f);
 long pipe_set_size(struct file *f, unsigned long size);
 
+/* splice(2): move up to len bytes from in to out, one of which is a pipe. Positions: NULL for pipes and for a file's own
+ * position. Bytes; -EINVAL (no pipe, the same pipe, O_APPEND), -EAGAIN, -EPIPE, -EBADF, -ERESTARTSYS, or what the file said. May sleep. */
+long pipe_splice(struct file *in, uint64_t *in_pos, struct file *out, uint64_t *out_pos, size_t len, bool no_wait);
+/* tee(2): the same from pipe to pipe, and the bytes stay in the first too. */
+long pipe_tee(struct file *in, struct file *out, size_t len, bool no_wait);
+/* True when f is an end of a pipe. */
+bool pipe_is(const struct file *f);
+/* An end of a pipe could read or write something now. */
+bool pipe_ready(const struct file *f);
+
 #endif
