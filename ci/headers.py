@@ -39,6 +39,16 @@ def compile_alone(compiler, system, root, build, folder, name):
         error(f'{folder}/{name} does not compile alone:\n{done.stderr}')
 
 
+def compile_as_installed(root, name):
+    """<alcove/*.h> is for users: strict C11 and C++11, with the host's headers."""
+    for language, standard in (('c', 'c11'), ('c++', 'c++11')):
+        done = subprocess.run(['clang', '-x', language, '-std=' + standard, '-pedantic', '-Wall', '-Wextra', '-Werror', '-fsyntax-only',
+                               '-I' + os.path.join(root, LIBOS), '-'],
+                              input=f'#include <{name}>\n', text=True, stderr=subprocess.PIPE, check=False)
+        if done.returncode:
+            error(f'{name} is not clean {standard}:\n{done.stderr}')
+
+
 PROTOTYPE = re.compile(r'^(?!typedef|return|else|struct \w+ \{|enum|union|#|static inline)[A-Za-z_][\w\s\*]*?\b(\w+)\([^{}]*\)[^{}=]*;\s*$', re.S)
 
 
@@ -87,6 +97,8 @@ def main():
                     continue
                 path = os.path.join(where, file)
                 compile_alone(compiler, system, root, build, folder, os.path.relpath(path, os.path.join(root, folder)))
+                if where.endswith('/alcove'):
+                    compile_as_installed(root, os.path.relpath(path, os.path.join(root, folder)))
                 check_docs(path, os.path.relpath(path, root))
                 count += 1
     print(f'{count} headers, {errors} errors')

@@ -72,6 +72,12 @@ void plat_boot_mark(const char *step)
     (void)step;
 }
 
+bool plat_boot_step(size_t i, const char **ret_step, uint64_t *ret_ns)
+{
+    (void)i, (void)ret_step, (void)ret_ns;
+    return false;
+}
+
 void plat_power_off(bool failed)
 {
     exit(failed);
