@@ -13,6 +13,8 @@
 #include <plat/upcall.h>
 #include <plat_arch/relink.h>
 
+enum { PF_USER = 4 };
+
 /* The first byte of x86_facts says whether SMAP is on (cpu.h); stac and clac are undefined without it. */
 static void user_pages(bool reachable)
 {
@@ -82,7 +84,7 @@ bool x86_relink_trap(unsigned vector, unsigned long error, struct plat_frame *f)
     if (vector == VEC_NMI || vector == VEC_DF || vector == VEC_MC || vector == VEC_DB)
         return false;
     t->flags &= ~(uint32_t)X86_THREAD_PROGRAM;
-    x86_trap_user(vector, error, f);
+    x86_trap_user(vector, vector == VEC_PF ? error | PF_USER : error, f); /* its ring 3 is ring 0 */
     serve_work(t, f->rip - x86_facts.slide);
     t->flags |= X86_THREAD_PROGRAM;
     return true;
