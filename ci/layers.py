@@ -83,7 +83,7 @@ def check_symbols(layers, from_linker):
         for symbol, obj in undefined.items():
             if symbol in seen or symbol == '_GLOBAL_OFFSET_TABLE_':
                 continue
-            if (name == 'plat' and UPCALL.match(symbol)) or (name == 'libos' and symbol in FROM_APPS):
+            if (name == 'plat' and UPCALL.match(symbol)) or (name in ('libos', 'sys') and symbol in FROM_APPS):
                 continue
             owner = [o for o in layers if symbol in layers[o][0]]
             if owner:
