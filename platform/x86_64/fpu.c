@@ -50,7 +50,7 @@ void x86_fpu_init(void)
             use |= XCR0_AVX512;
         set_xcr0(use);
         /* With XCR0 set, ebx is the size that this set takes. */
-        while (use > (XCR0_X87 | XCR0_SSE) && x86_cpuid(0xd, 0).ebx > FPU_AREA_MAX) {
+        while (use > (XCR0_X87 | XCR0_SSE) && x86_cpuid(0xd, 0).ebx > FPU_AREA_MAX - 64) {
             use = use & XCR0_AVX512 ? use & ~(uint64_t)XCR0_AVX512 : XCR0_X87 | XCR0_SSE;
             set_xcr0(use);
         }

@@ -27,12 +27,17 @@ enum { FLUSH_PAGES = 32 };
 
 /* Each used entry is not 0. A leaf without any right is not present to the CPU (a copy in ring 0 must fault on it
  * too), so leaves have a bit of their own. */
-#define PTE_USED     (1ull << 10)
-#define LEAF_RIGHTS  (PTE_P | PTE_U | PTE_W | PTE_NX)
-#define COUNT_SHIFT  52
-#define COUNT_ONE    (1ull << COUNT_SHIFT)
-#define COUNT_MASK   (0x3ffull << COUNT_SHIFT)
-#define LEAF_ADDR(e) ((e)&PTE_ADDR & ~x86_facts.enc_mask)
+#define PTE_USED    (1ull << 10)
+#define LEAF_RIGHTS (PTE_P | PTE_U | PTE_W | PTE_NX)
+#define COUNT_SHIFT 52
+#define COUNT_ONE   (1ull << COUNT_SHIFT)
+#define COUNT_MASK  (0x3ffull << COUNT_SHIFT)
+
+/* The bits of an entry that are an address. */
+static ALWAYS_INLINE uint64_t addresses(void)
+{
+    return PTE_ADDR & ~x86_facts.enc_mask;
+}
 
 /* Pages to flush: up to FLUSH_PAGES single ones, else all. */
 struct flush {
@@ -47,7 +52,7 @@ static void flush_begin(struct flush *f, struct plat_aspace *as)
     f->n = 0;
 }
 
-static void flush_add(struct flush *f, uintptr_t va)
+static ALWAYS_INLINE void flush_add(struct flush *f, uintptr_t va)
 {
     if (f->n < FLUSH_PAGES)
         f->va[f->n] = va;
@@ -83,7 +88,7 @@ static void unlock(struct plat_aspace *as)
 
 static uint64_t *table_of(uint64_t entry)
 {
-    return plat_phys_to_virt(PADDR(LEAF_ADDR(entry)));
+    return plat_phys_to_virt(PADDR(entry & addresses()));
 }
 
 static uint64_t *table_alloc(void)
@@ -216,26 +221,31 @@ static uint64_t leaf_bits(unsigned prot)
     return bits | PTE_USED;
 }
 
+_Static_assert(PLAT_READ == 1 && PLAT_WRITE == PTE_W && PLAT_EXEC == PTE_U && PLAT_SPECIAL == 8 &&
+                   offsetof(struct plat_leaf, prot) == offsetof(struct plat_leaf, size) + 4 &&
+                   offsetof(struct plat_leaf, present) == offsetof(struct plat_leaf, size) + 5 &&
+                   offsetof(struct plat_leaf, accessed) == offsetof(struct plat_leaf, size) + 6 &&
+                   offsetof(struct plat_leaf, dirty) == offsetof(struct plat_leaf, size) + 7,
+               "leaf_put writes size to dirty in one word");
+
+/* What an entry says beside its address, as the second word of a leaf. */
+static uint64_t leaf_word(uint64_t e, uint32_t size)
+{
+    uint64_t prot = (e >> 2 & PLAT_READ) | (e & PLAT_WRITE) | (~e >> 61 & e & PLAT_EXEC) |
+                    (e >> 6 & PLAT_SPECIAL);
+
+    return size | prot << 32 | 1ull << 40 | (e & PTE_A) << 43 | (e & PTE_D) << 50;
+}
+
+static ALWAYS_INLINE void leaf_put(struct plat_leaf *ret, uint64_t pa, uint64_t word)
+{
+    ret->pa = PADDR(pa);
+    __builtin_memcpy(&ret->size, &word, sizeof(word));
+}
+
 static void leaf_of(uint64_t e, uint32_t size, struct plat_leaf *ret)
 {
-    unsigned prot = 0;
-
-    if (e & PTE_U)
-        prot |= PLAT_READ;
-    if (e & PTE_W)
-        prot |= PLAT_WRITE;
-    if (e & PTE_U && !(e & PTE_NX))
-        prot |= PLAT_EXEC;
-    if (e & PTE_SPECIAL)
-        prot |= PLAT_SPECIAL;
-    *ret = (struct plat_leaf){
-        .pa = PADDR(LEAF_ADDR(e) & ~(uint64_t)(size - 1)),
-        .size = size,
-        .prot = (uint8_t)prot,
-        .present = true,
-        .accessed = e & PTE_A,
-        .dirty = e & PTE_D,
-    };
+    leaf_put(ret, e & addresses() & ~(uint64_t)(size - 1), leaf_word(e, size));
 }
 
 int plat_aspace_init(struct plat_aspace *as)
@@ -262,12 +272,12 @@ void plat_aspace_fini(struct plat_aspace *as)
             uint64_t *pd = pdpt[j] ? table_of(pdpt[j]) : NULL;
             for (unsigned k = 0; pd && k < 512; k++)
                 if (pd[k] && !(pd[k] & PTE_LARGE))
-                    upcall_page_free(PADDR(LEAF_ADDR(pd[k])));
+                    upcall_page_free(PADDR(pd[k] & addresses()));
             if (pd)
-                upcall_page_free(PADDR(LEAF_ADDR(pdpt[j])));
+                upcall_page_free(PADDR(pdpt[j] & addresses()));
         }
         if (pdpt)
-            upcall_page_free(PADDR(LEAF_ADDR(root[i])));
+            upcall_page_free(PADDR(root[i] & addresses()));
     }
     upcall_page_free(as->root);
     as->root = PADDR(0);
@@ -423,31 +433,41 @@ static void take_large(struct plat_aspace *as, uint64_t *pde, uintptr_t va, stru
 static size_t take_pages(struct plat_aspace *as, uint64_t *pde, uintptr_t *va, uintptr_t end,
                          struct plat_leaf *out, size_t max)
 {
-    uint64_t *pt = table_of(*pde), e;
-    size_t n = 0;
+    uint64_t *pte = &table_of(*pde)[index_at(*va, 1)], e, address = addresses();
+    uint64_t marks = ~0ull, word = 0; /* of the last leaf: most are like the one before */
+    size_t n = 0, used = (*pde & COUNT_MASK) >> COUNT_SHIFT;
     uintptr_t p = *va;
     struct flush f;
 
     flush_begin(&f, as);
-    for (; p < end && n < max; p += PAGE_SIZE) {
-        e = pt[index_at(p, 1)];
+    if (max > used)
+        max = used;
+    for (; p < end && n < max; p += PAGE_SIZE, pte++) {
+        e = *pte;
         if (!e)
             continue;
-        pt[index_at(p, 1)] = 0;
-        leaf_of(e, PAGE_SIZE, &out[n++]);
-        flush_add(&f, p);
+        *pte = 0;
+        if (UNLIKELY((e & ~address) != marks)) {
+            marks = e & ~address;
+            word = leaf_word(e, PAGE_SIZE);
+        }
+        leaf_put(&out[n], e & address, word);
+        if (n < FLUSH_PAGES)
+            f.va[n] = p;
+        n++;
     }
+    f.n = (unsigned)n;
+    *va = n == used ? end : p; /* nothing is left in this table */
     if (n) {
         /* Another CPU may have marked a leaf dirty between the look and the removal; there is no other CPU yet. */
         flush_run(&f);
         *pde -= n * COUNT_ONE;
-        if (!(*pde & COUNT_MASK)) {
+        if (n == used) {
             lock(as);
-            tables_trim(as, *va);
+            tables_trim(as, p - PAGE_SIZE);
             unlock(as);
         }
     }
-    *va = p;
     return n;
 }
 

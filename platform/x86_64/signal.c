@@ -50,28 +50,29 @@ static uintptr_t push_fpu(struct plat_thread *t, uintptr_t sp)
 
 static void fill_context(struct sig_context *c, const struct plat_frame *f)
 {
-    *c = (struct sig_context){
-        .r8 = f->r8,
-        .r9 = f->r9,
-        .r10 = f->r10,
-        .r11 = f->r11,
-        .r12 = f->r12,
-        .r13 = f->r13,
-        .r14 = f->r14,
-        .r15 = f->r15,
-        .rdi = f->rdi,
-        .rsi = f->rsi,
-        .rbp = f->rbp,
-        .rbx = f->rbx,
-        .rdx = f->rdx,
-        .rax = f->rax,
-        .rcx = f->rcx,
-        .rsp = f->rsp,
-        .rip = f->rip,
-        .rflags = f->rflags,
-        .cs = (uint16_t)f->cs,
-        .ss = (uint16_t)f->ss,
-    };
+    c->r8 = f->r8;
+    c->r9 = f->r9;
+    c->r10 = f->r10;
+    c->r11 = f->r11;
+    c->r12 = f->r12;
+    c->r13 = f->r13;
+    c->r14 = f->r14;
+    c->r15 = f->r15;
+    c->rdi = f->rdi;
+    c->rsi = f->rsi;
+    c->rbp = f->rbp;
+    c->rbx = f->rbx;
+    c->rdx = f->rdx;
+    c->rax = f->rax;
+    c->rcx = f->rcx;
+    c->rsp = f->rsp;
+    c->rip = f->rip;
+    c->rflags = f->rflags;
+    c->cs = (uint16_t)f->cs;
+    c->gs = c->fs = 0;
+    c->ss = (uint16_t)f->ss;
+    for (unsigned i = 0; i < 8; i++)
+        c->reserved[i] = 0;
 }
 
 static bool in_alternate(const struct plat_signal *s, uintptr_t sp)
@@ -130,29 +131,25 @@ int plat_signal_push(struct plat_thread *t, const struct plat_signal *s)
 static int pop_fpu(void *area, uintptr_t addr)
 {
     const struct sig_fpu *sw = software_bytes(area);
-    uint32_t magic2 = 0;
-    size_t size = FPU_LEGACY_SIZE;
+    size_t size = x86_fpu.size, want = size + (x86_fpu.xsave ? sizeof(uint32_t) : 0), got;
+    uint32_t magic2;
 
-    x86_fpu_reset(area);
-    if (!addr)
+    if (!addr) {
+        x86_fpu_reset(area);
         return 0;
-    if (plat_user_read(area, addr, FPU_LEGACY_SIZE) != 0)
-        return -EFAULT;
-    /* The extended part counts if it is all that was written: else x87 and SSE only, as Linux does. */
-    if (x86_fpu.xsave && sw->magic1 == FP_XSTATE_MAGIC1 && sw->xstate_size == x86_fpu.size &&
-        sw->extended_size == x86_fpu.size + sizeof(magic2)) {
-        uint64_t wanted = sw->xfeatures;
-
-        if (plat_user_read(&magic2, addr + x86_fpu.size, sizeof(magic2)) != 0)
-            return -EFAULT;
-        if (magic2 == FP_XSTATE_MAGIC2) {
-            size = x86_fpu.size;
-            if (plat_user_read((char *)area + FPU_LEGACY_SIZE, addr + FPU_LEGACY_SIZE,
-                               size - FPU_LEGACY_SIZE) != 0)
-                return -EFAULT;
-            x86_fpu_keep(area, wanted);
-        }
     }
+    got = plat_user_read_part(area, addr, want);
+    if (got < FPU_LEGACY_SIZE)
+        return -EFAULT;
+    if (!x86_fpu.xsave)
+        return x86_fpu_sanitise(area, size) ? 0 : -EFAULT;
+    /* The extended part counts if it is all that was written: else x87 and SSE only, as Linux does. */
+    memcpy(&magic2, (char *)area + size, sizeof(magic2));
+    if (got == want && sw->magic1 == FP_XSTATE_MAGIC1 && sw->xstate_size == size &&
+        sw->extended_size == want && magic2 == FP_XSTATE_MAGIC2)
+        x86_fpu_keep(area, sw->xfeatures);
+    else
+        size = FPU_LEGACY_SIZE;
     return x86_fpu_sanitise(area, size) ? 0 : -EFAULT;
 }
 
