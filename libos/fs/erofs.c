@@ -80,7 +80,6 @@ int erofs_open(const void *image, uint64_t size, struct erofs *ret)
     if ((uint64_t)le32(sb + 36) * BLOCK > size)
         return bad("truncated: more blocks than bytes", SUPER_OFFSET + 36);
     fs.root_nid = le16(sb + 14);
-    fs.inos = le64(sb + 16);
     fs.build_time.tv_sec = (int64_t)le64(sb + 24);
     fs.build_time.tv_nsec = le32(sb + 32) % NS_PER_SEC;
     fs.meta = (uint64_t)le32(sb + 40) * BLOCK;
@@ -158,7 +157,7 @@ int erofs_inode(const struct erofs *fs, uint64_t nid, struct erofs_inode *ret)
         in.gid = le16(p + 26);
         in.mtime = fs->build_time;
     }
-    in.ino = le32(p + 20);
+    in.ino = nid; /* as Linux; the number in the inode is for old programs, and that of the root is 0 */
     in.xattr = offset + size;
     in.xattr_size = icount ? XATTR_HEADER + (icount - 1) * 4 : 0;
     in.after = in.xattr + in.xattr_size;

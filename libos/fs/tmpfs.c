@@ -593,7 +593,7 @@ static int root_image(struct tmpfs *t, const void *image, size_t size)
     err = lower_fill(t, &lower, root);
     root->mode = lower.mode;
     /* New inodes are numbered behind those of the image. */
-    t->sb.next_ino = max_u64(t->sb.next_ino, min_u64(t->image.inos, UINT32_MAX) + 1024);
+    t->sb.next_ino = max_u64(t->sb.next_ino, t->image.size / 32 + 1); /* a number is a place of 32 bytes */
     return err;
 }
 

@@ -15,7 +15,7 @@ struct erofs {
     uint64_t size;       /* bytes */
     uint64_t meta;       /* offset of inode 0 */
     uint64_t xattrs;     /* offset of shared attributes */
-    uint64_t root_nid, inos;
+    uint64_t root_nid;
     struct abi_timespec build_time;
 };
 

@@ -81,7 +81,9 @@ def ls_lines(text):
     out = []
     for line in text.splitlines():
         f = line.split(None, 4)
-        if len(f) == 5 and not line.startswith(b'd'):
+        if len(f) == 5 and line.startswith(b'd'):
+            out.append(b' '.join([f[0], line.split()[-1]]))
+        elif len(f) == 5:
             out.append(b' '.join([f[0], f[1], f[4]]))
     return b'\n'.join(out)
 
