@@ -56,6 +56,7 @@ int payload_configure(const struct payload *p)
 
     if (err)
         return err;
+    config_override(plat_boot_info()->vmm_cmdline, &c);
     log_set_level((enum log_level)c.log_level);
     config_set(&c);
     return 0;

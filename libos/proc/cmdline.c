@@ -247,6 +247,35 @@ int config_parse(const char *text, size_t len, struct config *ret)
     return 0;
 }
 
+/* Is it an option that the loader may give, since it does not change what runs? */
+static bool of_loader(const char *token)
+{
+    static const char *const names[] = { "console=", "log=", "boot-trace", "trace" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        size_t n = strlen(names[i]);
+        if (names[i][n - 1] == '=' ? !strncmp(token, names[i], n) : !strcmp(token, names[i]))
+            return true;
+    }
+    return false;
+}
+
+void config_override(const char *text, struct config *c)
+{
+    char token[32];
+
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (n && n < sizeof token) {
+            memcpy(token, text, n);
+            token[n] = 0;
+            if (of_loader(token) && !option(token, c))
+                log_warn("loader's command line: malformed option '%s' ignored", token);
+        }
+        text += n + (text[n] == ' ');
+    }
+}
+
 void config_set(const struct config *c)
 {
     in_force = *c;

@@ -14,6 +14,13 @@
 
 #include <cmocka.h>
 
+/* apps/kernel/main.c has it; nothing here ends the machine. */
+_Noreturn void machine_exit(int wait_status);
+_Noreturn void machine_exit(int wait_status)
+{
+    exit(wait_status);
+}
+
 static const char good[] =
     "roothash=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF env=A=1 \"env=B=x y\" cwd=/tmp "
     "user=1000:100 exe=/bin/ls hostname=box log=debug console=raw verity=off clock=1000000000 -- ls -la "
@@ -94,6 +101,22 @@ static void survives_every_prefix(void **state)
     }
 }
 
+static void takes_little_from_the_loader(void **state)
+{
+    struct config c;
+
+    (void)state;
+    assert_int_equal(parse("exe=/a cwd=/b log=error console=tty -- a", &c), 0);
+    config_override("exe=/evil  cwd=/evil env=A=1 user=5 verity=off roothash=0 virtio_mmio.device=512@0xfeb00e00:12 -- sh", &c);
+    assert_string_equal(c.exe, "/a");
+    assert_string_equal(c.cwd, "/b");
+    assert_true(c.verity && !c.raw_console && !c.trace && c.envc == 0 && c.argc == 1 && c.uid == 0);
+    config_override("log=loud console= tracetrace consoles=raw ", &c);
+    assert_true(!c.raw_console && !c.trace && c.log_level == 0);
+    config_override("console=raw trace log=debug boot-trace", &c);
+    assert_true(c.raw_console && c.trace && c.boot_trace && c.log_level == 3);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -108,6 +131,7 @@ int main(void)
         cmocka_unit_test(takes_all_options),
         cmocka_unit_test(refuses_what_is_malformed),
         cmocka_unit_test(survives_every_prefix),
+        cmocka_unit_test(takes_little_from_the_loader),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

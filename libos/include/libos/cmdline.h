@@ -22,6 +22,9 @@ struct config {
 /* Parse text (len bytes, hostile) into *ret; memory from the heap, kept for good. -EINVAL with a logged line that names
  * the token, -ENOMEM. */
 NODISCARD int config_parse(const char *text, size_t len, struct config *ret);
+/* Take from text, the loader's words (zero-terminated, hostile, not measured), those options that do not change what runs:
+ * console=, log=, boot-trace, trace. All other words are ignored. */
+void config_override(const char *text, struct config *c);
 /* Put c in force. Called once, at boot. */
 void config_set(const struct config *c);
 /* The one in force. */
