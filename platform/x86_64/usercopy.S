@@ -83,8 +83,29 @@ x86_user_clear:
     .globl x86_user_string
 x86_user_string:
     movq %rdx, %rcx
+    movabsq $0x0101010101010101, %r8
+    movabsq $0x8080808080808080, %r9
     user_on
-    testq %rcx, %rcx
+    jmp 2f
+    /* Eight bytes, none of them on another page; a zero among them shows as the lowest bit that is left. */
+6:  movq (%rsi), %rax
+    movq %rax, (%rdi)
+    movq %rax, %rdx
+    subq %r8, %rdx
+    notq %rax
+    andq %rax, %rdx
+    andq %r9, %rdx
+    jnz 7f
+    addq $8, %rsi
+    addq $8, %rdi
+    subq $8, %rcx
+2:  movl %esi, %eax
+    andl $4095, %eax
+    cmpl $4088, %eax
+    ja 8f
+    cmpq $8, %rcx
+    jae 6b
+8:  testq %rcx, %rcx
     jz 3f
 1:  movzbl (%rsi), %eax
     movb %al, (%rdi)
@@ -92,9 +113,13 @@ x86_user_string:
     incq %rdi
     decq %rcx
     testb %al, %al
-    jz 4f
-    testq %rcx, %rcx
-    jnz 1b
+    jnz 2b
+    jmp 4f
+7:  bsfq %rdx, %rdx
+    shrl $3, %edx
+    subq %rdx, %rcx
+    decq %rcx
+    jmp 4f
 3:  movq $-2, %rcx
 4:  user_off
     movq %rcx, %rax
@@ -102,6 +127,7 @@ x86_user_string:
 5:  movq $-1, %rcx
     jmp 4b
     ex 1b, 5b
+    ex 6b, 5b
 
 /* int x86_user_load32(uint32_t *dst, const uint32_t *src): 0, or -1: fault. */
     .balign 16
