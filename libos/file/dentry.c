@@ -15,11 +15,6 @@ enum { TABLE_FIRST = 16 };
 
 static struct slab dentry_slab = SLAB_INIT("dentry", struct dentry);
 
-void dentry_get(struct dentry *d)
-{
-    atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
-}
-
 /* Add a reference unless the last one is gone already. */
 static bool dentry_get_live(struct dentry *d)
 {
@@ -57,17 +52,17 @@ static void dentry_free(struct dentry *d)
     slab_free(&dentry_slab, d);
 }
 
-void dentry_put(struct dentry *d)
+void dentry_drop_last(struct dentry *d)
 {
-    /* Acquire-release: who frees sees what all others did. The loop replaces recursion up the tree. */
-    while (d && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1) {
+    /* The loop replaces recursion up the tree. */
+    do {
         struct dentry *parent = d->parent == d ? NULL : d->parent;
         dentry_free(d);
         d = parent;
-    }
+    } while (d && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1);
 }
 
-static bool name_set(struct dentry *d, const char *name, size_t len)
+static bool name_set(struct dentry *d, const char *name, size_t len, uint32_t hash)
 {
     char *p = d->name_inline;
     if (len >= sizeof(d->name_inline)) {
@@ -80,11 +75,11 @@ static bool name_set(struct dentry *d, const char *name, size_t len)
     p[len] = '\0';
     d->name = p;
     d->len = (uint16_t)len;
-    d->hash = name_hash(name, len);
+    d->hash = hash;
     return true;
 }
 
-struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const char *name, size_t len,
+struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const char *name, size_t len, uint32_t hash,
                              struct inode *take_inode)
 {
     struct dentry *d = slab_alloc(&dentry_slab);
@@ -93,7 +88,7 @@ struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const
         return NULL;
     }
     memset(d, 0, sizeof(*d));
-    if (!name_set(d, name, len)) {
+    if (!name_set(d, name, len, hash)) {
         slab_free(&dentry_slab, d);
         inode_put(take_inode);
         return NULL;
@@ -115,7 +110,7 @@ struct dentry *dentry_find(struct dentry *dir, const char *name, size_t len, uin
     spin_lock(&dir->lock);
     struct dentry *d = dir->table ? dir->table[hash & (dir->table_size - 1)] : NULL;
     for (; d; d = d->hash_next)
-        if (d->hash == hash && d->len == len && memcmp(d->name, name, len) == 0 && dentry_get_live(d))
+        if (d->hash == hash && d->len == len && name_equal(d->name, name, len) && dentry_get_live(d))
             break;
     spin_unlock(&dir->lock);
     return d;
@@ -273,7 +268,7 @@ int dentry_lookup_locked(struct dentry *dir, const char *name, size_t len, uint3
         inode_put(found);
         return err;
     }
-    d = dentry_create(dir->sb, dir, name, len, found);
+    d = dentry_create(dir->sb, dir, name, len, hash, found);
     if (!d)
         return -ENOMEM;
     dentry_attach(dir, d, inode->lower ? DIR_POS_FIRST : 0); /* of an image: its place is found when it matters */

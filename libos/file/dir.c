@@ -38,7 +38,7 @@ int create_locked(struct dentry *parent, const struct last_name *last, uint32_t 
                             : dir->ops->create(dir, last->name, last->len, mode, rdev, &inode);
     if (err)
         return err;
-    struct dentry *d = dentry_create(parent->sb, parent, last->name, last->len, inode);
+    struct dentry *d = dentry_create(parent->sb, parent, last->name, last->len, last->hash, inode);
     if (!d)
         return -ENOMEM;
     dentry_attach(parent, d, 0);
@@ -142,7 +142,7 @@ static int link_locked(struct walk *w, const struct last_name *last, const struc
     if (err)
         return err;
     inode_get(inode);
-    struct dentry *d = dentry_create(dir->sb, dir, last->name, last->len, inode);
+    struct dentry *d = dentry_create(dir->sb, dir, last->name, last->len, last->hash, inode);
     if (!d)
         return -ENOMEM;
     err = dir->inode->ops->link(dir->inode, last->name, last->len, inode);

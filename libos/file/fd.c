@@ -129,20 +129,15 @@ static bool table_shared(const struct fd_table *t)
     return atomic_load_explicit(&t->refs, memory_order_relaxed) > 1;
 }
 
-int fd_borrow_any(int fd, struct fd_ref *ret_ref)
+static ALWAYS_INLINE int borrow(int fd, struct fd_ref *ret_ref)
 {
     struct fd_table *t = current_table();
     struct file *f = NULL;
     bool shared = table_shared(t);
-    if (shared)
-        spin_lock(&t->lock);
-    if (LIKELY((unsigned)fd < t->size))
+    if (UNLIKELY(shared))
+        f = fd_table_file(t, fd);
+    else if (LIKELY((unsigned)fd < t->size))
         f = t->files[fd];
-    if (shared) {
-        if (f)
-            file_get(f);
-        spin_unlock(&t->lock);
-    }
     if (UNLIKELY(!f))
         return -EBADF;
     ret_ref->file = f;
@@ -150,9 +145,14 @@ int fd_borrow_any(int fd, struct fd_ref *ret_ref)
     return 0;
 }
 
+int fd_borrow_any(int fd, struct fd_ref *ret_ref)
+{
+    return borrow(fd, ret_ref);
+}
+
 int fd_borrow(int fd, struct fd_ref *ret_ref)
 {
-    int err = fd_borrow_any(fd, ret_ref);
+    int err = borrow(fd, ret_ref);
     if (UNLIKELY(err))
         return err;
     if (UNLIKELY(ret_ref->file->flags & O_PATH)) {

@@ -96,7 +96,7 @@ int file_create_inode(const struct file_ops *ops, struct inode *inode, const cha
                       struct file **ret_file)
 {
     inode_get(inode);
-    struct dentry *d = dentry_create(&anon_sb, anon_sb.root, name, strlen(name), inode);
+    struct dentry *d = dentry_create(&anon_sb, anon_sb.root, name, strlen(name), 0, inode);
     if (!d)
         return -ENOMEM;
     struct path p = { &anon_mount, d };
@@ -159,15 +159,13 @@ ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos)
         return S_ISDIR(f->inode->mode) ? -EISDIR : -EINVAL;
     if (UNLIKELY(it->left > TRANSFER_MAX))
         it->left = TRANSFER_MAX;
-    if (pos) {
+    if (LIKELY(pos)) {
         n = f->ops->read(f, it, pos);
-    } else if (f->seekable) {
-        bool locked = file_pos_lock(f);
+    } else {
+        /* What cannot seek takes no notice of the position, and must not be locked while it waits. */
+        bool locked = f->seekable && file_pos_lock(f);
         n = f->ops->read(f, it, &f->pos);
         file_pos_unlock(f, locked);
-    } else {
-        uint64_t none = 0;
-        n = f->ops->read(f, it, &none);
     }
     if (n > 0)
         inotify_event(f->path.dentry, IN_ACCESS);
@@ -183,15 +181,13 @@ ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos)
         return -EINVAL;
     if (UNLIKELY(it->left > TRANSFER_MAX))
         it->left = TRANSFER_MAX;
-    if (pos) {
+    if (LIKELY(pos)) {
         n = f->ops->write(f, it, pos);
-    } else if (f->seekable) {
-        bool locked = file_pos_lock(f);
+    } else {
+        /* What cannot seek takes no notice of the position, and must not be locked while it waits. */
+        bool locked = f->seekable && file_pos_lock(f);
         n = f->ops->write(f, it, &f->pos);
         file_pos_unlock(f, locked);
-    } else {
-        uint64_t none = 0;
-        n = f->ops->write(f, it, &none);
     }
     if (n > 0)
         inotify_event(f->path.dentry, IN_MODIFY);

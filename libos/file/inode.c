@@ -80,7 +80,7 @@ int superblock_init(struct superblock *sb, const char *type, uint32_t magic, uin
     struct inode *inode = inode_create(sb, S_IFDIR | mode, ops);
     if (!inode)
         return -ENOMEM;
-    sb->root = dentry_create(sb, NULL, "/", 1, inode);
+    sb->root = dentry_create(sb, NULL, "/", 1, 0, inode);
     return sb->root ? 0 : -ENOMEM;
 }
 
@@ -119,10 +119,12 @@ void inode_touch(const struct path *p)
     const struct abi_timespec *a = &inode->atime, *m = &inode->mtime, *c = &inode->ctime;
     bool after_m = a->tv_sec > m->tv_sec || (a->tv_sec == m->tv_sec && a->tv_nsec > m->tv_nsec);
     bool after_c = a->tv_sec > c->tv_sec || (a->tv_sec == c->tv_sec && a->tv_nsec > c->tv_nsec);
-    struct abi_timespec now = vfs_now();
-    if (after_m && after_c && now.tv_sec - a->tv_sec < 24 * 60 * 60)
-        return;
-    inode->atime = now;
+    if (LIKELY(after_m && after_c)) {
+        uint64_t day_later = ((uint64_t)a->tv_sec + 24 * 60 * 60) * NS_PER_SEC;
+        if (plat_time_ns() + clock_realtime_offset() < day_later)
+            return;
+    }
+    inode->atime = vfs_now();
 }
 
 int inode_write_begin(struct inode *inode)

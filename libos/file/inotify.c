@@ -40,7 +40,7 @@ struct instance {
 };
 
 static struct spin lock = SPIN_INIT(RANK_FILE); /* guards everything above, and inode->watches */
-static _Atomic uint32_t watch_count;
+_Atomic uint32_t inotify_watch_count;
 static _Atomic uint32_t cookie;
 
 static bool same_event(const struct event *a, const struct event *b)
@@ -87,7 +87,7 @@ static void watch_end(struct watch *w, bool tell)
     if (tell)
         queue(w->instance, w->wd, IN_IGNORED, 0, NULL);
     heap_free(w);
-    atomic_fetch_sub_explicit(&watch_count, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&inotify_watch_count, 1, memory_order_relaxed);
 }
 
 static void tell(struct inode *inode, uint32_t mask, uint32_t event_cookie, const char *name, bool unlinked)
@@ -107,10 +107,10 @@ static void tell(struct inode *inode, uint32_t mask, uint32_t event_cookie, cons
 
 static bool nobody(void)
 {
-    return LIKELY(atomic_load_explicit(&watch_count, memory_order_relaxed) == 0);
+    return LIKELY(atomic_load_explicit(&inotify_watch_count, memory_order_relaxed) == 0);
 }
 
-void inotify_event(struct dentry *d, uint32_t mask)
+void inotify_event_slow(struct dentry *d, uint32_t mask)
 {
     if (nobody())
         return;
@@ -289,7 +289,7 @@ int inotify_add(struct file *f, const struct path *path, uint32_t mask)
                              mask & (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK) };
         inode->watches = in->watches = w;
         in->nwatches++;
-        atomic_fetch_add_explicit(&watch_count, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&inotify_watch_count, 1, memory_order_relaxed);
         w = NULL;
     }
     spin_unlock(&lock);

@@ -59,15 +59,39 @@ static size_t copy(struct iter *it, enum direction dir, char *p, size_t n)
 
 size_t iter_put(struct iter *it, const void *src, size_t n)
 {
+    lock_check_none();
+    if (LIKELY(it->seg == &it->one && !it->kernel)) {
+        n = plat_user_write_part(it->one.base + it->off, src, n < it->left ? n : it->left);
+        it->off += n;
+        it->left -= n;
+        return n;
+    }
     return copy(it, PUT, (char *)(uintptr_t)src, n);
 }
 
 size_t iter_get(struct iter *it, void *dst, size_t n)
 {
+    lock_check_none();
+    if (LIKELY(it->seg == &it->one && !it->kernel)) {
+        n = plat_user_read_part(dst, it->one.base + it->off, n < it->left ? n : it->left);
+        it->off += n;
+        it->left -= n;
+        return n;
+    }
     return copy(it, GET, dst, n);
 }
 
 size_t iter_zero(struct iter *it, size_t n)
 {
+    lock_check_none();
+    if (LIKELY(it->seg == &it->one && !it->kernel)) {
+        if (n > it->left)
+            n = it->left;
+        if (UNLIKELY(plat_user_clear(it->one.base + it->off, n)))
+            return 0;
+        it->off += n;
+        it->left -= n;
+        return n;
+    }
     return copy(it, ZERO, NULL, n);
 }

@@ -13,18 +13,6 @@ static struct spin mount_lock = SPIN_INIT(RANK_MOUNT);
 static struct mount *mounts; /* guarded by mount_lock: in the order of mounting */
 static int next_id = 1;      /* guarded by mount_lock */
 
-void path_get(const struct path *p)
-{
-    dentry_get(p->dentry);
-    atomic_fetch_add_explicit(&p->mount->refs, 1, memory_order_relaxed);
-}
-
-void path_put(struct path *p)
-{
-    dentry_put(p->dentry);
-    atomic_fetch_sub_explicit(&p->mount->refs, 1, memory_order_release);
-}
-
 struct mount *mount_attach(struct superblock *sb, const struct path *point, const char *source, unsigned flags)
 {
     struct mount *m = heap_zalloc(sizeof(*m));

@@ -210,7 +210,7 @@ static int open_tmpfile(struct walk *w, struct open_state *o, struct file **ret_
     made->can_link = !(o->flags & O_EXCL);
     char name[24];
     int len = tmpfile_name(name, sizeof(name), made->ino);
-    struct dentry *d = dentry_create(dir->sb, dir, name, (size_t)len, made);
+    struct dentry *d = dentry_create(dir->sb, dir, name, (size_t)len, 0, made);
     if (!d)
         return -ENOMEM;
     struct path p = { w->cur.mount, d };

@@ -144,9 +144,9 @@ int walk_up(struct walk *w)
         if (p->dentry == w->root.dentry && p->mount == w->root.mount)
             return w->flags & WALK_BENEATH ? -EXDEV : 0;
         if (p->dentry != p->mount->root) {
-            struct path up = { p->mount, dentry_parent(p->dentry) };
-            atomic_fetch_add_explicit(&up.mount->refs, 1, memory_order_relaxed);
-            take_path(p, up);
+            struct dentry *old = p->dentry;
+            p->dentry = dentry_parent(old);
+            dentry_put(old);
             (void)path_cross_down(p);
             return 0;
         }
@@ -231,9 +231,9 @@ static int follow_link(struct walk *w, struct dentry *link)
 /* Step to child, which is not a link to follow. Takes the reference. */
 static int step_to(struct walk *w, struct dentry *take_child)
 {
-    struct path next = { w->cur.mount, take_child };
-    atomic_fetch_add_explicit(&next.mount->refs, 1, memory_order_relaxed);
-    take_path(&w->cur, next);
+    struct dentry *old = w->cur.dentry; /* the mount stays the same */
+    w->cur.dentry = take_child;
+    dentry_put(old);
     if (UNLIKELY(take_child->mounted) && path_cross_down(&w->cur) && w->flags & WALK_NO_XDEV)
         return -EXDEV;
     return 0;
@@ -247,6 +247,36 @@ int walk_to_child(struct walk *w, struct dentry *take_child, bool follow)
         return result;
     }
     return step_to(w, take_child);
+}
+
+#define ONES 0x0101010101010101ull
+#define HIGH 0x8080808080808080ull
+#define SLASHES (0x2f * ONES)
+
+/* Where the name at p ends: at a slash or the zero. Its hash in *ret_hash. Eight bytes are looked at at a time, which may
+ * be past the zero but never on another page; that is why address sanitizers must not look. */
+__attribute__((no_sanitize("address"))) static const char *name_end(const char *p, uint32_t *ret_hash)
+{
+    uint64_t hash = 0, w, hit;
+    for (;; p += 8) {
+        if (UNLIKELY(((uintptr_t)p & (PAGE_SIZE - 1)) > PAGE_SIZE - 8)) {
+            w = 0;
+            for (unsigned i = 0; i < 8 && p[i] && p[i] != '/'; i++)
+                w |= (uint64_t)(uint8_t)p[i] << 8 * i;
+        } else {
+            w = *(const uint64_t *)p; /* -fno-strict-aliasing; any alignment will do */
+        }
+        uint64_t s = w ^ SLASHES;
+        hit = (((w - ONES) & ~w) | ((s - ONES) & ~s)) & HIGH;
+        if (hit)
+            break;
+        hash = name_hash_add(hash, w);
+    }
+    unsigned bits = (unsigned)__builtin_ctzll(hit) & ~7u;
+    if (bits)
+        hash = name_hash_add(hash, w & ((1ull << bits) - 1));
+    *ret_hash = name_hash_end(hash);
+    return p + bits / 8;
 }
 
 /* The next name of w->name; w->name then is what follows it, slashes skipped. False: there is none. */
@@ -268,10 +298,7 @@ static bool next_name(struct walk *w, struct last_name *n, uint32_t *ret_hash)
         p = w->stack[w->depth].rest;
     }
     n->name = p;
-    uint32_t hash = 0;
-    for (; *p && *p != '/'; p++)
-        hash = name_hash_add(hash, *p);
-    *ret_hash = name_hash_end(hash);
+    p = name_end(p, ret_hash);
     n->len = (size_t)(p - n->name);
     n->slash = *p == '/';
     while (*p == '/')

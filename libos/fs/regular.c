@@ -42,7 +42,7 @@ static ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
             err = -EFAULT;
             break;
         }
-        if (total % (16 * PAGE_SIZE) == 0 && thread_preempt_point())
+        if (it->left && total % (16 * PAGE_SIZE) == 0 && thread_preempt_point())
             break;
     }
     *pos = off;

@@ -565,7 +565,7 @@ int shmem_file_create(const char *name, uint64_t size, unsigned seals, struct fi
     inode->size = size;
     inode->nlink = 0;
     inode->seals = seals;
-    struct dentry *d = dentry_create(shm_mount.sb, shm_mount.root, name, strlen(name), inode);
+    struct dentry *d = dentry_create(shm_mount.sb, shm_mount.root, name, strlen(name), 0, inode);
     if (!d)
         return -ENOMEM;
     struct path p = { &shm_mount, d };

@@ -4,6 +4,7 @@
 #define LIBOS_DENTRY_H
 
 #include <libos/vfs.h>
+#include <string.h>
 
 /* Listings: "." is at position 0, ".." at 1. Names of an image below come next, then those added since boot. */
 enum {
@@ -11,28 +12,59 @@ enum {
 };
 #define DIR_POS_UPPER (1ull << 40)
 
-/* Hash of a name: start with 0, add byte after byte. */
-static inline uint32_t name_hash_add(uint32_t hash, char c)
+/* Hash of a name: start with 0, add eight bytes after eight; the rest of the last eight is zero, and none is added for
+ * nothing. */
+static inline uint64_t name_hash_add(uint64_t hash, uint64_t eight)
 {
-    return (hash + (uint8_t)c) * 0x9e3779b1u;
+    return ((hash << 5 | hash >> 59) ^ eight) * 0x9e3779b97f4a7c15ull;
 }
 
-static inline uint32_t name_hash_end(uint32_t hash)
+static inline uint32_t name_hash_end(uint64_t hash)
 {
-    return hash ^ hash >> 15;
+    return (uint32_t)(hash >> 32);
 }
 
 static inline uint32_t name_hash(const char *name, size_t len)
 {
-    uint32_t h = 0;
-    for (size_t i = 0; i < len; i++)
-        h = name_hash_add(h, name[i]);
-    return name_hash_end(h);
+    uint64_t h = 0, eight;
+    for (; len >= 8; len -= 8, name += 8) {
+        memcpy(&eight, name, 8);
+        h = name_hash_add(h, eight);
+    }
+    eight = 0;
+    memcpy(&eight, name, len);
+    return name_hash_end(len ? name_hash_add(h, eight) : h);
 }
 
-/* A name outside any directory with one reference; takes the inode's reference, on failure too. The name is copied.
+/* Are these len bytes equal? Without a call, for the lengths that names have. */
+static inline bool name_equal(const char *a, const char *b, size_t len)
+{
+    uint64_t x, y;
+    if (len < 8) { /* two overlapping halves, or first, middle and last */
+        if (len < 4)
+            return len == 0 || (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
+        uint32_t p, q, r, s;
+        memcpy(&p, a, 4);
+        memcpy(&q, b, 4);
+        memcpy(&r, a + len - 4, 4);
+        memcpy(&s, b + len - 4, 4);
+        return ((p ^ q) | (r ^ s)) == 0;
+    }
+    for (size_t i = 0; i + 8 < len; i += 8) {
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        if (x != y)
+            return false;
+    }
+    memcpy(&x, a + len - 8, 8);
+    memcpy(&y, b + len - 8, 8);
+    return x == y;
+}
+
+/* A name outside any directory with one reference; takes the inode's reference, on failure too. The name, whose name_hash
+ * is given, is copied.
  * parent NULL: a root, its own parent. Else the parent gets a reference. NULL. */
-struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const char *name, size_t len,
+struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const char *name, size_t len, uint32_t hash,
                              struct inode *take_inode);
 
 /* The child of dir with this name, with a reference; NULL. Locks: takes dir's. */

@@ -22,7 +22,13 @@ NODISCARD int inotify_remove(struct file *f, int wd);
 
 /* mask happened to d: tell the watches of its inode, and those of its directory with the name. Cheap when there is no
  * watch at all. May be called with sleeping locks held, with no spin lock. */
-void inotify_event(struct dentry *d, uint32_t mask);
+void inotify_event_slow(struct dentry *d, uint32_t mask);
+extern _Atomic uint32_t inotify_watch_count; /* read here only: no call on the way of a read while it is 0 */
+static inline void inotify_event(struct dentry *d, uint32_t mask)
+{
+    if (UNLIKELY(inotify_watch_count))
+        inotify_event_slow(d, mask);
+}
 /* mask happened to the inode itself (IN_DELETE_SELF, IN_MOVE_SELF, IN_ATTRIB of a lost link). */
 void inotify_inode_event(struct inode *inode, uint32_t mask);
 /* mask happened to name in dir: IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO (the two share a cookie). IN_ISDIR is the

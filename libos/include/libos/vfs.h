@@ -137,8 +137,21 @@ struct dentry {
 };
 
 /* Take or drop a reference; the last put may free and so sleep. */
-void dentry_get(struct dentry *d);
-void dentry_put(struct dentry *d);
+static inline void dentry_get(struct dentry *d)
+{
+    /* Relaxed: whoever has a reference may add one. */
+    atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
+}
+
+/* The last reference is gone; for dentry_put. */
+void dentry_drop_last(struct dentry *d);
+
+static inline void dentry_put(struct dentry *d)
+{
+    /* Acquire-release: who frees sees what all others did. */
+    if (UNLIKELY(d && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1))
+        dentry_drop_last(d);
+}
 
 struct mount {
     _Atomic uint32_t refs;
@@ -176,8 +189,18 @@ struct fs_context *fs_context_copy(struct fs_context *src); /* NULL */
 void fs_context_put(struct fs_context *fs);
 
 /* Take or drop the references that a path holds on its parts. */
-void path_get(const struct path *p);
-void path_put(struct path *p);
+static inline void path_get(const struct path *p)
+{
+    dentry_get(p->dentry);
+    atomic_fetch_add_explicit(&p->mount->refs, 1, memory_order_relaxed);
+}
+
+static inline void path_put(struct path *p)
+{
+    dentry_put(p->dentry);
+    /* Release: mount_detach sees an unused mount only after its users are done. */
+    atomic_fetch_sub_explicit(&p->mount->refs, 1, memory_order_release);
+}
 
 enum walk_flags {
     WALK_FOLLOW = 1,      /* the last component, if it is a symbolic link */
