@@ -264,7 +264,7 @@ __attribute__((no_sanitize("address"))) static const char *name_end(const char *
             for (unsigned i = 0; i < 8 && p[i] && p[i] != '/'; i++)
                 w |= (uint64_t)(uint8_t)p[i] << 8 * i;
         } else {
-            w = *(const uint64_t *)p; /* -fno-strict-aliasing; any alignment will do */
+            __builtin_memcpy(&w, p, 8);
         }
         uint64_t s = w ^ SLASHES;
         hit = (((w - ONES) & ~w) | ((s - ONES) & ~s)) & HIGH;
