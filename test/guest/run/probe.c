@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* The program of run.sh: says what it sees, then does what its first argument asks for. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <termios.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t caught;
+
+static void handler(int sig)
+{
+    caught = sig;
+}
+
+static void see(int argc, char **argv)
+{
+    struct utsname u;
+    char cwd[256];
+    uname(&u);
+    printf("cwd %s\nuser %d:%d\nhost %s\nvar %s\n", getcwd(cwd, sizeof(cwd)), getuid(), getgid(),
+           u.nodename, getenv("VAR") ? getenv("VAR") : "-");
+    for (int i = 2; i < argc; i++)
+        printf("arg %s\n", argv[i]);
+}
+
+static int wait_signal(const char *name)
+{
+    struct sigaction sa = { .sa_handler = handler };
+    if (strcmp(name, "catch") == 0)
+        for (int sig = 1; sig < 32; sig++)
+            sigaction(sig, &sa, NULL);
+    puts("waiting");
+    fflush(stdout);
+    while (!caught)
+        pause();
+    printf("caught %d\n", caught);
+    return 40 + caught;
+}
+
+static int window(void)
+{
+    struct winsize ws;
+    struct sigaction sa = { .sa_handler = handler };
+    char c;
+    sigaction(SIGWINCH, &sa, NULL);
+    for (int i = 0; i < 2; i++) {
+        while (ioctl(1, TIOCGWINSZ, &ws) == 0 && ws.ws_col == (i ? 77 : 0))
+            usleep(10000);
+        printf("window %d %d\n", ws.ws_col, ws.ws_row);
+        fflush(stdout);
+    }
+    return read(0, &c, 1) == 1 ? c : 99;
+}
+
+int main(int argc, char **argv)
+{
+    const char *job = argc > 1 ? argv[1] : "";
+    if (strcmp(job, "see") == 0)
+        see(argc, argv);
+    else if (strcmp(job, "tty") == 0)
+        printf("%d%d%d\n", isatty(0), isatty(1), isatty(2));
+    else if (strcmp(job, "exit") == 0)
+        return atoi(argv[2]);
+    else if (strcmp(job, "kill") == 0)
+        raise(atoi(argv[2]));
+    else if (strcmp(job, "segv") == 0)
+        *(volatile char *)16 = 1;
+    else if (strcmp(job, "wait") == 0 || strcmp(job, "catch") == 0)
+        return wait_signal(job);
+    else if (strcmp(job, "window") == 0)
+        return window();
+    else if (strcmp(job, "abort") == 0)
+        abort();
+    return 0;
+}
