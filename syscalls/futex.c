@@ -64,7 +64,8 @@ static long wait_requeue_pi(uintptr_t uaddr, unsigned op, unsigned val, uintptr_
     return err == -EINTR ? -EAGAIN : err;
 }
 
-long sys_futex(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_val2, uintptr_t uaddr2, unsigned val3)
+static NOINLINE long other(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_val2, uintptr_t uaddr2,
+                           unsigned val3)
 {
     bool shared = !(op & FUTEX_PRIVATE_FLAG);
     unsigned cmd = COMMAND(op), val2 = (unsigned)timeout_or_val2;
@@ -102,6 +103,18 @@ long sys_futex(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_
     default:
         return -ENOSYS;
     }
+}
+
+long sys_futex(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_val2, uintptr_t uaddr2, unsigned val3)
+{
+    /* The two that matter for speed, without a timeout to read. */
+    if (LIKELY((op & ~FUTEX_PRIVATE_FLAG) == FUTEX_WAKE))
+        return futex_wake(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, FUTEX_BITSET_MATCH_ANY);
+    if ((op & ~FUTEX_PRIVATE_FLAG) == FUTEX_WAIT && !timeout_or_val2) {
+        int err = futex_wait(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, NO_DEADLINE, FUTEX_BITSET_MATCH_ANY);
+        return err != -EINTR ? err : -ERESTARTSYS;
+    }
+    return other(uaddr, op, val, timeout_or_val2, uaddr2, val3);
 }
 
 /* One element of futex_waitv. */

@@ -163,7 +163,13 @@ static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigac
     }
     t->restore_sigmask = false;
     mask = t->sigmask | a->mask | (a->flags & SA_NODEFER ? 0 : ABI_SIGBIT(sig));
-    signal_set_mask(mask);
+    spin_lock(&t->sighand->lock);
+    uint64_t newly = mask & ~t->sigmask & t->process->pending.set;
+    t->sigmask = mask;
+    if (UNLIKELY(newly))
+        signal_retarget(t, newly);
+    signal_update_work(t);
+    spin_unlock(&t->sighand->lock);
 }
 
 void signal_force(bool fatal, int sig)
@@ -232,9 +238,6 @@ void signal_deliver(struct plat_frame *f)
     spin_lock(&t->sighand->lock);
     if (take(t, f, &info, &action)) {
         enter(t, f, &action, &info);
-        spin_lock(&t->sighand->lock);
-        signal_update_work(t);
-        spin_unlock(&t->sighand->lock);
         return;
     }
     settle_call(f, NULL);
@@ -251,6 +254,8 @@ long signal_return(void)
         return plat_frame_ret(t->plat.frame);
     }
     signal_set_mask(s.mask);
+    if (s.alt_sp == t->alt_sp && s.alt_size == t->alt_size)
+        return plat_frame_ret(t->plat.frame);
     if (signal_alt_stack(s.alt_sp, s.alt_size, s.alt_flags) < 0)
         return plat_frame_ret(t->plat.frame); /* the program put nonsense there: as Linux, ignored */
     return plat_frame_ret(t->plat.frame);

@@ -15,6 +15,8 @@ void signal_set_mask(uint64_t mask)
 {
     struct thread *t = thread_current();
     mask &= ~UNBLOCKABLE;
+    if (mask == t->sigmask)
+        return;
     spin_lock(&t->sighand->lock);
     uint64_t newly = mask & ~t->sigmask;
     t->sigmask = mask;
@@ -33,25 +35,34 @@ void signal_set_mask_temporarily(uint64_t mask)
     thread_set_work(t, WORK_TASK); /* so that the way out restores it */
 }
 
+/* Ignoring discards what is pending, blocked or not. sighand->lock is held. */
+static void discard_ignored(struct process *p, const struct abi_sigaction *a, int sig)
+{
+    struct thread *t;
+    if (a->handler == ABI_SIG_DFL && !signal_ignored_by_default(sig))
+        return;
+    sigpending_flush(&p->pending, ABI_SIGBIT(sig));
+    DL_FOREACH(p->threads, t)
+        sigpending_flush(&t->pending, ABI_SIGBIT(sig));
+}
+
 int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction *old)
 {
-    struct thread *t = thread_current(), *other;
+    struct thread *t = thread_current();
     struct sighand *sh = t->sighand;
     if (sig < 1 || sig > ABI_NSIG || (new && UNBLOCKABLE & ABI_SIGBIT(sig)))
         return -EINVAL;
     spin_lock(&sh->lock);
+    struct abi_sigaction *a = &sh->action[sig - 1];
     if (old)
-        *old = sh->action[sig - 1];
+        *old = *a;
     if (new) {
-        struct abi_sigaction *a = &sh->action[sig - 1];
-        *a = *new;
-        a->mask &= ~UNBLOCKABLE;
-        /* Ignoring discards what is pending, blocked or not. */
-        if (a->handler == ABI_SIG_IGN || (a->handler == ABI_SIG_DFL && signal_ignored_by_default(sig))) {
-            sigpending_flush(&t->process->pending, ABI_SIGBIT(sig));
-            DL_FOREACH(t->process->threads, other)
-                sigpending_flush(&other->pending, ABI_SIGBIT(sig));
-        }
+        a->handler = new->handler;
+        a->flags = new->flags;
+        a->restorer = new->restorer;
+        a->mask = new->mask & ~UNBLOCKABLE;
+        if (a->handler <= ABI_SIG_IGN)
+            discard_ignored(t->process, a, sig);
     }
     spin_unlock(&sh->lock);
     return 0;

@@ -155,15 +155,8 @@ int thread_create_kernel(const char *name, void (*fn)(void *), void *arg)
     return 0;
 }
 
-void thread_get(struct thread *t)
+void thread_free(struct thread *t)
 {
-    t->refs++;
-}
-
-void thread_put(struct thread *t)
-{
-    if (--t->refs)
-        return;
     plat_thread_fini(&t->plat);
     if (t->cred)
         cred_put(t->cred);

@@ -27,7 +27,6 @@ static bool report(struct process *c, const struct wait_request *r, struct wait_
 {
     bool take = !(r->options & WNOWAIT);
     int sig = c->exit_code & 0x7f;
-    ret->pid = c->pid;
     if (c->zombie && r->options & WEXITED) {
         ret->code = sig ? CLD_KILLED : CLD_EXITED;
         ret->status = c->exit_code;
@@ -70,6 +69,7 @@ static unsigned look(struct process *p, const struct wait_request *r, struct wai
             continue;
         n++;
         if (report(c, r, ret)) {
+            ret->pid = c->pid;
             *ret_found = c;
             break;
         }

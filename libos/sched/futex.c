@@ -11,7 +11,7 @@
 #include <libos/waitq.h>
 #include <utlist.h>
 
-void futex_enqueue(struct futex_waiter *w)
+static ALWAYS_INLINE void enqueue(struct futex_waiter *w)
 {
     struct futex_bucket *b = futex_bucket(&w->key);
     spin_lock(&b->lock);
@@ -20,6 +20,11 @@ void futex_enqueue(struct futex_waiter *w)
     spin_unlock(&b->lock);
     /* Sequentially consistent: queued before the word is looked at; pairs with the fence in futex_wake. */
     atomic_thread_fence(memory_order_seq_cst);
+}
+
+void futex_enqueue(struct futex_waiter *w)
+{
+    enqueue(w);
 }
 
 void futex_wake_one(struct futex_waiter *w)
@@ -52,19 +57,23 @@ bool futex_dequeue(struct futex_waiter *w)
 
 int futex_wait(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns, uint32_t bitset)
 {
-    struct futex_waiter w = { .bitset = bitset, .thread = thread_current() };
+    struct futex_waiter w; /* the PI part is not looked at */
     uint32_t now;
+    w.bitset = bitset;
+    w.thread = thread_current();
+    w.is_pi = w.can_requeue = false;
     int err = futex_key(addr, shared, &w.key);
-    if (err || !bitset)
+    if (UNLIKELY(err || !bitset))
         return err ? err : -EINVAL;
-    futex_enqueue(&w);
+    enqueue(&w);
     err = user_load32(addr, &now);
     if (!err && now != val)
         err = -EAGAIN;
     while (!err && (thread_prepare_sleep(SLEEP_INTERRUPTIBLE), w.bucket))
         err = thread_sleep(deadline_ns);
     thread_finish_sleep();
-    return futex_dequeue(&w) ? err : 0; /* a wake that came is not lost to a signal or a deadline */
+    /* A wake that came is not lost to a signal or a deadline. */
+    return w.bucket && futex_dequeue(&w) ? err : 0;
 }
 
 /* restart_syscall: the wait goes on to the same deadline. */
@@ -88,7 +97,7 @@ int futex_wait_restart(uintptr_t addr, bool shared, uint32_t val, uint64_t deadl
 }
 
 /* Wake up to n waiters of key in b, whose lock is held. */
-static int wake_in(struct futex_bucket *b, const struct futex_key *key, unsigned n, uint32_t bitset)
+static ALWAYS_INLINE int wake_in(struct futex_bucket *b, const struct futex_key *key, unsigned n, uint32_t bitset)
 {
     struct futex_waiter *w, *next;
     int woken = 0;

@@ -3,9 +3,11 @@
 #ifndef SCHED_FUTEX_INT_H
 #define SCHED_FUTEX_INT_H
 
+#include <abi/errno.h>
 #include <libos/futex.h>
 #include <libos/lock.h>
 #include <libos/thread.h>
+#include <plat/mmu.h>
 
 /* What a futex word is: an offset in an address space, or in a page map for memory shared between processes. */
 struct futex_key {
@@ -39,9 +41,30 @@ struct futex_bucket {
     struct futex_waiter *head; /* guarded by lock; utlist DL */
 } ALIGNED(32);
 
+/* The key of addr in memory that may be shared. -EFAULT. */
+NODISCARD int futex_shared_key(uintptr_t addr, struct futex_key *ret);
+
 /* The key of addr. -EINVAL (not aligned), -EFAULT. */
-NODISCARD int futex_key(uintptr_t addr, bool shared, struct futex_key *ret);
-struct futex_bucket *futex_bucket(const struct futex_key *key);
+NODISCARD static inline int futex_key(uintptr_t addr, bool shared, struct futex_key *ret)
+{
+    ret->space = thread_current()->mm;
+    ret->offset = addr;
+    if (UNLIKELY(addr % 4))
+        return -EINVAL;
+    if (UNLIKELY(addr >= PLAT_USER_MAX))
+        return -EFAULT;
+    return shared ? futex_shared_key(addr, ret) : 0;
+}
+
+enum { FUTEX_BUCKETS = 256 };
+extern struct futex_bucket futex_buckets[FUTEX_BUCKETS];
+
+static inline struct futex_bucket *futex_bucket(const struct futex_key *key)
+{
+    uint64_t h = ((uint64_t)(uintptr_t)key->space >> 4) + (key->offset >> 2);
+    return &futex_buckets[h * 0x9e3779b97f4a7c15ull >> 56];
+}
+
 static inline bool futex_same(const struct futex_key *a, const struct futex_key *b)
 {
     return a->space == b->space && a->offset == b->offset;

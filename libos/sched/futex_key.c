@@ -8,12 +8,11 @@
 #include <libos/mm.h>
 #include <libos/user.h>
 
-enum { BUCKETS = 256 };
+struct futex_bucket futex_buckets[FUTEX_BUCKETS] = { [0 ... FUTEX_BUCKETS - 1] = { .lock = SPIN_INIT(RANK_FUTEX) } };
 
-static struct futex_bucket buckets[BUCKETS] = { [0 ... BUCKETS - 1] = { .lock = SPIN_INIT(RANK_FUTEX) } };
-
-static int shared_key(struct mm *mm, uintptr_t addr, struct futex_key *ret)
+int futex_shared_key(uintptr_t addr, struct futex_key *ret)
 {
+    struct mm *mm = thread_current()->mm;
     uint32_t value;
     int err = user_load32(addr, &value); /* faults it in, or says that it is not there */
     if (err)
@@ -24,24 +23,6 @@ static int shared_key(struct mm *mm, uintptr_t addr, struct futex_key *ret)
         *ret = (struct futex_key){ a->pages, (a->pgoff << PAGE_SHIFT) + (addr - a->start) };
     rwmutex_read_unlock(&mm->lock);
     return 0;
-}
-
-int futex_key(uintptr_t addr, bool shared, struct futex_key *ret)
-{
-    struct mm *mm = thread_current()->mm;
-    if (addr % 4)
-        return -EINVAL;
-    if (addr >= PLAT_USER_MAX)
-        return -EFAULT;
-    *ret = (struct futex_key){ mm, addr };
-    return shared ? shared_key(mm, addr, ret) : 0;
-}
-
-struct futex_bucket *futex_bucket(const struct futex_key *key)
-{
-    uint64_t h = ((uint64_t)(uintptr_t)key->space >> 4) + (key->offset >> 2);
-    h *= 0x9e3779b97f4a7c15ull;
-    return &buckets[h >> 56];
 }
 
 void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b)

@@ -18,25 +18,19 @@ static int publish_cpu(struct thread *t)
 {
     uint32_t cpu[2] = { t->cpu, t->cpu }, rest[2] = { 0, 0 }; /* node_id, mm_cid: one node; the CPU's number does */
     int err = user_put(user_at(user_uint_out_t, t->rseq), cpu, 2);
-    rest[1] = t->cpu;
+    rest[1] = t->rseq_cpu = t->cpu;
     if (!err && t->rseq_len >= offsetof(struct abi_rseq, pad0))
         err = user_put(user_at(user_uint_out_t, t->rseq + offsetof(struct abi_rseq, node_id)), rest, 2);
     return err;
 }
 
-/* If ip lies in the section that the area names, where to go instead in *ret_ip, else 0. -EFAULT, -EINVAL. */
-static int find_abort(struct thread *t, uintptr_t ip, uintptr_t *ret_ip)
+/* If ip lies in the section described at at, where to go instead in *ret_ip, else 0. -EFAULT, -EINVAL. */
+static NOINLINE int find_abort(struct thread *t, uintptr_t at, uintptr_t ip, uintptr_t *ret_ip)
 {
-    uintptr_t at;
     struct abi_rseq_cs cs;
     uint32_t sig;
     uintptr_t zero = 0, field = t->rseq + offsetof(struct abi_rseq, rseq_cs);
 
-    *ret_ip = 0;
-    if (user_get(&at, user_at(user_addr_in_t, field), 1) < 0)
-        return -EFAULT;
-    if (!at)
-        return 0;
     if (user_get((uint8_t *)&cs, user_at(user_u8_in_t, at), sizeof(cs)) < 0)
         return -EFAULT;
     if (cs.version != 0 || cs.flags != 0 || cs.start_ip >= PLAT_USER_MAX || cs.abort_ip >= PLAT_USER_MAX ||
@@ -56,11 +50,13 @@ static int find_abort(struct thread *t, uintptr_t ip, uintptr_t *ret_ip)
 
 static void fix_up(struct thread *t, struct plat_frame *f)
 {
-    uintptr_t abort_ip;
-    int err = find_abort(t, plat_frame_ip(f), &abort_ip);
+    uintptr_t abort_ip = 0, at;
+    int err = user_get(&at, user_at(user_addr_in_t, t->rseq + offsetof(struct abi_rseq, rseq_cs)), 1);
+    if (UNLIKELY(!err && at))
+        err = find_abort(t, at, plat_frame_ip(f), &abort_ip);
     if (!err && abort_ip)
         plat_frame_set_ip(f, abort_ip);
-    if (!err)
+    if (!err && t->rseq_cpu != t->cpu)
         err = publish_cpu(t);
     if (err)
         signal_force(false, SIGSEGV);

@@ -21,6 +21,7 @@ struct runq {
     struct plat_aspace *active;       /* this CPU only */
     uint32_t queued;                  /* threads in the lists */
     bool head_next;                   /* the next requeue of current goes to the head of its list */
+    bool tick_armed;                  /* sched_tick will be called; this CPU only */
     uint64_t rt_bits[2];              /* which rt lists have threads */
     struct run_list fair, background; /* SCHED_OTHER and BATCH; SCHED_IDLE */
     struct run_list rt[RT_PRIORITIES];
@@ -35,13 +36,30 @@ static inline struct runq *runq_this(void)
 
 /* The queue of a CPU that runs; NULL: it does not. */
 struct runq *runq_of(unsigned cpu);
+/* By CPU; NULL for those that do not run. Only runq_lock_of and sched.c index it. */
+extern struct runq *runq_table[PLAT_CPU_MAX];
+
 /* Lock the queue that t belongs to now. */
-struct runq *runq_lock_of(struct thread *t);
+static inline struct runq *runq_lock_of(struct thread *t)
+{
+    for (;;) {
+        uint32_t cpu = __atomic_load_n(&t->cpu, __ATOMIC_RELAXED);
+        struct runq *rq = runq_table[cpu];
+        spin_lock(&rq->lock);
+        if (LIKELY(t->cpu == cpu))
+            return rq;
+        spin_unlock(&rq->lock);
+    }
+}
 /* Put t, which is runnable and not queued, at the tail of its list, and have this or that CPU notice it. */
 void runq_add(struct runq *rq, struct thread *t);
 void runq_remove(struct runq *rq, struct thread *t);
 /* The real-time priority in force, lent ones included; 0: not real-time. */
-unsigned thread_rt_priority(const struct thread *t);
+static inline unsigned thread_rt_priority(const struct thread *t)
+{
+    unsigned p = t->rt_priority; /* 0 unless the policy is real-time */
+    return p > t->boost ? p : t->boost;
+}
 /* A fresh time slice for t. */
 int64_t sched_slice_ns(const struct thread *t);
 /* Give the thread that runs on rq up as soon as possible. */

@@ -19,30 +19,12 @@
 enum { FAIR_SLICE_NS = 4000000, RR_SLICE_NS = 100000000, LATE_NS = 1000000 };
 
 static struct runq first_runq;
-static struct runq *runqs[PLAT_CPU_MAX];
+struct runq *runq_table[PLAT_CPU_MAX];
 static _Atomic uint64_t idle_cpus; /* bit per CPU that waits in plat_idle */
 
 struct runq *runq_of(unsigned cpu)
 {
-    return cpu < PLAT_CPU_MAX ? runqs[cpu] : NULL;
-}
-
-struct runq *runq_lock_of(struct thread *t)
-{
-    for (;;) {
-        uint32_t cpu = __atomic_load_n(&t->cpu, __ATOMIC_RELAXED);
-        struct runq *rq = runqs[cpu];
-        spin_lock(&rq->lock);
-        if (LIKELY(t->cpu == cpu))
-            return rq;
-        spin_unlock(&rq->lock);
-    }
-}
-
-unsigned thread_rt_priority(const struct thread *t)
-{
-    unsigned p = t->policy == SCHED_FIFO || t->policy == SCHED_RR ? t->rt_priority : 0;
-    return p > t->boost ? p : t->boost;
+    return cpu < PLAT_CPU_MAX ? runq_table[cpu] : NULL;
 }
 
 int64_t sched_slice_ns(const struct thread *t)
@@ -67,7 +49,7 @@ static struct run_list *list_of(struct runq *rq, const struct thread *t)
     return t->policy == SCHED_IDLE ? &rq->background : &rq->fair;
 }
 
-static void enqueue(struct runq *rq, struct thread *t, bool head)
+static ALWAYS_INLINE void enqueue(struct runq *rq, struct thread *t, bool head)
 {
     struct run_list *l = list_of(rq, t);
     if (head && l->head) {
@@ -148,7 +130,7 @@ void runq_resched(struct runq *rq)
 }
 
 /* Should t, just queued, run at once instead of the current thread? */
-static bool preempts(const struct runq *rq, const struct thread *t)
+static inline bool preempts(const struct runq *rq, const struct thread *t)
 {
     const struct thread *cur = rq->current;
     if (cur == rq->idle)
@@ -158,16 +140,27 @@ static bool preempts(const struct runq *rq, const struct thread *t)
 }
 
 /* Others wait while current runs: make sure that a tick comes. */
-static void want_tick(struct runq *rq)
+static NOINLINE void arm_tick(struct runq *rq)
 {
-    if (rq->cpu != plat_cpu_id() || timer_tick_armed() || rq->current == rq->idle)
+    if (rq->current == rq->idle)
         return;
+    if (rq->cpu != plat_cpu_id()) {
+        plat_cpu_kick(rq->cpu); /* upcall_kick arms it there */
+        return;
+    }
+    rq->tick_armed = true;
     uint64_t now = plat_time_ns();
     int64_t left = rq->current->slice_ns - (int64_t)(now - rq->current->started_ns);
     timer_tick_at(now + (left > LATE_NS ? (uint64_t)left : LATE_NS));
 }
 
-void runq_add(struct runq *rq, struct thread *t)
+static inline void want_tick(struct runq *rq)
+{
+    if (UNLIKELY(!rq->tick_armed))
+        arm_tick(rq);
+}
+
+static ALWAYS_INLINE void add(struct runq *rq, struct thread *t)
 {
     if (t->slice_ns <= 0)
         t->slice_ns = sched_slice_ns(t);
@@ -178,8 +171,13 @@ void runq_add(struct runq *rq, struct thread *t)
         want_tick(rq);
 }
 
+void runq_add(struct runq *rq, struct thread *t)
+{
+    add(rq, t);
+}
+
 /* Another CPU that idles and may run t, or rq's own. The lock of rq is held; the lock of the result is on return. */
-static struct runq *place(struct runq *rq, struct thread *t)
+static ALWAYS_INLINE struct runq *place(struct runq *rq, struct thread *t)
 {
     uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed) & t->affinity;
     bool here = t->affinity >> rq->cpu & 1;
@@ -187,7 +185,7 @@ static struct runq *place(struct runq *rq, struct thread *t)
         return rq;
     uint64_t choice = idle ? idle : t->affinity;
     unsigned cpu = (unsigned)__builtin_ctzll(choice);
-    struct runq *to = runqs[cpu];
+    struct runq *to = runq_table[cpu];
     if (!to || to == rq)
         return rq;
     spin_unlock(&rq->lock);
@@ -196,7 +194,7 @@ static struct runq *place(struct runq *rq, struct thread *t)
     return to;
 }
 
-bool thread_wake_state(struct thread *t, unsigned states)
+static ALWAYS_INLINE bool wake_state(struct thread *t, unsigned states)
 {
     /* Sequentially consistent: the caller's condition is seen before the state; pairs with thread_prepare_sleep. */
     atomic_thread_fence(memory_order_seq_cst);
@@ -210,15 +208,20 @@ bool thread_wake_state(struct thread *t, unsigned states)
     atomic_store_explicit(&t->state, THREAD_RUNNING, memory_order_relaxed);
     if (t != rq->current) { /* else it has not left the CPU yet, and will not */
         rq = place(rq, t);
-        runq_add(rq, t);
+        add(rq, t);
     }
     spin_unlock(&rq->lock);
     return true;
 }
 
+bool thread_wake_state(struct thread *t, unsigned states)
+{
+    return wake_state(t, states);
+}
+
 bool thread_wake(struct thread *t)
 {
-    return thread_wake_state(t, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE | 1u << THREAD_BLOCKED);
+    return wake_state(t, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE | 1u << THREAD_BLOCKED);
 }
 
 void sched_start(struct thread *t)
@@ -327,6 +330,7 @@ void sched_tick(uint64_t now)
 {
     struct runq *rq = runq_this();
     struct thread *t = rq->current;
+    rq->tick_armed = false;
     if (t == rq->idle || !rq->queued)
         return;
     spin_lock(&rq->lock);
@@ -335,7 +339,8 @@ void sched_tick(uint64_t now)
     bool due = t->slice_ns <= 0 && (t->policy != SCHED_FIFO || t->boost);
     if (due)
         thread_set_work(t, WORK_RESCHED);
-    else
+    rq->tick_armed = !due;
+    if (!due)
         timer_tick_at(now + (t->slice_ns > LATE_NS ? (uint64_t)t->slice_ns : LATE_NS));
     spin_unlock(&rq->lock);
     if (idle)
@@ -355,7 +360,7 @@ bool thread_preempt_point(void)
 static bool steal(struct runq *rq)
 {
     for (unsigned i = 0; i < plat_cpu_count(); i++) {
-        struct runq *from = runqs[i];
+        struct runq *from = runq_table[i];
         if (!from || from == rq || !from->queued || !spin_trylock(&from->lock))
             continue;
         struct thread *t = from->fair.head;
@@ -399,7 +404,7 @@ void sched_idle(void)
 void sched_init_cpu(unsigned cpu)
 {
     static struct thread idle_threads[1];
-    bool first = runqs[0] == NULL;
+    bool first = runq_table[0] == NULL;
     struct runq *rq = first ? &first_runq : heap_zalloc(sizeof(*rq));
     struct thread *idle = first ? idle_threads : heap_zalloc(sizeof(*idle));
     must(rq && idle && cpu < PLAT_CPU_MAX);
@@ -417,7 +422,7 @@ void sched_init_cpu(unsigned cpu)
     rq->idle = rq->current = idle;
     plat_percpu_set(rq);
     plat_thread_adopt(&idle->plat);
-    runqs[cpu] = rq;
+    runq_table[cpu] = rq;
 }
 
 uint64_t sched_idle_ns(unsigned cpu)
@@ -434,5 +439,12 @@ void upcall_cpu_start(unsigned cpu)
 
 void upcall_kick(void)
 {
-    /* The interrupt itself is the message: the way back looks at work, the idle loop at the queue. */
+    /* The interrupt itself is the message: the way back looks at work, the idle loop at the queue. Only a tick that another
+     * CPU's wake made necessary must be armed here. */
+    struct runq *rq = runq_this();
+    if (!rq->queued || rq->tick_armed)
+        return;
+    spin_lock(&rq->lock);
+    arm_tick(rq);
+    spin_unlock(&rq->lock);
 }

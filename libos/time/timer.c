@@ -99,11 +99,6 @@ void timer_tick_at(uint64_t deadline_ns)
     set_hardware(c, deadline_ns);
 }
 
-bool timer_tick_armed(void)
-{
-    return cpus[plat_cpu_id()].tick_ns != UINT64_MAX;
-}
-
 /* Run what is due; the earliest deadline left. */
 static uint64_t run_due(struct timer_cpu *c, uint64_t now)
 {

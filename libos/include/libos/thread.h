@@ -107,7 +107,7 @@ struct thread {
     struct futex_waiter *futex_waiter; /* the PI futex it waits for; guarded by pi_lock of futex_pi.c, as the next */
     struct futex_waiter *pi_held; /* those who wait for PI futexes that it owns */
     uintptr_t rseq;
-    uint32_t rseq_len, rseq_sig;
+    uint32_t rseq_len, rseq_sig, rseq_cpu; /* rseq_cpu: what the area says */
 
     int exit_code;           /* wait status */
     bool exiting;            /* has begun thread_exit */
@@ -146,8 +146,17 @@ NODISCARD int thread_create(struct process *p, void (*fn)(void *), void *arg, st
 NODISCARD int thread_create_kernel(const char *name, void (*fn)(void *), void *arg);
 /* Threads that exist, kernel threads included. */
 unsigned thread_count(void);
-void thread_get(struct thread *t);
-void thread_put(struct thread *t);
+/* Take or drop a reference; the last one frees. */
+static inline void thread_get(struct thread *t)
+{
+    t->refs++;
+}
+void thread_free(struct thread *t); /* thread_put only */
+static inline void thread_put(struct thread *t)
+{
+    if (UNLIKELY(--t->refs == 0))
+        thread_free(t);
+}
 /* Find a thread by tid, with a reference; NULL. */
 struct thread *thread_find(int tid);
 

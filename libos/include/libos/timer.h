@@ -24,8 +24,6 @@ bool timer_stop(struct timer *t);
 
 /* Have sched_tick called on this CPU at about deadline_ns; nothing while an earlier call is outstanding. */
 void timer_tick_at(uint64_t deadline_ns);
-/* Is a call of sched_tick outstanding on this CPU? */
-bool timer_tick_armed(void);
 
 /* CLOCK_REALTIME minus CLOCK_MONOTONIC, in ns; changed by clock_settime. Observers (timerfd, absolute timers) are told
  * through clock_was_set. */
