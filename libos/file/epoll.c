@@ -46,7 +46,8 @@ struct epoll_item {
     uint64_t data;
     struct epoll_item *file_next, *file_prev;   /* file->epoll_items; guarded by the file's link lock */
     struct epoll_item *ready_next, *ready_prev; /* ep->ready; guarded by ep->ready_lock, as is the next one */
-    bool ready;
+    bool ready;           /* on ep->ready */
+    bool woken;           /* since it was last looked at: it stays there */
     struct epoll_entry first, *more; /* first.queue NULL: none */
 };
 
@@ -113,6 +114,7 @@ static bool item_set_ready(struct epoll_item *item)
 {
     struct epoll *ep = item->ep;
     spin_lock(&ep->ready_lock);
+    item->woken = true;
     if (!item->ready) {
         DL_APPEND2(ep->ready, item, ready_prev, ready_next);
         item->ready = true;
@@ -335,30 +337,28 @@ int epoll_control(struct file *epoll, int op, int fd, struct file *f, const stru
     return err;
 }
 
-/* Take the first item off the ready list. */
-static struct epoll_item *epoll_pop(struct epoll *ep)
+/* Ask an item on the ready list what it is ready for. A wake from here on leaves it there. */
+static unsigned epoll_ask(struct epoll_item *item)
 {
-    spin_lock(&ep->ready_lock);
-    struct epoll_item *item = ep->ready;
-    if (item) {
-        DL_DELETE2(ep->ready, item, ready_prev, ready_next);
-        item->ready = false;
-    }
-    spin_unlock(&ep->ready_lock);
-    return item;
+    /* A full barrier: either the wake's mark stays, or the poll sees what the wake was about. */
+    (void)__atomic_exchange_n(&item->woken, false, __ATOMIC_SEQ_CST);
+    return item_poll(item, NULL);
 }
 
-static void epoll_push(struct epoll *ep, struct epoll_item *item, bool front)
+/* After item was looked at: take it off the ready list unless it stays ready or was woken again, and find the next one. What
+ * stays goes to the end, so that all get their turn. */
+static struct epoll_item *epoll_next(struct epoll *ep, struct epoll_item *item, bool stay)
 {
+    if (stay && !*(struct epoll_item *volatile *)&item->ready_next && ep->ready == item)
+        return NULL; /* alone: it is at the end already */
     spin_lock(&ep->ready_lock);
-    if (!item->ready) {
-        if (front)
-            DL_PREPEND2(ep->ready, item, ready_prev, ready_next);
-        else
-            DL_APPEND2(ep->ready, item, ready_prev, ready_next);
-        item->ready = true;
-    }
+    struct epoll_item *next = item->ready_next;
+    DL_DELETE2(ep->ready, item, ready_prev, ready_next);
+    item->ready = stay || item->woken;
+    if (item->ready)
+        DL_APPEND2(ep->ready, item, ready_prev, ready_next);
     spin_unlock(&ep->ready_lock);
+    return next;
 }
 
 /* One pass over what is on the ready list now; what is added meanwhile is for the next call. */
@@ -368,26 +368,26 @@ static int epoll_collect(struct epoll *ep, int (*put)(void *arg, int i, const st
     int n = 0;
     mutex_lock(&ep->lock);
     spin_lock(&ep->ready_lock);
-    struct epoll_item *last = ep->ready ? ep->ready->ready_prev : NULL, *item = NULL;
+    struct epoll_item *item = ep->ready, *last = item ? item->ready_prev : NULL;
     spin_unlock(&ep->ready_lock);
-    while (n < max && item != last && (item = epoll_pop(ep))) {
-        unsigned now = item_poll(item, NULL);
-        if (!now)
-            continue;
-        int err = put(arg, n, &(struct abi_epoll_event){ .events = now, .data = item->data });
-        if (err) {
-            epoll_push(ep, item, true);
-            n = n ? n : err;
-            break;
+    while (n < max && item) {
+        unsigned now = epoll_ask(item);
+        if (now) {
+            int err = put(arg, n, &(struct abi_epoll_event){ .events = now, .data = item->data });
+            if (err) {
+                n = n ? n : err;
+                break;
+            }
+            n++;
         }
-        n++;
-        if (item->events & EPOLLONESHOT)
+        bool again = now && !(item->events & (EPOLLONESHOT | EPOLLET));
+        if (now && item->events & EPOLLONESHOT)
             item->events &= MODE_BITS;
-        else if (!(item->events & EPOLLET))
-            epoll_push(ep, item, false);
+        struct epoll_item *next = epoll_next(ep, item, again);
+        item = item == last ? NULL : next;
     }
     mutex_unlock(&ep->lock);
-    if (epoll_any_ready(ep) && waitq_active(&ep->wait))
+    if (UNLIKELY(waitq_active(&ep->wait)) && epoll_any_ready(ep))
         waitq_wake(&ep->wait, 1, EPOLLIN | EPOLLRDNORM);
     return n;
 }
@@ -435,12 +435,8 @@ static unsigned epoll_poll(struct file *f, struct poll_table *pt)
     if (!epoll_any_ready(ep))
         return 0;
     mutex_lock(&ep->lock);
-    while ((item = epoll_pop(ep))) {
-        if (item_poll(item, NULL)) {
-            epoll_push(ep, item, true);
-            break;
-        }
-    }
+    while ((item = ep->ready) && !epoll_ask(item))
+        epoll_next(ep, item, false);
     mutex_unlock(&ep->lock);
     return item ? EPOLLIN | EPOLLRDNORM : 0;
 }

@@ -150,7 +150,7 @@ int fd_borrow_any(int fd, struct fd_ref *ret_ref)
     return borrow(fd, ret_ref);
 }
 
-int fd_borrow(int fd, struct fd_ref *ret_ref)
+int fd_borrow_slow(int fd, struct fd_ref *ret_ref)
 {
     int err = borrow(fd, ret_ref);
     if (UNLIKELY(err))

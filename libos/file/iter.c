@@ -22,7 +22,7 @@ static size_t chunk(struct iter *it, size_t n)
 
 enum direction { PUT, GET, ZERO };
 
-static size_t copy_one(struct iter *it, enum direction dir, void *p, size_t n)
+static inline size_t copy_one(struct iter *it, enum direction dir, void *p, size_t n)
 {
     uintptr_t at = it->seg->base + it->off;
     if (it->kernel) {
@@ -41,7 +41,7 @@ static size_t copy_one(struct iter *it, enum direction dir, void *p, size_t n)
     return plat_user_clear(at, n) ? 0 : n;
 }
 
-static size_t copy(struct iter *it, enum direction dir, char *p, size_t n)
+static NOINLINE size_t copy_pieces(struct iter *it, enum direction dir, char *p, size_t n)
 {
     size_t done = 0, part, copied;
     lock_check_none();
@@ -55,6 +55,18 @@ static size_t copy(struct iter *it, enum direction dir, char *p, size_t n)
         done += copied;
     } while (copied == part && done < n);
     return done;
+}
+
+/* The common case: one user buffer that has room for all of it. Else from the start, in pieces. */
+static ALWAYS_INLINE size_t copy(struct iter *it, enum direction dir, char *p, size_t n)
+{
+    if (UNLIKELY(it->kernel || it->segs != 1 || n > it->left || !n))
+        return copy_pieces(it, dir, p, n);
+    lock_check_none();
+    size_t copied = copy_one(it, dir, p, n);
+    it->off += copied;
+    it->left -= copied;
+    return copied;
 }
 
 size_t iter_put(struct iter *it, const void *src, size_t n)

@@ -2,6 +2,7 @@
 /* The heart of poll and select. The files are asked first, without hanging an entry on any queue: most calls find
  * something ready. Only a call that will wait registers, keeps the files, and asks again. */
 #include <abi/errno.h>
+#include <abi/fcntl.h>
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/poll.h>
@@ -103,36 +104,68 @@ static void poller_leave(struct poller *p)
     entries_leave(p->near, used);
 }
 
+/* What one file is ready for; with p, hang entries on its queues. */
+static ALWAYS_INLINE unsigned ask(struct file *f, unsigned want, struct poller *p)
+{
+    struct poll_table *pt = NULL;
+    if (UNLIKELY(!f->ops->poll))
+        return DEFAULT_READY & want;
+    if (p) {
+        p->file = f;
+        p->events = want;
+        pt = &p->table;
+    }
+    return f->ops->poll(f, pt) & want;
+}
+
+/* Ask n files of a table of descriptors that nobody else has: only this thread could close one, so no references are
+ * counted. With p, until one is ready. How many are ready. */
+static ALWAYS_INLINE int ask_own(struct abi_pollfd *d, size_t n, unsigned always, struct poller *p)
+{
+    const struct fd_table *t = thread_current()->fds;
+    int count = 0;
+    for (struct abi_pollfd *end = d + n; d < end; d++) {
+        struct file *f = (unsigned)d->fd < t->size ? t->files[d->fd] : NULL;
+        unsigned ready = d->fd < 0 ? 0 : POLLNVAL;
+        if (LIKELY(f && !(f->flags & O_PATH)))
+            ready = ask(f, (uint16_t)d->events | always, count ? NULL : p);
+        d->revents = (int16_t)ready;
+        count += ready != 0;
+    }
+    return count;
+}
+
+/* The same when other threads may close descriptors. */
+static int ask_shared(struct abi_pollfd *d, size_t n, unsigned always, struct poller *p)
+{
+    int count = 0;
+    for (struct abi_pollfd *end = d + n; d < end; d++) {
+        struct fd_ref ref;
+        unsigned ready = d->fd < 0 ? 0 : POLLNVAL;
+        if (d->fd >= 0 && !fd_borrow_slow(d->fd, &ref)) {
+            ready = ask(ref.file, (uint16_t)d->events | always, count ? NULL : p);
+            fd_return(&ref);
+        }
+        d->revents = (int16_t)ready;
+        count += ready != 0;
+    }
+    return count;
+}
+
 /* Ask every file once; with p, hang entries on their queues too, until one is ready. How many are ready. */
 static int ask_all(struct abi_pollfd *fds, size_t n, unsigned always, struct poller *p)
 {
     int count = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct abi_pollfd *d = &fds[i];
-        struct fd_ref ref;
-        d->revents = 0;
-        if (d->fd < 0)
-            continue;
-        if (fd_borrow(d->fd, &ref)) {
-            d->revents = POLLNVAL;
-            count++;
-            continue;
-        }
-        struct file *f = ref.file;
-        unsigned want = (uint16_t)d->events | always, ready = DEFAULT_READY;
-        if (f->ops->poll) {
-            struct poll_table *pt = NULL;
-            if (p && !count) {
-                p->file = f;
-                p->events = want;
-                pt = &p->table;
-            }
-            ready = f->ops->poll(f, pt);
-        }
-        d->revents = (int16_t)(ready & want);
-        count += d->revents != 0;
-        fd_return(&ref);
-        if (i % ASKS_PER_PREEMPTION == ASKS_PER_PREEMPTION - 1)
+    for (size_t i = 0; i < n; i += ASKS_PER_PREEMPTION) {
+        size_t m = n - i < ASKS_PER_PREEMPTION ? n - i : ASKS_PER_PREEMPTION;
+        struct poller *wait = count ? NULL : p;
+        if (atomic_load_explicit(&thread_current()->fds->refs, memory_order_relaxed) != 1)
+            count += ask_shared(fds + i, m, always, wait);
+        else if (wait)
+            count += ask_own(fds + i, m, always, wait);
+        else
+            count += ask_own(fds + i, m, always, NULL);
+        if (i + m < n)
             thread_preempt_point();
     }
     return count;

@@ -54,6 +54,13 @@ void mutex_init(struct mutex *m, enum lock_rank rank)
     m->rank = rank;
 }
 
+/* owner: the thread, with bit 0 set while others wait; that bit changes only under the spin lock. Without waiters, taking
+ * and leaving are one exchange each. */
+static struct thread *owned(struct thread *t, bool waited_for)
+{
+    return (struct thread *)((uintptr_t)t | waited_for);
+}
+
 bool mutex_trylock(struct mutex *m)
 {
     struct thread *expected = NULL;
@@ -63,33 +70,53 @@ bool mutex_trylock(struct mutex *m)
     return true;
 }
 
+/* The owner will hand the mutex over: true. False: it is free again, and now ours. Locks: m->lock held. */
+static bool mutex_announce(struct mutex *m)
+{
+    struct thread *now = atomic_load(&m->owner);
+    for (;;) {
+        if (!now && atomic_compare_exchange_strong(&m->owner, &now, thread_current()))
+            return false;
+        if (now && atomic_compare_exchange_strong(&m->owner, &now, owned(now, true)))
+            return true;
+    }
+}
+
+static NOINLINE void mutex_lock_slow(struct mutex *m)
+{
+    struct lock_waiter w = { .entry.thread = thread_current() };
+    spin_lock(&m->lock);
+    bool wait = mutex_announce(m);
+    if (wait)
+        DL_APPEND(m->waiters, &w.entry);
+    spin_unlock(&m->lock);
+    if (wait)
+        wait_granted(&w.granted);
+}
+
 void mutex_lock(struct mutex *m)
 {
     struct thread *expected = NULL;
     lock_check_take(m, m->rank);
-    if (LIKELY(atomic_compare_exchange_strong(&m->owner, &expected, thread_current())))
-        return;
-    struct lock_waiter w = { .entry.thread = thread_current() };
+    if (UNLIKELY(!atomic_compare_exchange_strong(&m->owner, &expected, thread_current())))
+        mutex_lock_slow(m);
+}
+
+static NOINLINE void mutex_unlock_slow(struct mutex *m)
+{
     spin_lock(&m->lock);
-    expected = NULL;
-    if (atomic_compare_exchange_strong(&m->owner, &expected, thread_current())) {
-        spin_unlock(&m->lock);
-        return;
-    }
-    DL_APPEND(m->waiters, &w.entry);
+    struct waiter *first = m->waiters;
+    atomic_store(&m->owner, owned(first->thread, first->next));
+    grant(&m->waiters, lock_waiter_of(first));
     spin_unlock(&m->lock);
-    wait_granted(&w.granted);
 }
 
 void mutex_unlock(struct mutex *m)
 {
+    struct thread *expected = thread_current();
     lock_check_drop(m, m->rank);
-    spin_lock(&m->lock);
-    struct waiter *first = m->waiters;
-    atomic_store(&m->owner, first ? first->thread : NULL);
-    if (first)
-        grant(&m->waiters, lock_waiter_of(first));
-    spin_unlock(&m->lock);
+    if (UNLIKELY(!atomic_compare_exchange_strong(&m->owner, &expected, NULL)))
+        mutex_unlock_slow(m);
 }
 
 /* count: readers, or -1 while written. Only changed from 0 or upwards without the lock when nobody waits: bit 30 says

@@ -3,8 +3,10 @@
 #ifndef LIBOS_FILE_H
 #define LIBOS_FILE_H
 
+#include <abi/fcntl.h>
 #include <libos/iter.h>
 #include <libos/lock.h>
+#include <libos/thread.h>
 #include <libos/vfs.h>
 
 struct epoll_item;
@@ -109,12 +111,25 @@ struct fd_ref {
     struct file *file;
     bool counted;
 };
-NODISCARD int fd_borrow(int fd, struct fd_ref *ret_ref);     /* -EBADF, for O_PATH too */
-NODISCARD int fd_borrow_any(int fd, struct fd_ref *ret_ref); /* O_PATH too */
+NODISCARD int fd_borrow_slow(int fd, struct fd_ref *ret_ref); /* fd_borrow when the table is shared, or fd is bad */
+NODISCARD int fd_borrow_any(int fd, struct fd_ref *ret_ref);  /* O_PATH too */
 static inline void fd_return(struct fd_ref *r)
 {
     if (r->counted)
         file_put(r->file);
+}
+/* -EBADF, for O_PATH too. */
+NODISCARD static inline int fd_borrow(int fd, struct fd_ref *ret_ref)
+{
+    const struct fd_table *t = thread_current()->fds;
+    struct file *f;
+    /* One user: this thread. Nobody else changes the table meanwhile. */
+    if (UNLIKELY(atomic_load_explicit(&t->refs, memory_order_relaxed) != 1 || (unsigned)fd >= t->size ||
+                 !(f = t->files[fd]) || f->flags & O_PATH))
+        return fd_borrow_slow(fd, ret_ref);
+    ret_ref->file = f;
+    ret_ref->counted = false;
+    return 0;
 }
 /* Install take_file at the lowest free descriptor >= min. The descriptor; on error the file is released too.
  * -EMFILE, -ENOMEM, -EINVAL (min past the limit). */
