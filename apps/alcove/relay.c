@@ -107,6 +107,18 @@ static int signal_number(const char *s)
     return 0;
 }
 
+/* "LEVEL TEXT" of the guest on stderr. */
+static void print_log(char *line, bool whole)
+{
+    char *text = strchr(line, ' ');
+    text = text ? text + 1 : line;
+    for (char *c = text; *c; c++)
+        if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+            *c = '?';
+    /* In raw mode the terminal does not add the carriage return. */
+    fprintf(stderr, "%s%s%s", text, whole && termios_changed ? "\r" : "", whole ? "\n" : "");
+}
+
 /* One line from the guest. */
 static void control_line(struct relay *r, char *line)
 {
@@ -122,12 +134,9 @@ static void control_line(struct relay *r, char *line)
         int sig = signal_number(line + 7);
         r->status = sig ? 128 + sig : FAIL_RUN;
     } else if (strncmp(line, "log ", 4) == 0) {
-        char *text = strchr(line + 4, ' ');
-        for (char *c = line; *c; c++)
-            if ((unsigned char)*c < 0x20 && *c != '\t')
-                *c = '?';
-        /* In raw mode the terminal does not add the carriage return. */
-        fprintf(stderr, "%s%s\n", text ? text + 1 : line, termios_changed ? "\r" : "");
+        print_log(line + 4, true);
+    } else if (strncmp(line, "part ", 5) == 0) {
+        print_log(line + 5, false);
     }
     if (r->status >= 0)
         r->deadline = now_ms() + LINGER_MS;

@@ -249,7 +249,8 @@ void console_log(int level, const char *text, size_t len)
     while (len) {
         const char *end = memchr(text, '\n', len);
         size_t n = end ? (size_t)(end - text) : len;
-        int m = snprintf(buf, sizeof(buf), "log %s %.*s\n", names[level & 3], (int)(n < 512 ? n : 512), text);
+        int m = snprintf(buf, sizeof(buf), "%s %s %.*s\n", end ? "log" : "part", names[level & 3],
+                         (int)(n < 512 ? n : 512), text);
         control_send(buf, (size_t)m);
         n += end != NULL;
         text += n;
