@@ -23,6 +23,8 @@ extern const char __image_start[], __rodata_end[], __image_end[];
 
 static struct memmap_range runs[MEMMAP_MAX];
 static size_t run_count;
+static struct memmap_range ram[MEMMAP_MAX]; /* all there is, as the loader said */
+static size_t ram_count;
 static struct memmap_range low; /* run below 1 MiB, for the end */
 static uint64_t ram_end;
 static const void *payload;
@@ -67,6 +69,8 @@ void boot_memory_init(const struct memmap_entry *raw, size_t count)
     if (!run_count)
         boot_fail("alcove: the loader's memory map has no usable memory");
     ram_end = runs[run_count - 1].end;
+    ram_count = run_count;
+    x86_copy(ram, runs, sizeof(ram));
 
     /* What the entry code mapped without knowing goes, but for the image itself. */
     for (uint64_t pa = align_up(image_end(), LARGE_SIZE); low_pd[pa >> LARGE_SHIFT];
@@ -162,6 +166,14 @@ void boot_memory_done(void)
         runs[i] = runs[i - 1];
     runs[0] = low;
     run_count++;
+}
+
+bool boot_is_ram(uint64_t pa, uint64_t size)
+{
+    for (size_t i = 0; i < ram_count; i++)
+        if (pa < ram[i].end && pa + size > ram[i].start)
+            return true;
+    return false;
 }
 
 bool plat_mem_region(size_t i, struct plat_mem_region *ret)

@@ -41,6 +41,9 @@ uint64_t boot_page(void);
 /* The same for size bytes at the linear address returned; NULL: none left. */
 void *boot_keep(size_t size);
 
+/* Whether any of [pa, pa + size) is RAM, given out or not: a device that says it lies there is lying. */
+bool boot_is_ram(uint64_t pa, uint64_t size);
+
 /* The linear address of size bytes of scratch memory that libOS will get later; NULL: too much. One use at a time. */
 void *boot_scratch(size_t size);
 

@@ -113,9 +113,12 @@ fail:
     movw $COM1, %dx
     outb %al, %dx
     jmp fail
-3:  hlt
-    jmp 3b
+/* A triple fault: the one way to end that every machine has. */
+3:  lidtl PHYS(no_idt)
+    int3
 
+no_idt: .word 0
+    .long 0
 text_magic: .asciz "alcove: the loader passed no PVH start info (is this a PVH loader?)\r\n"
 text_a20:   .asciz "alcove: address line 20 is off\r\n"
 text_long:  .asciz "alcove: this CPU has no 64-bit mode\r\n"

@@ -222,6 +222,14 @@ static uint64_t from_counting(const char *signature, const char **ret_name)
     return 0;
 }
 
+uint64_t vm_lapic_promise(void)
+{
+    char signature[13];
+
+    hypervisor_top(signature);
+    return is(signature, "TCGTCGTCG") || is(signature, "KVMKVMKVM") ? LAPIC_HZ : 0;
+}
+
 uint64_t vm_lapic_hz(void)
 {
     char signature[13];

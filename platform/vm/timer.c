@@ -49,6 +49,10 @@ void vm_timer_init(void)
     hz = x86_facts.tsc_deadline ? clock.tsc_hz : vm_lapic_hz();
     if (!hz)
         hz = measure_count(clock.tsc_hz);
+    if (!x86_facts.tsc_deadline && vm_lapic_promise() &&
+        (hz < vm_lapic_promise() / 100 * 99 || hz > vm_lapic_promise() / 100 * 101))
+        log_warn("clock: %s and the APIC's timer differ by more than 1 %%: %lu Hz instead of %lu",
+                 clock.source, hz, vm_lapic_promise());
     if (!hz || hz >> 36)
         panic("the local APIC's timer does not count");
     count_mult = (hz << COUNT_SHIFT) / NS_PER_SEC;

@@ -37,6 +37,8 @@ void vm_clock_begin(void);
 uint64_t vm_clock_boot_tsc(void);
 /* The local APIC timer's frequency where the emulator fixes it, else 0. */
 uint64_t vm_lapic_hz(void);
+/* What it should be by the hypervisor's name, to check another source against; 0: unknown. */
+uint64_t vm_lapic_promise(void);
 /* Find the counter's frequency; start time. */
 void vm_clock_init(void);
 /* The counter's ticks for ns, at most a minute. */

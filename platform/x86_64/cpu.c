@@ -135,6 +135,8 @@ static void load_control(void)
 {
     uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
+    if (x86_facts.hwcap & 1u << 7)
+        cr4 |= CR4_MCE; /* else a machine check ends the machine without a word */
     if (x86_facts.xsave)
         cr4 |= CR4_OSXSAVE;
     if (x86_facts.fsgsbase)
@@ -146,6 +148,13 @@ static void load_control(void)
     if (x86_facts.umip)
         cr4 |= CR4_UMIP;
     x86_set_cr4(cr4);
+
+    /* What firmware may have left: breakpoints, a SYSENTER target, another CPU number for RDTSCP. */
+    __asm__ volatile("movq %0, %%dr7" : : "r"(0x400ull));
+    if (x86_facts.hwcap & 1u << 11)
+        x86_wrmsr(MSR_SYSENTER_CS, 0);
+    if (x86_cpuid(0x80000001, 0).edx & 1u << 27)
+        x86_wrmsr(MSR_TSC_AUX, 0);
 
     /* SYSCALL: kernel selectors from bit 32, SYSRET's base from bit 48. Cleared flags: all that ring 3 could use to
      * disturb ring 0. */

@@ -7,7 +7,8 @@
 #include <base/types.h>
 
 enum {
-    FPU_AREA_MAX = 2816, /* AVX-512 takes 2688 and signal.c 4 behind; more state than fits is not enabled */
+    FPU_AREA_MAX =
+        2816, /* AVX-512 takes 2688 and signal.c 4 behind; more state than fits is not enabled */
     FPU_LEGACY_SIZE = 512,
     FPU_HEADER_SIZE = 64, /* of XSAVE, after the legacy part */
     FPU_SW_BYTES = 464,   /* what software may use in the legacy part, 48 bytes */

@@ -162,6 +162,8 @@ volatile void *kmap_device(uint64_t pa, size_t size)
     if (!size || pa + size < pa || pa + size > x86_facts.phys_limit)
         return NULL;
     end = align_up(pa + size, PAGE_SIZE);
+    if (boot_is_ram(first, end - first))
+        return NULL;
     if (end - first > KMAP_STACK_BASE - device_next)
         return NULL;
     for (uint64_t p = first; p < end; p += PAGE_SIZE, device_next += PAGE_SIZE) {

@@ -30,7 +30,7 @@ NODISCARD bool kmap_page(uintptr_t va, paddr_t pa);
 /* Unmap it; the page that was there. */
 paddr_t kmap_unmap_page(uintptr_t va);
 
-/* Map device memory, uncached, for good; the address of pa. NULL: no space or table. */
+/* Map device memory, uncached, for good; the address of pa. NULL: no space or table, or it is RAM. */
 volatile void *kmap_device(uint64_t pa, size_t size);
 
 /* From now on, table pages come from upcall_page_alloc. */

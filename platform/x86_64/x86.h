@@ -14,6 +14,7 @@
 #define SEL_TSS         0x40
 
 #define MSR_APIC_BASE      0x1b
+#define MSR_SYSENTER_CS    0x174
 #define MSR_TSC_DEADLINE   0x6e0
 #define MSR_X2APIC         0x800
 #define MSR_EFER           0xc0000080
@@ -24,6 +25,7 @@
 #define MSR_FS_BASE        0xc0000100
 #define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_TSC_AUX        0xc0000103
 #define MSR_KVM_CLOCK      0x4b564d01
 #define MSR_KVM_WALL       0x4b564d00
 
@@ -44,6 +46,7 @@
 #define CR0_PG (1u << 31)
 
 #define CR4_PAE        (1u << 5)
+#define CR4_MCE        (1u << 6)
 #define CR4_PGE        (1u << 7)
 #define CR4_OSFXSR     (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
