@@ -227,9 +227,11 @@ long sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, user_siginfo_in_t info)
 {
     struct abi_siginfo si;
     int err = get_info(info, sig, tgid, &si);
+    if (err != -EFAULT && (tgid <= 0 || tid <= 0)) /* looked at before the right to send this si_code */
+        return -EINVAL;
     if (err)
         return err;
-    if (tgid <= 0 || tid <= 0 || sig < 0 || sig > ABI_NSIG)
+    if (sig < 0 || sig > ABI_NSIG)
         return -EINVAL;
     return send_thread(tgid, tid, sig, &si);
 }

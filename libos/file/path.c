@@ -423,8 +423,10 @@ int path_text(const struct path *p, char *buf, size_t size)
             inside = err >= 0;
             break;
         }
-        if (!m->point)
+        if (!m->point) {
+            inside = !m->id; /* a mount that was never in the tree: its names (memfds) have no place to be out of */
             break;
+        }
         d = m->point;
         m = m->parent;
     }

@@ -568,6 +568,7 @@ int shmem_file_create(const char *name, uint64_t size, unsigned seals, struct fi
     struct dentry *d = dentry_create(shm_mount.sb, shm_mount.root, name, strlen(name), 0, inode);
     if (!d)
         return -ENOMEM;
+    d->unlinked = true; /* shows as deleted */
     struct path p = { &shm_mount, d };
     int err = file_create(&regular_fops, &p, O_RDWR | O_LARGEFILE, NULL, ret_file);
     dentry_put(d);

@@ -410,17 +410,17 @@ static void heap_break(void)
     CHECK(start + PAGE * 5, call(SYS_brk, 1ul << 47));
     CHECK(start, call(SYS_brk, start));
     struct rlimit old, none = { PAGE, 0 };
-    CHECK(0, getrlimit(RLIMIT_DATA, &old));
+    CHECK(0, call(SYS_prlimit64, 0, RLIMIT_DATA, NULL, &old));
     none.rlim_max = old.rlim_max;
-    CHECK(0, setrlimit(RLIMIT_DATA, &none));
+    CHECK(0, call(SYS_prlimit64, 0, RLIMIT_DATA, &none, NULL));
     CHECK(start, call(SYS_brk, start + 64 * PAGE));
     CHECK(-ENOMEM, map(NULL, PAGE, RW, ANON, -1, 0));
-    CHECK(0, setrlimit(RLIMIT_DATA, &old));
-    CHECK(0, getrlimit(RLIMIT_AS, &old));
+    CHECK(0, call(SYS_prlimit64, 0, RLIMIT_DATA, &old, NULL));
+    CHECK(0, call(SYS_prlimit64, 0, RLIMIT_AS, NULL, &old));
     none.rlim_max = old.rlim_max;
-    CHECK(0, setrlimit(RLIMIT_AS, &none));
+    CHECK(0, call(SYS_prlimit64, 0, RLIMIT_AS, &none, NULL));
     CHECK(-ENOMEM, map(NULL, PAGE, PROT_READ, ANON, -1, 0));
-    CHECK(0, setrlimit(RLIMIT_AS, &old));
+    CHECK(0, call(SYS_prlimit64, 0, RLIMIT_AS, &old, NULL));
 }
 
 static void file_pages(void)

@@ -3,6 +3,7 @@
  * of image.h under verity, and the program's main (compiled as t_main) is what the first process executes. */
 #include <base/log.h>
 #include <libos/dev/char.h>
+#include <libos/mm.h>
 #include <libos/page.h>
 #include <libos/process.h>
 #include <libos/procfs.h>
@@ -52,9 +53,20 @@ static void program(void)
     leave(t_main());
 }
 
+/* An address space, as execve gives it. What the test itself is made of is not in it; the program's part starts empty. */
+static void take_mm(void)
+{
+    struct mm *mm = mm_create();
+    must(mm);
+    mm->brk_start = mm->brk = mm->mmap_base / 2;
+    thread_current()->mm = mm;
+    sched_set_aspace(&mm->aspace);
+}
+
 static void first(void *arg)
 {
     (void)arg;
+    take_mm();
     plat_host_enter(program);
 }
 
