@@ -414,7 +414,7 @@ static void heap_break(void)
     none.rlim_max = old.rlim_max;
     CHECK(0, call(SYS_prlimit64, 0, RLIMIT_DATA, &none, NULL));
     CHECK(start, call(SYS_brk, start + 64 * PAGE));
-    CHECK(-ENOMEM, map(NULL, PAGE, RW, ANON, -1, 0));
+    CHECK(-ENOMEM, map(NULL, 64 * PAGE, RW, ANON, -1, 0));
     CHECK(0, call(SYS_prlimit64, 0, RLIMIT_DATA, &old, NULL));
     CHECK(0, call(SYS_prlimit64, 0, RLIMIT_AS, NULL, &old));
     none.rlim_max = old.rlim_max;
