@@ -17,7 +17,7 @@ struct plat_aspace test_as;
 struct plat_thread test_main;
 struct outcome outcome;
 unsigned long pages_out;
-unsigned timer_hits, kicks, traced_calls;
+unsigned timer_hits, kicks, traced_calls, fail_after;
 
 static struct plat_thread user_threads[2];
 static long exit_sum;
@@ -41,6 +41,9 @@ void check(bool ok, const char *name, const char *file, int line)
 paddr_t upcall_page_alloc(void)
 {
     paddr_t pa = free_list;
+
+    if (fail_after && --fail_after == 0)
+        return PADDR(0);
 
     if (pa.v) {
         free_list = *(paddr_t *)plat_phys_to_virt(pa);

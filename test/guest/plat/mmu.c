@@ -187,6 +187,65 @@ static void test_copies(void)
     CHECK(plat_user_cmpxchg32(0xffff800000000000, 0, 0, &found) == -EFAULT);
 }
 
+/* Everything that takes pages, with each page refused in turn: nothing is lost and nothing half done. */
+static bool try_with(unsigned refuse, paddr_t page, paddr_t large)
+{
+    const uintptr_t va = 0x100000000000, to = 0x200000000000, big = va + 2 * LARGE_SIZE;
+    struct plat_leaf leaf, out[8];
+    struct plat_aspace as;
+    unsigned long before = pages_out, got = 0;
+    uintptr_t at = va;
+    bool refused = false;
+    int err;
+
+    fail_after = refuse;
+    err = plat_aspace_init(&as);
+    if (err) {
+        CHECK(err == -ENOMEM && pages_out == before);
+        return true;
+    }
+    err = plat_mmu_map(&as, va, &page, 1, RW, false);
+    plat_mmu_query(&as, va, &leaf);
+    CHECK(err == 0 ? leaf.present : err == -ENOMEM && !leaf.present);
+    refused |= err != 0;
+    if (!err) {
+        err = plat_mmu_move(&as, va, to, PAGE_SIZE);
+        plat_mmu_query(&as, va, &leaf);
+        CHECK(leaf.present == (err != 0));
+        plat_mmu_query(&as, to, &leaf);
+        CHECK(leaf.present == (err == 0));
+        refused |= err != 0;
+    }
+    if (large.v && plat_mmu_map_large(&as, big, large, RW) == 0) {
+        err = plat_mmu_protect(&as, big + PAGE_SIZE, big + 2 * PAGE_SIZE, 0, false);
+        plat_mmu_query(&as, big + PAGE_SIZE, &leaf);
+        CHECK(err == 0 ? leaf.prot == 0 && leaf.size == PAGE_SIZE
+                       : leaf.prot == RW && leaf.size == LARGE_SIZE);
+        refused |= err != 0;
+    }
+    fail_after = 0;
+    while (at < to + LARGE_SIZE) {
+        int r = plat_mmu_unmap(&as, &at, to + LARGE_SIZE, out, 8);
+        CHECK(r >= 0);
+        got += r > 0 ? (unsigned)r : 0;
+    }
+    CHECK(got <= 513);
+    plat_aspace_fini(&as);
+    CHECK(pages_out <= before + 4); /* the CPU's spare tables */
+    return refused;
+}
+
+static void test_refusals(void)
+{
+    paddr_t page = upcall_page_alloc(), large = large_page();
+    unsigned refused = 0;
+
+    for (unsigned n = 1; n < 12; n++)
+        refused += try_with(n, page, large);
+    CHECK(refused >= 3);
+    upcall_page_free(page);
+}
+
 void test_mmu(void)
 {
     struct plat_aspace other;
@@ -210,6 +269,7 @@ void test_mmu(void)
     test_map();
     test_large();
     test_copies();
+    test_refusals();
     for (at = LAZY_AT; at < LAZY_END;) {
         int n = plat_mmu_unmap(&test_as, &at, LAZY_END, out, 16);
         for (int i = 0; i < n; i++)

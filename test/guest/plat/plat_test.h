@@ -29,6 +29,7 @@ extern struct plat_thread test_main;
 extern unsigned long pages_out; /* pages that the allocator gave and did not get back */
 extern struct outcome outcome;
 extern unsigned timer_hits, kicks, traced_calls;
+extern unsigned fail_after; /* not 0: the fail_after-th page from now on is refused, once */
 
 /* What system calls 503 (signal) and 15 (sigreturn) do and did. */
 struct signal_test {

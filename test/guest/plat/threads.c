@@ -200,6 +200,21 @@ static void test_kernel_threads(void)
     for (unsigned i = 0; i < 40; i++)
         plat_thread_fini(&t[i]);
     CHECK(pages_out == before);
+
+    /* Past what is kept, a stack needs pages: with each refused in turn, nothing is lost. */
+    for (unsigned i = 0; i < 39; i++)
+        CHECK(plat_thread_init(&t[i], kernel_thread, &arg) == 0);
+    for (unsigned n = 1; n < 6; n++) {
+        before = pages_out;
+        fail_after = n;
+        if (plat_thread_init(&t[39], kernel_thread, &arg) == 0)
+            plat_thread_fini(&t[39]);
+        else
+            CHECK(pages_out == before);
+        fail_after = 0;
+    }
+    for (unsigned i = 0; i < 39; i++)
+        plat_thread_fini(&t[i]);
 }
 
 void test_threads(void)
