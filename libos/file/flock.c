@@ -54,11 +54,11 @@ static bool conflicts(const struct file_lock *have, const struct file_lock *want
 
 static struct file_lock *find_conflict(struct inode *inode, const struct file_lock *want)
 {
-    struct file_lock *l;
+    struct file_lock *l, *first = NULL; /* F_GETLK tells of the first in the file */
     LL_FOREACH(inode->locks, l)
-        if (conflicts(l, want))
-            return l;
-    return NULL;
+        if (conflicts(l, want) && (!first || l->start < first->start))
+            first = l;
+    return first;
 }
 
 static bool mine(const struct file_lock *l, const struct file_lock *w)

@@ -15,7 +15,7 @@
 
 static char t_dir[64];
 static long dir_fd; /* of that directory */
-static char from_buf[65536];
+__attribute__((unused)) static char from_buf[65536];
 
 /* The path of a name in the directory; several may be in use at once. */
 static inline char *P(const char *name)
