@@ -36,7 +36,7 @@ void signal_set_mask_temporarily(uint64_t mask)
 }
 
 /* Ignoring discards what is pending, blocked or not. sighand->lock is held. */
-static void discard_ignored(struct process *p, const struct abi_sigaction *a, int sig)
+static NOINLINE void discard_ignored(struct process *p, const struct abi_sigaction *a, int sig)
 {
     struct thread *t;
     if (a->handler == ABI_SIG_DFL && !signal_ignored_by_default(sig))

@@ -32,7 +32,9 @@ int main(void)
     if (b.rlim_cur)
         CHECK(-EINVAL, call(SYS_setrlimit, RLIMIT_NOFILE, &b));
     CHECK(0, call(SYS_getrusage, RUSAGE_SELF, &ru));
+#ifndef T_IN_PROCESS /* where the program's faults are not libOS's */
     CHECK(true, ru.ru_minflt > 0);
+#endif
     CHECK(0, call(SYS_getrusage, RUSAGE_CHILDREN, &ru));
     CHECK(-EINVAL, call(SYS_getrusage, 7, &ru));
     CHECK(-EFAULT, call(SYS_getrusage, RUSAGE_SELF, T_BAD));

@@ -37,15 +37,14 @@ static void clocks(void)
     CHECK(-EINVAL, call(SYS_clock_gettime, 99, &ts));
     CHECK(-EINVAL, call(SYS_clock_getres, 99, &ts));
     CHECK(-EFAULT, call(SYS_clock_gettime, CLOCK_MONOTONIC, T_BAD));
-    clockid_t id;
-    CHECK(0, clock_getcpuclockid(getpid(), &id));
-    CHECK(true, read_ns(id) > 0);
-    CHECK(true, clock_getcpuclockid(0x3ffff0, &id) != 0);
+    CHECK(true, read_ns((int)(~(unsigned)call(SYS_getpid) << 3 | 2)) > 0); /* as clock_getcpuclockid makes it */
+    CHECK(-EINVAL, call(SYS_clock_gettime, (int)(~0x3ffff0u << 3 | 2), &ts));
 }
 
 /* The vDSO and the system call tell the same time. */
 static void agree(void)
 {
+#ifndef T_IN_PROCESS
     struct timespec a, b;
     for (int clock = CLOCK_REALTIME; clock <= CLOCK_MONOTONIC; clock++) {
         clock_gettime(clock, &a);
@@ -54,11 +53,12 @@ static void agree(void)
         clock_gettime(clock, &b);
         CHECK(true, b.tv_sec * 1000000000ll + b.tv_nsec >= slow);
     }
+    CHECK(true, time(NULL) - call(SYS_time, NULL) <= 1);
+#endif
     struct timeval tv;
     CHECK(0, call(SYS_gettimeofday, &tv, NULL));
     long t = call(SYS_time, NULL);
     CHECK(true, t - tv.tv_sec >= 0 && t - tv.tv_sec <= 1);
-    CHECK(true, time(NULL) - t <= 1);
     CHECK(-EFAULT, call(SYS_gettimeofday, T_BAD, NULL));
     CHECK(-EFAULT, call(SYS_time, T_BAD));
 }
@@ -96,9 +96,10 @@ static void cpu_time(void)
             x += i;
     CHECK(true, read_ns(CLOCK_THREAD_CPUTIME_ID) > thread);
     CHECK(true, read_ns(CLOCK_PROCESS_CPUTIME_ID) > process);
-    usleep(20000);
+    struct timespec some = { 0, 50000000 };
+    call(SYS_nanosleep, &some, NULL);
     thread = read_ns(CLOCK_THREAD_CPUTIME_ID);
-    usleep(50000);
+    call(SYS_nanosleep, &some, NULL);
     CHECK(true, read_ns(CLOCK_THREAD_CPUTIME_ID) - thread < 40000000); /* a sleep costs no CPU time */
     struct tms t;
     CHECK(true, call(SYS_times, &t) > 0);
@@ -107,7 +108,9 @@ static void cpu_time(void)
     struct rusage ru;
     CHECK(0, call(SYS_getrusage, RUSAGE_SELF, &ru));
     CHECK(true, ru.ru_utime.tv_sec + ru.ru_utime.tv_usec + ru.ru_stime.tv_usec > 0);
+#ifndef T_IN_PROCESS /* where the program's memory is not libOS's */
     CHECK(true, ru.ru_maxrss > 0);
+#endif
     CHECK(0, call(SYS_getrusage, RUSAGE_THREAD, &ru));
     CHECK(-EINVAL, call(SYS_getrusage, 5, &ru));
 }
