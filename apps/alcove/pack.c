@@ -262,10 +262,12 @@ static void make_root_image(struct packed *out, int64_t newest, bool all_root)
                                  dir,
                                  all_root ? "--all-root" : NULL,
                                  NULL };
+    progress("making the root image");
     tool_run(mkfs, xprintf("SOURCE_DATE_EPOCH=%lld", (long long)newest), "erofs-utils", &said);
     struct buf said_verity = { 0 };
     const char *const verity[] = { "veritysetup", "format", "--salt=-", "--uuid=" ZERO_UUID,
                                    root,          hash,     NULL };
+    progress("making its hash tree");
     tool_run(verity, NULL, "cryptsetup-bin", &said_verity);
     const char *at = said_verity.s ? strstr(said_verity.s, "Root hash:") : NULL;
     if (!at)
@@ -341,6 +343,7 @@ struct identity_facts {
 static struct identity_facts stage_all(struct packer *p, bool keep_ids)
 {
     struct identity_facts id = { .hostname = p->spec->hostname ? p->spec->hostname : "alcove" };
+    progress("collecting files");
     p->out->dir = temp_dir();
     char *root = path_join(p->out->dir, "root"), *home;
     if (mkdir(root, 0700) < 0)
@@ -362,6 +365,7 @@ void pack_files(const struct pack_spec *spec, struct packed *ret)
 {
     struct packer p = { .spec = spec, .out = ret, .stage = &ret->stage };
     (void)stage_all(&p, false);
+    progress(NULL);
 }
 
 void pack(const struct pack_spec *spec, struct packed *ret)
@@ -378,4 +382,5 @@ void pack(const struct pack_spec *spec, struct packed *ret)
     make_root_image(ret, newest, !keep_ids);
     make_cmdline(&p, id.uid, id.gid, id.hostname);
     make_info(ret);
+    progress(NULL);
 }

@@ -21,10 +21,19 @@ void fail_set_status(int status)
     fail_status = status;
 }
 
+void progress(const char *what)
+{
+    static bool shown;
+    if ((what || shown) && isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K%s%s", what ? what : "", what ? " ..." : "");
+    shown = what != NULL;
+}
+
 /* One write for the whole line, so that lines of two processes do not mix; control bytes of names are not passed on. */
 static void print_line(const char *subject, const char *text)
 {
     struct buf b = { 0 };
+    progress(NULL);
     buf_printf(&b, "alcove: %s%s%s", subject ? subject : "", subject ? ": " : "", text);
     for (size_t i = 0; i < b.len; i++)
         if ((unsigned char)b.s[i] < 0x20 || b.s[i] == 0x7f)

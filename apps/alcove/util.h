@@ -24,6 +24,9 @@ __attribute__((noreturn)) void fail(const char *subject, const char *fmt, ...) P
 /* As fail(), with the text of errno value err after the message; names a full disk as such. */
 __attribute__((noreturn)) void fail_errno(const char *subject, int err, const char *what);
 
+/* Show on a terminal what is being done, in place of the last such text; NULL: nothing any more. Quiet in a pipe. */
+void progress(const char *what);
+
 /* Print one line on stderr. */
 void say(const char *fmt, ...) PRINTF(1, 2);
 
