@@ -339,7 +339,10 @@ static int64_t text_seek(struct file *f, int64_t off, int whence)
         return -EOVERFLOW;
     if (whence != SEEK_SET && whence != SEEK_CUR)
         return -EINVAL;
-    return off < 0 ? -EINVAL : off;
+    if (off < 0)
+        return -EINVAL;
+    f->pos = (uint64_t)off;
+    return off;
 }
 
 static void text_release(struct file *f)

@@ -225,7 +225,8 @@ static int64_t mem_seek(struct file *f, int64_t off, int whence)
 {
     if (whence != SEEK_SET && whence != SEEK_CUR)
         return -EINVAL;
-    return whence == SEEK_CUR ? (int64_t)((uint64_t)off + f->pos) : off; /* any address is a position */
+    f->pos = (whence == SEEK_CUR ? f->pos : 0) + (uint64_t)off; /* any address is a position */
+    return (int64_t)f->pos;
 }
 
 const struct file_ops proc_mem_fops = { .read = mem_read, .write = mem_write, .seek = mem_seek };
