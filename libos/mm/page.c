@@ -150,7 +150,8 @@ static bool above_reserve(size_t n, enum page_kind kind, unsigned flags)
 static void block_scatter(struct page *p, size_t n, enum page_kind kind, uint32_t refs)
 {
     for (size_t i = 0; i < n; i++) {
-        p[i].refs = refs;
+        /* Relaxed, here and where a free page's count is reset: nobody else knows the page. */
+        atomic_store_explicit(&p[i].refs, refs, memory_order_relaxed);
         p[i].kind = (uint8_t)kind;
         p[i].order = 0;
         p[i].flags = 0;
@@ -249,7 +250,7 @@ struct page *page_alloc(unsigned order, enum page_kind kind, unsigned flags)
         return NULL;
     s->used[kind] += 1ll << order;
     p->kind = (uint8_t)kind;
-    p->refs = 1;
+    atomic_store_explicit(&p->refs, 1, memory_order_relaxed);
     if (flags & PAGE_ZERO)
         memset(page_ptr(p), 0, (size_t)PAGE_SIZE << order);
     return p;
@@ -314,7 +315,7 @@ void page_put(struct page *p)
         return;
     if (p->refs != 1 && --p->refs != 0)
         return;
-    p->refs = 0;
+    atomic_store_explicit(&p->refs, 0, memory_order_relaxed);
     struct store *s = &stores[plat_cpu_id()];
     if (p->order == 0) {
         single_free(s, p);
@@ -351,9 +352,9 @@ static void run_free(struct store *s, struct page *p, size_t n)
 /* Drops one reference of the page; true if it must be freed and is of this kind, so that it can join a run. */
 static bool drop(struct page *p, uint8_t kind)
 {
-    if (p->kind != kind || p->order != 0 || p->refs != 1)
+    if (p->kind != kind || p->order != 0 || atomic_load_explicit(&p->refs, memory_order_acquire) != 1)
         return false;
-    p->refs = 0;
+    atomic_store_explicit(&p->refs, 0, memory_order_relaxed);
     p->kind = PAGE_KERNEL;
     return true;
 }

@@ -39,19 +39,21 @@ static void publish(void)
 {
     struct plat_clock c;
     plat_clock(&c);
-    /* Odd while it changes; release stores, so that the fields are not seen before or after their time. */
-    atomic_fetch_add(&vvar->seq, 1);
+    uint64_t real = c.ns_base + clock_realtime_offset();
+    atomic_fetch_add(&vvar->begun, 1);
+    /* Release: what is written is not seen before begun, nor after done. */
     atomic_thread_fence(memory_order_release);
     vvar->usable = c.usable;
     vvar->tsc_base = c.tsc_base;
-    vvar->ns_base = c.ns_base;
     vvar->mult = c.mult;
     vvar->shift = c.shift;
-    vvar->realtime_offset = clock_realtime_offset();
+    for (int i = 0; i < VDSO_CLOCKS; i++)
+        vvar->offset[i] = i == CLOCK_REALTIME || i == CLOCK_REALTIME_COARSE || i == CLOCK_TAI ? real : c.ns_base;
     vvar->tz_minuteswest = timezone.tz_minuteswest;
     vvar->tz_dsttime = timezone.tz_dsttime;
     atomic_thread_fence(memory_order_release);
-    atomic_fetch_add(&vvar->seq, 1);
+    if (c.usable)
+        atomic_store(&vvar->done, vvar->begun);
 }
 
 void time_init(void)
