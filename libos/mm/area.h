@@ -74,6 +74,10 @@ NODISCARD int limit_locked(struct mm *mm, uint64_t n);
 /* A limit of the current process, in pages. */
 uint64_t limit_of(unsigned resource);
 
+/* Drop the pages of leaves that were unmapped; how many were anonymous and how many a file's. The page of zeros and special
+ * leaves do not count. */
+void page_put_leaves(const struct plat_leaf *leaf, size_t n, int64_t *ret_anon, int64_t *ret_file);
+
 /* The page of zeros that untouched memory is read from. */
 struct page *zero_page(void);
 

@@ -31,22 +31,6 @@ struct fault {
     bool present;
 };
 
-struct page *zero_page(void)
-{
-    static struct page *zero;
-    if (UNLIKELY(!zero)) {
-        struct page *p = page_alloc(0, PAGE_KERNEL, PAGE_ZERO | PAGE_MUST);
-        must(p);
-        p->kind = PAGE_RESERVED;
-        struct page *expected = NULL;
-        if (!__atomic_compare_exchange_n(&zero, &expected, p, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-            p->kind = PAGE_KERNEL;
-            page_put(p);
-        }
-    }
-    return zero;
-}
-
 /* How many pages to map at va: grows while the program walks upwards through the area. Ends at the area, the 2 MiB
  * boundary and when memory runs low. */
 static size_t batch_size(struct area *a, uintptr_t va)
@@ -108,8 +92,9 @@ static int map_fresh(struct fault *f, size_t n)
     n = page_alloc_bulk(page, n, PAGE_ANON, PAGE_ZERO);
     if (UNLIKELY(n == 0))
         return -ENOMEM;
-    for (size_t i = 0; i < n; i++)
-        pa[i] = page_addr(page[i]);
+    pa[0] = page_addr(page[0]);
+    for (size_t i = 1; i < n; i++) /* mostly neighbours */
+        pa[i] = page[i] == page[i - 1] + 1 ? PADDR(pa[i - 1].v + PAGE_SIZE) : page_addr(page[i]);
     struct spin *lock = range_lock(mm, f->va);
     spin_lock(lock);
     int left = plat_mmu_map(&mm->aspace, f->va, pa, n, leaf_prot(f->a->prot, true), false);

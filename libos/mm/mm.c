@@ -57,27 +57,8 @@ void mm_get(struct mm *mm)
 
 void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n)
 {
-    struct page *batch[BATCH], *zero = zero_page();
-    size_t k = 0;
-    int64_t anon = 0, file = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct page *p = page_of(leaf[i].pa);
-        if (!p || (leaf[i].prot & PLAT_SPECIAL) || p == zero)
-            continue;
-        if (p->kind == PAGE_ANON)
-            anon += leaf[i].size >> PAGE_SHIFT;
-        else
-            file += leaf[i].size >> PAGE_SHIFT;
-        if (leaf[i].size == PAGE_SIZE)
-            batch[k++] = p;
-        else
-            page_put_run(p, leaf[i].size >> PAGE_SHIFT);
-        if (k == BATCH) {
-            page_put_bulk(batch, k);
-            k = 0;
-        }
-    }
-    page_put_bulk(batch, k);
+    int64_t anon, file;
+    page_put_leaves(leaf, n, &anon, &file);
     if (anon)
         mm->rss_anon -= anon;
     if (file)

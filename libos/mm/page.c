@@ -7,10 +7,11 @@
  *
  * Invariant: an entry with kind PAGE_FREE and its order set heads a block on free_list[order]; pages in a CPU's store
  * have kind PAGE_KERNEL and no references. Stores are touched by their CPU alone (ring 0 is not interrupted). */
-#include <libos/page.h>
+#include "area.h"
 
 #include <base/log.h>
 #include <libos/lock.h>
+#include <libos/page.h>
 #include <plat/boot.h>
 #include <plat/cpu.h>
 #include <plat/mem.h>
@@ -146,16 +147,19 @@ static bool above_reserve(size_t n, enum page_kind kind, unsigned flags)
     return free_pages >= n + keep;
 }
 
-/* Make each page of a block a single one, without references. */
+/* Make each page of a block a single one with so many references. refs, kind, order and flags are one store: nobody else
+ * knows the page yet. */
 static void block_scatter(struct page *p, size_t n, enum page_kind kind, uint32_t refs)
 {
-    for (size_t i = 0; i < n; i++) {
-        /* Relaxed, here and where a free page's count is reset: nobody else knows the page. */
-        atomic_store_explicit(&p[i].refs, refs, memory_order_relaxed);
-        p[i].kind = (uint8_t)kind;
-        p[i].order = 0;
-        p[i].flags = 0;
-        p[i].owner = NULL;
+    struct head {
+        uint32_t refs;
+        uint8_t kind, order;
+        uint16_t flags;
+    } head = { .refs = refs, .kind = (uint8_t)kind };
+    _Static_assert(sizeof head == sizeof *p - offsetof(struct page, refs), "the last members of struct page");
+    for (struct page *end = p + n; p < end; p++) {
+        p->owner = NULL;
+        __builtin_memcpy((char *)p + offsetof(struct page, refs), &head, sizeof head);
     }
 }
 
@@ -349,14 +353,23 @@ static void run_free(struct store *s, struct page *p, size_t n)
     spin_unlock(&lock);
 }
 
-/* Drops one reference of the page; true if it must be freed and is of this kind, so that it can join a run. */
-static bool drop(struct page *p, uint8_t kind)
+/* Drops the only reference of the page; false: it has others, or is not a single page of this kind. */
+static ALWAYS_INLINE bool drop(struct page *p, uint8_t kind)
 {
     if (p->kind != kind || p->order != 0 || atomic_load_explicit(&p->refs, memory_order_acquire) != 1)
         return false;
     atomic_store_explicit(&p->refs, 0, memory_order_relaxed);
     p->kind = PAGE_KERNEL;
     return true;
+}
+
+/* Free a run that drop has taken, of pages that were of this kind. */
+static void run_drop(struct store *s, struct page *p, size_t run, uint8_t kind)
+{
+    /* The count goes by the pages' kind, which drop has overwritten. */
+    s->used[kind] -= (int64_t)run;
+    s->used[PAGE_KERNEL] += (int64_t)run;
+    run_free(s, p, run);
 }
 
 void page_put_bulk(struct page **pages, size_t n)
@@ -373,12 +386,57 @@ void page_put_bulk(struct page **pages, size_t n)
         size_t run = 1;
         while (i + run < n && pages[i + run] == p + run && drop(p + run, kind))
             run++;
-        /* The run's count goes by its kind, which drop has overwritten. */
-        s->used[kind] -= (int64_t)run;
-        s->used[PAGE_KERNEL] += (int64_t)run;
-        run_free(s, p, run);
+        run_drop(s, p, run, kind);
         i += run;
     }
+}
+
+void page_put_leaves(const struct plat_leaf *leaf, size_t n, int64_t *ret_anon, int64_t *ret_file)
+{
+    struct store *s = &stores[plat_cpu_id()];
+    int64_t anon = 0, file = 0;
+    for (size_t i = 0; i < n;) {
+        struct page *p = &frames[leaf[i].pa.v >> PAGE_SHIFT];
+        uint8_t kind = p->kind;
+        if (UNLIKELY(leaf[i].prot & PLAT_SPECIAL || p == zero_page())) {
+            i++;
+            continue;
+        }
+        size_t run = 1, pages = leaf[i].size >> PAGE_SHIFT;
+        if (UNLIKELY(pages != 1)) {
+            page_put_run(p, pages);
+        } else if (kind != PAGE_RESERVED && drop(p, kind)) {
+            uint64_t pa = leaf[i].pa.v + PAGE_SIZE;
+            while (i + run < n && leaf[i + run].pa.v == pa && leaf[i + run].size == PAGE_SIZE && drop(p + run, kind)) {
+                pa += PAGE_SIZE;
+                run++;
+            }
+            run_drop(s, p, run, kind);
+            pages = run;
+        } else {
+            page_put(p);
+        }
+        *(kind == PAGE_ANON ? &anon : &file) += (int64_t)pages;
+        i += run;
+    }
+    *ret_anon = anon;
+    *ret_file = file;
+}
+
+struct page *zero_page(void)
+{
+    static struct page *zero;
+    if (UNLIKELY(!zero)) {
+        struct page *p = page_alloc(0, PAGE_KERNEL, PAGE_ZERO | PAGE_MUST);
+        must(p);
+        p->kind = PAGE_RESERVED;
+        struct page *expected = NULL;
+        if (!__atomic_compare_exchange_n(&zero, &expected, p, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+            p->kind = PAGE_KERNEL;
+            page_put(p);
+        }
+    }
+    return zero;
 }
 
 void page_put_run(struct page *first, size_t n)
