@@ -49,10 +49,11 @@ static inline uint32_t be32(const uint8_t *p)
     return __builtin_bswap32(v);
 }
 
-/* One round; a to h are the working variables as they are named in this round. */
+/* One round; a to h are the working variables as they are named in this round, kk the constants of these sixteen. All
+ * indices are constants, which is what makes it fast. */
 #define ROUND(a, b, c, d, e, f, g, h, i, word)                                                     \
     do {                                                                                           \
-        h += big1(e) + (((f ^ g) & e) ^ g) + k[i] + (word);                                        \
+        h += big1(e) + (((f ^ g) & e) ^ g) + kk[i] + (word);                                        \
         d += h;                                                                                    \
         h += big0(a) + (((a | b) & c) | (a & b));                                                  \
     } while (0)
@@ -78,11 +79,12 @@ static void compress(uint32_t s[8], const uint8_t *p, size_t blocks)
     uint32_t w[16];
     for (; blocks; blocks--, p += 64) {
         uint32_t a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], f = s[5], g = s[6], h = s[7];
+        const uint32_t *kk = k;
         EIGHT(0, FIRST);
         EIGHT(8, FIRST);
-        for (unsigned i = 16; i < 64; i += 16) {
-            EIGHT(i, LATER);
-            EIGHT(i + 8, LATER);
+        for (kk += 16; kk < k + 64; kk += 16) {
+            EIGHT(0, LATER);
+            EIGHT(8, LATER);
         }
         s[0] += a;
         s[1] += b;

@@ -10,13 +10,15 @@
 
 int main(int argc, char **argv)
 {
+    unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
+
     MARK(0xb0);
     if (write(1, "hello\n", 6) != 6)
         return 1;
-    if (argc > 1) {
+    if (seconds) {
         sleep(1); /* what boot left to do is over */
         MARK(0xb1);
-        sleep((unsigned)atoi(argv[1]));
+        sleep(seconds);
         MARK(0xe1);
     }
     if (getpid() == 1 && argc <= 2 && getenv("LINUX_GUEST"))
