@@ -17,8 +17,7 @@ static int set_name(uintptr_t addr)
     if (n == -EFAULT)
         return -EFAULT;
     name[sizeof(name) - 1] = 0; /* longer ones are cut */
-    memset(t->comm, 0, sizeof(t->comm));
-    strncpy(t->comm, name, sizeof(t->comm) - 1);
+    memcpy(t->comm, name, sizeof(t->comm));
     return 0;
 }
 

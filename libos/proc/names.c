@@ -19,7 +19,8 @@ void system_names(struct abi_utsname *ret)
     strcpy(ret->version, "#1 Alcove");
     strcpy(ret->machine, "x86_64");
     spin_lock(&names_lock);
-    strncpy(ret->nodename, host_name[0] ? host_name : configured, sizeof(ret->nodename) - 1);
+    const char *host = host_name[0] ? host_name : configured;
+    memcpy(ret->nodename, host, strnlen(host, sizeof(ret->nodename) - 1));
     memcpy(ret->domainname, domain_name, sizeof(ret->domainname));
     spin_unlock(&names_lock);
 }
