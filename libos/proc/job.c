@@ -103,3 +103,18 @@ int process_parent_pid(void)
     spin_unlock(&process_lock);
     return pid;
 }
+
+/* Does p have a parent that could continue it: in its session, but not in its group? */
+static int has_guardian(struct process *p, void *arg)
+{
+    const struct process *parent = p->parent;
+    return !p->zombie && parent && !parent->zombie && parent->sid == p->sid && parent->pgid != p->pgid;
+}
+
+bool process_group_orphaned(int pgid)
+{
+    spin_lock(&process_lock);
+    bool orphaned = !process_each(pgid, has_guardian, NULL);
+    spin_unlock(&process_lock);
+    return orphaned;
+}

@@ -83,11 +83,19 @@ static void stop(struct thread *t)
     }
 }
 
-/* A stop signal's default action. sighand->lock is held on entry and on return. */
+/* A stop signal's default action: not for a group that nobody would continue, except by SIGSTOP. sighand->lock is held
+ * on entry and on return. */
 static void begin_stop(struct thread *t, int sig)
 {
     struct process *p = t->process;
     struct thread *other;
+    if (sig != SIGSTOP) {
+        spin_unlock(&t->sighand->lock);
+        bool orphaned = process_group_orphaned(p->pgid);
+        spin_lock(&t->sighand->lock);
+        if (orphaned)
+            return;
+    }
     p->stopped = true;
     p->continued = false;
     p->stop_signal = sig;
@@ -105,11 +113,13 @@ static void begin_stop(struct thread *t, int sig)
 }
 
 /* The program dies of sig: say so where a person would want to know. */
-static NORETURN void die(struct thread *t, const struct plat_frame *f, int sig)
+static NORETURN void die(struct thread *t, const struct plat_frame *f, const struct abi_siginfo *info)
 {
+    int sig = info->si_signo;
+    uintptr_t addr = info->si_code > 0 && info->si_code != SI_KERNEL ? t->fault_addr : 0;
     if (signal_dumps_by_default(sig) && sig != SIGQUIT)
         log_error("%s[%d]: killed by %s at ip %lx sp %lx addr %lx", t->comm, t->process->pid, signal_name(sig),
-                  (unsigned long)plat_frame_ip(f), (unsigned long)plat_frame_sp(f), (unsigned long)t->fault_addr);
+                  (unsigned long)plat_frame_ip(f), (unsigned long)plat_frame_sp(f), (unsigned long)addr);
     spin_lock(&t->sighand->lock);
     process_begin_exit(t->process, sig);
     spin_unlock(&t->sighand->lock);
@@ -214,7 +224,7 @@ static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info
             continue;
         }
         spin_unlock(&sh->lock);
-        die(t, f, sig);
+        die(t, f, info);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "pid.h"
 #include "proc.h"
 #include <abi/errno.h>
+#include <abi/prctl.h>
 #include <abi/sched.h>
 #include <libos/file.h>
 #include <libos/heap.h>
@@ -94,6 +95,10 @@ static struct thread *thread_alloc(void (*fn)(void *), void *arg)
 int thread_create(struct process *p, void (*fn)(void *), void *arg, struct thread **ret_thread)
 {
     if (threads_total >= threads_max())
+        return -EAGAIN;
+    /* RLIMIT_NPROC: all threads count, whoever's they are; the powerful are exempt. */
+    if (!thread_current()->is_kernel && threads_total >= process_limit(thread_current()->process, RLIMIT_NPROC) &&
+        thread_current()->cred->uid && !cred_capable(CAP_SYS_RESOURCE) && !cred_capable(CAP_SYS_ADMIN))
         return -EAGAIN;
     struct thread *t = thread_alloc(fn, arg);
     if (!t)

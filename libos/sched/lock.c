@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Locks. A spin lock is one word; interrupts are off in ring 0, so nothing on the same CPU can want it meanwhile. A mutex
- * is handed to its first waiter (no barging), so nobody starves. A rwmutex counts its readers; once a writer waits, new
+ * is handed to its first waiter (no barging), so nobody starves; bit 0 of its owner says that somebody waits. A rwmutex counts its readers; once a writer waits, new
  * readers wait behind it.
  * The waiters' lists are guarded by the spin lock inside; sleeping is thread_prepare_sleep / thread_sleep. */
 #include <libos/lock.h>
@@ -45,6 +45,8 @@ static void grant(struct waiter **list, struct lock_waiter *w)
     w->granted = true; /* w is on t's stack and gone from here on */
     thread_wake(t);
 }
+
+enum { MUTEX_WAITED = 1 };
 
 void mutex_init(struct mutex *m, enum lock_rank rank)
 {

@@ -35,6 +35,8 @@ int64_t sched_slice_ns(const struct thread *t)
         3906,  3121,  2501,  1991,  1586,  1277,  1024,  820,   655,   526,   423,  335,  272,  215,
         172,   137,   110,   87,    70,    56,    45,    36,    29,    23,    18,   15,
     };
+    if (LIKELY(t->policy == SCHED_OTHER && !t->nice))
+        return FAIR_SLICE_NS;
     if (t->policy == SCHED_RR || t->policy == SCHED_FIFO)
         return RR_SLICE_NS;
     int64_t ns = (int64_t)FAIR_SLICE_NS * weight[t->nice + 20] / 1024;
@@ -311,10 +313,8 @@ void sched_yield_cpu(void)
 {
     struct runq *rq = runq_this();
     thread_clear_work(rq->current, WORK_RESCHED);
-    if (!rq->queued)
-        return;
-    rq->current->slice_ns = 0; /* its turn is over: it gets a new one at the tail */
-    sched_switch();
+    if (rq->queued)
+        sched_switch(); /* to the tail, with what is left of the slice */
 }
 
 /* Another thread is due: leave the CPU but keep the place, unless the slice is used up. */

@@ -137,6 +137,8 @@ int process_get_group(int pid);
 int process_get_session(int pid);
 int process_new_session(void); /* the new session's id */
 int process_parent_pid(void);
+/* Nobody who could continue it looks after this group: terminals do not stop it. Locks: takes process_lock. */
+bool process_group_orphaned(int pgid);
 
 /* wait4 and waitid: find or wait for a child. What was found in *ret; pid 0 with WNOHANG: none yet. -ECHILD, -ERESTARTSYS. */
 struct wait_request {
