@@ -419,7 +419,7 @@ static void heap_break(void)
     CHECK(0, call(SYS_prlimit64, 0, RLIMIT_AS, NULL, &old));
     none.rlim_max = old.rlim_max;
     CHECK(0, call(SYS_prlimit64, 0, RLIMIT_AS, &none, NULL));
-    CHECK(-ENOMEM, map(NULL, PAGE, PROT_READ, ANON, -1, 0));
+    CHECK(-ENOMEM, map(NULL, 64 * PAGE, PROT_READ, ANON, -1, 0));
     CHECK(0, call(SYS_prlimit64, 0, RLIMIT_AS, &old, NULL));
 }
 
