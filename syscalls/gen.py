@@ -270,7 +270,10 @@ def t_auto_c(rows):
             for errno, value in bad if not a.untested else []:
                 args = [value if i == j else t_value(b, r) for j, b in enumerate(r.args)]
                 lines.append(f'        CHECK(-{errno}, call({wrap([f"{r.nr},"] + [x + "," for x in args[:-1]] + args[-1:], " " * 12)}));\n')
-        if lines and not r.blocks and not r.wild:
+        if r.blocks: # only that addresses of the kernel get nowhere, whatever else is wrong
+            args = ['T_KERNEL' if a.pointer else t_value(a, r) for a in r.args]
+            lines = [f'        CHECK(true, call({r.nr}, {", ".join(args)}) < 0);\n'] if 'T_KERNEL' in args else []
+        if lines and not r.wild:
             out += f'    if (t_auto_row({r.nr}, "{r.name}", {int(r.has_body)}, {answer(r)})) {{\n{"".join(lines)}    }}\n'
     return out + '    return t_auto_end();\n}\n'
 

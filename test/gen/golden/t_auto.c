@@ -5,6 +5,9 @@
 int main(void)
 {
     t_auto_init();
+    if (t_auto_row(0, "read", 1, 0)) {
+        CHECK(true, call(0, t_fd, T_KERNEL, 1) < 0);
+    }
     if (t_auto_row(8, "lseek", 1, 0)) {
         CHECK(-EBADF, call(8, -1, 0, SEEK_SET));
         CHECK(-EBADF, call(8, T_NO_FD, 0, SEEK_SET));
