@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Terminals as objects: creation, open and close, sessions and job control, hang-up. Who controls what is kept twice,
  * in the terminal (session, foreground group; t->lock) and in each process (process->tty; process_lock): both locks are taken,
- * t->lock first, to change it. */
+ * t->lock first, to change it. A session's terminal is counted once, by the session: the processes only point to it. */
 #include "tty_int.h"
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -11,7 +11,6 @@
 #include <libos/heap.h>
 #include <libos/signal.h>
 #include <libos/user.h>
-#include <base/log.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,17 +73,13 @@ struct tty *tty_of_file(struct file *f)
 static void control_locked(struct tty *t)
 {
     struct process *p = process_current();
-    struct tty *old = NULL;
+    if (!t->session)
+        tty_get(t); /* the session's */
     spin_lock(&process_lock);
-    if (p->tty != t) {
-        old = p->tty;
-        tty_get(t);
-        p->tty = t;
-    }
+    p->tty = t;
     t->session = p->sid;
     t->pgrp = p->pgid;
     spin_unlock(&process_lock);
-    must(!old || atomic_fetch_sub(&old->refs, 1) > 1); /* a controlling terminal is held open by its owner too */
 }
 
 void tty_set_controlling(struct tty *t)
@@ -126,38 +121,24 @@ int tty_open(struct tty *t, struct file *f, bool may_control)
     return 0;
 }
 
-struct leave {
-    int session;
-    struct tty *tty;
-    unsigned count;
-};
-
 static int leave_tty(struct process *p, void *arg)
 {
-    struct leave *l = arg;
-    if (p->sid == l->session && p->tty == l->tty) {
+    if (p->tty == arg)
         p->tty = NULL;
-        l->count++;
-    }
     return 0;
 }
 
-/* No process of the session has t as its controlling terminal any more. Locks: t->lock held. How many references they
- * had: to be put once no lock is held. */
-static unsigned release_session(struct tty *t)
+/* No process has t as its controlling terminal any more. Locks: t->lock held. True: the session's reference is the
+ * caller's, to put once no lock is held. */
+static bool release_session(struct tty *t)
 {
-    struct leave l = { .session = t->session, .tty = t };
+    if (!t->session)
+        return false;
     t->session = t->pgrp = 0;
     spin_lock(&process_lock);
-    process_each(0, leave_tty, &l);
+    process_each(0, leave_tty, t);
     spin_unlock(&process_lock);
-    return l.count;
-}
-
-static void put_many(struct tty *t, unsigned n)
-{
-    while (n--)
-        tty_put(t);
+    return true;
 }
 
 void tty_disassociate(struct process *p)
@@ -170,16 +151,19 @@ void tty_disassociate(struct process *p)
     else
         p->tty = NULL;
     spin_unlock(&process_lock);
-    unsigned n = 1;
-    if (t && leader) {
-        spin_lock(&t->lock);
+    if (!t || !leader)
+        return;
+    spin_lock(&t->lock);
+    bool ours = t->session == p->sid;
+    if (ours) {
         tty_signal(t, SIGHUP);
         tty_signal(t, SIGCONT);
-        n += release_session(t);
-        spin_unlock(&t->lock);
+        release_session(t);
     }
-    if (t)
-        put_many(t, n);
+    spin_unlock(&t->lock);
+    if (ours)
+        tty_put(t);
+    tty_put(t);
 }
 
 static int hang_up_leader(struct process *p, void *arg)
@@ -202,7 +186,7 @@ void tty_hangup(struct tty *t)
         spin_unlock(&process_lock);
         tty_signal(t, SIGHUP);
     }
-    unsigned n = session ? release_session(t) : 0;
+    bool had_session = release_session(t);
     t->generation++;
     t->opens = 0;
     t->exclusive = t->stopped = t->flow_stopped = false;
@@ -212,7 +196,8 @@ void tty_hangup(struct tty *t)
     unsigned gone = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDNORM | EPOLLWRNORM;
     waitq_wake(&t->read_wait, WAITQ_ALL, gone);
     waitq_wake(&t->write_wait, WAITQ_ALL, gone);
-    put_many(t, n);
+    if (had_session)
+        tty_put(t);
 }
 
 void tty_end_input(struct tty *t)
@@ -275,17 +260,16 @@ static long set_controlling(struct tty *t, unsigned long steal)
         return 0;
     if (!p->is_session_leader || p->tty)
         return -EPERM;
-    unsigned n = 0;
+    bool stolen = false;
     spin_lock(&t->lock);
-    bool taken = t->session;
-    bool may = !taken || (steal == 1 && cred_capable(CAP_SYS_ADMIN));
+    bool may = !t->session || (steal == 1 && cred_capable(CAP_SYS_ADMIN));
     if (may) {
-        if (taken)
-            n = release_session(t);
+        stolen = release_session(t);
         control_locked(t);
     }
     spin_unlock(&t->lock);
-    put_many(t, n);
+    if (stolen)
+        tty_put(t);
     return may ? 0 : -EPERM;
 }
 

@@ -5,6 +5,7 @@
 #include <abi/errno.h>
 #include <abi/sched.h>
 #include <base/log.h>
+#include <libos/dev/tty.h>
 #include <libos/file.h>
 #include <libos/mm.h>
 #include <libos/sched.h>
@@ -157,6 +158,8 @@ void thread_exit(int exit_code)
             process_exit_timers(p);
             if (first)
                 machine_exit(p->exit_code);
+            if (p->is_session_leader)
+                tty_disassociate(p);
             spin_lock(&process_lock);
             bool reaped = end_process(p);
             spin_unlock(&process_lock);
