@@ -127,30 +127,79 @@ static bool is(const char *signature, const char *name)
     return __builtin_memcmp(signature, name, 9) == 0;
 }
 
-static uint64_t from_kvmclock(void)
-{
-    static ALIGNED(64) volatile struct {
-        uint32_t version, pad;
-        uint64_t tsc, ns;
-        uint32_t mult;
-        int8_t shift;
-        uint8_t flags, pad2[2];
-    } page;
-    uint64_t pa = (uintptr_t)&page - x86_facts.slide - BOOT_LINK_BASE, hz = 0;
+/* Spec: Linux's Documentation/virt/kvm/x86/msr.rst. The host writes these pages: read once, version checked, bounded. */
+struct kvm_time {
+    uint32_t version, pad;
+    uint64_t tsc, ns;
+    uint32_t mult;
+    int8_t shift;
+    uint8_t flags, pad2[2];
+};
 
-    if (!(x86_cpuid(0x40000001, 0).eax & 1u << 3))
-        return 0;
-    x86_wrmsr(MSR_KVM_CLOCK, pa | 1);
-    for (unsigned i = 0; i < 100 && !hz; i++) {
-        uint32_t version = page.version, mult = page.mult;
-        int8_t shift = page.shift;
+static uint64_t phys_of(const volatile void *p)
+{
+    return (uintptr_t)p - x86_facts.slide - BOOT_LINK_BASE;
+}
+
+static bool has_kvmclock(void)
+{
+    char signature[13];
+
+    return hypervisor_top(signature) >= 0x40000001 && is(signature, "KVMKVMKVM") &&
+           x86_cpuid(0x40000001, 0).eax & 1u << 3;
+}
+
+static bool read_kvm_time(struct kvm_time *ret)
+{
+    static ALIGNED(64) volatile struct kvm_time page;
+    bool good = false;
+
+    x86_wrmsr(MSR_KVM_CLOCK, phys_of(&page) | 1);
+    for (unsigned i = 0; i < 100 && !good; i++) {
+        uint32_t version = page.version;
 
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (!(version & 1) && version == page.version)
-            hz = clock_kvm_hz(mult, shift);
+        ret->tsc = page.tsc;
+        ret->ns = page.ns;
+        ret->mult = page.mult;
+        ret->shift = page.shift;
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        good = !(version & 1) && version == page.version;
     }
     x86_wrmsr(MSR_KVM_CLOCK, 0);
-    return hz;
+    return good;
+}
+
+static uint64_t from_kvmclock(void)
+{
+    struct kvm_time t;
+
+    return has_kvmclock() && read_kvm_time(&t) ? clock_kvm_hz(t.mult, t.shift) : 0;
+}
+
+uint64_t vm_kvm_wall_at_boot_ns(void)
+{
+    static ALIGNED(16) volatile struct {
+        uint32_t version, seconds, ns;
+    } wall;
+    struct kvm_time t;
+    uint64_t at;
+
+    if (!has_kvmclock() || !read_kvm_time(&t))
+        return 0;
+    x86_wrmsr(MSR_KVM_WALL, phys_of(&wall));
+    for (unsigned i = 0; i < 100; i++) {
+        uint32_t version = wall.version;
+
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        at = wall.seconds * NS_PER_SEC + wall.ns;
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (wall.seconds && !(version & 1) && version == wall.version)
+            /* Wall time when the host's clock for this machine was 0; that clock now, less ours now. */
+            return at + t.ns -
+                   (plat_time_ns() - (x86_rdtsc() - t.tsc) * 1000000 / (clock.tsc_hz / 1000));
+    }
+    return 0;
 }
 
 /* Frequencies that CPUID states. */
@@ -163,7 +212,7 @@ static uint64_t from_cpuid(uint32_t hv_top, const char *signature, const char **
         *ret_name = "cpuid-0x40000010";
         hz = x86_cpuid(0x40000010, 0).eax * 1000ull;
     }
-    if (!clock_plausible(hz) && hv_top >= 0x40000001 && is(signature, "KVMKVMKVM")) {
+    if (!clock_plausible(hz)) {
         *ret_name = "kvmclock";
         hz = from_kvmclock();
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Wall time from the CMOS clock, read when first asked for. A machine without one (microvm rtc=off, Firecracker)
- * answers all-ones, which is no date. Spec: Motorola MC146818. */
+ * answers all-ones, which is no date; under KVM the host tells the time by another way then. Spec: Motorola MC146818. */
 #include "vm/clockmath.h"
 #include "vm/vm.h"
 #include "x86_64/x86.h"
@@ -78,7 +78,7 @@ uint64_t plat_wall_at_boot_ns(void)
     if (!known) {
         uint64_t seconds = vm_rtc_seconds();
 
-        at_boot = seconds ? seconds * NS_PER_SEC - plat_time_ns() : 0;
+        at_boot = seconds ? seconds * NS_PER_SEC - plat_time_ns() : vm_kvm_wall_at_boot_ns();
         known = true;
     }
     return at_boot;

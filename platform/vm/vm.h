@@ -43,6 +43,8 @@ uint64_t vm_lapic_promise(void);
 void vm_clock_init(void);
 /* The counter's ticks for ns, at most a minute. */
 uint64_t vm_clock_ticks(uint64_t ns);
+/* Wall time at boot by KVM's clock, nanoseconds since 1970; 0: there is none. */
+uint64_t vm_kvm_wall_at_boot_ns(void);
 /* Seconds since 1970 of the CMOS clock, 0: none. */
 uint64_t vm_rtc_seconds(void);
 /* Enable this CPU's timer; after vm_clock_init and vm_apic_init. */
