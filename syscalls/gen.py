@@ -231,6 +231,8 @@ def coverage_md(rows, root):
         test = f'test/sys/{g}.c' if os.path.exists(os.path.join(root, f'test/sys/{g}.c')) else None
         some = any(r.group == g and r.has_body for r in rows)
         out += f'\n## {g}\n\n' + (f'Source `syscalls/{g}.c`, ' + (f'test `{test}`.\n\n' if test else 'no test file.\n\n') if some else '')
+        for why in re.findall(r'DIFFERS\("([^"]*)"\)', open(os.path.join(root, test), encoding='utf-8').read() if test else ''):
+            out += f'Differs from Linux on purpose: {why}.\n\n'
         out += '| nr | call | status | note |\n|---|---|---|---|\n'
         for r in (r for r in rows if r.group == g):
             if r.status == 'full' and not test:
