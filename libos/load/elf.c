@@ -281,8 +281,8 @@ static int load_images(struct exec *e, struct image *im, struct image *interp)
         base = PIE_BASE + ((random_u64() & ((1ull << PIE_BITS) - 1)) << PAGE_SHIFT);
     if ((err = image_map(e, im, base)))
         return err;
-    e->mm->exe = im->file;
-    file_get(im->file);
+    if ((err = mm_set_exe(e->mm, im->file)))
+        return err;
     e->phdr = phdr_address(im);
     e->phnum = im->eh.e_phnum;
     e->entry = e->program_entry = im->bias + im->eh.e_entry;

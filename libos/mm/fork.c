@@ -121,9 +121,7 @@ int mm_fork(struct mm *src, struct mm **ret_mm)
     mm->membarrier = src->membarrier;
     mm->def_flags = src->def_flags & ~(uint32_t)(AREA_LOCKED | AREA_LOCKONFAULT);
     mm->dumpable = src->dumpable;
-    if ((mm->exe = src->exe))
-        file_get(mm->exe);
-    int err = 0;
+    int err = src->exe ? mm_set_exe(mm, src->exe) : 0;
     for (struct area *a = area_find(src, 0); a && !err; a = area_next(a))
         if (!(a->flags & AREA_DONTFORK))
             err = fork_area(a, mm);

@@ -83,6 +83,16 @@ static int unmap_part(struct mm *mm, uintptr_t start, uintptr_t end, struct spin
     return err;
 }
 
+int mm_set_exe(struct mm *mm, struct file *f)
+{
+    int err = f->inode ? inode_deny_write(f->inode) : 0;
+    if (err)
+        return err;
+    file_get(f);
+    mm->exe = f;
+    return 0;
+}
+
 void mm_put(struct mm *mm)
 {
     if (--mm->users)
@@ -96,8 +106,11 @@ void mm_put(struct mm *mm)
     }
     must(unmap_part(mm, 0, PLAT_USER_MAX, NULL) == 0);
     plat_aspace_fini(&mm->aspace);
-    if (mm->exe)
+    if (mm->exe) {
+        if (mm->exe->inode)
+            inode_allow_write(mm->exe->inode);
         file_put(mm->exe);
+    }
     slab_free(&slab, mm);
 }
 

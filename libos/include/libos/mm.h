@@ -97,6 +97,9 @@ void mm_put(struct mm *mm);
  * Locks: takes src->lock. */
 NODISCARD int mm_fork(struct mm *src, struct mm **ret_mm);
 
+/* Make f (borrowed) the program of mm, which has none yet; nobody may open it for writing until mm ends. -ETXTBSY. */
+NODISCARD int mm_set_exe(struct mm *mm, struct file *f);
+
 /* What to map. */
 struct mm_map {
     uintptr_t addr;        /* hint, or exact with fixed */
