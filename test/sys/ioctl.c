@@ -45,7 +45,7 @@ static const char *got(int fd)
     static char buf[8192];
     long n = call(SYS_read, fd, buf, sizeof(buf) - 1);
     if (n < 0)
-        n = snprintf(buf, sizeof(buf), n == -EAGAIN ? "" : "error %ld", n);
+        n = n == -EAGAIN ? 0 : snprintf(buf, sizeof(buf), "error %ld", n);
     buf[n] = '\0';
     return buf;
 }
