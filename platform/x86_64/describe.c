@@ -8,37 +8,20 @@
 #include <string.h>
 
 /* Where a flag stands in CPUID: leaf 1 edx, leaf 1 ecx, leaf 0x80000001 edx and ecx, leaf 7 ebx and ecx. */
-static const struct {
-    uint8_t word, bit;
-    char name[14];
-} flags[] = {
-    { 0, 0, "fpu" },           { 0, 1, "vme" },         { 0, 2, "de" },
-    { 0, 3, "pse" },           { 0, 4, "tsc" },         { 0, 5, "msr" },
-    { 0, 6, "pae" },           { 0, 7, "mce" },         { 0, 8, "cx8" },
-    { 0, 9, "apic" },          { 0, 11, "sep" },        { 0, 12, "mtrr" },
-    { 0, 13, "pge" },          { 0, 14, "mca" },        { 0, 15, "cmov" },
-    { 0, 16, "pat" },          { 0, 17, "pse36" },      { 0, 19, "clflush" },
-    { 0, 23, "mmx" },          { 0, 24, "fxsr" },       { 0, 25, "sse" },
-    { 0, 26, "sse2" },         { 0, 27, "ss" },         { 0, 28, "ht" },
-    { 2, 11, "syscall" },      { 2, 20, "nx" },         { 2, 22, "mmxext" },
-    { 2, 25, "fxsr_opt" },     { 2, 26, "pdpe1gb" },    { 2, 27, "rdtscp" },
-    { 2, 29, "lm" },           { 2, 30, "3dnowext" },   { 2, 31, "3dnow" },
-    { 1, 0, "pni" },           { 1, 1, "pclmulqdq" },   { 1, 9, "ssse3" },
-    { 1, 12, "fma" },          { 1, 13, "cx16" },       { 1, 17, "pcid" },
-    { 1, 19, "sse4_1" },       { 1, 20, "sse4_2" },     { 1, 21, "x2apic" },
-    { 1, 22, "movbe" },        { 1, 23, "popcnt" },     { 1, 25, "aes" },
-    { 1, 26, "xsave" },        { 1, 28, "avx" },        { 1, 29, "f16c" },
-    { 1, 30, "rdrand" },       { 1, 31, "hypervisor" }, { 3, 0, "lahf_lm" },
-    { 3, 2, "svm" },           { 3, 5, "abm" },         { 3, 6, "sse4a" },
-    { 3, 8, "3dnowprefetch" }, { 3, 11, "xop" },        { 3, 16, "fma4" },
-    { 3, 21, "tbm" },          { 4, 0, "fsgsbase" },    { 4, 3, "bmi1" },
-    { 4, 5, "avx2" },          { 4, 7, "smep" },        { 4, 8, "bmi2" },
-    { 4, 9, "erms" },          { 4, 16, "avx512f" },    { 4, 17, "avx512dq" },
-    { 4, 18, "rdseed" },       { 4, 19, "adx" },        { 4, 20, "smap" },
-    { 4, 23, "clflushopt" },   { 4, 24, "clwb" },       { 4, 28, "avx512cd" },
-    { 4, 29, "sha_ni" },       { 4, 30, "avx512bw" },   { 4, 31, "avx512vl" },
-    { 5, 1, "avx512vbmi" },    { 5, 2, "umip" },        { 5, 8, "gfni" },
-    { 5, 9, "vaes" },          { 5, 10, "vpclmulqdq" }, { 5, 22, "rdpid" },
+static const char flag_names[] =
+    "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr "
+    "sse sse2 ss ht syscall nx mmxext fxsr_opt pdpe1gb rdtscp lm 3dnowext 3dnow pni pclmulqdq "
+    "ssse3 fma cx16 pcid sse4_1 sse4_2 x2apic movbe popcnt aes xsave avx f16c rdrand hypervisor "
+    "lahf_lm svm abm sse4a 3dnowprefetch xop fma4 tbm fsgsbase bmi1 avx2 smep bmi2 erms avx512f "
+    "avx512dq rdseed adx smap clflushopt clwb avx512cd sha_ni avx512bw avx512vl avx512vbmi umip "
+    "gfni vaes vpclmulqdq rdpid ";
+/* The place of each of them: 32 * word + bit; words as above. */
+static const uint8_t flag_places[] = {
+    0,   1,   2,   3,   4,   5,   6,   7,   8,   9,   11,  12,  13,  14,  15,  16,  17,
+    19,  23,  24,  25,  26,  27,  28,  75,  84,  86,  89,  90,  91,  93,  94,  95,  32,
+    33,  41,  44,  45,  49,  51,  52,  53,  54,  55,  57,  58,  60,  61,  62,  63,  96,
+    98,  101, 102, 104, 107, 112, 117, 128, 131, 133, 135, 136, 137, 144, 145, 146, 147,
+    148, 151, 152, 156, 157, 158, 159, 161, 162, 168, 169, 170, 182,
 };
 
 /* Text appended to buf, cut at its end. */
@@ -47,7 +30,7 @@ struct out {
     size_t size, len;
 };
 
-static void put(struct out *o, const char *text)
+static COLD void put(struct out *o, const char *text)
 {
     size_t n = strlen(text), room = o->size - o->len - 1;
 
@@ -58,7 +41,7 @@ static void put(struct out *o, const char *text)
     o->buf[o->len] = 0;
 }
 
-static void put_number(struct out *o, const char *name, unsigned long value)
+static COLD void put_number(struct out *o, const char *name, unsigned long value)
 {
     char text[48];
 
@@ -66,7 +49,7 @@ static void put_number(struct out *o, const char *name, unsigned long value)
     put(o, text);
 }
 
-static void put_names(struct out *o)
+static COLD void put_names(struct out *o)
 {
     struct x86_cpuid r = x86_cpuid(0, 0);
     char vendor[13] = "", brand[49] = "";
@@ -86,7 +69,26 @@ static void put_names(struct out *o)
     put(o, "\n");
 }
 
-size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size)
+static COLD void put_flags(struct out *o, struct x86_cpuid one, struct x86_cpuid ext,
+                           struct x86_cpuid seven)
+{
+    const uint32_t words[6] = { one.edx, one.ecx, ext.edx, ext.ecx, seven.ebx, seven.ecx };
+    const char *p = flag_names;
+
+    for (size_t i = 0; i < ARRAY_SIZE(flag_places); i++) {
+        char name[20] = " ";
+        size_t n = 1;
+
+        while (*p != ' ')
+            name[n++] = *p++;
+        p++;
+        name[n] = 0;
+        if (words[flag_places[i] / 32] >> flag_places[i] % 32 & 1)
+            put(o, name);
+    }
+}
+
+COLD size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size)
 {
     struct x86_cpuid one = x86_cpuid(1, 0), seven = { 0 }, ext = x86_cpuid(0x80000001, 0);
     struct out o = { buf, size, 0 };
@@ -117,15 +119,7 @@ size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size)
     put_number(&o, "core id\t\t", cpu);
     put_number(&o, "cpu cores\t", plat_cpu_count());
     put(&o, "fpu\t\t: yes\nwp\t\t: yes\nflags\t\t:");
-    for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-        const uint32_t words[6] = { one.edx, one.ecx, ext.edx, ext.ecx, seven.ebx, seven.ecx };
-        char name[sizeof(flags[0].name) + 2] = " ";
-
-        if (!(words[flags[i].word] >> flags[i].bit & 1))
-            continue;
-        memcpy(name + 1, flags[i].name, sizeof(flags[0].name));
-        put(&o, name);
-    }
+    put_flags(&o, one, ext, seven);
     put(&o, "\nbogomips\t: 0.00\nclflush size\t: 64\ncache_alignment\t: 64\naddress sizes\t: 48 "
             "bits virtual\n\n");
     return o.len;
