@@ -3,6 +3,7 @@
  * is handed to its first waiter (no barging), so nobody starves; bit 0 of its owner says that somebody waits. A rwmutex counts its readers; once a writer waits, new
  * readers wait behind it.
  * The waiters' lists are guarded by the spin lock inside; sleeping is thread_prepare_sleep / thread_sleep. */
+#include <base/log.h>
 #include <libos/lock.h>
 #include <libos/sched.h>
 #include <libos/waitq.h>
@@ -224,3 +225,43 @@ void rwmutex_write_unlock(struct rwmutex *m)
         spin_unlock(&m->lock);
     }
 }
+
+#if defined(CONFIG_LOCK_CHECK)
+enum { SPIN_RANKS = RANK_TTY }; /* ranks from here on are spin locks' */
+
+void lock_check_take(const void *lock, unsigned rank)
+{
+    struct thread *t = thread_current();
+    if (!t)
+        return; /* before the scheduler */
+    for (unsigned i = 0; i < t->nheld; i++) {
+        unsigned other = t->held[i].rank;
+        /* Directories nest, parent before child; two pipes are taken in order of address. */
+        if (other > rank || (other == rank && rank != RANK_DIR && rank != RANK_PIPE))
+            panic("lock order: rank %u is taken while rank %u is held", rank, other);
+    }
+    must(t->nheld < ARRAY_SIZE(t->held));
+    t->held[t->nheld++] = (struct lock_held){ lock, rank };
+}
+
+void lock_check_drop(const void *lock, unsigned rank)
+{
+    struct thread *t = thread_current();
+    for (unsigned i = t ? t->nheld : 0; i > 0; i--) {
+        if (t->held[i - 1].lock == lock) {
+            for (; i < t->nheld; i++)
+                t->held[i - 1] = t->held[i];
+            t->nheld--;
+            return;
+        }
+    }
+}
+
+void lock_check_none(void)
+{
+    struct thread *t = thread_current();
+    for (unsigned i = 0; t && i < t->nheld; i++)
+        if (t->held[i].rank >= SPIN_RANKS)
+            panic("lock order: sleeps while a spin lock of rank %u is held", t->held[i].rank);
+}
+#endif

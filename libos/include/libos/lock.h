@@ -12,13 +12,13 @@ enum lock_rank {
     /* Sleeping locks, outermost first. */
     RANK_EXEC = 1,    /* one execve or thread-group change of a process at a time */
     RANK_FILE_POS,    /* file->pos_lock */
+    RANK_GEN_TEXT,    /* text of an open file of /proc or /sys, which names any object */
     RANK_RENAME,      /* moves of directories in one file system */
     RANK_DIR,         /* inode->lock of a directory; parent before child */
     RANK_EPOLL_NEST,  /* epoll instances that watch epoll instances */
     RANK_EPOLL_ITEMS, /* epoll instance: its items; an instance that watches another comes first, five deep */
     RANK_EPOLL_ITEMS_LAST = RANK_EPOLL_ITEMS + 5,
     RANK_PIPE,        /* pipe buffers; two at once in order of address */
-    RANK_GEN_TEXT,    /* text of an open file of /proc or /sys */
     RANK_INODE,       /* inode->lock of anything else: size and content */
     RANK_MM,          /* mm->lock: the areas of an address space */
     RANK_PAGEMAP_IO,  /* filling a page */

@@ -110,6 +110,13 @@ struct thread {
     uint32_t rseq_len, rseq_sig, rseq_cpu; /* rseq_cpu: what the area says */
 
     int exit_code;           /* wait status */
+#if defined(CONFIG_LOCK_CHECK)
+    struct lock_held {
+        const void *lock;
+        unsigned rank;
+    } held[24];              /* locks that it holds, in the order of taking */
+    unsigned nheld;
+#endif
     bool exiting;            /* has begun thread_exit */
     bool is_kernel;          /* a libOS thread: never in ring 3 */
     struct completion *vfork_done; /* of a parent that waits in vfork until this one execs or ends; guarded by RANK_PROCESS */
