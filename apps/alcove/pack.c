@@ -294,8 +294,6 @@ static void make_cmdline(struct packer *p, uint32_t uid, uint32_t gid, const cha
     cmdline_add(b, xprintf("user=%u:%u", uid, gid));
     cmdline_add(b, xprintf("hostname=%s", hostname));
     cmdline_add(b, xprintf("exe=%s", p->out->exe));
-    for (size_t i = 0; i < p->spec->options.n; i++)
-        cmdline_add(b, p->spec->options.v[i]);
     cmdline_add(b, "--");
     cmdline_add(b, p->spec->program);
     for (size_t i = 0; i < p->spec->args.n; i++)

@@ -12,7 +12,6 @@ struct pack_spec {
     struct list args;                  /* after argv[0] */
     struct list roots;                 /* --root, in order */
     struct list env;                   /* -e, "K=V" */
-    struct list options;               /* more tokens for the command line: "trace" */
     const char *cwd, *user, *hostname; /* NULL: not given */
 };
 

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,7 +79,10 @@ static int run(const char *command, int argc, char **argv, bool trace)
     vm.verbose = (o.given & OPT_VERBOSE) != 0;
 
     struct buf append = { 0 };
+    struct winsize ws;
     cmdline_add(&append, vm.tty ? "console=tty" : "console=raw");
+    if (vm.tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0)
+        cmdline_add(&append, xprintf("winsize=%ux%u", ws.ws_col, ws.ws_row));
     if (trace)
         cmdline_add(&append, "trace");
     if (o.given & OPT_BOOT_TRACE)
@@ -98,12 +102,6 @@ static int run(const char *command, int argc, char **argv, bool trace)
         const char *term = getenv("TERM");
         if (vm.tty && term)
             list_add(&o.pack.env, xprintf("TERM=%s", term));
-        list_add(&o.pack.options, vm.tty ? "console=tty" : "console=raw");
-        if (trace)
-            list_add(&o.pack.options, "trace");
-        if (o.given & OPT_BOOT_TRACE)
-            list_add(&o.pack.options, "boot-trace");
-        vm.append = "";
         pack_program(&o, &vm, &image);
     }
     set_memory(&vm, o.memory, &image);

@@ -148,7 +148,7 @@ void upcall_boot(void)
     time_init();                    /* wall time, timers, the vDSO's data */
     boot_check("bad root image", mount_root(&payload));
     drivers_probe();                /* interrupts and channels */
-    boot_check("no memory for the console", console_init(config()->raw_console));
+    boot_check("no memory for the console", console_init(config()->raw_console, config()->cols, config()->rows));
     boot_check("no memory for /dev", dev_init());
     boot_check("no memory for /proc", procfs_init());
     boot_check("no memory for /sys", sysfs_init());

@@ -263,11 +263,12 @@ static void log_sink(enum log_level level, const char *text, size_t len)
     console_log((int)level, text, len);
 }
 
-int console_init(bool raw)
+int console_init(bool raw, uint16_t cols, uint16_t rows)
 {
     console = tty_create(&console_ops, NULL, "console", (uint32_t)abi_makedev(MAJOR_TTY, MINOR_CONSOLE), raw);
     if (!console)
         return -ENOMEM;
+    tty_set_winsize(console, &(struct abi_winsize){ .ws_row = rows, .ws_col = cols });
     static const struct serial_user *const users[CHANNELS] = { &console_user, &control_user };
     for (unsigned i = 0; i < CHANNELS; i++) {
         if (!channels[i])

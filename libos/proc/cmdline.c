@@ -131,6 +131,22 @@ static bool parse_user(char *text, struct config *c)
     return true;
 }
 
+/* COLSxROWS */
+static bool parse_winsize(char *text, struct config *c)
+{
+    char *x = strchr(text, 'x');
+    uint64_t cols, rows;
+
+    if (!x)
+        return false;
+    *x = 0;
+    if (!parse_number(text, UINT16_MAX, &cols) || !parse_number(x + 1, UINT16_MAX, &rows))
+        return false;
+    c->cols = (uint16_t)cols;
+    c->rows = (uint16_t)rows;
+    return true;
+}
+
 static bool parse_log(const char *text, struct config *c)
 {
     static const char *const names[] = { "error", "warn", "info", "debug" };
@@ -182,6 +198,8 @@ static bool option(char *token, struct config *c)
     }
     if (!strcmp(token, "user"))
         return parse_user(value, c);
+    if (!strcmp(token, "winsize"))
+        return parse_winsize(value, c);
     if (!strcmp(token, "log"))
         return parse_log(value, c);
     if (!strcmp(token, "clock"))
@@ -250,7 +268,7 @@ int config_parse(const char *text, size_t len, struct config *ret)
 /* Is it an option that the loader may give, since it does not change what runs? */
 static bool of_loader(const char *token)
 {
-    static const char *const names[] = { "console=", "log=", "boot-trace", "trace" };
+    static const char *const names[] = { "console=", "winsize=", "log=", "boot-trace", "trace" };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         size_t n = strlen(names[i]);

@@ -113,7 +113,10 @@ static void takes_little_from_the_loader(void **state)
     assert_true(c.verity && !c.raw_console && !c.trace && c.envc == 0 && c.argc == 1 && c.uid == 0);
     config_override("log=loud console= tracetrace consoles=raw ", &c);
     assert_true(!c.raw_console && !c.trace && c.log_level == 0);
-    config_override("console=raw trace log=debug boot-trace", &c);
+    config_override("winsize=80 winsize=80x winsize=65536x1 winsize=x24", &c);
+    assert_true(c.cols == 0 && c.rows == 0);
+    config_override("console=raw trace log=debug boot-trace winsize=132x43", &c);
+    assert_true(c.cols == 132 && c.rows == 43);
     assert_true(c.raw_console && c.trace && c.boot_trace && c.log_level == 3);
 }
 

@@ -11,6 +11,7 @@ struct config {
     bool has_root_hash;
     bool verity;          /* check pages before use; default on */
     bool boot_trace, trace, raw_console;
+    uint16_t cols, rows;  /* of the console's window; 0: not known */
     const char *exe, *cwd, *hostname;
     uint32_t uid, gid;
     uint64_t clock_hz;    /* 0: find out */
@@ -23,7 +24,7 @@ struct config {
  * the token, -ENOMEM. */
 NODISCARD int config_parse(const char *text, size_t len, struct config *ret);
 /* Take from text, the loader's words (zero-terminated, hostile, not measured), those options that do not change what runs:
- * console=, log=, boot-trace, trace. All other words are ignored. */
+ * console=, winsize=, log=, boot-trace, trace. All other words are ignored. */
 void config_override(const char *text, struct config *c);
 /* Put c in force. Called once, at boot. */
 void config_set(const struct config *c);

@@ -49,7 +49,7 @@ static int window(void)
     char c;
     sigaction(SIGWINCH, &sa, NULL);
     for (int i = 0; i < 2; i++) {
-        while (ioctl(1, TIOCGWINSZ, &ws) == 0 && ws.ws_col == (i ? 77 : 0))
+        while (ioctl(1, TIOCGWINSZ, &ws) == 0 && i && ws.ws_col == 77)
             usleep(10000);
         printf("window %d %d\n", ws.ws_col, ws.ws_row);
         fflush(stdout);

@@ -9,8 +9,9 @@
 struct file;
 
 /* Make the console's terminal, after drivers have registered their channels; without any, output goes through the
- * platform's polled console and there is no input. raw: no echo, no line editing, no output processing. -ENOMEM. */
-NODISCARD int console_init(bool raw);
+ * platform's polled console and there is no input. raw: no echo, no line editing, no output processing. cols, rows: the
+ * window's size to begin with, 0: not known. -ENOMEM. */
+NODISCARD int console_init(bool raw, uint16_t cols, uint16_t rows);
 
 /* Open the console for the first process, for reading and writing, and make it the controlling terminal of the current
  * process, whose group becomes the foreground group. -ENFILE, -ENOMEM. */
