@@ -11,9 +11,10 @@
 #include <plat/time.h>
 
 enum {
-    REG_DATA = 0, REG_IER = 1, REG_IIR = 2, REG_LSR = 5,
+    REG_DATA = 0, REG_IER = 1, REG_IIR = 2, REG_FCR = 2, REG_LSR = 5,
     IER_RECEIVED = 1, IER_EMPTY = 2, IER_LINE = 4,
     IIR_NONE = 1,
+    FCR_ENABLE = 1, FCR_TRIGGER_14 = 0xc0,
     LSR_READY = 1, LSR_OVERRUN = 2, LSR_PARITY = 4, LSR_FRAME = 8, LSR_BREAK = 0x10, LSR_EMPTY = 0x20, LSR_IDLE = 0x40,
     LSR_ERRORS = LSR_OVERRUN | LSR_PARITY | LSR_FRAME | LSR_BREAK,
     FIFO = 16,
@@ -184,6 +185,8 @@ static int uart_probe(void)
         u->serial.ops = &uart_ops;
         u->serial.data = u;
         put(u, REG_IER, 0);
+        /* An interrupt for 14 bytes, or for fewer once the line rests for the time of four. */
+        put(u, REG_FCR, FCR_ENABLE | FCR_TRIGGER_14);
         int err = plat_irq_attach(info.gsi, uart_interrupt, u);
         if (!err)
             err = serial_register(i, &u->serial);
