@@ -45,7 +45,7 @@ long sys_write(int fd, user_u8_in_t buf, size_t count)
 
 typedef ssize_type transfer_fn(struct file *f, struct iter *it, uint64_t *pos);
 
-static long at_position(int fd, struct iter *it, long pos, transfer_fn *transfer)
+static ALWAYS_INLINE long at_position(int fd, struct iter *it, long pos, transfer_fn *transfer)
 {
     struct fd_ref ref;
     uint64_t at = (uint64_t)pos;

@@ -19,6 +19,7 @@ int tmpfile_name(char *buf, size_t size, uint64_t ino)
 void dir_changed(struct inode *dir)
 {
     dir->mtime = dir->ctime = vfs_now();
+    dir->atime_until = 0;
 }
 
 int create_locked(struct dentry *parent, const struct last_name *last, uint32_t mode, uint32_t rdev,
@@ -151,6 +152,7 @@ static int link_locked(struct walk *w, const struct last_name *last, const struc
         inode->nlink++;
         inode->can_link = false;
         inode->ctime = vfs_now();
+        inode->atime_until = 0;
         dir_changed(dir->inode);
     }
     dentry_put(d);
@@ -192,6 +194,7 @@ void inode_unlinked(struct inode *inode)
     else
         inode->nlink--;
     inode->ctime = vfs_now();
+    inode->atime_until = 0;
 }
 
 /* Take victim out of dir; dir's inode is locked for writing. */

@@ -110,21 +110,23 @@ int inode_stat(struct inode *inode, struct abi_stat *ret)
 void inode_touch(const struct path *p)
 {
     struct inode *inode = p->dentry->inode;
-    unsigned flags = (p->mount ? p->mount->flags : 0) | inode->sb->flags;
-    if (UNLIKELY(flags & (ST_RDONLY | ST_NOATIME)))
+    uint64_t now_ns = plat_time_ns();
+    if (LIKELY(now_ns < inode->atime_until))
         return;
-    if (S_ISDIR(inode->mode) && flags & ST_NODIRATIME)
+    unsigned flags = (p->mount ? p->mount->flags : 0) | inode->sb->flags;
+    if (flags & (ST_RDONLY | ST_NOATIME) || (S_ISDIR(inode->mode) && flags & ST_NODIRATIME))
         return;
     /* relatime: only if the file was changed since, or the stamp is a day old. */
     const struct abi_timespec *a = &inode->atime, *m = &inode->mtime, *c = &inode->ctime;
     bool after_m = a->tv_sec > m->tv_sec || (a->tv_sec == m->tv_sec && a->tv_nsec > m->tv_nsec);
     bool after_c = a->tv_sec > c->tv_sec || (a->tv_sec == c->tv_sec && a->tv_nsec > c->tv_nsec);
-    if (LIKELY(after_m && after_c)) {
-        uint64_t day_later = ((uint64_t)a->tv_sec + 24 * 60 * 60) * NS_PER_SEC;
-        if (plat_time_ns() + clock_realtime_offset() < day_later)
-            return;
+    struct abi_timespec now = vfs_now();
+    int64_t age = now.tv_sec - a->tv_sec, day = 24 * 60 * 60;
+    if (!after_m || !after_c || age >= day || age < 0) {
+        inode->atime = now;
+        age = 0;
     }
-    inode->atime = vfs_now();
+    inode->atime_until = now_ns + (uint64_t)(day - age) * NS_PER_SEC;
 }
 
 int inode_write_begin(struct inode *inode)
@@ -229,6 +231,7 @@ static void setattr_apply(struct inode *inode, const struct inode_attr *a)
     if (a->set & ATTR_MTIME)
         inode->mtime = a->mtime;
     inode->ctime = vfs_now();
+    inode->atime_until = 0;
 }
 
 int inode_setattr(const struct path *p, struct inode_attr *a)
@@ -288,6 +291,7 @@ int inode_truncate(struct inode *inode, uint64_t size)
     if (!err) {
         inode_drop_setid(inode);
         inode->mtime = inode->ctime = vfs_now();
+        inode->atime_until = 0;
     }
     rwmutex_write_unlock(&inode->lock);
     return err;

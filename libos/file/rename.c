@@ -132,8 +132,11 @@ static void stamps(struct rename *r, struct inode *from, struct inode *to)
 {
     struct abi_timespec now = vfs_now();
     from->mtime = from->ctime = to->mtime = to->ctime = r->source->inode->ctime = now;
-    if (r->target)
+    from->atime_until = to->atime_until = r->source->inode->atime_until = 0;
+    if (r->target) {
         r->target->inode->ctime = now;
+        r->target->inode->atime_until = 0;
+    }
 }
 
 static int do_exchange(struct rename *r)

@@ -153,8 +153,10 @@ int path_setxattr(const struct path *p, const char *name, const void *value, siz
         return err;
     rwmutex_write_lock(&inode->lock);
     err = inode->ops->setxattr(inode, name, value, size, flags);
-    if (!err)
+    if (!err) {
         inode->ctime = vfs_now();
+        inode->atime_until = 0;
+    }
     rwmutex_write_unlock(&inode->lock);
     if (!err)
         inotify_event(p->dentry, IN_ATTRIB);

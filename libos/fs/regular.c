@@ -5,50 +5,59 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <abi/resource.h>
 #include <libos/erofs.h>
 #include <libos/file.h>
 #include <libos/mm.h>
+#include <libos/process.h>
 #include <libos/sched.h>
 #include <string.h>
 
 static ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
 {
     struct inode *inode = f->inode;
-    uint64_t off = *pos;
-    ssize_type total = 0;
+    uint64_t off = *pos, size = inode->size;
+    size_t want = it->left, total = 0, n;
     int err = 0;
-    while (it->left) {
-        uint64_t size = inode->size;
-        if (off >= size)
-            break;
-        size_t in_page = off % PAGE_SIZE;
-        size_t n = min_u64(min_u64(PAGE_SIZE - in_page, size - off), it->left);
-        struct page *p = pagemap_find(&inode->pages, off / PAGE_SIZE);
+    if (off >= size)
+        want = 0;
+    else if (want > size - off)
+        want = size - off;
+    for (; total < want; total += n) {
+        size_t in_page = (off + total) % PAGE_SIZE, part = min_u64(PAGE_SIZE - in_page, want - total);
+        uint64_t index = (off + total) / PAGE_SIZE;
+        struct page *p = pagemap_find(&inode->pages, index);
         if (UNLIKELY(!p)) {
-            err = pagemap_get(&inode->pages, off / PAGE_SIZE, false, &p);
+            err = pagemap_get(&inode->pages, index, false, &p);
             if (err)
                 break;
         }
-        size_t done;
         if (LIKELY(p)) {
-            done = iter_put(it, (char *)page_ptr(p) + in_page, n);
+            n = iter_put(it, (char *)page_ptr(p) + in_page, part);
             page_put(p);
         } else {
-            done = iter_zero(it, n);
+            n = iter_zero(it, part);
         }
-        off += done;
-        total += (ssize_type)done;
-        if (UNLIKELY(done < n)) {
+        if (UNLIKELY(n < part)) {
+            total += n;
             err = -EFAULT;
             break;
         }
-        if (it->left && total % (16 * PAGE_SIZE) == 0 && thread_preempt_point())
+        if (UNLIKELY(index % 16 == 15) && total + n < want && thread_preempt_point()) {
+            total += n;
             break;
+        }
     }
-    *pos = off;
-    if (!(f->flags & O_NOATIME))
+    *pos = off + total;
+    if (LIKELY(!(f->flags & O_NOATIME)))
         inode_touch(&f->path);
-    return total ? total : err;
+    return total ? (ssize_type)total : err;
+}
+
+static uint64_t limit_fsize(void)
+{
+    const struct thread *t = thread_current();
+    return t && t->process ? process_limit(t->process, RLIMIT_FSIZE) : UINT64_MAX;
 }
 
 /* Seals and RLIMIT_FSIZE: how many bytes may be written at pos? */
@@ -56,7 +65,9 @@ static int64_t write_limit(struct inode *inode, uint64_t pos, uint64_t count)
 {
     if (pos > INT64_MAX)
         return -EINVAL;
-    int64_t n = file_write_limit(pos, count);
+    int64_t n = (int64_t)count;
+    if (UNLIKELY(pos + count > INT64_MAX || limit_fsize() != UINT64_MAX))
+        n = file_write_limit(pos, count);
     if (n <= 0 || LIKELY(!(inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_GROW))))
         return n;
     if (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
@@ -73,20 +84,25 @@ static ssize_type write_pages(struct inode *inode, struct iter *it, uint64_t *po
     while (off < end) {
         size_t in_page = off % PAGE_SIZE, n = min_u64(PAGE_SIZE - in_page, end - off);
         struct page *p;
-        err = pagemap_get(&inode->pages, off / PAGE_SIZE, true, &p);
-        if (err) {
-            err = err == -ENOMEM ? -ENOSPC : err;
-            break;
+        p = pagemap_find(&inode->pages, off / PAGE_SIZE);
+        if (UNLIKELY(!p || p->kind == PAGE_RESERVED)) { /* a reserved page is not counted: nothing to put */
+            err = pagemap_get(&inode->pages, off / PAGE_SIZE, true, &p);
+            if (err) {
+                err = err == -ENOMEM ? -ENOSPC : err;
+                break;
+            }
         }
         size_t done = iter_get(it, (char *)page_ptr(p) + in_page, n);
         page_put(p);
         off += done;
         if (off > inode->size)
             inode->size = off;
-        if (done < n) {
+        if (UNLIKELY(done < n)) {
             err = -EFAULT;
             break;
         }
+        if (UNLIKELY(off / PAGE_SIZE % 16 == 0) && off < end && thread_preempt_point())
+            break;
     }
     ssize_type total = (ssize_type)(off - *pos);
     *pos = off;
@@ -103,10 +119,13 @@ static ssize_type regular_write(struct file *f, struct iter *it, uint64_t *pos)
         *pos = inode->size;
     ssize_type n = write_limit(inode, *pos, it->left);
     if (n > 0) {
-        inode_drop_setid(inode);
+        if (UNLIKELY(inode->mode & (S_ISUID | S_ISGID)))
+            inode_drop_setid(inode);
         n = write_pages(inode, it, pos, (size_t)n);
-        if (n > 0)
+        if (n > 0) {
             inode->mtime = inode->ctime = vfs_now();
+            inode->atime_until = 0;
+        }
     }
     rwmutex_write_unlock(&inode->lock);
     return n;
@@ -260,6 +279,7 @@ static int regular_fallocate(struct file *f, int mode, uint64_t off, uint64_t le
     if (!err) {
         inode_drop_setid(inode);
         inode->mtime = inode->ctime = vfs_now();
+        inode->atime_until = 0;
     }
     rwmutex_write_unlock(&inode->lock);
     return err;

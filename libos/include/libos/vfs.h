@@ -72,6 +72,7 @@ struct inode {
     uint64_t ino;
     _Atomic uint64_t size;
     struct abi_timespec atime, mtime, ctime, btime;
+    uint64_t atime_until;     /* plat_time_ns(): reading before that does not change atime; 0 after any change */
     const struct inode_ops *ops;
     const struct file_ops *fops; /* for open */
     struct superblock *sb;
