@@ -206,6 +206,7 @@ void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct pag
 int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **ret)
 {
     struct page *fresh = NULL, *old;
+    uint32_t gen = 0;
     for (;;) {
         spin_lock(&m->lock);
         old = find(m, index);
@@ -217,9 +218,13 @@ int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **
             *ret = old;
             return 0;
         }
-        if (fresh)
+        if (fresh && m->write_gen == gen)
             break;
+        gen = m->write_gen;
         spin_unlock(&m->lock);
+        if (fresh) /* pages were removed meanwhile: what was filled may be what a truncation cut off */
+            page_put(fresh);
+        fresh = NULL;
         int err = m->ops->fill(m, index, writable, &fresh);
         if (err)
             return err;
