@@ -40,6 +40,10 @@ long sys_lstat(user_str_t path, user_stat_out_t buf)
 
 long sys_newfstatat(int dfd, user_str_t path, user_stat_out_t buf, unsigned flags)
 {
+    char first;
+    /* What fstat(3) calls: no walk. */
+    if (flags & AT_EMPTY_PATH && dfd >= 0 && user_get(&first, path, 1) == 0 && first == '\0')
+        return sys_fstat(dfd, buf);
     return stat_name(dfd, path, flags, buf);
 }
 

@@ -105,15 +105,27 @@ struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const
     return d;
 }
 
-struct dentry *dentry_find(struct dentry *dir, const char *name, size_t len, uint32_t hash)
+static ALWAYS_INLINE struct dentry *find(struct dentry *dir, const char *name, size_t len, uint32_t hash)
 {
     spin_lock(&dir->lock);
     struct dentry *d = dir->table ? dir->table[hash & (dir->table_size - 1)] : NULL;
-    for (; d; d = d->hash_next)
-        if (d->hash == hash && d->len == len && name_equal(d->name, name, len) && dentry_get_live(d))
+    for (; d; d = d->hash_next) {
+        if (d->hash != hash || d->len != len || !name_equal(d->name, name, len))
+            continue;
+        if (LIKELY(d->sb->pinned)) { /* then the cache itself holds a reference */
+            dentry_get(d);
             break;
+        }
+        if (dentry_get_live(d))
+            break;
+    }
     spin_unlock(&dir->lock);
     return d;
+}
+
+struct dentry *dentry_find(struct dentry *dir, const char *name, size_t len, uint32_t hash)
+{
+    return find(dir, name, len, hash);
 }
 
 /* Double the table; failing is harmless, chains get longer. */
@@ -279,7 +291,7 @@ int dentry_lookup_locked(struct dentry *dir, const char *name, size_t len, uint3
 int dentry_lookup(struct dentry *dir, const char *name, size_t len, uint32_t hash, struct dentry **ret_dentry)
 {
     struct inode *inode = dir->inode;
-    struct dentry *d = dentry_find(dir, name, len, hash);
+    struct dentry *d = find(dir, name, len, hash);
     if (LIKELY(d) && (!inode->ops->valid || inode->ops->valid(d->inode))) {
         *ret_dentry = d;
         return 0;

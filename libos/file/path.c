@@ -52,6 +52,18 @@ static void context_path(bool root, struct path *ret)
         spin_unlock(&fs->lock);
 }
 
+/* The root of the current thread for a walk: only counted when another thread could change it. */
+static ALWAYS_INLINE void walk_root(struct walk *w)
+{
+    struct thread *t = thread_current();
+    struct fs_context *fs = t ? t->fs : NULL;
+    w->root_held = !fs || atomic_load_explicit(&fs->refs, memory_order_relaxed) > 1;
+    if (UNLIKELY(w->root_held))
+        context_path(true, &w->root);
+    else
+        w->root = fs->root;
+}
+
 static int start_at_fd(struct walk *w, int dirfd)
 {
     struct fd_ref ref;
@@ -86,7 +98,7 @@ int walk_start(struct walk *w, int dirfd, const char *name, unsigned flags)
         return -ENOENT;
     bool scoped = flags & (WALK_BENEATH | WALK_IN_ROOT);
     if (*name == '/' && !scoped) {
-        context_path(true, &w->root);
+        walk_root(w);
         w->cur = w->root;
         path_get(&w->cur);
         return 0;
@@ -102,9 +114,10 @@ int walk_start(struct walk *w, int dirfd, const char *name, unsigned flags)
     }
     if (scoped) {
         w->root = w->cur;
+        w->root_held = true;
         path_get(&w->root);
     } else {
-        context_path(true, &w->root);
+        walk_root(w);
     }
     return 0;
 }
@@ -113,18 +126,26 @@ void walk_start_kernel(struct walk *w, const char *name, unsigned flags)
 {
     walk_init(w, name, flags);
     w->kernel = true;
+    w->root_held = true;
     vfs_root(&w->root);
     w->cur = w->root;
     path_get(&w->cur);
 }
 
-void walk_end(struct walk *w)
+/* End a walk whose w->cur the caller keeps. */
+static void walk_end_keep(struct walk *w)
 {
-    path_put(&w->cur);
-    path_put(&w->root);
+    if (w->root_held)
+        path_put(&w->root);
     path_buf_free(w->buf);
     while (w->depth)
         path_buf_free(w->stack[--w->depth].buf);
+}
+
+void walk_end(struct walk *w)
+{
+    path_put(&w->cur);
+    walk_end_keep(w);
 }
 
 static int may_search(const struct walk *w)
@@ -369,11 +390,12 @@ int path_walk(int dirfd, const char *name, unsigned flags, struct path *ret_path
     if (err)
         return err;
     err = walk_all(&w);
-    if (!err) {
-        *ret_path = w.cur;
-        path_get(ret_path);
+    if (LIKELY(!err)) {
+        *ret_path = w.cur; /* with its references */
+        walk_end_keep(&w);
+    } else {
+        walk_end(&w);
     }
-    walk_end(&w);
     return err;
 }
 

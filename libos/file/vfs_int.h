@@ -29,7 +29,8 @@ bool path_cross_down(struct path *p);
 enum { WALK_LINKS_MAX = 40 };
 struct walk {
     struct path cur;          /* where we are; referenced */
-    struct path root;         /* "/" and the ceiling of ".."; referenced */
+    struct path root;         /* "/" and the ceiling of ".."; referenced if root_held, else the context's own */
+    bool root_held;
     unsigned flags;           /* enum walk_flags */
     bool kernel;              /* libOS itself: no permission checks */
     bool must_dir;            /* a slash follows the last name */
