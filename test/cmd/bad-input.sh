@@ -110,9 +110,11 @@ b 'other/f.*directory.*earlier --root' --root root --root other /bin/true
 
 # A full disk, a limit, a directory that cannot be written.
 if [ "$(id -u)" = 0 ]; then as_root=; else as_root=-r; fi
+# In a chroot whose root is no mount point, unshare cannot make the mounts private; what is mounted is unmounted there.
+unshare -m $as_root true 2>/dev/null || as_root="$as_root --propagation unchanged"
 in_small()
 {
-    unshare -m $as_root sh -c 'mount -t tmpfs -o "size=$1" none small && shift && exec "$@"' sh "$@"
+    unshare -m $as_root sh -c 'mount -t tmpfs -o "size=$1" none small && shift && { "$@"; s=$?; umount small; exit $s; }' sh "$@"
 }
 mkdir small
 check 'a mount namespace, for the full disk' in_small 64k true
@@ -132,7 +134,7 @@ ln -s "$(command -v mkfs.erofs)" bin
 without_veritysetup()
 {
     unshare -m $as_root sh -c 'for f in /usr/sbin/veritysetup /sbin/veritysetup; do
-        [ ! -x $f ] || mount --bind /dev/null $f; done; exec "$@"' sh "$@"
+        [ ! -x $f ] || mount --bind /dev/null $f; done; "$@"; s=$?; umount /usr/sbin/veritysetup; exit $s' sh "$@"
 }
 refused 1 'veritysetup: is not installed; install it' without_veritysetup env "PATH=$work/bin" "$ALCOVE" build -o bad /bin/true
 refused 125 'qemu-system-x86_64: is not installed; install it' env "PATH=$work/bin" "$ALCOVE" run /bin/true
