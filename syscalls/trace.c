@@ -236,22 +236,32 @@ static void add_pointed(struct trace_line *l, const struct trace_arg *a, unsigne
         trace_add(l, "%#lx", v);
 }
 
-static void add_arg(struct trace_line *l, const struct trace_arg *a, unsigned i,
-                    const unsigned long *all, long ret)
+/* Arguments from number from on, as long as they are not written by the call (or to the end when it is over). The number
+ * of the first one that is left. */
+static unsigned add_args(struct trace_line *l, const struct trace_call *c, unsigned from,
+                         const unsigned long *all, const long *ret)
 {
-    unsigned long v = all[i];
-    if (a->kind == K_mode && i && a[-1].kind == K_flags &&
-        !(all[i - 1] & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY))
-        return; /* open: the mode counts only for a new file */
-    trace_add(l, i ? ", " : "");
-    if (a->way == TRACE_VALUE)
-        add_number(l, a->kind, &trace_values[a->values], v);
-    else if (!v)
-        trace_add(l, "NULL");
-    else if (ret < 0 && a->way == TRACE_OUT)
-        trace_add(l, "%#lx", v);
-    else
-        add_pointed(l, a, v, all, ret);
+    unsigned i = from;
+    for (; i < c->count; i++) {
+        const struct trace_arg *a = &trace_args[c->args + i];
+        if (!ret && a->way >= TRACE_OUT)
+            break;
+        if (a->kind == K_mode && i && a[-1].kind == K_flags &&
+            !(all[i - 1] & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY))
+            continue; /* open: the mode counts only for a new file */
+        trace_add(l, i > from ? ", " : "");
+        if (a->way == TRACE_VALUE)
+            add_number(l, a->kind, &trace_values[a->values], all[i]);
+        else if (!all[i])
+            trace_add(l, "NULL");
+        else if (ret && *ret < 0 && a->way == TRACE_OUT)
+            trace_add(l, "%#lx", all[i]);
+        else
+            add_pointed(l, a, all[i], all, ret ? *ret : 0);
+    }
+    if (!ret && i && i < c->count)
+        trace_add(l, ", ");
+    return i;
 }
 
 /* ")" and the blanks up to the column where strace puts "=". */
@@ -331,8 +341,7 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
         trace_add(&l, "syscall_%#lx(", nr);
     else
         trace_add(&l, "%s(", trace_strings + c->name);
-    for (; c && i < c->count && trace_args[c->args + i].way < TRACE_OUT; i++)
-        add_arg(&l, &trace_args[c->args + i], i, all, 0);
+    i = c ? add_args(&l, c, 0, all, NULL) : 0;
     if (c && c->ret == K_void) {
         add_close(&l);
         trace_add(&l, "?\n");
@@ -348,8 +357,8 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
         add_thread(&l, tid);
         trace_add(&l, "<... %s resumed>", trace_strings + c->name);
     }
-    for (; c && i < c->count; i++)
-        add_arg(&l, &trace_args[c->args + i], i, all, ret);
+    if (c)
+        add_args(&l, c, i, all, &ret);
     add_result(&l, c, ret);
     write_line(&l, tid, true);
     return ret;
