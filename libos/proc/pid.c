@@ -45,6 +45,13 @@ struct pid_slot *pid_slot(int pid)
     return is_free(s) ? NULL : s;
 }
 
+int pid_next(int pid)
+{
+    while (pid < PID_MAX && !pieces[pid / PIECE])
+        pid = (pid / PIECE + 1) * PIECE;
+    return pid;
+}
+
 void pid_use(int pid)
 {
     struct pid_slot *s = pid_slot(pid);

@@ -18,6 +18,8 @@ struct pid_slot {
 NODISCARD int pid_alloc(void);
 /* The slot of a number that is taken; NULL: no such. */
 struct pid_slot *pid_slot(int pid);
+/* The first number from pid on that may be taken; PID_MAX: none. Steps over what was never used. */
+int pid_next(int pid);
 /* Note that one more, or one less, uses the number. */
 void pid_use(int pid);
 void pid_unuse(int pid);

@@ -158,7 +158,7 @@ struct process *process_find(int pid)
 int process_each(int pgid, int (*fn)(struct process *p, void *arg), void *arg)
 {
     int ret = 0;
-    for (int pid = 1; pid < PID_MAX && !ret; pid++) {
+    for (int pid = pid_next(1); pid < PID_MAX && !ret; pid = pid_next(pid + 1)) {
         struct process *p = process_find_locked(pid);
         if (p && (!pgid || p->pgid == pgid))
             ret = fn(p, arg);
