@@ -44,7 +44,7 @@ static ssize_type write_anything(struct file *f, struct iter *it, uint64_t *pos)
 
 static const struct file_ops null_ops = { .read = read_nothing, .write = write_anything, .seek = file_seek_nowhere };
 
-static ssize_type zero_read(struct file *f, struct iter *it, uint64_t *pos)
+static NOINLINE ssize_type zero_read_long(struct iter *it)
 {
     size_t done = 0;
     while (it->left) {
@@ -57,6 +57,15 @@ static ssize_type zero_read(struct file *f, struct iter *it, uint64_t *pos)
             break;
     }
     return (ssize_type)done;
+}
+
+static ssize_type zero_read(struct file *f, struct iter *it, uint64_t *pos)
+{
+    size_t n = it->left;
+    if (n > ZERO_PIECE)
+        return zero_read_long(it);
+    size_t done = iter_zero(it, n);
+    return LIKELY(done || !n) ? (ssize_type)done : -EFAULT;
 }
 
 static int zero_fill(struct pagemap *m, uint64_t index, bool writable, struct page **ret)
