@@ -86,7 +86,7 @@ int sched_set_affinity(struct thread *t, uint64_t cpus)
         return 0;
     }
     if (t == rq->current)
-        runq_resched(rq); /* leaves at its next wake, or when an allowed CPU takes it */
+        runq_resched(rq); /* it moves when it leaves the CPU */
     spin_unlock(&rq->lock);
     return 0;
 }

@@ -18,6 +18,7 @@ struct runq {
     struct thread *current;
     struct thread *idle;
     struct thread *prev;              /* switched from last; this CPU only */
+    struct thread *moving;            /* prev, when it may not run here any more; this CPU only */
     struct plat_aspace *active;       /* this CPU only */
     uint32_t queued;                  /* threads in the lists */
     bool head_next;                   /* the next requeue of current goes to the head of its list */

@@ -243,15 +243,29 @@ static void charge(struct thread *t, uint64_t now)
     atomic_store_explicit(&t->run_ns, t->run_ns + ran, memory_order_relaxed);
 }
 
+/* t, which has left this CPU, may run on others only. */
+static COLD void move_away(struct runq *rq, struct thread *t)
+{
+    struct runq *to = runq_table[__builtin_ctzll(t->affinity)];
+    rq->moving = NULL;
+    spin_lock(&to->lock);
+    __atomic_store_n(&t->cpu, to->cpu, __ATOMIC_RELAXED);
+    runq_add(to, t);
+    spin_unlock(&to->lock);
+}
+
 /* On the stack of the thread switched to: the one switched from is saved now. */
 void sched_finish_switch(void)
 {
-    struct thread *prev = runq_this()->prev;
+    struct runq *rq = runq_this();
+    struct thread *prev = rq->prev;
     bool dead = atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD;
     /* Release: its registers are in memory before another CPU takes it. */
     __atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
     if (UNLIKELY(dead))
         thread_put(prev);
+    else if (UNLIKELY(rq->moving))
+        move_away(rq, prev);
 }
 
 /* Requeue prev if it stays runnable. */
@@ -269,7 +283,10 @@ static void leave(struct runq *rq, struct thread *prev)
         prev->slice_ns = sched_slice_ns(prev);
         head = head && prev->policy == SCHED_FIFO;
     }
-    enqueue(rq, prev, head);
+    if (UNLIKELY(!(prev->affinity >> rq->cpu & 1)))
+        rq->moving = prev; /* queued elsewhere once its registers are saved */
+    else
+        enqueue(rq, prev, head);
 }
 
 void sched_switch(void)
