@@ -73,23 +73,25 @@ enum trace_kind {
     K_cap_data,
 };
 
+/* The image carries a thousand of these, so they are packed. */
 struct trace_call {
-    uint16_t nr, name;  /* name: offset into trace_strings */
-    uint16_t args;      /* index of the first one in trace_args */
-    uint8_t count, ret; /* arguments; kind of the result, K_void: does not return */
-    bool blocks;
+    uint16_t nr, name; /* name: offset into trace_strings */
+    uint16_t args;     /* index of the first one in trace_args */
+    uint16_t count : 3, ret : 6,
+        blocks : 1; /* arguments; kind of the result, K_void: does not return */
 };
 
 struct trace_arg {
-    uint8_t way, kind;
+    uint8_t way : 2, kind : 6;
     uint8_t len; /* 0: one object; below 15: that many; 15: up to a NULL; 16 + n: argument n says */
     uint16_t values; /* index of its list of names in trace_values; 0: none */
 };
 
-struct trace_value {
+struct PACKED trace_value {
     uint32_t value;
     uint16_t name; /* offset into trace_strings; 0 ends the list */
 };
+_Static_assert(K_cap_data < 64, "kinds have six bits");
 
 extern const struct trace_call trace_calls[]; /* sorted by number */
 extern const unsigned trace_call_count;
