@@ -46,7 +46,7 @@ static void read_file(const struct erofs *fs, const struct erofs_inode *in)
         if (n == 0)
             abort();
         for (size_t i = 0; p && i < n; i += 64)
-            sum += p[i];
+            sum = (uint8_t)(sum + p[i]);
     }
 }
 

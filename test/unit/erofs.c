@@ -122,7 +122,7 @@ static void visit(uint64_t nid, unsigned depth, unsigned *budget)
                 break;
             assert_true(n > 0);
             for (size_t j = 0; p && j < n; j++)
-                sum += p[j];
+                sum = (uint8_t)(sum + p[j]);
         }
     } else if (S_ISDIR(in.mode) && depth < 8) {
         uint64_t at = 0, sub;
