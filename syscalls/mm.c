@@ -95,3 +95,9 @@ long sys_memfd_create(user_str_t name, unsigned flags)
     int err = shmem_file_create(text, 0, seals, &f);
     return err ? err : fd_install(f, flags & MFD_CLOEXEC);
 }
+
+/* As on a CPU without protection keys: only the default one (-1) can be used. */
+long sys_pkey_mprotect(uintptr_t addr, size_t len, unsigned long prot, int pkey)
+{
+    return pkey == -1 ? sys_mprotect(addr, len, prot) : -EINVAL;
+}
