@@ -79,6 +79,16 @@ static void uart_start(struct serial *s)
     spin_unlock(&u->lock);
 }
 
+static void uart_discard(struct serial *s)
+{
+    struct uart *u = s->data;
+    uint8_t buf[FIFO];
+    spin_lock(&u->lock);
+    while (s->user && s->user->pull(s, buf, FIFO))
+        ;
+    spin_unlock(&u->lock);
+}
+
 static void uart_resume(struct serial *s)
 {
     struct uart *u = s->data;
@@ -114,7 +124,8 @@ static bool uart_send_wait(struct serial *s, const uint8_t *buf, size_t n, uint6
     return done;
 }
 
-static const struct serial_ops uart_ops = { .start = uart_start, .resume = uart_resume, .idle = uart_idle,
+static const struct serial_ops uart_ops = { .start = uart_start, .discard = uart_discard,
+                                            .resume = uart_resume, .idle = uart_idle,
                                             .send_wait = uart_send_wait };
 
 static enum serial_error error_of(uint8_t lsr)

@@ -108,9 +108,10 @@ static size_t console_pending(struct tty *t)
     return used ? used : s && !s->ops->idle(s);
 }
 
-/* The driver owns the other end of the ring, so the bytes cannot be taken back; few are on their way. */
 static void console_discard(struct tty *t)
 {
+    if (channels[CONSOLE])
+        channels[CONSOLE]->ops->discard(channels[CONSOLE]);
 }
 
 static void console_resume(struct tty *t)

@@ -96,6 +96,7 @@ static void receive_signal(struct tty *t, int sig, uint8_t c)
         t->echo_tail = t->echo_head;
         t->ops->discard(t);
         tty_flush_input(t);
+        waitq_wake(&t->write_wait, WAITQ_ALL, EPOLLOUT | EPOLLWRNORM); /* there is room now */
     }
     if (t->termios.c_iflag & IXON)
         tty_start(t);

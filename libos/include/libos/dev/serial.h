@@ -10,9 +10,11 @@ struct serial;
 
 /* What a driver does. Called with the user's lock held and interrupts off; nothing sleeps. */
 struct serial_ops {
-    /* Start sending what serial_pull gives. Bounded work; the rest leaves by interrupt. */
+    /* Start sending what the user's pull gives. Bounded work; the rest leaves by interrupt. */
     void (*start)(struct serial *s);
-    /* Receive again after serial_push had no room. */
+    /* Throw away what pull gives; bytes that the device has already will still be sent. */
+    void (*discard)(struct serial *s);
+    /* Receive again after push had no room. */
     void (*resume)(struct serial *s);
     /* True when the device has sent everything it was given. */
     bool (*idle)(struct serial *s);
