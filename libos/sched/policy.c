@@ -35,6 +35,7 @@ int sched_set_policy(struct thread *t, int policy, int rt_priority, int nice)
     bool requeue = suspend_queued(rq, t);
     t->policy = (uint8_t)policy;
     t->rt_priority = (uint8_t)rt_priority;
+    t->rt_effective = t->rt_priority > t->boost ? t->rt_priority : t->boost;
     t->nice = (int8_t)(nice < -20 ? -20 : nice > 19 ? 19 : nice);
     t->slice_ns = sched_slice_ns(t);
     changed(rq, t, requeue);
@@ -50,6 +51,7 @@ void sched_boost(struct thread *t, unsigned rt_priority)
     }
     bool requeue = suspend_queued(rq, t);
     t->boost = (uint8_t)rt_priority;
+    t->rt_effective = t->rt_priority > t->boost ? t->rt_priority : t->boost;
     changed(rq, t, requeue);
 }
 

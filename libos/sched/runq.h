@@ -58,8 +58,7 @@ void runq_remove(struct runq *rq, struct thread *t);
 /* The real-time priority in force, lent ones included; 0: not real-time. */
 static inline unsigned thread_rt_priority(const struct thread *t)
 {
-    unsigned p = t->rt_priority; /* 0 unless the policy is real-time */
-    return p > t->boost ? p : t->boost;
+    return t->rt_effective;
 }
 /* A fresh time slice for t. */
 int64_t sched_slice_ns(const struct thread *t);

@@ -178,15 +178,11 @@ void runq_add(struct runq *rq, struct thread *t)
     add(rq, t);
 }
 
-/* Another CPU that idles and may run t, or rq's own. The lock of rq is held; the lock of the result is on return. */
-static ALWAYS_INLINE struct runq *place(struct runq *rq, struct thread *t)
+/* Another CPU that idles and may run t, or one that may when rq's may not. The lock of rq is held; the lock of the result
+ * is on return. */
+static NOINLINE struct runq *place_elsewhere(struct runq *rq, struct thread *t, uint64_t idle)
 {
-    uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed) & t->affinity;
-    bool here = t->affinity >> rq->cpu & 1;
-    if (LIKELY(__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) || (here && (!idle || rq->current == rq->idle || idle == 1ull << rq->cpu))))
-        return rq;
-    uint64_t choice = idle ? idle : t->affinity;
-    unsigned cpu = (unsigned)__builtin_ctzll(choice);
+    unsigned cpu = (unsigned)__builtin_ctzll(idle ? idle : t->affinity);
     struct runq *to = runq_table[cpu];
     if (!to || to == rq)
         return rq;
@@ -194,6 +190,15 @@ static ALWAYS_INLINE struct runq *place(struct runq *rq, struct thread *t)
     spin_lock(&to->lock);
     __atomic_store_n(&t->cpu, cpu, __ATOMIC_RELAXED);
     return to;
+}
+
+/* The queue for t, which belongs to rq: rq unless another CPU has nothing to do. Locks as place_elsewhere. */
+static ALWAYS_INLINE struct runq *place(struct runq *rq, struct thread *t)
+{
+    uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed) & t->affinity, self = 1ull << rq->cpu;
+    if (LIKELY((!idle || idle & self || rq->current == rq->idle) && t->affinity & self))
+        return rq;
+    return __atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) ? rq : place_elsewhere(rq, t, idle);
 }
 
 static ALWAYS_INLINE bool wake_state(struct thread *t, unsigned states)

@@ -71,6 +71,7 @@ struct thread {
     uint8_t policy;          /* SCHED_* */
     int8_t nice;
     uint8_t rt_priority;
+    uint8_t rt_effective;    /* the higher of rt_priority and boost */
     bool reset_on_fork;
     struct thread *run_next, *run_prev;
     int64_t slice_ns;        /* left of its time slice */
