@@ -32,7 +32,8 @@ static const char pack_help[] =
     "value\n"
     "  -w, --cwd DIR        working directory in the image (default /)\n"
     "  -u, --user U[:G]     run as this user and group, names or numbers (default 0:0)\n"
-    "  -h, --hostname NAME  host name (default alcove)\n";
+    "  -h, --hostname NAME  host name (default alcove)\n"
+    "  --verity on|off      check each block of the root before use (default on)\n";
 
 static const char build_help[] =
     "alcove build [OPTION...] PROGRAM [ARG...] -o FILE\n"

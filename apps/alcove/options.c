@@ -20,6 +20,7 @@ static const struct option_row rows[] = {
     { OPT_MEMORY, 'm', "memory", "SIZE" }, { OPT_CPUS, 0, "cpus", "N" },
     { OPT_MACHINE, 0, "machine", "M" },    { OPT_VERBOSE, 'v', "verbose", NULL },
     { OPT_ACCEL, 0, "accel", "tcg|kvm" },  { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
+    { OPT_VERITY, 0, "verity", "on|off" },
 };
 
 /* What people type from other tools. */
@@ -100,6 +101,7 @@ static void set(struct options *o, const struct option_row *r, const char *v)
     static const char *const machines[] = { "microvm", "q35", "pc", NULL };
     static const char *const accels[] = { "tcg", "kvm", NULL };
     static const char *const formats[] = { "elf", NULL };
+    static const char *const onoff[] = { "on", "off", NULL };
     o->given |= r->bit;
     switch (r->bit) {
     case OPT_OUTPUT:
@@ -112,6 +114,9 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         break;
     case OPT_ENV:
         set_env(o, v);
+        break;
+    case OPT_VERITY:
+        o->pack.no_verity = strcmp(one_of("--verity", v, onoff), "off") == 0;
         break;
     case OPT_CWD:
         if (v[0] != '/')

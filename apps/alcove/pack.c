@@ -288,6 +288,8 @@ static void make_cmdline(struct packer *p, uint32_t uid, uint32_t gid, const cha
 {
     struct buf *b = &p->out->parts.cmdline;
     cmdline_add(b, xprintf("roothash=%s", p->out->roothash));
+    if (p->spec->no_verity)
+        cmdline_add(b, "verity=off");
     for (size_t i = 0; i < p->env.n; i++)
         cmdline_add(b, xprintf("env=%s", p->env.v[i]));
     cmdline_add(b, xprintf("cwd=%s", p->spec->cwd ? p->spec->cwd : "/"));
