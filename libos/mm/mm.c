@@ -58,6 +58,10 @@ void mm_get(struct mm *mm)
 void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n)
 {
     int64_t anon, file;
+    /* The most there ever was is what was there before some of it goes. */
+    uint64_t now = (uint64_t)(mm->rss_anon + mm->rss_file);
+    if (now > atomic_load_explicit(&mm->rss_peak, memory_order_relaxed))
+        atomic_store_explicit(&mm->rss_peak, now, memory_order_relaxed);
     page_put_leaves(leaf, n, &anon, &file);
     if (anon)
         mm->rss_anon -= anon;
