@@ -116,26 +116,30 @@ static struct cred *real_cred(void)
     return c;
 }
 
+static long access_path(int dfd, user_str_t path, unsigned mode, unsigned flags)
+{
+    struct path p;
+    long err = name_walk(dfd, path, flags, &p);
+    if (err)
+        return err;
+    err = check_access(&p, mode);
+    path_put(&p);
+    return err;
+}
+
 long sys_faccessat2(int dfd, user_str_t path, unsigned mode, unsigned flags)
 {
-    struct thread *t = thread_current();
-    struct cred *own = t->cred, *real = NULL;
-    struct path p;
+    struct cred *own = thread_current()->cred;
     bool same = own->fsuid == own->uid && own->fsgid == own->gid && (own->uid || own->cap_effective == own->cap_permitted);
-    if (!(flags & AT_EACCESS) && !same) {
-        real = real_cred();
-        if (!real)
-            return -ENOMEM;
-        t->cred = real;
-    }
-    long err = name_walk(dfd, path, flags, &p);
-    if (!err) {
-        err = check_access(&p, mode);
-        path_put(&p);
-    }
-    t->cred = own;
-    if (real)
-        cred_put(real);
+    if (flags & AT_EACCESS || same)
+        return access_path(dfd, path, mode, flags);
+    struct cred *real = real_cred();
+    if (!real)
+        return -ENOMEM;
+    own = cred_get(own);
+    cred_install(real); /* so that others never see one that is freed */
+    long err = access_path(dfd, path, mode, flags);
+    cred_install(own);
     return err;
 }
 
