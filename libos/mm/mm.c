@@ -155,12 +155,7 @@ int limit_pages(struct mm *mm, uint64_t n, uint32_t flags, unsigned prot)
             return -ENOMEM;
     }
     /* Overcommit, heuristic mode: refuse only what could never be there at once. */
-    if (data && !(flags & AREA_NORESERVE)) {
-        struct page_stats s;
-        if (n > 1024 && (page_stats(&s), n > s.total))
-            return -ENOMEM;
-    }
-    return 0;
+    return data && !(flags & AREA_NORESERVE) && n > page_total_count() ? -ENOMEM : 0;
 }
 
 int limit_locked(struct mm *mm, uint64_t n)

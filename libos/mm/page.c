@@ -458,6 +458,11 @@ void page_split(struct page *p)
     block_scatter(p, n, p->kind, 1);
 }
 
+uint64_t page_total_count(void)
+{
+    return total_pages;
+}
+
 uint64_t page_free_count(void)
 {
     return *(volatile uint64_t *)&free_pages;

@@ -62,6 +62,8 @@ struct page *page_of(paddr_t pa); /* NULL: not RAM */
 paddr_t page_addr(const struct page *p);
 void *page_ptr(const struct page *p);
 
+/* Pages that are ours. */
+uint64_t page_total_count(void);
 /* Free pages, roughly: no lock is taken. */
 uint64_t page_free_count(void);
 /* Register what is asked for memory when there is none: fn tries to free n pages and says how many it freed. It must not
