@@ -111,12 +111,16 @@ static int gets_signals(void)
     CHECK(0, caught); /* the same size */
     pid_t child = fork();
     if (!child) {
-        usleep(100000);
-        kill(getppid(), SIGINT);
+        /* More than once: the first may come before the parent sleeps in its read. */
+        for (int i = 0; i < 1000; i++) {
+            usleep(20000);
+            kill(getppid(), SIGINT);
+        }
         _exit(0);
     }
     CHECK(-1, read(fd, &c, 1));
     CHECK(EINTR, errno);
+    kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     return result();
 }
