@@ -78,7 +78,7 @@ static int gets_a_terminal(void)
 
 static volatile int caught;
 
-static void catch(int sig)
+static void catch (int sig)
 {
     caught = sig;
 }
@@ -168,7 +168,8 @@ static void test_leader_exit(void)
     CHECK(0, run(leaves_a_child));
     char c;
     struct pollfd p = { master, POLLIN, 0 };
-    CHECK(1, poll(&p, 1, 5000)); /* the child died of it, and with it the last descriptor of the slave */
+    CHECK(1, poll(&p, 1,
+                  5000)); /* the child died of it, and with it the last descriptor of the slave */
     CHECK(-1, read(master, &c, 1));
     CHECK(EIO, errno);
     CHECK(0, run(gets_a_terminal));
@@ -185,6 +186,7 @@ static int dies_of_hang_up(void)
 
 int main(void)
 {
+    signal(SIGHUP, SIG_DFL); /* whoever started us may ignore it */
     open_master();
     CHECK(0, run(gets_a_terminal));
     close(master);
