@@ -11,15 +11,28 @@
 #include <plat/time.h>
 
 enum {
-    REG_DATA = 0, REG_IER = 1, REG_IIR = 2, REG_FCR = 2, REG_LSR = 5,
-    IER_RECEIVED = 1, IER_EMPTY = 2, IER_LINE = 4,
+    REG_DATA = 0,
+    REG_IER = 1,
+    REG_IIR = 2,
+    REG_FCR = 2,
+    REG_LSR = 5,
+    IER_RECEIVED = 1,
+    IER_EMPTY = 2,
+    IER_LINE = 4,
     IIR_NONE = 1,
-    FCR_ENABLE = 1, FCR_TRIGGER_14 = 0xc0,
-    LSR_READY = 1, LSR_OVERRUN = 2, LSR_PARITY = 4, LSR_FRAME = 8, LSR_BREAK = 0x10, LSR_EMPTY = 0x20, LSR_IDLE = 0x40,
+    FCR_ENABLE = 1,
+    FCR_TRIGGER_14 = 0xc0,
+    LSR_READY = 1,
+    LSR_OVERRUN = 2,
+    LSR_PARITY = 4,
+    LSR_FRAME = 8,
+    LSR_BREAK = 0x10,
+    LSR_EMPTY = 0x20,
+    LSR_IDLE = 0x40,
     LSR_ERRORS = LSR_OVERRUN | LSR_PARITY | LSR_FRAME | LSR_BREAK,
     FIFO = 16,
     UARTS = 2,
-    START_FIFOS = 4,     /* FIFO fills of one start */
+    START_FIFOS = 4,      /* FIFO fills of one start */
     INTERRUPT_FIFOS = 16, /* FIFOs served, each way, by one interrupt */
 };
 
@@ -124,15 +137,17 @@ static bool uart_send_wait(struct serial *s, const uint8_t *buf, size_t n, uint6
     return done;
 }
 
-static const struct serial_ops uart_ops = { .start = uart_start, .discard = uart_discard,
-                                            .resume = uart_resume, .idle = uart_idle,
+static const struct serial_ops uart_ops = { .start = uart_start,
+                                            .discard = uart_discard,
+                                            .resume = uart_resume,
+                                            .idle = uart_idle,
                                             .send_wait = uart_send_wait };
 
 static enum serial_error error_of(uint8_t lsr)
 {
-    return lsr & LSR_BREAK    ? SERIAL_BREAK
-           : lsr & LSR_FRAME  ? SERIAL_FRAME
-           : lsr & LSR_PARITY ? SERIAL_PARITY
+    return lsr & LSR_BREAK     ? SERIAL_BREAK
+           : lsr & LSR_FRAME   ? SERIAL_FRAME
+           : lsr & LSR_PARITY  ? SERIAL_PARITY
            : lsr & LSR_OVERRUN ? SERIAL_OVERRUN
                                : SERIAL_OK;
 }
@@ -146,7 +161,8 @@ static bool receive(struct uart *u)
     enum serial_error error = SERIAL_OK;
     spin_lock(&u->lock);
     if (!room)
-        set_ier(u, u->ier & ~(IER_RECEIVED | IER_LINE)); /* until resume; the device then holds the host back */
+        set_ier(u, u->ier & ~(IER_RECEIVED |
+                              IER_LINE)); /* until resume; the device then holds the host back */
     while (n < FIFO && n < room && error == SERIAL_OK) {
         uint8_t lsr = get(u, REG_LSR);
         if (!(lsr & LSR_READY))

@@ -103,11 +103,14 @@ long sys_fchown(int fd, unsigned uid, unsigned gid)
 static int to_times(const struct abi_timespec *t, struct inode_attr *a)
 {
     struct abi_timespec now = vfs_now();
-    *a = (struct inode_attr){ .set = ATTR_ATIME | ATTR_MTIME | ATTR_TOUCH, .atime = now, .mtime = now };
+    *a = (struct inode_attr){ .set = ATTR_ATIME | ATTR_MTIME | ATTR_TOUCH,
+                              .atime = now,
+                              .mtime = now };
     if (!t)
         return 0;
     for (int i = 0; i < 2; i++)
-        if ((uint64_t)t[i].tv_nsec >= NS_PER_SEC && t[i].tv_nsec != UTIME_NOW && t[i].tv_nsec != UTIME_OMIT)
+        if ((uint64_t)t[i].tv_nsec >= NS_PER_SEC && t[i].tv_nsec != UTIME_NOW &&
+            t[i].tv_nsec != UTIME_OMIT)
             return -EINVAL;
     if (t[0].tv_nsec == UTIME_NOW && t[1].tv_nsec == UTIME_NOW)
         return 0;
@@ -205,7 +208,8 @@ static long xattr_name(char name[XATTR_NAME_MAX + 1], user_str_t up)
     return len < 0 ? len : 0;
 }
 
-static long set_value(long err, struct path *p, const char *name, const void *value, size_t size, unsigned flags)
+static long set_value(long err, struct path *p, const char *name, const void *value, size_t size,
+                      unsigned flags)
 {
     if (err)
         return err;
@@ -220,7 +224,8 @@ struct xattr_args {
     uint8_t *value;
 };
 
-static long xattr_args_get(struct xattr_args *a, user_str_t name, user_u8_in_t value, size_t size, unsigned flags)
+static long xattr_args_get(struct xattr_args *a, user_str_t name, user_u8_in_t value, size_t size,
+                           unsigned flags)
 {
     if (flags & ~(unsigned)(XATTR_CREATE | XATTR_REPLACE))
         return -EINVAL;
@@ -238,7 +243,8 @@ static long xattr_args_get(struct xattr_args *a, user_str_t name, user_u8_in_t v
     return err;
 }
 
-static long setxattr_name(user_str_t path, bool follow, user_str_t name, user_u8_in_t value, size_t size, unsigned flags)
+static long setxattr_name(user_str_t path, bool follow, user_str_t name, user_u8_in_t value,
+                          size_t size, unsigned flags)
 {
     struct xattr_args a;
     struct path p;
@@ -256,7 +262,8 @@ long sys_setxattr(user_str_t path, user_str_t name, user_u8_in_t value, size_t s
     return setxattr_name(path, true, name, value, size, flags);
 }
 
-long sys_lsetxattr(user_str_t path, user_str_t name, user_u8_in_t value, size_t size, unsigned flags)
+long sys_lsetxattr(user_str_t path, user_str_t name, user_u8_in_t value, size_t size,
+                   unsigned flags)
 {
     return setxattr_name(path, false, name, value, size, flags);
 }
@@ -284,7 +291,9 @@ static long through_buffer(struct path *p, const char *name, user_u8_out_t out, 
     if (size > XATTR_SIZE_MAX)
         size = XATTR_SIZE_MAX;
     char *buf = size ? heap_alloc(size) : NULL;
-    long n = size && !buf ? -ENOMEM : name ? path_getxattr(p, name, buf, size) : path_listxattr(p, buf, size);
+    long n = size && !buf ? -ENOMEM
+             : name       ? path_getxattr(p, name, buf, size)
+                          : path_listxattr(p, buf, size);
     if (n > 0 && size) {
         int err = user_put(out, (uint8_t *)buf, (size_t)n);
         n = err ? err : n;
@@ -296,7 +305,8 @@ static long through_buffer(struct path *p, const char *name, user_u8_out_t out, 
     return n;
 }
 
-static long getxattr_name(user_str_t path, bool follow, user_str_t up, user_u8_out_t value, size_t size)
+static long getxattr_name(user_str_t path, bool follow, user_str_t up, user_u8_out_t value,
+                          size_t size)
 {
     char name[XATTR_NAME_MAX + 1];
     struct path p;

@@ -7,12 +7,17 @@
 #include <libos/user.h>
 #include <stdlib.h>
 
-enum { NGROUPS_MAX = 65536, UNCHANGED = UINT32_MAX, SECURE_NO_FIXUP = 1 << 2, SECURE_KEEP_CAPS = 1 << 4 };
+enum {
+    NGROUPS_MAX = 65536,
+    UNCHANGED = UINT32_MAX,
+    SECURE_NO_FIXUP = 1 << 2,
+    SECURE_KEEP_CAPS = 1 << 4
+};
 
 /* What file-system accesses need: they follow fsuid. */
-#define CAP_FS_MASK                                                                                                    \
-    (1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH | 1ull << CAP_FOWNER |                 \
-     1ull << CAP_FSETID | 1ull << CAP_LINUX_IMMUTABLE | 1ull << CAP_MKNOD)
+#define CAP_FS_MASK                                                                                \
+    (1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH |                  \
+     1ull << CAP_FOWNER | 1ull << CAP_FSETID | 1ull << CAP_LINUX_IMMUTABLE | 1ull << CAP_MKNOD)
 
 static const struct cred *cred(void)
 {
@@ -43,7 +48,8 @@ long sys_getegid(void)
 static int finish_uid(struct cred *c)
 {
     const struct cred *old = cred();
-    bool was_root = !old->uid || !old->euid || !old->suid, is_root = !c->uid || !c->euid || !c->suid;
+    bool was_root = !old->uid || !old->euid || !old->suid,
+         is_root = !c->uid || !c->euid || !c->suid;
     if (!(old->securebits & SECURE_NO_FIXUP)) {
         if (was_root && !is_root && !(old->securebits & SECURE_KEEP_CAPS))
             c->cap_permitted = c->cap_effective = 0;
@@ -80,8 +86,9 @@ long sys_setresuid(unsigned ruid, unsigned euid, unsigned suid)
 long sys_setreuid(unsigned ruid, unsigned euid)
 {
     const struct cred *o = cred();
-    if (!cred_capable(CAP_SETUID) && ((ruid != UNCHANGED && ruid != o->uid && ruid != o->euid) ||
-                                      (euid != UNCHANGED && euid != o->uid && euid != o->euid && euid != o->suid)))
+    if (!cred_capable(CAP_SETUID) &&
+        ((ruid != UNCHANGED && ruid != o->uid && ruid != o->euid) ||
+         (euid != UNCHANGED && euid != o->uid && euid != o->euid && euid != o->suid)))
         return -EPERM;
     struct cred *c = cred_copy(o);
     if (!c)
@@ -132,8 +139,9 @@ long sys_setresgid(unsigned rgid, unsigned egid, unsigned sgid)
 long sys_setregid(unsigned rgid, unsigned egid)
 {
     const struct cred *o = cred();
-    if (!cred_capable(CAP_SETGID) && ((rgid != UNCHANGED && rgid != o->gid && rgid != o->egid) ||
-                                      (egid != UNCHANGED && egid != o->gid && egid != o->egid && egid != o->sgid)))
+    if (!cred_capable(CAP_SETGID) &&
+        ((rgid != UNCHANGED && rgid != o->gid && rgid != o->egid) ||
+         (egid != UNCHANGED && egid != o->gid && egid != o->egid && egid != o->sgid)))
         return -EPERM;
     struct cred *c = cred_copy(o);
     if (!c)
@@ -169,7 +177,8 @@ long sys_setfsuid(unsigned uid)
 {
     const struct cred *o = cred();
     unsigned old = o->fsuid;
-    bool may = uid == o->uid || uid == o->euid || uid == o->suid || uid == old || cred_capable(CAP_SETUID);
+    bool may =
+        uid == o->uid || uid == o->euid || uid == o->suid || uid == old || cred_capable(CAP_SETUID);
     struct cred *c = may && uid != old && uid != UNCHANGED ? cred_copy(o) : NULL;
     if (!c)
         return old;
@@ -188,7 +197,8 @@ long sys_setfsgid(unsigned gid)
 {
     const struct cred *o = cred();
     unsigned old = o->fsgid;
-    bool may = gid == o->gid || gid == o->egid || gid == o->sgid || gid == old || cred_capable(CAP_SETGID);
+    bool may =
+        gid == o->gid || gid == o->egid || gid == o->sgid || gid == old || cred_capable(CAP_SETGID);
     struct cred *c = may && gid != old && gid != UNCHANGED ? cred_copy(o) : NULL;
     if (!c)
         return old;
@@ -198,7 +208,8 @@ long sys_setfsgid(unsigned gid)
 }
 
 /* Three ids out. */
-static int put_three(user_uint_out_t a, user_uint_out_t b, user_uint_out_t c, unsigned x, unsigned y, unsigned z)
+static int put_three(user_uint_out_t a, user_uint_out_t b, user_uint_out_t c, unsigned x,
+                     unsigned y, unsigned z)
 {
     return user_put(a, &x, 1) || user_put(b, &y, 1) || user_put(c, &z, 1) ? -EFAULT : 0;
 }
@@ -265,7 +276,8 @@ static int cap_version(user_cap_header_inout_t hdr, struct abi_cap_header *ret, 
     if (user_get(ret, hdr, 1) < 0)
         return -EFAULT;
     *ret_n = ret->version == _LINUX_CAPABILITY_VERSION_1 ? 1 : 2;
-    if (ret->version == _LINUX_CAPABILITY_VERSION_1 || ret->version == _LINUX_CAPABILITY_VERSION_2 || ret->version == ours)
+    if (ret->version == _LINUX_CAPABILITY_VERSION_1 ||
+        ret->version == _LINUX_CAPABILITY_VERSION_2 || ret->version == ours)
         return 0;
     return user_put(user_cast(user_uint_out_t, hdr), &ours, 1) < 0 ? -EFAULT : -EINVAL;
 }
@@ -287,7 +299,8 @@ long sys_capget(user_cap_header_inout_t hdr, user_cap_data_out_t data)
         return -ESRCH;
     const struct cred *c = t->cred;
     for (unsigned i = 0; i < 2; i++)
-        d[i] = (struct abi_cap_data){ (uint32_t)(c->cap_effective >> 32 * i), (uint32_t)(c->cap_permitted >> 32 * i),
+        d[i] = (struct abi_cap_data){ (uint32_t)(c->cap_effective >> 32 * i),
+                                      (uint32_t)(c->cap_permitted >> 32 * i),
                                       (uint32_t)(c->cap_inheritable >> 32 * i) };
     if (h.pid)
         thread_put(t);
@@ -312,7 +325,8 @@ long sys_capset(user_cap_header_inout_t hdr, user_cap_data_in_t data)
     uint64_t permitted = (d[0].permitted | (uint64_t)d[1].permitted << 32) & all;
     uint64_t inheritable = (d[0].inheritable | (uint64_t)d[1].inheritable << 32) & all;
     if ((!cred_capable(CAP_SETPCAP) && inheritable & ~(o->cap_inheritable | o->cap_permitted)) ||
-        inheritable & ~(o->cap_inheritable | o->cap_bounding) || permitted & ~o->cap_permitted || effective & ~permitted)
+        inheritable & ~(o->cap_inheritable | o->cap_bounding) || permitted & ~o->cap_permitted ||
+        effective & ~permitted)
         return -EPERM;
     struct cred *c = cred_copy(o);
     if (!c)

@@ -19,14 +19,16 @@ struct list {
     struct dir_sink sink;
     char *buf;
     size_t size, used;
-    bool old;    /* struct abi_dirent: the type is the last byte */
+    bool old; /* struct abi_dirent: the type is the last byte */
     bool too_small;
 };
 
-static bool emit(struct dir_sink *sink, const char *name, size_t len, uint64_t ino, uint64_t next_pos, unsigned type)
+static bool emit(struct dir_sink *sink, const char *name, size_t len, uint64_t ino,
+                 uint64_t next_pos, unsigned type)
 {
     struct list *l = (struct list *)sink;
-    size_t head = l->old ? offsetof(struct abi_dirent, d_name) : offsetof(struct abi_dirent64, d_name);
+    size_t head =
+        l->old ? offsetof(struct abi_dirent, d_name) : offsetof(struct abi_dirent64, d_name);
     size_t need = align_up(head + len + 1 + l->old, 8);
     if (need > l->size - l->used) {
         l->too_small = l->used == 0;
@@ -39,7 +41,9 @@ static bool emit(struct dir_sink *sink, const char *name, size_t len, uint64_t i
         memcpy(at, &d, head);
         at[need - 1] = (char)type;
     } else {
-        struct abi_dirent64 d = { .d_ino = ino, .d_off = (int64_t)next_pos, .d_reclen = (uint16_t)need,
+        struct abi_dirent64 d = { .d_ino = ino,
+                                  .d_off = (int64_t)next_pos,
+                                  .d_reclen = (uint16_t)need,
                                   .d_type = (uint8_t)type };
         memcpy(at, &d, head);
     }

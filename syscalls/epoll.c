@@ -67,8 +67,8 @@ long sys_epoll_wait(int epfd, user_epoll_event_out_t events, int maxevents, int 
     return epoll_wait_until(epfd, events, maxevents, timeout_ms(timeout));
 }
 
-static long wait_masked(int epfd, user_epoll_event_out_t events, int max, uint64_t deadline_ns, user_sigset_in_t mask,
-                        size_t size)
+static long wait_masked(int epfd, user_epoll_event_out_t events, int max, uint64_t deadline_ns,
+                        user_sigset_in_t mask, size_t size)
 {
     abi_sigset set;
     if (user_is_null(mask))
@@ -82,14 +82,14 @@ static long wait_masked(int epfd, user_epoll_event_out_t events, int max, uint64
     return epoll_wait_until(epfd, events, max, deadline_ns);
 }
 
-long sys_epoll_pwait(int epfd, user_epoll_event_out_t events, int maxevents, int timeout, user_sigset_in_t sigmask,
-                     size_t sigsetsize)
+long sys_epoll_pwait(int epfd, user_epoll_event_out_t events, int maxevents, int timeout,
+                     user_sigset_in_t sigmask, size_t sigsetsize)
 {
     return wait_masked(epfd, events, maxevents, timeout_ms(timeout), sigmask, sigsetsize);
 }
 
-long sys_epoll_pwait2(int epfd, user_epoll_event_out_t events, int maxevents, user_timespec_in_t timeout,
-                      user_sigset_in_t sigmask, size_t sigsetsize)
+long sys_epoll_pwait2(int epfd, user_epoll_event_out_t events, int maxevents,
+                      user_timespec_in_t timeout, user_sigset_in_t sigmask, size_t sigsetsize)
 {
     uint64_t deadline = NO_DEADLINE;
     struct abi_timespec ts;

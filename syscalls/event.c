@@ -57,7 +57,8 @@ long sys_timerfd_create(int clockid, unsigned flags)
     return err ? err : fd_install(f, flags & TFD_CLOEXEC);
 }
 
-long sys_timerfd_settime(int fd, unsigned flags, user_itimerspec_in_t new, user_itimerspec_out_t old)
+long sys_timerfd_settime(int fd, unsigned flags, user_itimerspec_in_t new,
+                         user_itimerspec_out_t old)
 {
     struct abi_itimerspec value, before;
     struct fd_ref ref;

@@ -34,14 +34,16 @@ static long wait(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout, 
 {
     bool absolute = COMMAND(op) == FUTEX_WAIT_BITSET;
     uint64_t deadline;
-    int err = get_deadline(timeout, op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC, absolute, &deadline);
+    int err = get_deadline(timeout, op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC,
+                           absolute, &deadline);
     if (err)
         return err;
     err = futex_wait(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, deadline, bitset);
     if (err != -EINTR)
         return err;
-    return timeout && !absolute ? futex_wait_restart(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, deadline, bitset)
-                                : -ERESTARTSYS;
+    return timeout && !absolute
+               ? futex_wait_restart(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, deadline, bitset)
+               : -ERESTARTSYS;
 }
 
 static long lock_pi(uintptr_t uaddr, unsigned op, uintptr_t timeout, int clockid)
@@ -54,23 +56,26 @@ static long lock_pi(uintptr_t uaddr, unsigned op, uintptr_t timeout, int clockid
     return err == -EINTR ? -ERESTARTNOINTR : err;
 }
 
-static long wait_requeue_pi(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout, uintptr_t uaddr2)
+static long wait_requeue_pi(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout,
+                            uintptr_t uaddr2)
 {
     uint64_t deadline;
-    int err = get_deadline(timeout, op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC, true, &deadline);
+    int err = get_deadline(timeout, op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC,
+                           true, &deadline);
     if (err)
         return err;
-    err = futex_wait_requeue_pi(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, deadline, FUTEX_BITSET_MATCH_ANY, uaddr2);
+    err = futex_wait_requeue_pi(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, deadline,
+                                FUTEX_BITSET_MATCH_ANY, uaddr2);
     return err == -EINTR ? -EAGAIN : err;
 }
 
-static NOINLINE long other(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_val2, uintptr_t uaddr2,
-                           unsigned val3)
+static NOINLINE long other(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_val2,
+                           uintptr_t uaddr2, unsigned val3)
 {
     bool shared = !(op & FUTEX_PRIVATE_FLAG);
     unsigned cmd = COMMAND(op), val2 = (unsigned)timeout_or_val2;
-    if (op & FUTEX_CLOCK_REALTIME && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI2 &&
-        cmd != FUTEX_WAIT)
+    if (op & FUTEX_CLOCK_REALTIME && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI &&
+        cmd != FUTEX_LOCK_PI2 && cmd != FUTEX_WAIT)
         return -ENOSYS;
     switch (cmd) {
     case FUTEX_WAIT:
@@ -85,13 +90,15 @@ static NOINLINE long other(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t
     case FUTEX_CMP_REQUEUE:
         if ((int)val < 0 || (int)val2 < 0)
             return -EINVAL;
-        return futex_requeue(uaddr, uaddr2, shared, val, val2, cmd == FUTEX_CMP_REQUEUE ? &val3 : NULL);
+        return futex_requeue(uaddr, uaddr2, shared, val, val2,
+                             cmd == FUTEX_CMP_REQUEUE ? &val3 : NULL);
     case FUTEX_WAKE_OP:
         return futex_wake_op(uaddr, uaddr2, shared, val, val2, val3);
     case FUTEX_LOCK_PI:
         return lock_pi(uaddr, op, timeout_or_val2, CLOCK_REALTIME);
     case FUTEX_LOCK_PI2:
-        return lock_pi(uaddr, op, timeout_or_val2, op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+        return lock_pi(uaddr, op, timeout_or_val2,
+                       op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
     case FUTEX_TRYLOCK_PI:
         return futex_lock_pi(uaddr, shared, 0, true);
     case FUTEX_UNLOCK_PI:
@@ -99,19 +106,22 @@ static NOINLINE long other(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t
     case FUTEX_WAIT_REQUEUE_PI:
         return wait_requeue_pi(uaddr, op, val, timeout_or_val2, uaddr2);
     case FUTEX_CMP_REQUEUE_PI:
-        return val != 1 || (int)val2 < 0 ? -EINVAL : futex_requeue_pi(uaddr, uaddr2, shared, val2, &val3);
+        return val != 1 || (int)val2 < 0 ? -EINVAL
+                                         : futex_requeue_pi(uaddr, uaddr2, shared, val2, &val3);
     default:
         return -ENOSYS;
     }
 }
 
-long sys_futex(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_val2, uintptr_t uaddr2, unsigned val3)
+long sys_futex(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_val2,
+               uintptr_t uaddr2, unsigned val3)
 {
     /* The two that matter for speed, without a timeout to read. */
     if (LIKELY((op & ~FUTEX_PRIVATE_FLAG) == FUTEX_WAKE))
         return futex_wake(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, FUTEX_BITSET_MATCH_ANY);
     if ((op & ~FUTEX_PRIVATE_FLAG) == FUTEX_WAIT && !timeout_or_val2) {
-        int err = futex_wait(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, NO_DEADLINE, FUTEX_BITSET_MATCH_ANY);
+        int err =
+            futex_wait(uaddr, !(op & FUTEX_PRIVATE_FLAG), val, NO_DEADLINE, FUTEX_BITSET_MATCH_ANY);
         return err != -EINTR ? err : -ERESTARTSYS;
     }
     return other(uaddr, op, val, timeout_or_val2, uaddr2, val3);
@@ -120,14 +130,15 @@ long sys_futex(uintptr_t uaddr, unsigned op, unsigned val, uintptr_t timeout_or_
 /* One element of futex_waitv. */
 static int get_one(const struct abi_futex_waitv *v, struct futex_wait_one *ret)
 {
-    if (v->flags & ~(FUTEX2_SIZE_U32 | FUTEX2_PRIVATE) || (v->flags & 3) != FUTEX2_SIZE_U32 || v->reserved ||
-        v->val > UINT32_MAX)
+    if (v->flags & ~(FUTEX2_SIZE_U32 | FUTEX2_PRIVATE) || (v->flags & 3) != FUTEX2_SIZE_U32 ||
+        v->reserved || v->val > UINT32_MAX)
         return -EINVAL;
     *ret = (struct futex_wait_one){ v->uaddr, (uint32_t)v->val, !(v->flags & FUTEX2_PRIVATE) };
     return 0;
 }
 
-long sys_futex_waitv(user_futex_waitv_in_t waiters, unsigned nr, unsigned flags, user_timespec_in_t timeout, int clockid)
+long sys_futex_waitv(user_futex_waitv_in_t waiters, unsigned nr, unsigned flags,
+                     user_timespec_in_t timeout, int clockid)
 {
     struct futex_wait_one ones[FUTEX_WAITV_MAX];
     struct abi_futex_waitv v;
@@ -160,8 +171,8 @@ long sys_futex_wake(uintptr_t uaddr, unsigned long mask, int nr, unsigned flags)
     return futex_wake(uaddr, !(flags & FUTEX2_PRIVATE), (unsigned)nr, (uint32_t)mask);
 }
 
-long sys_futex_wait(uintptr_t uaddr, unsigned long val, unsigned long mask, unsigned flags, user_timespec_in_t timeout,
-                    int clockid)
+long sys_futex_wait(uintptr_t uaddr, unsigned long val, unsigned long mask, unsigned flags,
+                    user_timespec_in_t timeout, int clockid)
 {
     uint64_t deadline;
     if (!valid_flags(flags) || val > UINT32_MAX || mask > UINT32_MAX)

@@ -43,7 +43,8 @@ static long file_ioctl(struct file *f, int fd, unsigned cmd, unsigned long arg)
     case FIOASYNC:
         return set_flag(f, O_ASYNC, arg);
     case FIOQSIZE: {
-        if (!f->inode || !(S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode) || S_ISLNK(f->inode->mode)))
+        if (!f->inode ||
+            !(S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode) || S_ISLNK(f->inode->mode)))
             return -ENOTTY;
         long size = (long)f->inode->size;
         return user_put(user_at(user_long_out_t, arg), &size, 1);

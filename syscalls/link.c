@@ -27,8 +27,9 @@ long sys_linkat(int olddfd, user_str_t old, int newdfd, user_str_t new, unsigned
     struct path from;
     if (flags & AT_EMPTY_PATH && !cred_capable(CAP_DAC_READ_SEARCH))
         flags &= ~(unsigned)AT_EMPTY_PATH; /* an empty name is then ENOENT */
-    long err = name_walk(olddfd, old, (flags & AT_EMPTY_PATH) | (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW),
-                         &from);
+    long err = name_walk(
+        olddfd, old,
+        (flags & AT_EMPTY_PATH) | (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW), &from);
     if (err)
         return err;
     err = name_get(&n, new);

@@ -11,9 +11,9 @@ enum {
     PROT_RWX = PROT_READ | PROT_WRITE | PROT_EXEC,
     READ_IMPLIES_EXEC = 0x0400000, /* personality(2) */
     /* Flags that MAP_SHARED_VALIDATE accepts on a file (LEGACY_MAP_MASK). */
-    FILE_FLAGS = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |
-                 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB |
-                 MAP_FIXED_NOREPLACE,
+    FILE_FLAGS = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE |
+                 MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK |
+                 MAP_STACK | MAP_HUGETLB | MAP_FIXED_NOREPLACE,
 };
 
 /* MAP_HUGETLB on a machine without reserved huge pages. */
@@ -28,7 +28,8 @@ static long huge(size_t len, unsigned long flags)
 static unsigned effective_prot(unsigned long prot)
 {
     unsigned p = prot & PROT_RWX;
-    return (p & PROT_READ) && (thread_current()->personality & READ_IMPLIES_EXEC) ? p | PROT_EXEC : p;
+    return (p & PROT_READ) && (thread_current()->personality & READ_IMPLIES_EXEC) ? p | PROT_EXEC
+                                                                                  : p;
 }
 
 static long map(const struct mm_map *what)
@@ -57,7 +58,8 @@ static long map_file(struct mm_map *what, int fd, unsigned long flags)
     return ret;
 }
 
-long sys_mmap(uintptr_t addr, size_t len, unsigned long prot, unsigned long flags, int fd, int64_t off)
+long sys_mmap(uintptr_t addr, size_t len, unsigned long prot, unsigned long flags, int fd,
+              int64_t off)
 {
     unsigned type = flags & MAP_TYPE;
     if (off & (PAGE_SIZE - 1))
@@ -66,9 +68,10 @@ long sys_mmap(uintptr_t addr, size_t len, unsigned long prot, unsigned long flag
         .addr = addr,
         .size = len,
         .prot = (uint8_t)effective_prot(prot),
-        .flags = (type != MAP_PRIVATE ? AREA_SHARED : 0) | (flags & MAP_GROWSDOWN ? AREA_GROWSDOWN : 0) |
-                 (flags & MAP_LOCKED ? AREA_LOCKED : 0) | (flags & MAP_NORESERVE ? AREA_NORESERVE : 0) |
-                 (flags & MAP_STACK ? AREA_NOHUGE : 0),
+        .flags =
+            (type != MAP_PRIVATE ? AREA_SHARED : 0) | (flags & MAP_GROWSDOWN ? AREA_GROWSDOWN : 0) |
+            (flags & MAP_LOCKED ? AREA_LOCKED : 0) | (flags & MAP_NORESERVE ? AREA_NORESERVE : 0) |
+            (flags & MAP_STACK ? AREA_NOHUGE : 0),
         .fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
         .noreplace = flags & MAP_FIXED_NOREPLACE,
         .populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE,
@@ -113,7 +116,8 @@ long sys_brk(uintptr_t brk)
     return (long)mm_brk(thread_current()->mm, brk);
 }
 
-long sys_remap_file_pages(uintptr_t addr, size_t size, unsigned long prot, unsigned long pgoff, unsigned long flags)
+long sys_remap_file_pages(uintptr_t addr, size_t size, unsigned long prot, unsigned long pgoff,
+                          unsigned long flags)
 {
     return mm_remap_file(thread_current()->mm, addr, size, prot, pgoff, flags & MAP_NONBLOCK);
 }

@@ -17,7 +17,8 @@ enum {
     MS_MOVE = 8192,
     MS_PROPAGATION = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20, /* unbindable, private, slave, shared */
     MS_SILENT_ALL = 1 << 15 | 1 << 14 | 1 << 21 | 1 << 24,  /* silent, rec, relatime, strictatime */
-    MS_KEPT = ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_SYNCHRONOUS | ST_NOATIME | ST_NODIRATIME,
+    MS_KEPT =
+        ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_SYNCHRONOUS | ST_NOATIME | ST_NODIRATIME,
     UMOUNT_FORCE = 1,
     UMOUNT_DETACH = 2,
     UMOUNT_EXPIRE = 4,
@@ -55,7 +56,8 @@ static long mount_tmpfs(const struct path *at, unsigned long flags, user_void_in
     return err;
 }
 
-long sys_mount(user_str_t source, user_str_t target, user_str_t type, unsigned long flags, user_void_in_t data)
+long sys_mount(user_str_t source, user_str_t target, user_str_t type, unsigned long flags,
+               user_void_in_t data)
 {
     char name[32] = "";
     struct path p;

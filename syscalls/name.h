@@ -44,7 +44,9 @@ static inline int name_walk(int dfd, user_str_t up, unsigned flags, struct path 
     int err = name_get(&n, up);
     if (UNLIKELY(err))
         return err;
-    err = path_walk(dfd, n.text, (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
+    err = path_walk(dfd, n.text,
+                    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
+                        (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
                     ret);
     name_put(&n);
     return err;

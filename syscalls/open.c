@@ -8,9 +8,10 @@
 #include <libos/file.h>
 #include <libos/user.h>
 
-#define OPEN_FLAGS                                                                                                     \
-    (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | O_ASYNC | O_DIRECT |        \
-     O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_SYNC | O_PATH | O_TMPFILE)
+#define OPEN_FLAGS                                                                                 \
+    (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC |         \
+     O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |         \
+     O_SYNC | O_PATH | O_TMPFILE)
 
 static long open_name(int dfd, user_str_t path, unsigned flags, uint32_t mode, unsigned walk)
 {
@@ -66,15 +67,16 @@ static int how_check(const struct abi_open_how *how)
 {
     if (how->flags & ~(uint64_t)OPEN_FLAGS)
         return -EINVAL;
-    if (how->resolve & ~(uint64_t)(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH |
-                                   RESOLVE_IN_ROOT | RESOLVE_CACHED))
+    if (how->resolve & ~(uint64_t)(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
+                                   RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED))
         return -EINVAL;
     if (how->resolve & RESOLVE_BENEATH && how->resolve & RESOLVE_IN_ROOT)
         return -EINVAL;
     bool makes = how->flags & O_CREAT || (how->flags & O_TMPFILE) == O_TMPFILE;
     if (makes ? how->mode & ~(uint64_t)07777 : how->mode != 0)
         return -EINVAL;
-    if (how->flags & O_PATH && how->flags & ~(uint64_t)(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))
+    if (how->flags & O_PATH &&
+        how->flags & ~(uint64_t)(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))
         return -EINVAL;
     if (how->resolve & RESOLVE_CACHED && (makes || how->flags & O_TRUNC))
         return -EAGAIN;
@@ -84,8 +86,8 @@ static int how_check(const struct abi_open_how *how)
 long sys_openat2(int dfd, user_str_t path, user_open_how_in_t up, size_t size)
 {
     struct abi_open_how how;
-    static const uint16_t walk_flags[] = { WALK_NO_XDEV, WALK_NO_MAGICLINKS, WALK_NO_SYMLINKS, WALK_BENEATH,
-                                           WALK_IN_ROOT };
+    static const uint16_t walk_flags[] = { WALK_NO_XDEV, WALK_NO_MAGICLINKS, WALK_NO_SYMLINKS,
+                                           WALK_BENEATH, WALK_IN_ROOT };
     unsigned walk = 0;
     int err = how_get(&how, up, size);
     if (!err)
@@ -95,5 +97,6 @@ long sys_openat2(int dfd, user_str_t path, user_open_how_in_t up, size_t size)
     for (unsigned i = 0; i < ARRAY_SIZE(walk_flags); i++)
         if (how.resolve >> i & 1)
             walk |= walk_flags[i];
-    return open_name(dfd, path, (unsigned)how.flags | (how.flags & O_PATH ? 0 : O_LARGEFILE), (uint32_t)how.mode, walk);
+    return open_name(dfd, path, (unsigned)how.flags | (how.flags & O_PATH ? 0 : O_LARGEFILE),
+                     (uint32_t)how.mode, walk);
 }

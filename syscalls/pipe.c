@@ -50,8 +50,8 @@ static int position_get(const struct file *f, user_off_inout_t up, long *pos, ui
     return err;
 }
 
-static long splice_files(struct file *in, user_off_inout_t in_off, struct file *out, user_off_inout_t out_off,
-                         size_t len, unsigned flags)
+static long splice_files(struct file *in, user_off_inout_t in_off, struct file *out,
+                         user_off_inout_t out_off, size_t len, unsigned flags)
 {
     long from, to;
     uint64_t *in_pos, *out_pos;
@@ -80,7 +80,8 @@ static int borrow_two(int a, int b, struct fd_ref *ret_a, struct fd_ref *ret_b)
     return err;
 }
 
-long sys_splice(int in_fd, user_off_inout_t in_off, int out_fd, user_off_inout_t out_off, size_t len, unsigned flags)
+long sys_splice(int in_fd, user_off_inout_t in_off, int out_fd, user_off_inout_t out_off,
+                size_t len, unsigned flags)
 {
     struct fd_ref in, out;
     if (!len)

@@ -16,8 +16,8 @@
 #include <string.h>
 
 enum {
-    NEAR_FDS = 32,          /* on the stack */
-    NEAR_WORDS = 16,        /* of select's sets: descriptors below 1024 */
+    NEAR_FDS = 32,   /* on the stack */
+    NEAR_WORDS = 16, /* of select's sets: descriptors below 1024 */
     WORD_BITS = 64,
     STICKY_TIMEOUTS = 0x4000000, /* personality(2) */
     SELECT_IN = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR,
@@ -28,7 +28,7 @@ enum {
 /* The sets of select: those that the program gave, all of the same number of words. */
 struct sets {
     size_t words;
-    uint64_t *in, *out, *except;    /* asked; then the answer */
+    uint64_t *in, *out, *except; /* asked; then the answer */
 };
 
 /* Use the program's mask until the call returns; its own comes back by itself, after the handler if one runs. */
@@ -65,8 +65,8 @@ static long poll_user(user_pollfd_inout_t fds, unsigned n, uint64_t deadline_ns)
 
 static int poll_restart(struct thread *t)
 {
-    long result = poll_user(user_at(user_pollfd_inout_t, t->restart_data[0]), (unsigned)t->restart_data[1],
-                            t->restart_data[2]);
+    long result = poll_user(user_at(user_pollfd_inout_t, t->restart_data[0]),
+                            (unsigned)t->restart_data[1], t->restart_data[2]);
     return result == -EINTR ? -ERESTART_RESTARTBLOCK : (int)result;
 }
 
@@ -119,8 +119,8 @@ static int read_timespec(user_timespec_inout_t timeout, uint64_t *ret)
     return err ? err : timeout_timespec(&ts, ret);
 }
 
-long sys_ppoll(user_pollfd_inout_t fds, unsigned nfds, user_timespec_inout_t timeout, user_sigset_in_t sigmask,
-               size_t sigsetsize)
+long sys_ppoll(user_pollfd_inout_t fds, unsigned nfds, user_timespec_inout_t timeout,
+               user_sigset_in_t sigmask, size_t sigsetsize)
 {
     uint64_t deadline;
     int err = read_timespec(timeout, &deadline);
@@ -144,12 +144,14 @@ static size_t sets_list(const struct sets *s, struct abi_pollfd *list)
 {
     size_t n = 0;
     for (size_t w = 0; w < s->words; w++) {
-        uint64_t any = (s->in ? s->in[w] : 0) | (s->out ? s->out[w] : 0) | (s->except ? s->except[w] : 0);
+        uint64_t any =
+            (s->in ? s->in[w] : 0) | (s->out ? s->out[w] : 0) | (s->except ? s->except[w] : 0);
         for (; any; any &= any - 1, n++) {
             size_t fd = w * WORD_BITS + (size_t)__builtin_ctzll(any);
             if (!list)
                 continue;
-            int events = (in_set(s->in, fd) ? SELECT_IN : 0) | (in_set(s->out, fd) ? SELECT_OUT : 0) |
+            int events = (in_set(s->in, fd) ? SELECT_IN : 0) |
+                         (in_set(s->out, fd) ? SELECT_OUT : 0) |
                          (in_set(s->except, fd) ? SELECT_EXCEPT : 0);
             list[n] = (struct abi_pollfd){ .fd = (int)fd, .events = (int16_t)events };
         }
@@ -213,8 +215,8 @@ static int set_put(user_ulong_inout_t to, const uint64_t *set, size_t words)
 }
 
 /* select with its sets in user memory. Interrupted: -EINTR. */
-static long select_user(int nfds, user_ulong_inout_t in, user_ulong_inout_t out, user_ulong_inout_t except,
-                        uint64_t deadline_ns)
+static long select_user(int nfds, user_ulong_inout_t in, user_ulong_inout_t out,
+                        user_ulong_inout_t except, uint64_t deadline_ns)
 {
     uint64_t near[3 * NEAR_WORDS], *bits = near;
     if (nfds < 0)
@@ -234,24 +236,25 @@ static long select_user(int nfds, user_ulong_inout_t in, user_ulong_inout_t out,
         result = set_get(&s.except, except, s.words, nfds);
     if (!result)
         result = sets_wait(&s, deadline_ns);
-    if (result >= 0 &&
-        (set_put(in, s.in, s.words) || set_put(out, s.out, s.words) || set_put(except, s.except, s.words)))
+    if (result >= 0 && (set_put(in, s.in, s.words) || set_put(out, s.out, s.words) ||
+                        set_put(except, s.except, s.words)))
         result = -EFAULT;
     if (bits != near)
         heap_free(bits);
     return result == -EINTR ? -ERESTARTNOHAND : result;
 }
 
-long sys_select(int nfds, user_ulong_inout_t readfds, user_ulong_inout_t writefds, user_ulong_inout_t exceptfds,
-                user_timeval_inout_t timeout)
+long sys_select(int nfds, user_ulong_inout_t readfds, user_ulong_inout_t writefds,
+                user_ulong_inout_t exceptfds, user_timeval_inout_t timeout)
 {
     uint64_t deadline = NO_DEADLINE;
     struct abi_timeval tv;
     if (!user_is_null(timeout)) {
         int err = user_get(&tv, user_cast(user_timeval_in_t, timeout), 1);
         if (!err)
-            err = timeout_timespec(
-                &(struct abi_timespec){ tv.tv_sec + tv.tv_usec / 1000000, tv.tv_usec % 1000000 * 1000 }, &deadline);
+            err = timeout_timespec(&(struct abi_timespec){ tv.tv_sec + tv.tv_usec / 1000000,
+                                                           tv.tv_usec % 1000000 * 1000 },
+                                   &deadline);
         if (err)
             return err;
     }
@@ -259,8 +262,9 @@ long sys_select(int nfds, user_ulong_inout_t readfds, user_ulong_inout_t writefd
     return user_is_null(timeout) ? result : timeout_end(write_timeval(timeout, deadline), result);
 }
 
-long sys_pselect6(int nfds, user_ulong_inout_t readfds, user_ulong_inout_t writefds, user_ulong_inout_t exceptfds,
-                  user_timespec_inout_t timeout, user_sigset_arg_in_t sig)
+long sys_pselect6(int nfds, user_ulong_inout_t readfds, user_ulong_inout_t writefds,
+                  user_ulong_inout_t exceptfds, user_timespec_inout_t timeout,
+                  user_sigset_arg_in_t sig)
 {
     uint64_t deadline;
     struct abi_sigset_arg arg = { .set.addr = 0 };

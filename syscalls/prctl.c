@@ -7,7 +7,12 @@
 #include <libos/user.h>
 #include <string.h>
 
-enum { SECURE_KEEP_CAPS = 1 << 4, SECURE_KEEP_CAPS_LOCKED = 1 << 5, SECURE_ALL = 0xff, SECURE_NO_AMBIENT_RAISE = 1 << 6 };
+enum {
+    SECURE_KEEP_CAPS = 1 << 4,
+    SECURE_KEEP_CAPS_LOCKED = 1 << 5,
+    SECURE_ALL = 0xff,
+    SECURE_NO_AMBIENT_RAISE = 1 << 6
+};
 
 static int set_name(uintptr_t addr)
 {
@@ -56,8 +61,8 @@ static int securebits(unsigned long bits)
 {
     const struct cred *c = thread_current()->cred;
     uint32_t locks = c->securebits >> 1 & 0x55;
-    if (bits & ~(unsigned long)SECURE_ALL || (locks & (c->securebits ^ bits)) || (c->securebits & 0xaa & ~bits) ||
-        !cred_capable(CAP_SETPCAP))
+    if (bits & ~(unsigned long)SECURE_ALL || (locks & (c->securebits ^ bits)) ||
+        (c->securebits & 0xaa & ~bits) || !cred_capable(CAP_SETPCAP))
         return -EPERM;
     return change_cred(set_securebits, bits);
 }
@@ -69,7 +74,8 @@ static int keep_caps(unsigned long on)
         return -EINVAL;
     if (bits & SECURE_KEEP_CAPS_LOCKED)
         return -EPERM;
-    return change_cred(set_securebits, on ? bits | SECURE_KEEP_CAPS : bits & ~(uint32_t)SECURE_KEEP_CAPS);
+    return change_cred(set_securebits,
+                       on ? bits | SECURE_KEEP_CAPS : bits & ~(uint32_t)SECURE_KEEP_CAPS);
 }
 
 static int ambient(unsigned long op, unsigned long cap, unsigned long arg4, unsigned long arg5)
@@ -84,7 +90,8 @@ static int ambient(unsigned long op, unsigned long cap, unsigned long arg4, unsi
     case PR_CAP_AMBIENT_IS_SET:
         return !!(c->cap_ambient & bit);
     case PR_CAP_AMBIENT_RAISE:
-        if (!(c->cap_permitted & c->cap_inheritable & bit) || c->securebits & SECURE_NO_AMBIENT_RAISE)
+        if (!(c->cap_permitted & c->cap_inheritable & bit) ||
+            c->securebits & SECURE_NO_AMBIENT_RAISE)
             return -EPERM;
         return change_cred(set_ambient, c->cap_ambient | bit);
     case PR_CAP_AMBIENT_LOWER:
@@ -100,7 +107,8 @@ static int put_int(unsigned long addr, int value)
 }
 
 /* Options about capabilities and privileges. *ret_known: it was one. */
-static int cred_option(int option, unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5, bool *ret_known)
+static int cred_option(int option, unsigned long a2, unsigned long a3, unsigned long a4,
+                       unsigned long a5, bool *ret_known)
 {
     const struct cred *c = thread_current()->cred;
     *ret_known = true;
@@ -132,7 +140,8 @@ static int cred_option(int option, unsigned long a2, unsigned long a3, unsigned 
 }
 
 /* Options about memory. */
-static int mm_option(int option, unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5)
+static int mm_option(int option, unsigned long a2, unsigned long a3, unsigned long a4,
+                     unsigned long a5)
 {
     struct mm *mm = thread_current()->mm;
     switch (option) {
@@ -156,7 +165,8 @@ static int mm_option(int option, unsigned long a2, unsigned long a3, unsigned lo
 }
 
 /* Options about the thread and the process. */
-static long thread_option(int option, unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5)
+static long thread_option(int option, unsigned long a2, unsigned long a3, unsigned long a4,
+                          unsigned long a5)
 {
     struct thread *t = thread_current();
     switch (option) {
@@ -202,7 +212,8 @@ static long thread_option(int option, unsigned long a2, unsigned long a3, unsign
     }
 }
 
-long sys_prctl(int option, unsigned long arg2, unsigned long arg3, unsigned long arg4, unsigned long arg5)
+long sys_prctl(int option, unsigned long arg2, unsigned long arg3, unsigned long arg4,
+               unsigned long arg5)
 {
     bool known;
     int ret = cred_option(option, arg2, arg3, arg4, arg5, &known);

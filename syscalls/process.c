@@ -94,7 +94,8 @@ long sys_waitid(int which, int pid, user_siginfo_out_t info, unsigned options, u
         return -EINVAL;
     if (which == P_PIDFD)
         return -EBADF; /* there are none yet */
-    if ((which == P_PID && pid <= 0) || (which == P_PGID && pid < 0) || which < P_ALL || which > P_PIDFD)
+    if ((which == P_PID && pid <= 0) || (which == P_PGID && pid < 0) || which < P_ALL ||
+        which > P_PIDFD)
         return -EINVAL;
     if (which == P_PGID && !pid)
         q.id = process_get_group(0);
@@ -112,7 +113,8 @@ long sys_waitid(int which, int pid, user_siginfo_out_t info, unsigned options, u
             return -EFAULT;
     }
     /* Linux writes only the first members. */
-    return user_is_null(info) ? 0 : user_put(user_cast(user_u8_out_t, info), (const uint8_t *)&si, 32);
+    return user_is_null(info) ? 0
+                              : user_put(user_cast(user_u8_out_t, info), (const uint8_t *)&si, 32);
 }
 
 long sys_personality(unsigned persona)
@@ -129,7 +131,8 @@ long sys_unshare(unsigned long flags)
     return process_unshare(flags);
 }
 
-long sys_execveat(int dfd, user_str_t path, user_addr_in_t argv, user_addr_in_t envp, unsigned flags)
+long sys_execveat(int dfd, user_str_t path, user_addr_in_t argv, user_addr_in_t envp,
+                  unsigned flags)
 {
     struct name n;
     int err = name_get(&n, path);

@@ -54,7 +54,9 @@ static ALWAYS_INLINE long at_position(int fd, struct iter *it, long pos, transfe
     long n = fd_borrow(fd, &ref);
     if (UNLIKELY(n))
         return n;
-    n = !ref.file->seekable ? -ESPIPE : (ssize_type)it->left < 0 ? -EINVAL : transfer(ref.file, it, &at);
+    n = !ref.file->seekable        ? -ESPIPE
+        : (ssize_type)it->left < 0 ? -EINVAL
+                                   : transfer(ref.file, it, &at);
     fd_return(&ref);
     return n;
 }
@@ -114,7 +116,8 @@ static void vector_put(struct vector *v)
         heap_free(v->all);
 }
 
-static long at_file(int fd, user_iovec_in_t iov, unsigned long n, transfer_fn *transfer, bool append)
+static long at_file(int fd, user_iovec_in_t iov, unsigned long n, transfer_fn *transfer,
+                    bool append)
 {
     struct fd_ref ref;
     struct vector v;
@@ -131,7 +134,8 @@ static long at_file(int fd, user_iovec_in_t iov, unsigned long n, transfer_fn *t
     return result;
 }
 
-static long at_file_position(int fd, user_iovec_in_t iov, unsigned long n, long pos, transfer_fn *transfer, bool append)
+static long at_file_position(int fd, user_iovec_in_t iov, unsigned long n, long pos,
+                             transfer_fn *transfer, bool append)
 {
     struct vector v;
     if (pos < 0)
@@ -155,36 +159,40 @@ long sys_writev(int fd, user_iovec_in_t iov, unsigned long iovcnt)
     return at_file(fd, iov, iovcnt, file_write, false);
 }
 
-long sys_preadv(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l, unsigned long pos_h)
+long sys_preadv(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l,
+                unsigned long pos_h)
 {
     (void)pos_h; /* the low half has all 64 bits here */
     return at_file_position(fd, iov, iovcnt, (long)pos_l, file_read, false);
 }
 
-long sys_pwritev(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l, unsigned long pos_h)
+long sys_pwritev(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l,
+                 unsigned long pos_h)
 {
     (void)pos_h;
     return at_file_position(fd, iov, iovcnt, (long)pos_l, file_write, false);
 }
 
-static long transfer2(int fd, user_iovec_in_t iov, unsigned long n, unsigned long pos, unsigned flags, transfer_fn *fn)
+static long transfer2(int fd, user_iovec_in_t iov, unsigned long n, unsigned long pos,
+                      unsigned flags, transfer_fn *fn)
 {
     /* RWF_NOWAIT needs files that can say that they would wait; none here does. Everything is as synced as it gets. */
     if (flags & ~(unsigned)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
         return -EOPNOTSUPP;
     bool append = flags & RWF_APPEND;
-    return pos == ~0ul ? at_file(fd, iov, n, fn, append) : at_file_position(fd, iov, n, (long)pos, fn, append);
+    return pos == ~0ul ? at_file(fd, iov, n, fn, append)
+                       : at_file_position(fd, iov, n, (long)pos, fn, append);
 }
 
-long sys_preadv2(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l, unsigned long pos_h,
-                 unsigned flags)
+long sys_preadv2(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l,
+                 unsigned long pos_h, unsigned flags)
 {
     (void)pos_h;
     return transfer2(fd, iov, iovcnt, pos_l, flags, file_read);
 }
 
-long sys_pwritev2(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l, unsigned long pos_h,
-                  unsigned flags)
+long sys_pwritev2(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l,
+                  unsigned long pos_h, unsigned flags)
 {
     (void)pos_h;
     return transfer2(fd, iov, iovcnt, pos_l, flags, file_write);
@@ -211,7 +219,8 @@ long sys_lseek(int fd, long offset, int whence)
 }
 
 /* Copy up to count bytes from in at *in_pos to out at *out_pos (NULL: the file's own). */
-static long copy_between(struct file *in, uint64_t *in_pos, struct file *out, uint64_t *out_pos, size_t count)
+static long copy_between(struct file *in, uint64_t *in_pos, struct file *out, uint64_t *out_pos,
+                         size_t count)
 {
     char *buf = heap_alloc(COPY_CHUNK);
     size_t total = 0;
@@ -291,7 +300,8 @@ long sys_sendfile(int out_fd, int in_fd, user_off_inout_t offset, size_t count)
     return n;
 }
 
-static long copy_range(struct file *in, user_off_inout_t in_off, struct file *out, user_off_inout_t out_off, size_t len)
+static long copy_range(struct file *in, user_off_inout_t in_off, struct file *out,
+                       user_off_inout_t out_off, size_t len)
 {
     uint64_t from, to;
     long n = position_get(in_off, in, &from);
@@ -320,8 +330,8 @@ static long copy_range(struct file *in, user_off_inout_t in_off, struct file *ou
     return n;
 }
 
-long sys_copy_file_range(int in_fd, user_off_inout_t in_off, int out_fd, user_off_inout_t out_off, size_t len,
-                         unsigned flags)
+long sys_copy_file_range(int in_fd, user_off_inout_t in_off, int out_fd, user_off_inout_t out_off,
+                         size_t len, unsigned flags)
 {
     struct fd_ref in, out;
     long n = fd_borrow(in_fd, &in);
@@ -368,8 +378,8 @@ long sys_fadvise64(int fd, long offset, size_t len, int advice)
 
 static long fallocate_file(struct file *f, int mode, uint64_t off, uint64_t len)
 {
-    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |
-                 FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE) ||
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE |
+                 FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE) ||
         (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) == FALLOC_FL_PUNCH_HOLE)
         return -EOPNOTSUPP;
     if (!f->can_write)
@@ -396,7 +406,8 @@ long sys_fallocate(int fd, unsigned mode, long off, long len)
     long err = fd_borrow(fd, &ref);
     if (err)
         return err;
-    err = off < 0 || len <= 0 ? -EINVAL : fallocate_file(ref.file, (int)mode, (uint64_t)off, (uint64_t)len);
+    err = off < 0 || len <= 0 ? -EINVAL
+                              : fallocate_file(ref.file, (int)mode, (uint64_t)off, (uint64_t)len);
     fd_return(&ref);
     return err;
 }

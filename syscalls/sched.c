@@ -63,10 +63,12 @@ static int set(int tid, int policy, int priority, int nice, bool reset)
     if (nice == INT32_MIN)
         nice = t->nice;
     bool rt = is_rt(policy);
-    if (policy == SCHED_DEADLINE || (!rt && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE) ||
+    if (policy == SCHED_DEADLINE ||
+        (!rt && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE) ||
         (rt ? priority < 1 || priority > RT_MAX : priority != 0))
         err = -EINVAL;
-    else if (!may_set(t, policy, priority, nice) || (t->reset_on_fork && !reset && !cred_capable(CAP_SYS_NICE)))
+    else if (!may_set(t, policy, priority, nice) ||
+             (t->reset_on_fork && !reset && !cred_capable(CAP_SYS_NICE)))
         err = -EPERM;
     if (!err)
         err = sched_set_policy(t, policy, priority, nice);
@@ -83,7 +85,8 @@ long sys_sched_setscheduler(int pid, int policy, user_sched_param_in_t param)
         return -EINVAL;
     if (user_get(&p, param, 1) < 0)
         return -EFAULT;
-    return set(pid, policy & ~SCHED_RESET_ON_FORK, p.sched_priority, INT32_MIN, policy & SCHED_RESET_ON_FORK);
+    return set(pid, policy & ~SCHED_RESET_ON_FORK, p.sched_priority, INT32_MIN,
+               policy & SCHED_RESET_ON_FORK);
 }
 
 long sys_sched_setparam(int pid, user_sched_param_in_t param)
@@ -147,7 +150,8 @@ long sys_sched_setattr(int pid, user_sched_attr_in_t attr, unsigned flags)
         if (byte)
             return user_put(user_at(user_uint_out_t, attr.addr), &ours, 1) < 0 ? -EFAULT : -E2BIG;
     }
-    if ((int)a.sched_policy < 0 || a.sched_flags & ~(uint64_t)SCHED_FLAG_RESET_ON_FORK || a.sched_priority > RT_MAX)
+    if ((int)a.sched_policy < 0 || a.sched_flags & ~(uint64_t)SCHED_FLAG_RESET_ON_FORK ||
+        a.sched_priority > RT_MAX)
         return -EINVAL;
     int nice = a.sched_nice < -20 ? -20 : a.sched_nice > 19 ? 19 : a.sched_nice;
     bool fair = a.sched_policy == SCHED_OTHER || a.sched_policy == SCHED_BATCH;
@@ -268,7 +272,8 @@ static void visit_thread(struct thread *t, struct priority_walk *w)
     }
     const struct cred *c = thread_current()->cred;
     int err = 0;
-    if (t->process != process_current() && c->euid != t->cred->euid && c->euid != t->cred->uid && !cred_capable(CAP_SYS_NICE))
+    if (t->process != process_current() && c->euid != t->cred->euid && c->euid != t->cred->uid &&
+        !cred_capable(CAP_SYS_NICE))
         err = -EPERM;
     else if (w->value < t->nice && !cred_capable(CAP_SYS_NICE) &&
              (uint64_t)(20 - w->value) > process_limit(t->process, RLIMIT_NICE))
@@ -283,8 +288,8 @@ static int visit_process(struct process *p, void *arg)
     struct priority_walk *w = arg;
     struct thread *t;
     DL_FOREACH(p->threads, t)
-        if (w->which != PRIO_USER || t->cred->uid == (uint32_t)w->who)
-            visit_thread(t, w);
+    if (w->which != PRIO_USER || t->cred->uid == (uint32_t)w->who)
+        visit_thread(t, w);
     return 0;
 }
 
@@ -338,7 +343,7 @@ long sys_ioprio_set(int which, int who, int ioprio)
     int err = who < 0 ? -ESRCH : get_thread(who, &t);
     if (err)
         return err;
-    t->io_class = (uint8_t)class;
+    t->io_class = (uint8_t) class;
     t->io_level = (uint16_t)level;
     thread_put(t);
     return 0;

@@ -50,7 +50,8 @@ long sys_rt_sigpending(user_sigset_out_t set, size_t sigsetsize)
     return user_put(user_cast(user_u8_out_t, set), (const uint8_t *)&pending, sigsetsize);
 }
 
-long sys_rt_sigtimedwait(user_sigset_in_t set, user_siginfo_out_t info, user_timespec_in_t timeout, size_t sigsetsize)
+long sys_rt_sigtimedwait(user_sigset_in_t set, user_siginfo_out_t info, user_timespec_in_t timeout,
+                         size_t sigsetsize)
 {
     struct abi_siginfo got;
     struct abi_timespec ts;
@@ -139,7 +140,7 @@ static int send_process(int pid, int sig, const struct abi_siginfo *info)
 struct broadcast {
     const struct abi_siginfo *info;
     int sig;
-    bool all; /* kill(-1): not to the first process and not to oneself */
+    bool all;   /* kill(-1): not to the first process and not to oneself */
     int result; /* 0 as soon as one was sent */
 };
 
@@ -227,7 +228,8 @@ long sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, user_siginfo_in_t info)
 {
     struct abi_siginfo si;
     int err = get_info(info, sig, tgid, &si);
-    if (err != -EFAULT && (tgid <= 0 || tid <= 0)) /* looked at before the right to send this si_code */
+    if (err != -EFAULT &&
+        (tgid <= 0 || tid <= 0)) /* looked at before the right to send this si_code */
         return -EINVAL;
     if (err)
         return err;

@@ -74,8 +74,8 @@ static int fill_statx(const struct path *p, unsigned mask, struct abi_statx *x)
         .stx_mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID,
         .stx_blksize = (uint32_t)st.st_blksize,
         .stx_attributes = p->dentry == p->mount->root ? STATX_ATTR_MOUNT_ROOT : 0,
-        .stx_attributes_mask = STATX_ATTR_MOUNT_ROOT | STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP |
-                               STATX_ATTR_AUTOMOUNT | STATX_ATTR_DAX,
+        .stx_attributes_mask = STATX_ATTR_MOUNT_ROOT | STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND |
+                               STATX_ATTR_NODUMP | STATX_ATTR_AUTOMOUNT | STATX_ATTR_DAX,
         .stx_nlink = (uint32_t)st.st_nlink,
         .stx_uid = st.st_uid,
         .stx_gid = st.st_gid,

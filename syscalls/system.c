@@ -93,8 +93,9 @@ long sys_reboot(unsigned magic1, unsigned magic2, unsigned cmd, user_void_in_t a
 {
     if (!cred_capable(CAP_SYS_BOOT))
         return -EPERM;
-    if (magic1 != LINUX_REBOOT_MAGIC1 || (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A &&
-                                          magic2 != LINUX_REBOOT_MAGIC2B && magic2 != LINUX_REBOOT_MAGIC2C))
+    if (magic1 != LINUX_REBOOT_MAGIC1 ||
+        (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A &&
+         magic2 != LINUX_REBOOT_MAGIC2B && magic2 != LINUX_REBOOT_MAGIC2C))
         return -EINVAL;
     switch (cmd) {
     case LINUX_REBOOT_CMD_CAD_ON:

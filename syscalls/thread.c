@@ -9,8 +9,8 @@
 
 enum { CLONE_ARGS_V0 = 64 };
 
-long sys_clone(unsigned long flags, uintptr_t stack, user_int_out_t parent_tid, user_int_out_t child_tid,
-               unsigned long tls)
+long sys_clone(unsigned long flags, uintptr_t stack, user_int_out_t parent_tid,
+               user_int_out_t child_tid, unsigned long tls)
 {
     struct clone_request r = {
         .flags = flags & ~(unsigned long)CSIGNAL & UINT32_MAX,
@@ -65,9 +65,9 @@ long sys_clone3(user_clone_args_in_t args, size_t size)
     int err = get_sized(&a, sizeof(a), args.addr, size);
     if (err)
         return err;
-    if (a.flags & ~(uint64_t)(UINT32_MAX | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) || a.flags & (CSIGNAL & ~CLONE_NEWTIME) ||
-        a.flags & CLONE_DETACHED || a.exit_signal > ABI_NSIG || a.set_tid_size || a.set_tid ||
-        a.flags & CLONE_INTO_CGROUP)
+    if (a.flags & ~(uint64_t)(UINT32_MAX | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) ||
+        a.flags & (CSIGNAL & ~CLONE_NEWTIME) || a.flags & CLONE_DETACHED ||
+        a.exit_signal > ABI_NSIG || a.set_tid_size || a.set_tid || a.flags & CLONE_INTO_CGROUP)
         return -EINVAL;
     if (a.flags & (CLONE_THREAD | CLONE_PARENT) && a.exit_signal)
         return -EINVAL;

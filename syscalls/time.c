@@ -88,13 +88,15 @@ static long sleep_for(int clockid, uint64_t ns, uintptr_t rem)
     return sleep_on(t);
 }
 
-long sys_clock_nanosleep(int clockid, unsigned flags, user_timespec_in_t req, user_timespec_out_t rem)
+long sys_clock_nanosleep(int clockid, unsigned flags, user_timespec_in_t req,
+                         user_timespec_out_t rem)
 {
     struct abi_timespec ts;
     uint64_t ns, now;
     if (clock_read(clockid, &now))
         return -EINVAL;
-    if (clockid == CLOCK_THREAD_CPUTIME_ID || clockid == CLOCK_MONOTONIC_RAW || clockid == CLOCK_MONOTONIC_COARSE || clockid == CLOCK_REALTIME_COARSE)
+    if (clockid == CLOCK_THREAD_CPUTIME_ID || clockid == CLOCK_MONOTONIC_RAW ||
+        clockid == CLOCK_MONOTONIC_COARSE || clockid == CLOCK_REALTIME_COARSE)
         return -EOPNOTSUPP;
     if (user_get(&ts, req, 1) < 0)
         return -EFAULT;
@@ -143,7 +145,8 @@ long sys_settimeofday(user_timeval_in_t tv, user_timezone_in_t tz)
     }
     if (!user_is_null(tz) && user_get(&zone, tz, 1) < 0)
         return -EFAULT;
-    if (!user_is_null(tv) && (now.tv_sec < 0 || now.tv_sec > INT64_MAX / (int64_t)NS_PER_SEC / 2 || now.tv_usec == 1000000))
+    if (!user_is_null(tv) && (now.tv_sec < 0 || now.tv_sec > INT64_MAX / (int64_t)NS_PER_SEC / 2 ||
+                              now.tv_usec == 1000000))
         return -EINVAL;
     if (!cred_capable(CAP_SYS_TIME))
         return -EPERM;

@@ -13,7 +13,7 @@ struct pack_spec {
     struct list roots;                 /* --root, in order */
     struct list env;                   /* -e, "K=V" */
     const char *cwd, *user, *hostname; /* NULL: not given */
-    bool no_verity;                    /* pages are used unchecked; the tree is packed all the same */
+    bool no_verity; /* pages are used unchecked; the tree is packed all the same */
 };
 
 /* What became of it. */

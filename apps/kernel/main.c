@@ -137,27 +137,28 @@ void upcall_boot(void)
     struct payload payload;
     struct thread *thread;
 
-    page_init();                    /* physical pages and the heap */
-    sched_init_cpu(0);              /* the boot stack is the idle thread: current works */
+    page_init();       /* physical pages and the heap */
+    sched_init_cpu(0); /* the boot stack is the idle thread: current works */
     if (CONFIG_RELINK)
         relink_payload(&payload);
     else
         boot_check("no usable program in this image", payload_find(&payload));
     boot_check("bad command line", payload_configure(&payload));
-    random_init();                  /* entropy of the CPU */
-    time_init();                    /* wall time, timers, the vDSO's data */
+    random_init(); /* entropy of the CPU */
+    time_init();   /* wall time, timers, the vDSO's data */
     boot_check("bad root image", mount_root(&payload));
-    drivers_probe();                /* interrupts and channels */
-    boot_check("no memory for the console", console_init(config()->raw_console, config()->cols, config()->rows));
+    drivers_probe(); /* interrupts and channels */
+    boot_check("no memory for the console",
+               console_init(config()->raw_console, config()->cols, config()->rows));
     boot_check("no memory for /dev", dev_init());
     boot_check("no memory for /proc", procfs_init());
     boot_check("no memory for /sys", sysfs_init());
     if (!random_ready())
         give_up("no source of entropy (RDSEED, RDRAND or virtio-rng)", -EIO);
-    sys_init();                     /* names of calls, for messages */
+    sys_init(); /* names of calls, for messages */
     if (config()->trace)
         plat_syscall_trace();
-    plat_cpu_start_all();           /* the other CPUs enter upcall_cpu_start */
+    plat_cpu_start_all(); /* the other CPUs enter upcall_cpu_start */
     boot_check("no memory for the first process", process_create_first(first, NULL, &thread));
     sched_start(thread);
     sched_idle();

@@ -19,7 +19,8 @@ static int malformed(const char *what)
 
 static bool part_ok(const struct alcove_image *h, const struct alcove_image_part *p)
 {
-    return p->offset % ALCOVE_IMAGE_ALIGN == 0 && p->offset <= h->total_size && p->size <= h->total_size - p->offset;
+    return p->offset % ALCOVE_IMAGE_ALIGN == 0 && p->offset <= h->total_size &&
+           p->size <= h->total_size - p->offset;
 }
 
 int payload_find(struct payload *ret)
@@ -42,9 +43,12 @@ int payload_find(struct payload *ret)
         return malformed("command line too long");
     const char *base = boot->payload;
     *ret = (struct payload){
-        .cmdline = base + h.cmdline.offset, .cmdline_size = h.cmdline.size,
-        .root = base + h.root.offset, .root_size = h.root.size,
-        .hash = base + h.hash.offset, .hash_size = h.hash.size,
+        .cmdline = base + h.cmdline.offset,
+        .cmdline_size = h.cmdline.size,
+        .root = base + h.root.offset,
+        .root_size = h.root.size,
+        .hash = base + h.hash.offset,
+        .hash_size = h.hash.size,
     };
     return 0;
 }

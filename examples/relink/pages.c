@@ -11,8 +11,9 @@ static void show(const char *when, const char *p)
 {
     struct alcove_page page;
     alcove_page_query(p, &page);
-    printf("%-10s %s %c%c%c %s\n", when, page.present ? "present" : "absent ", page.prot & ALCOVE_READ ? 'r' : '-',
-           page.prot & ALCOVE_WRITE ? 'w' : '-', page.prot & ALCOVE_EXEC ? 'x' : '-', page.dirty ? "dirty" : "clean");
+    printf("%-10s %s %c%c%c %s\n", when, page.present ? "present" : "absent ",
+           page.prot & ALCOVE_READ ? 'r' : '-', page.prot & ALCOVE_WRITE ? 'w' : '-',
+           page.prot & ALCOVE_EXEC ? 'x' : '-', page.dirty ? "dirty" : "clean");
 }
 
 int main(void)

@@ -24,8 +24,22 @@ static void quarter(uint32_t *x, int a, int b, int c, int d)
 void chacha20_block(const uint32_t k[8], uint64_t count, uint64_t nonce, uint32_t out[16])
 {
     const uint32_t in[16] = {
-        0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7],
-        (uint32_t)count, (uint32_t)(count >> 32), (uint32_t)nonce, (uint32_t)(nonce >> 32),
+        0x61707865,
+        0x3320646e,
+        0x79622d32,
+        0x6b206574,
+        k[0],
+        k[1],
+        k[2],
+        k[3],
+        k[4],
+        k[5],
+        k[6],
+        k[7],
+        (uint32_t)count,
+        (uint32_t)(count >> 32),
+        (uint32_t)nonce,
+        (uint32_t)(nonce >> 32),
     };
     uint32_t x[16];
 

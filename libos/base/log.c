@@ -40,7 +40,8 @@ static void emit(enum log_level level, const char *text, size_t len)
 }
 
 /* Format into buf, always ended by a newline; the length. */
-static size_t format_line(char *buf, size_t size, const char *prefix, const char *format, va_list args)
+static size_t format_line(char *buf, size_t size, const char *prefix, const char *format,
+                          va_list args)
 {
     int n = snprintf(buf, size, "%s", prefix);
     int m = vsnprintf(buf + n, size - (size_t)n, format, args);
@@ -54,7 +55,8 @@ static size_t format_line(char *buf, size_t size, const char *prefix, const char
 
 void log_line(enum log_level level, const char *format, ...)
 {
-    static const char *const prefix[] = { "alcove: error: ", "alcove: warning: ", "alcove: ", "alcove: debug: " };
+    static const char *const prefix[] = { "alcove: error: ", "alcove: warning: ", "alcove: ",
+                                          "alcove: debug: " };
     char buf[LINE_MAX_BYTES];
     va_list args;
 

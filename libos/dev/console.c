@@ -25,8 +25,8 @@ enum {
     CHANNELS = 2,
     CONSOLE = 0,
     CONTROL = 1,
-    RING_SIZE = 8192,     /* a power of two */
-    LINE_SIZE = 64,       /* longest line from the host */
+    RING_SIZE = 8192, /* a power of two */
+    LINE_SIZE = 64,   /* longest line from the host */
     LOG_SIZE = 600,
 };
 #define STALL_NS (5 * NS_PER_SEC)
@@ -120,8 +120,11 @@ static void console_resume(struct tty *t)
         channels[CONSOLE]->ops->resume(channels[CONSOLE]);
 }
 
-static const struct tty_ops console_ops = { .room = console_room, .write = console_write, .pending = console_pending,
-                                            .discard = console_discard, .resume = console_resume };
+static const struct tty_ops console_ops = { .room = console_room,
+                                            .write = console_write,
+                                            .pending = console_pending,
+                                            .discard = console_discard,
+                                            .resume = console_resume };
 
 static size_t input_room(struct serial *s)
 {
@@ -152,8 +155,9 @@ static void output_sent(struct serial *s)
         tty_output_ready(console);
 }
 
-static const struct serial_user console_user = { .room = input_room, .push = input_push, .pull = output_pull,
-                                                 .sent = output_sent };
+static const struct serial_user console_user = {
+    .room = input_room, .push = input_push, .pull = output_pull, .sent = output_sent
+};
 
 static void send_signal(const char *name)
 {
@@ -191,7 +195,8 @@ static void control_line(const char *text)
     size_t len = rest ? (size_t)(rest++ - text) : 0;
     if (len == 7 && !memcmp(text, "winsize", len)) {
         if (number(&rest, UINT16_MAX, &cols) && number(&rest, UINT16_MAX, &rows))
-            tty_set_winsize(console, &(struct abi_winsize){ .ws_row = (uint16_t)rows, .ws_col = (uint16_t)cols });
+            tty_set_winsize(console, &(struct abi_winsize){ .ws_row = (uint16_t)rows,
+                                                            .ws_col = (uint16_t)cols });
     } else if (len == 6 && !memcmp(text, "signal", len)) {
         send_signal(rest);
     } else if (len == 9 && !memcmp(text, "stdin-eof", len)) {
@@ -230,13 +235,16 @@ static size_t control_pull(struct serial *s, uint8_t *buf, size_t n)
     return 0; /* lines to the host are sent at once */
 }
 
-static const struct serial_user control_user = { .room = control_room, .push = control_push, .pull = control_pull };
+static const struct serial_user control_user = { .room = control_room,
+                                                 .push = control_push,
+                                                 .pull = control_pull };
 
 static void control_send(const char *text, size_t len)
 {
     struct serial *s = channels[CONTROL];
     if (s)
-        (void)s->ops->send_wait(s, (const uint8_t *)text, len, STALL_NS); /* nobody to tell when it does not get out */
+        (void)s->ops->send_wait(s, (const uint8_t *)text, len,
+                                STALL_NS); /* nobody to tell when it does not get out */
 }
 
 void console_log(int level, const char *text, size_t len)
@@ -266,7 +274,8 @@ static void log_sink(enum log_level level, const char *text, size_t len)
 
 int console_init(bool raw, uint16_t cols, uint16_t rows)
 {
-    console = tty_create(&console_ops, NULL, "console", (uint32_t)abi_makedev(MAJOR_TTY, MINOR_CONSOLE), raw);
+    console = tty_create(&console_ops, NULL, "console",
+                         (uint32_t)abi_makedev(MAJOR_TTY, MINOR_CONSOLE), raw);
     if (!console)
         return -ENOMEM;
     tty_set_winsize(console, &(struct abi_winsize){ .ws_row = rows, .ws_col = cols });

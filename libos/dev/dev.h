@@ -10,9 +10,19 @@ struct file;
 struct superblock;
 
 enum {
-    MAJOR_MEM = 1, MAJOR_TTY_SERIAL = 4, MAJOR_TTY = 5, MAJOR_PTS = 136,
-    MINOR_NULL = 3, MINOR_ZERO = 5, MINOR_FULL = 7, MINOR_RANDOM = 8, MINOR_URANDOM = 9, MINOR_KMSG = 11,
-    MINOR_TTY = 0, MINOR_CONSOLE = 1, MINOR_PTMX = 2,
+    MAJOR_MEM = 1,
+    MAJOR_TTY_SERIAL = 4,
+    MAJOR_TTY = 5,
+    MAJOR_PTS = 136,
+    MINOR_NULL = 3,
+    MINOR_ZERO = 5,
+    MINOR_FULL = 7,
+    MINOR_RANDOM = 8,
+    MINOR_URANDOM = 9,
+    MINOR_KMSG = 11,
+    MINOR_TTY = 0,
+    MINOR_CONSOLE = 1,
+    MINOR_PTMX = 2,
     MINOR_TTYS0 = 64,
     PTS_MAX = 4096, /* pseudo-terminals at a time */
 };

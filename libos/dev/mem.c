@@ -42,7 +42,9 @@ static ssize_type write_anything(struct file *f, struct iter *it, uint64_t *pos)
     return (ssize_type)n;
 }
 
-static const struct file_ops null_ops = { .read = read_nothing, .write = write_anything, .seek = file_seek_nowhere };
+static const struct file_ops null_ops = { .read = read_nothing,
+                                          .write = write_anything,
+                                          .seek = file_seek_nowhere };
 
 static NOINLINE ssize_type zero_read_long(struct iter *it)
 {
@@ -88,8 +90,11 @@ static void zero_release(struct file *f)
     heap_free(f->data);
 }
 
-static const struct file_ops zero_ops = { .read = zero_read, .write = write_anything, .seek = file_seek_nowhere,
-                                          .pagemap = zero_pagemap, .release = zero_release };
+static const struct file_ops zero_ops = { .read = zero_read,
+                                          .write = write_anything,
+                                          .seek = file_seek_nowhere,
+                                          .pagemap = zero_pagemap,
+                                          .release = zero_release };
 
 static int zero_open(struct file *f)
 {
@@ -107,7 +112,9 @@ static ssize_type full_write(struct file *f, struct iter *it, uint64_t *pos)
     return it->left ? -ENOSPC : 0;
 }
 
-static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .seek = file_seek_nowhere };
+static const struct file_ops full_ops = { .read = zero_read,
+                                          .write = full_write,
+                                          .seek = file_seek_nowhere };
 
 static ssize_type random_read(struct file *f, struct iter *it, uint64_t *pos)
 {
@@ -165,14 +172,19 @@ static long random_ioctl(struct file *f, unsigned cmd, unsigned long arg)
     case RNDZAPENTCNT:
     case RNDCLEARPOOL:
     case RNDRESEEDCRNG:
-        return cred_capable(CAP_SYS_ADMIN) ? 0 : -EPERM; /* each use of the generator erases its key anyway */
+        return cred_capable(CAP_SYS_ADMIN)
+                   ? 0
+                   : -EPERM; /* each use of the generator erases its key anyway */
     default:
         return -ENOTTY;
     }
 }
 
-static const struct file_ops random_ops = { .read = random_read, .write = random_write, .seek = file_seek_nowhere,
-                                            .poll = random_poll, .ioctl = random_ioctl };
+static const struct file_ops random_ops = { .read = random_read,
+                                            .write = random_write,
+                                            .seek = file_seek_nowhere,
+                                            .poll = random_poll,
+                                            .ioctl = random_ioctl };
 
 /* Lines for the log, as /dev/kmsg takes them: an optional <priority>, then text. */
 static ssize_type kmsg_write(struct file *f, struct iter *it, uint64_t *pos)
@@ -196,7 +208,9 @@ static ssize_type kmsg_read(struct file *f, struct iter *it, uint64_t *pos)
     return f->flags & O_NONBLOCK ? -EAGAIN : -EPERM; /* messages are not kept */
 }
 
-static const struct file_ops kmsg_ops = { .read = kmsg_read, .write = kmsg_write, .seek = file_seek_nowhere };
+static const struct file_ops kmsg_ops = { .read = kmsg_read,
+                                          .write = kmsg_write,
+                                          .seek = file_seek_nowhere };
 
 int mem_open(struct file *f, uint32_t minor)
 {

@@ -26,17 +26,17 @@
 enum { RING_SIZE = 8192, PIECE = 256, TTY_GID = 5, ROOT_MODE = 0755 };
 
 struct pty {
-    _Atomic uint32_t refs;     /* the master's file; the slave */
+    _Atomic uint32_t refs; /* the master's file; the slave */
     struct spin lock;
-    struct tty *slave;         /* counted by the master */
+    struct tty *slave; /* counted by the master */
     uint32_t index;
-    struct inode *inode;       /* of /dev/pts/INDEX */
+    struct inode *inode; /* of /dev/pts/INDEX */
     /* guarded by lock */
-    uint32_t head, tail;       /* ring: bytes put, bytes taken */
-    bool locked;               /* TIOCSPTLCK: the slave cannot be opened */
+    uint32_t head, tail; /* ring: bytes put, bytes taken */
+    bool locked;         /* TIOCSPTLCK: the slave cannot be opened */
     bool packet;
-    uint8_t status;            /* TIOCPKT_* not told yet */
-    bool slave_closed;         /* opened and closed again */
+    uint8_t status;                     /* TIOCPKT_* not told yet */
+    bool slave_closed;                  /* opened and closed again */
     struct waitq read_wait, write_wait; /* of the master */
     uint8_t ring[RING_SIZE];
 };
@@ -146,9 +146,15 @@ static void slave_release(struct tty *t)
     pty_put(t->data);
 }
 
-static const struct tty_ops slave_ops = { .room = slave_room, .write = slave_write, .pending = slave_pending,
-                                          .discard = slave_discard, .resume = slave_resume, .status = slave_status,
-                                          .opened = slave_opened, .closed = slave_closed, .release = slave_release };
+static const struct tty_ops slave_ops = { .room = slave_room,
+                                          .write = slave_write,
+                                          .pending = slave_pending,
+                                          .discard = slave_discard,
+                                          .resume = slave_resume,
+                                          .status = slave_status,
+                                          .opened = slave_opened,
+                                          .closed = slave_closed,
+                                          .release = slave_release };
 
 static bool pty_enter_table(struct pty *p)
 {
@@ -322,7 +328,8 @@ static ssize_type master_write(struct file *f, struct iter *it, uint64_t *pos)
         if (!room) {
             if (f->flags & O_NONBLOCK)
                 return done ? done : -EAGAIN;
-            int err = WAIT_EVENT(&p->write_wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE, tty_receive_room(p->slave));
+            int err = WAIT_EVENT(&p->write_wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE,
+                                 tty_receive_room(p->slave));
             if (err)
                 return done ? done : -ERESTARTSYS;
             continue;
@@ -359,7 +366,8 @@ static unsigned master_poll(struct file *f, struct poll_table *pt)
 static long open_peer(struct pty *p, unsigned long flags)
 {
     struct file *f;
-    int err = file_create_inode(&tty_file_ops, p->inode, "pts", (unsigned)flags & (O_ACCMODE | O_NONBLOCK), NULL, &f);
+    int err = file_create_inode(&tty_file_ops, p->inode, "pts",
+                                (unsigned)flags & (O_ACCMODE | O_NONBLOCK), NULL, &f);
     if (err)
         return err;
     err = open_slave(p, f);
@@ -455,8 +463,11 @@ static void master_release(struct file *f)
     pty_put(p);
 }
 
-static const struct file_ops master_ops = { .read = master_read, .write = master_write, .poll = master_poll,
-                                            .ioctl = master_ioctl, .release = master_release };
+static const struct file_ops master_ops = { .read = master_read,
+                                            .write = master_write,
+                                            .poll = master_poll,
+                                            .ioctl = master_ioctl,
+                                            .release = master_release };
 
 /* --- the file system of /dev/pts: one name per pair, and ptmx --- */
 
@@ -473,7 +484,8 @@ static bool pts_valid(struct inode *inode)
 static int devpts_lookup(struct inode *dir, const char *name, size_t len, struct inode **ret_inode)
 {
     char text[8], *end;
-    if (len >= sizeof(text) || !len || name[0] < '0' || name[0] > '9' || (name[0] == '0' && len > 1))
+    if (len >= sizeof(text) || !len || name[0] < '0' || name[0] > '9' ||
+        (name[0] == '0' && len > 1))
         return -ENOENT;
     memcpy(text, name, len);
     text[len] = '\0';

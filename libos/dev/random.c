@@ -16,8 +16,8 @@ enum { KEY_WORDS = 8, BLOCK_WORDS = 16, ENOUGH_BITS = 256 };
 
 static struct spin lock = SPIN_INIT(RANK_PAGES);
 static uint32_t key[KEY_WORDS]; /* guarded by lock */
-static uint64_t counter;        /* guarded by lock: never repeats, so no two blocks of one key are equal */
-static unsigned credited;       /* guarded by lock */
+static uint64_t counter; /* guarded by lock: never repeats, so no two blocks of one key are equal */
+static unsigned credited; /* guarded by lock */
 
 /* Replace the key by output of the generator. */
 static void turn_key(void)

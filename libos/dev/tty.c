@@ -16,15 +16,27 @@
 
 enum { CAP_SYS_ADMIN = 21 };
 
-#define CONTROL(c) ((c) & 037)
+#define CONTROL(c) ((c)&037)
 
 static const uint8_t default_cc[ABI_NCCS] = {
-    [VINTR] = CONTROL('C'), [VQUIT] = 034, [VERASE] = 0177, [VKILL] = CONTROL('U'), [VEOF] = CONTROL('D'),
-    [VTIME] = 0, [VMIN] = 1, [VSTART] = CONTROL('Q'), [VSTOP] = CONTROL('S'), [VSUSP] = CONTROL('Z'),
-    [VREPRINT] = CONTROL('R'), [VDISCARD] = CONTROL('O'), [VWERASE] = CONTROL('W'), [VLNEXT] = CONTROL('V'),
+    [VINTR] = CONTROL('C'),
+    [VQUIT] = 034,
+    [VERASE] = 0177,
+    [VKILL] = CONTROL('U'),
+    [VEOF] = CONTROL('D'),
+    [VTIME] = 0,
+    [VMIN] = 1,
+    [VSTART] = CONTROL('Q'),
+    [VSTOP] = CONTROL('S'),
+    [VSUSP] = CONTROL('Z'),
+    [VREPRINT] = CONTROL('R'),
+    [VDISCARD] = CONTROL('O'),
+    [VWERASE] = CONTROL('W'),
+    [VLNEXT] = CONTROL('V'),
 };
 
-struct tty *tty_create(const struct tty_ops *ops, void *data, const char *name, uint32_t rdev, bool stream)
+struct tty *tty_create(const struct tty_ops *ops, void *data, const char *name, uint32_t rdev,
+                       bool stream)
 {
     struct tty *t = heap_zalloc(sizeof(*t));
     if (!t)
@@ -105,7 +117,8 @@ int tty_open(struct tty *t, struct file *f, bool may_control)
         t->opens++;
         tf->tty = t;
         tf->generation = t->generation;
-        if (may_control && !t->stream && f->can_read && !(f->flags & O_NOCTTY) && p->is_session_leader && !p->tty && !t->session)
+        if (may_control && !t->stream && f->can_read && !(f->flags & O_NOCTTY) &&
+            p->is_session_leader && !p->tty && !t->session)
             control_locked(t);
     }
     spin_unlock(&t->lock);

@@ -75,8 +75,9 @@ static void begin_read(struct reading *r)
 static bool read_may_go_on(const struct reading *r)
 {
     const struct tty *t = r->tf->tty;
-    return tty_input_available(t, false) || tty_hung(r->tf) || *(const volatile bool *)&t->other_closed ||
-           *(const volatile bool *)&t->no_more_input || r->canonical != (bool)(t->termios.c_lflag & ICANON);
+    return tty_input_available(t, false) || tty_hung(r->tf) ||
+           *(const volatile bool *)&t->other_closed || *(const volatile bool *)&t->no_more_input ||
+           r->canonical != (bool)(t->termios.c_lflag & ICANON);
 }
 
 /* Nothing is there: wait. 1: look again; 0: the read ends; or an errno. */
@@ -283,7 +284,10 @@ int tty_wait_sent(struct tty *t)
     return 0;
 }
 
-const struct file_ops tty_file_ops = { .read = tty_read, .write = tty_write, .poll = tty_poll, .ioctl = tty_file_ioctl,
+const struct file_ops tty_file_ops = { .read = tty_read,
+                                       .write = tty_write,
+                                       .poll = tty_poll,
+                                       .ioctl = tty_file_ioctl,
                                        .release = tty_release };
 
 static long stream_ioctl(struct file *f, unsigned cmd, unsigned long arg)
@@ -292,5 +296,8 @@ static long stream_ioctl(struct file *f, unsigned cmd, unsigned long arg)
     return cmd == FIONREAD ? tty_ioctl(tf->tty, cmd, arg) : -ENOTTY;
 }
 
-const struct file_ops tty_stream_ops = { .read = tty_read, .write = tty_write, .poll = tty_poll, .ioctl = stream_ioctl,
+const struct file_ops tty_stream_ops = { .read = tty_read,
+                                         .write = tty_write,
+                                         .poll = tty_poll,
+                                         .ioctl = stream_ioctl,
                                          .release = tty_release };

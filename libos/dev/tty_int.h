@@ -7,8 +7,10 @@
 #include <libos/dev/tty.h>
 
 enum {
-    CONTROL_S = 023, CONTROL_Q = 021,
-    TTY_DISABLED = 0,  /* the control character that is none; also what an end of file leaves in the buffer */
+    CONTROL_S = 023,
+    CONTROL_Q = 021,
+    TTY_DISABLED =
+        0, /* the control character that is none; also what an end of file leaves in the buffer */
     TTY_WAKE_BELOW = 256, /* writers are woken when less than this is unsent */
 };
 

@@ -12,9 +12,11 @@
 enum { CAP_SYS_ADMIN = 21, TERMIO_CC = 8 };
 
 /* B0 to B38400, then those with CBAUDEX (010000) set: B57600 on. */
-static const uint32_t speeds[] = { 0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400 };
-static const uint32_t fast_speeds[] = { 0, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000,
-                                        1500000, 2000000, 2500000, 3000000, 3500000, 4000000 };
+static const uint32_t speeds[] = { 0,   50,   75,   110,  134,  150,  200,   300,
+                                   600, 1200, 1800, 2400, 4800, 9600, 19200, 38400 };
+static const uint32_t fast_speeds[] = { 0,       57600,   115200,  230400,  460800,  500000,
+                                        576000,  921600,  1000000, 1152000, 1500000, 2000000,
+                                        2500000, 3000000, 3500000, 4000000 };
 
 static uint32_t speed_of(uint32_t code, uint32_t number)
 {
@@ -39,12 +41,18 @@ static long put_modes(const struct abi_termios2 *m, unsigned long arg, enum layo
     if (layout == LAYOUT_TERMIOS2)
         return user_put(user_at(user_termios2_out_t, arg), m, 1);
     if (layout == LAYOUT_TERMIOS) {
-        struct abi_termios out = { m->c_iflag, m->c_oflag, m->c_cflag, m->c_lflag, m->c_line, { 0 } };
+        struct abi_termios out = {
+            m->c_iflag, m->c_oflag, m->c_cflag, m->c_lflag, m->c_line, { 0 }
+        };
         memcpy(out.c_cc, m->c_cc, sizeof(out.c_cc));
         return user_put(user_at(user_termios_out_t, arg), &out, 1);
     }
-    struct abi_termio out = { (uint16_t)m->c_iflag, (uint16_t)m->c_oflag, (uint16_t)m->c_cflag, (uint16_t)m->c_lflag,
-                              m->c_line, { 0 } };
+    struct abi_termio out = { (uint16_t)m->c_iflag,
+                              (uint16_t)m->c_oflag,
+                              (uint16_t)m->c_cflag,
+                              (uint16_t)m->c_lflag,
+                              m->c_line,
+                              { 0 } };
     memcpy(out.c_cc, m->c_cc, sizeof(out.c_cc));
     return user_put(user_at(user_termio_out_t, arg), &out, 1);
 }
@@ -84,7 +92,8 @@ static void set_modes(struct tty *t, const struct abi_termios2 *m)
     t->termios = *m;
     t->termios.c_line = old.c_line;
     tty_termios_changed(t, &old);
-    bool was_flow = old.c_iflag & IXON && old.c_cc[VSTOP] == CONTROL_S && old.c_cc[VSTART] == CONTROL_Q;
+    bool was_flow =
+        old.c_iflag & IXON && old.c_cc[VSTOP] == CONTROL_S && old.c_cc[VSTART] == CONTROL_Q;
     bool is_flow = m->c_iflag & IXON && m->c_cc[VSTOP] == CONTROL_S && m->c_cc[VSTART] == CONTROL_Q;
     if (t->ops->status && was_flow != is_flow)
         t->ops->status(t, is_flow ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP);

@@ -20,7 +20,8 @@ static bool dentry_get_live(struct dentry *d)
 {
     uint32_t n = atomic_load_explicit(&d->refs, memory_order_relaxed);
     while (n != 0)
-        if (atomic_compare_exchange_weak_explicit(&d->refs, &n, n + 1, memory_order_relaxed, memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(&d->refs, &n, n + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
             return true;
     return false;
 }
@@ -79,8 +80,8 @@ static bool name_set(struct dentry *d, const char *name, size_t len, uint32_t ha
     return true;
 }
 
-struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const char *name, size_t len, uint32_t hash,
-                             struct inode *take_inode)
+struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const char *name,
+                             size_t len, uint32_t hash, struct inode *take_inode)
 {
     struct dentry *d = slab_alloc(&dentry_slab);
     if (!d) {
@@ -105,7 +106,8 @@ struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const
     return d;
 }
 
-static ALWAYS_INLINE struct dentry *find(struct dentry *dir, const char *name, size_t len, uint32_t hash)
+static ALWAYS_INLINE struct dentry *find(struct dentry *dir, const char *name, size_t len,
+                                         uint32_t hash)
 {
     spin_lock(&dir->lock);
     struct dentry *d = dir->table ? dir->table[hash & (dir->table_size - 1)] : NULL;
@@ -209,7 +211,8 @@ int dentry_kill(struct dentry *d)
     return empty ? 0 : -ENOTEMPTY;
 }
 
-void dentry_move(struct dentry *d, struct dentry *dir, const char *name, size_t len, char *take_name)
+void dentry_move(struct dentry *d, struct dentry *dir, const char *name, size_t len,
+                 char *take_name)
 {
     struct dentry *old = d->parent;
     char *old_name = d->own_name ? (char *)(uintptr_t)d->name : NULL;
@@ -255,7 +258,8 @@ static void dentry_drop(struct dentry *d)
     dentry_put(d);
 }
 
-int dentry_lookup_locked(struct dentry *dir, const char *name, size_t len, uint32_t hash, struct dentry **ret_dentry)
+int dentry_lookup_locked(struct dentry *dir, const char *name, size_t len, uint32_t hash,
+                         struct dentry **ret_dentry)
 {
     if (len > ABI_NAME_MAX)
         return -ENAMETOOLONG;
@@ -283,12 +287,15 @@ int dentry_lookup_locked(struct dentry *dir, const char *name, size_t len, uint3
     d = dentry_create(dir->sb, dir, name, len, hash, found);
     if (!d)
         return -ENOMEM;
-    dentry_attach(dir, d, inode->lower ? DIR_POS_FIRST : 0); /* of an image: its place is found when it matters */
+    dentry_attach(dir, d,
+                  inode->lower ? DIR_POS_FIRST
+                               : 0); /* of an image: its place is found when it matters */
     *ret_dentry = d;
     return 0;
 }
 
-int dentry_lookup(struct dentry *dir, const char *name, size_t len, uint32_t hash, struct dentry **ret_dentry)
+int dentry_lookup(struct dentry *dir, const char *name, size_t len, uint32_t hash,
+                  struct dentry **ret_dentry)
 {
     struct inode *inode = dir->inode;
     struct dentry *d = find(dir, name, len, hash);
@@ -298,7 +305,8 @@ int dentry_lookup(struct dentry *dir, const char *name, size_t len, uint32_t has
     }
     if (d)
         dentry_put(d);
-    else if (dir->sb->pinned && (!inode->lower || dir->complete)) /* all its names are in the cache */
+    else if (dir->sb->pinned &&
+             (!inode->lower || dir->complete)) /* all its names are in the cache */
         return len > ABI_NAME_MAX ? -ENAMETOOLONG : -ENOENT;
     rwmutex_write_lock(&inode->lock);
     int err = dentry_lookup_locked(dir, name, len, hash, ret_dentry);
@@ -317,7 +325,8 @@ static struct dentry *list_start(struct file *f, struct dentry *dir, uint64_t po
     return c;
 }
 
-int dentry_list(struct file *f, struct dentry *dir, struct dir_sink *s, uint64_t *pos, uint64_t first)
+int dentry_list(struct file *f, struct dentry *dir, struct dir_sink *s, uint64_t *pos,
+                uint64_t first)
 {
     if (*pos < first)
         *pos = first;

@@ -83,7 +83,8 @@ static int make_node(struct walk *w, uint32_t mode, uint32_t rdev, const char *t
         return err;
     struct dentry *dir = w->cur.dentry;
     err = may_create(dir);
-    if (!err && (S_ISCHR(mode) || S_ISBLK(mode)) && !(S_ISCHR(mode) && rdev == 0) && !vfs_capable(CAP_MKNOD))
+    if (!err && (S_ISCHR(mode) || S_ISBLK(mode)) && !(S_ISCHR(mode) && rdev == 0) &&
+        !vfs_capable(CAP_MKNOD))
         err = -EPERM;
     if (!err)
         err = create_locked(dir, &last, mode, rdev, target, &made);
@@ -237,7 +238,8 @@ int dir_empty(struct dentry *d)
     return err ? err : dentry_kill(d);
 }
 
-static int unlink_last(struct walk *w, const struct last_name *last, bool directory, struct dentry **ret_victim)
+static int unlink_last(struct walk *w, const struct last_name *last, bool directory,
+                       struct dentry **ret_victim)
 {
     struct dentry *dir = w->cur.dentry, *victim;
     int err = path_writable(&w->cur);
@@ -269,8 +271,8 @@ int vfs_unlink(int dirfd, const char *name, bool directory)
         return err;
     err = walk_to_parent(&w, &last);
     if (!err && last.type != LAST_NORMAL)
-        err = !directory              ? -EISDIR
-              : last.type == LAST_DOT ? -EINVAL
+        err = !directory                 ? -EISDIR
+              : last.type == LAST_DOT    ? -EINVAL
               : last.type == LAST_DOTDOT ? -ENOTEMPTY
                                          : -EBUSY;
     if (!err)

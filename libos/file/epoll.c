@@ -22,8 +22,8 @@
 #include <utlist.h>
 
 enum {
-    LEVEL_MAX = 5,        /* instances below an instance */
-    NEST_VISITS = 1000,   /* paths upwards that a nested instance may have */
+    LEVEL_MAX = 5,      /* instances below an instance */
+    NEST_VISITS = 1000, /* paths upwards that a nested instance may have */
     LINK_LOCKS = 64,
     ALWAYS = EPOLLERR | EPOLLHUP,
     EXCLUSIVE_WITH = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP,
@@ -40,14 +40,16 @@ struct epoll_entry {
 struct epoll_item {
     RB_ENTRY(epoll_item) node;
     struct epoll *ep;
-    struct file *file;    /* not counted: epoll_forget_file */
+    struct file *file; /* not counted: epoll_forget_file */
     int fd;
-    uint32_t events;      /* interest and mode; written under ep->lock, read by wakes */
+    uint32_t events; /* interest and mode; written under ep->lock, read by wakes */
     uint64_t data;
-    struct epoll_item *file_next, *file_prev;   /* file->epoll_items; guarded by the file's link lock */
-    struct epoll_item *ready_next, *ready_prev; /* ep->ready; guarded by ep->ready_lock, as is the next one */
-    bool ready;           /* on ep->ready */
-    bool woken;           /* since it was last looked at: it stays there */
+    struct epoll_item *file_next,
+        *file_prev; /* file->epoll_items; guarded by the file's link lock */
+    struct epoll_item *ready_next,
+        *ready_prev;                 /* ep->ready; guarded by ep->ready_lock, as is the next one */
+    bool ready;                      /* on ep->ready */
+    bool woken;                      /* since it was last looked at: it stays there */
     struct epoll_entry first, *more; /* first.queue NULL: none */
 };
 
@@ -56,12 +58,12 @@ RB_HEAD(epoll_items, epoll_item);
 struct epoll {
     _Atomic uint32_t refs;
     struct mutex lock;
-    struct epoll_items items;  /* guarded by lock */
-    struct file *file;         /* this instance's own, borrowed */
-    uint32_t level;            /* guarded by nest_lock */
+    struct epoll_items items; /* guarded by lock */
+    struct file *file;        /* this instance's own, borrowed */
+    uint32_t level;           /* guarded by nest_lock */
     struct spin ready_lock;
-    struct epoll_item *ready;  /* guarded by ready_lock */
-    struct waitq wait;         /* who waits for this instance: epoll_wait, poll, other instances */
+    struct epoll_item *ready; /* guarded by ready_lock */
+    struct waitq wait;        /* who waits for this instance: epoll_wait, poll, other instances */
 };
 
 static struct slab items = SLAB_INIT("epoll_item", struct epoll_item);
@@ -158,7 +160,9 @@ static void item_add_queue(struct poll_table *pt, struct waitq *q)
         item->more = e;
     }
     e->queue = q;
-    e->waiter = (struct waiter){ .wake = item_wake, .arg = item, .exclusive = item->events & EPOLLEXCLUSIVE };
+    e->waiter = (struct waiter){ .wake = item_wake,
+                                 .arg = item,
+                                 .exclusive = item->events & EPOLLEXCLUSIVE };
     waitq_add_entry(q, &e->waiter);
 }
 
@@ -199,7 +203,8 @@ static unsigned item_poll(struct epoll_item *item, struct poll_table *pt)
 /* How far the instances go that watch ep, directly or not; below: levels of the instance to be put under ep. Raises
  * their levels when set is true. -ELOOP: target is among them, or it gets too deep; -EINVAL: too many paths.
  * Locks: nest_lock and link_locks[0] held. */
-static int nest_walk(struct epoll *ep, const struct epoll *target, unsigned level, int *visits, bool set)
+static int nest_walk(struct epoll *ep, const struct epoll *target, unsigned level, int *visits,
+                     bool set)
 {
     if (ep == target || level > LEVEL_MAX)
         return -ELOOP;
@@ -208,7 +213,8 @@ static int nest_walk(struct epoll *ep, const struct epoll *target, unsigned leve
     if (set && ep->level < level)
         epoll_set_level(ep, level);
     struct epoll_item *item;
-    DL_FOREACH2(ep->file->epoll_items, item, file_next) {
+    DL_FOREACH2(ep->file->epoll_items, item, file_next)
+    {
         int err = nest_walk(item->ep, target, level + 1, visits, set);
         if (err)
             return err;
@@ -224,7 +230,8 @@ static int nest_check(struct epoll *ep, struct epoll *target)
     int err = nest_walk(ep, target, target->level + 1, &visits, false);
     if (!err) {
         visits = NEST_VISITS;
-        (void)nest_walk(ep, target, target->level + 1, &visits, true); /* the same walk succeeded just now */
+        (void)nest_walk(ep, target, target->level + 1, &visits,
+                        true); /* the same walk succeeded just now */
     }
     spin_unlock(&link_locks[0]);
     return err;
@@ -293,7 +300,8 @@ static int epoll_check_event(int op, struct file *f, struct abi_epoll_event *eve
     return 0;
 }
 
-static int epoll_apply(struct epoll *ep, int op, int fd, struct file *f, const struct abi_epoll_event *event)
+static int epoll_apply(struct epoll *ep, int op, int fd, struct file *f,
+                       const struct abi_epoll_event *event)
 {
     struct epoll_item *item;
     int err = 0;
@@ -311,7 +319,8 @@ static int epoll_apply(struct epoll *ep, int op, int fd, struct file *f, const s
     return err;
 }
 
-int epoll_control(struct file *epoll, int op, int fd, struct file *f, const struct abi_epoll_event *event)
+int epoll_control(struct file *epoll, int op, int fd, struct file *f,
+                  const struct abi_epoll_event *event)
 {
     struct abi_epoll_event e = { 0 };
     struct epoll *ep = epoll_of(epoll);
@@ -362,7 +371,8 @@ static struct epoll_item *epoll_next(struct epoll *ep, struct epoll_item *item, 
 }
 
 /* One pass over what is on the ready list now; what is added meanwhile is for the next call. */
-static int epoll_collect(struct epoll *ep, int (*put)(void *arg, int i, const struct abi_epoll_event *e), void *arg,
+static int epoll_collect(struct epoll *ep,
+                         int (*put)(void *arg, int i, const struct abi_epoll_event *e), void *arg,
                          int max)
 {
     int n = 0;
@@ -397,15 +407,16 @@ static int epoll_sleep(struct epoll *ep, uint64_t deadline_ns)
     struct waiter w;
     int err = 0;
     waitq_add_exclusive(&ep->wait, &w);
-    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE), !epoll_any_ready(ep) && !(err = thread_sleep(deadline_ns)))
+    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE),
+           !epoll_any_ready(ep) && !(err = thread_sleep(deadline_ns)))
         ;
     thread_finish_sleep();
     waitq_remove(&ep->wait, &w);
     return err;
 }
 
-int epoll_harvest(struct file *epoll, int (*put)(void *arg, int i, const struct abi_epoll_event *e), void *arg, int max,
-                  uint64_t deadline_ns)
+int epoll_harvest(struct file *epoll, int (*put)(void *arg, int i, const struct abi_epoll_event *e),
+                  void *arg, int max, uint64_t deadline_ns)
 {
     struct epoll *ep = epoll_of(epoll);
     if (!ep)
@@ -459,11 +470,14 @@ static void epoll_fdinfo(struct file *f, char *buf, size_t size)
     size_t len = 0;
     buf[0] = '\0';
     mutex_lock(&ep->lock);
-    RB_FOREACH(item, epoll_items, &ep->items) {
+    RB_FOREACH(item, epoll_items, &ep->items)
+    {
         const struct inode *inode = item->file->inode;
-        int n = snprintf(buf + len, size - len, "tfd: %8d events: %8x data: %16llx  pos:%lli ino:%llx sdev:%x\n",
-                         item->fd, (unsigned)item->events, (unsigned long long)item->data, (long long)item->file->pos,
-                         (unsigned long long)(inode ? inode->ino : 0), inode && inode->sb ? (unsigned)inode->sb->dev : 0);
+        int n = snprintf(buf + len, size - len,
+                         "tfd: %8d events: %8x data: %16llx  pos:%lli ino:%llx sdev:%x\n", item->fd,
+                         (unsigned)item->events, (unsigned long long)item->data,
+                         (long long)item->file->pos, (unsigned long long)(inode ? inode->ino : 0),
+                         inode && inode->sb ? (unsigned)inode->sb->dev : 0);
         if (n < 0 || (size_t)n >= size - len) {
             buf[len] = '\0'; /* whole lines only */
             break;
@@ -473,8 +487,9 @@ static void epoll_fdinfo(struct file *f, char *buf, size_t size)
     mutex_unlock(&ep->lock);
 }
 
-static const struct file_ops epoll_ops = { .seek = file_seek_nowhere,
-    .poll = epoll_poll, .release = epoll_release, .fdinfo = epoll_fdinfo };
+static const struct file_ops epoll_ops = {
+    .seek = file_seek_nowhere, .poll = epoll_poll, .release = epoll_release, .fdinfo = epoll_fdinfo
+};
 
 int epoll_create_file(struct file **ret_file)
 {
@@ -510,8 +525,8 @@ void epoll_forget_file(struct file *f)
         /* The item found may have gone meanwhile; another of the same instance will do as well. */
         spin_lock(link_lock(f));
         DL_FOREACH2(f->epoll_items, item, file_next)
-            if (item->ep == ep)
-                break;
+        if (item->ep == ep)
+            break;
         spin_unlock(link_lock(f));
         if (item)
             item_remove(item);

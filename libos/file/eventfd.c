@@ -50,7 +50,8 @@ static ssize_type eventfd_read(struct file *f, struct iter *it, uint64_t *pos)
         if (err)
             return -ERESTARTSYS;
     }
-    return iter_put(it, &value, sizeof(value)) == sizeof(value) ? (ssize_type)sizeof(value) : -EFAULT;
+    return iter_put(it, &value, sizeof(value)) == sizeof(value) ? (ssize_type)sizeof(value)
+                                                                : -EFAULT;
 }
 
 static bool eventfd_add(struct eventfd *e, uint64_t value)
@@ -78,7 +79,8 @@ static ssize_type eventfd_write(struct file *f, struct iter *it, uint64_t *pos)
     while (!eventfd_add(e, value)) {
         if (f->flags & O_NONBLOCK)
             return -EAGAIN;
-        int err = WAIT_EVENT(&e->wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE, value < UINT64_MAX - count_now(e));
+        int err = WAIT_EVENT(&e->wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE,
+                             value < UINT64_MAX - count_now(e));
         if (err)
             return -ERESTARTSYS;
     }
@@ -90,7 +92,8 @@ static unsigned eventfd_poll(struct file *f, struct poll_table *pt)
     struct eventfd *e = f->data;
     poll_wait(pt, &e->wait);
     uint64_t count = count_now(e);
-    return (count ? EPOLLIN : 0) | (count < UINT64_MAX - 1 ? EPOLLOUT : 0) | (count == UINT64_MAX ? EPOLLERR : 0);
+    return (count ? EPOLLIN : 0) | (count < UINT64_MAX - 1 ? EPOLLOUT : 0) |
+           (count == UINT64_MAX ? EPOLLERR : 0);
 }
 
 static void eventfd_release(struct file *f)
@@ -106,8 +109,11 @@ static void eventfd_fdinfo(struct file *f, char *buf, size_t size)
 }
 
 static const struct file_ops eventfd_ops = { .seek = file_seek_nowhere,
-    .read = eventfd_read, .write = eventfd_write, .poll = eventfd_poll,
-                                             .release = eventfd_release, .fdinfo = eventfd_fdinfo };
+                                             .read = eventfd_read,
+                                             .write = eventfd_write,
+                                             .poll = eventfd_poll,
+                                             .release = eventfd_release,
+                                             .fdinfo = eventfd_fdinfo };
 
 int eventfd_create(unsigned count, unsigned flags, struct file **ret_file)
 {
@@ -119,7 +125,8 @@ int eventfd_create(unsigned count, unsigned flags, struct file **ret_file)
     e->count = count;
     e->semaphore = flags & EFD_SEMAPHORE;
     e->id = next_id++;
-    int err = file_create_anon(&eventfd_ops, "[eventfd]", O_RDWR | (flags & EFD_NONBLOCK), e, ret_file);
+    int err =
+        file_create_anon(&eventfd_ops, "[eventfd]", O_RDWR | (flags & EFD_NONBLOCK), e, ret_file);
     if (err)
         slab_free(&eventfds, e);
     return err;

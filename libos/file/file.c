@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    TRANSFER_MAX = 0x7ffff000,  /* bytes of one read or write, as Linux bounds it */
+    TRANSFER_MAX = 0x7ffff000, /* bytes of one read or write, as Linux bounds it */
 };
 
 static struct slab file_slab = SLAB_INIT("file", struct file);
@@ -55,7 +55,8 @@ struct inode *anon_inode_create(uint32_t mode)
     return inode;
 }
 
-int file_create(const struct file_ops *ops, const struct path *path, unsigned flags, void *data, struct file **ret_file)
+int file_create(const struct file_ops *ops, const struct path *path, unsigned flags, void *data,
+                struct file **ret_file)
 {
     static const uint8_t access[] = { 1, 2, 3, 0 };
     if (atomic_fetch_add_explicit(&file_count, 1, memory_order_relaxed) >= FILES_MAX) {
@@ -83,7 +84,8 @@ int file_create(const struct file_ops *ops, const struct path *path, unsigned fl
     return 0;
 }
 
-int file_create_anon(const struct file_ops *ops, const char *name, unsigned flags, void *data, struct file **ret_file)
+int file_create_anon(const struct file_ops *ops, const char *name, unsigned flags, void *data,
+                     struct file **ret_file)
 {
     struct path p = { &anon_mount, anon_sb.root };
     int err = file_create(ops, &p, flags, data, ret_file);
@@ -92,8 +94,8 @@ int file_create_anon(const struct file_ops *ops, const char *name, unsigned flag
     return err;
 }
 
-int file_create_inode(const struct file_ops *ops, struct inode *inode, const char *name, unsigned flags, void *data,
-                      struct file **ret_file)
+int file_create_inode(const struct file_ops *ops, struct inode *inode, const char *name,
+                      unsigned flags, void *data, struct file **ret_file)
 {
     inode_get(inode);
     struct dentry *d = dentry_create(&anon_sb, anon_sb.root, name, strlen(name), 0, inode);

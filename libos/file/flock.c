@@ -22,8 +22,8 @@ struct file_lock {
     short type;          /* F_RDLCK, F_WRLCK */
     uint64_t start, end; /* end is the last byte */
     int pid;
-    struct file *file;   /* lease: whom to tell */
-    bool breaking;       /* lease: its holder was told */
+    struct file *file; /* lease: whom to tell */
+    bool breaking;     /* lease: its holder was told */
 };
 
 /* Who waits for whom, for record locks of descriptor tables. Guarded by wait_lock. */
@@ -45,7 +45,8 @@ static bool same_space(enum kind a, enum kind b)
 
 static bool conflicts(const struct file_lock *have, const struct file_lock *want)
 {
-    if (!same_space(have->kind, want->kind) || (have->kind == want->kind && have->owner == want->owner))
+    if (!same_space(have->kind, want->kind) ||
+        (have->kind == want->kind && have->owner == want->owner))
         return false;
     if (have->start > want->end || want->start > have->end)
         return false;
@@ -56,8 +57,8 @@ static struct file_lock *find_conflict(struct inode *inode, const struct file_lo
 {
     struct file_lock *l, *first = NULL; /* F_GETLK tells of the first in the file */
     LL_FOREACH(inode->locks, l)
-        if (conflicts(l, want) && (!first || l->start < first->start))
-            first = l;
+    if (conflicts(l, want) && (!first || l->start < first->start))
+        first = l;
     return first;
 }
 
@@ -70,7 +71,8 @@ static bool mine(const struct file_lock *l, const struct file_lock *w)
 static void carve(struct inode *inode, const struct file_lock *w, struct file_lock **spare)
 {
     struct file_lock *l, *next;
-    LL_FOREACH_SAFE(inode->locks, l, next) {
+    LL_FOREACH_SAFE(inode->locks, l, next)
+    {
         if (!mine(l, w) || l->start > w->end || w->start > l->end)
             continue;
         if (l->start < w->start && l->end > w->end) {
@@ -95,8 +97,10 @@ static void carve(struct inode *inode, const struct file_lock *w, struct file_lo
 static void join(struct inode *inode, struct file_lock *w)
 {
     struct file_lock *l, *next;
-    LL_FOREACH_SAFE(inode->locks, l, next) {
-        bool touches = l->start <= w->end + (w->end != INT64_MAX) && w->start <= l->end + (l->end != INT64_MAX);
+    LL_FOREACH_SAFE(inode->locks, l, next)
+    {
+        bool touches = l->start <= w->end + (w->end != INT64_MAX) &&
+                       w->start <= l->end + (l->end != INT64_MAX);
         if (l == w || !mine(l, w) || l->type != w->type || !touches)
             continue;
         w->start = min_u64(w->start, l->start);
@@ -168,7 +172,8 @@ static bool deadlock(const void *waiter, const void *holder)
 }
 
 /* Sleep until something of inode was unlocked since blocker was seen. */
-static int wait_unlock(struct inode *inode, const struct file_lock *w, const void *holder, bool check)
+static int wait_unlock(struct inode *inode, const struct file_lock *w, const void *holder,
+                       bool check)
 {
     struct wait_edge edge = { .waiter = w->owner, .holder = holder };
     struct waiter waiter;
@@ -198,8 +203,8 @@ static int wait_unlock(struct inode *inode, const struct file_lock *w, const voi
 }
 
 /* Put w in force: 1: conflict, *ret_holder. fresh and spare are used up as needed. */
-static int try_lock(struct inode *inode, const struct file_lock *w, struct file_lock **fresh, struct file_lock **spare,
-                    const void **ret_holder, bool *ret_check)
+static int try_lock(struct inode *inode, const struct file_lock *w, struct file_lock **fresh,
+                    struct file_lock **spare, const void **ret_holder, bool *ret_check)
 {
     spin_lock(&inode->lock_lock);
     struct file_lock *c = w->type == F_UNLCK ? NULL : find_conflict(inode, w);
@@ -293,7 +298,9 @@ int posix_lock_get(struct file *f, int cmd, struct abi_flock *l)
 
 int flock_set(struct file *f, unsigned op)
 {
-    struct file_lock w = { .kind = KIND_FLOCK, .owner = f, .end = INT64_MAX, .pid = process_current()->pid };
+    struct file_lock w = {
+        .kind = KIND_FLOCK, .owner = f, .end = INT64_MAX, .pid = process_current()->pid
+    };
     switch (op & ~(unsigned)LOCK_NB) {
     case LOCK_SH:
         w.type = F_RDLCK;
@@ -311,8 +318,8 @@ int flock_set(struct file *f, unsigned op)
     spin_lock(&f->inode->lock_lock);
     struct file_lock *l;
     LL_FOREACH(f->inode->locks, l)
-        if (mine(l, &w))
-            break;
+    if (mine(l, &w))
+        break;
     bool change = l && l->type != w.type && w.type != F_UNLCK;
     spin_unlock(&f->inode->lock_lock);
     if (change) {
@@ -329,7 +336,8 @@ static void drop(struct inode *inode, unsigned kinds, const void *owner)
     struct file_lock *l, *next;
     bool any = false;
     spin_lock(&inode->lock_lock);
-    LL_FOREACH_SAFE(inode->locks, l, next) {
+    LL_FOREACH_SAFE(inode->locks, l, next)
+    {
         if (l->owner != owner || !(kinds >> l->kind & 1))
             continue;
         LL_DELETE(inode->locks, l);
@@ -359,8 +367,8 @@ int lease_get(struct file *f)
     struct file_lock *l;
     spin_lock(&f->inode->lock_lock);
     LL_FOREACH(f->inode->locks, l)
-        if (l->kind == KIND_LEASE && l->owner == f)
-            type = l->type;
+    if (l->kind == KIND_LEASE && l->owner == f)
+        type = l->type;
     spin_unlock(&f->inode->lock_lock);
     return type;
 }
@@ -372,12 +380,13 @@ static int lease_allowed(struct file *f, short type)
     struct file_lock *l;
     if (type == F_RDLCK && inode->writers > 0)
         return -EAGAIN;
-    if (type == F_WRLCK && (f->path.dentry->refs > 2u + (f->path.dentry->sb->pinned && !f->path.dentry->unlinked) ||
-                            inode->writers > (f->can_write ? 1 : 0)))
+    if (type == F_WRLCK &&
+        (f->path.dentry->refs > 2u + (f->path.dentry->sb->pinned && !f->path.dentry->unlinked) ||
+         inode->writers > (f->can_write ? 1 : 0)))
         return -EAGAIN;
     LL_FOREACH(inode->locks, l)
-        if (l->kind == KIND_LEASE && l->owner != f && (type == F_WRLCK || l->type == F_WRLCK))
-            return -EAGAIN;
+    if (l->kind == KIND_LEASE && l->owner != f && (type == F_WRLCK || l->type == F_WRLCK))
+        return -EAGAIN;
     return 0;
 }
 
@@ -401,14 +410,18 @@ int lease_set(struct file *f, long arg)
     struct file_lock *fresh = slab_alloc(&lock_slab);
     if (!fresh)
         return -ENOMEM;
-    *fresh = (struct file_lock){ .kind = KIND_LEASE, .owner = f, .type = (short)arg, .end = INT64_MAX, .file = f,
+    *fresh = (struct file_lock){ .kind = KIND_LEASE,
+                                 .owner = f,
+                                 .type = (short)arg,
+                                 .end = INT64_MAX,
+                                 .file = f,
                                  .pid = process_current()->pid };
     spin_lock(&inode->lock_lock);
     int err = lease_allowed(f, fresh->type);
     struct file_lock *l, *old = NULL;
     LL_FOREACH(inode->locks, l)
-        if (l->kind == KIND_LEASE && l->owner == f)
-            old = l;
+    if (l->kind == KIND_LEASE && l->owner == f)
+        old = l;
     if (!err && old) {
         old->type = fresh->type;
         old->breaking = false;
@@ -434,7 +447,8 @@ static int lease_tell(struct inode *inode, bool write, uint64_t now, uint64_t de
     struct file_lock *l, *next;
     int found = 0, pid = 0, sig = 0;
     spin_lock(&inode->lock_lock);
-    LL_FOREACH_SAFE(inode->locks, l, next) {
+    LL_FOREACH_SAFE(inode->locks, l, next)
+    {
         if (l->kind != KIND_LEASE || !(write || l->type == F_WRLCK))
             continue;
         if (now >= deadline) { /* the holder had its time */

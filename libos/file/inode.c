@@ -168,8 +168,8 @@ void inode_init_owner(struct inode *inode, const struct inode *dir)
         inode->gid = dir->gid;
         if (S_ISDIR(inode->mode))
             inode->mode |= S_ISGID;
-        else if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !cred_in_group(c, inode->gid) &&
-                 !vfs_capable(CAP_FSETID))
+        else if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+                 !cred_in_group(c, inode->gid) && !vfs_capable(CAP_FSETID))
             inode->mode &= ~(uint32_t)S_ISGID;
     }
 }
@@ -205,7 +205,8 @@ static int setattr_check(struct inode *inode, struct inode_attr *a)
         if (!vfs_owner(inode))
             return -EPERM;
         uint32_t gid = a->set & ATTR_GID ? a->gid : inode->gid;
-        if (a->mode & S_ISGID && !S_ISDIR(inode->mode) && !cred_in_group(c, gid) && !vfs_capable(CAP_FSETID))
+        if (a->mode & S_ISGID && !S_ISDIR(inode->mode) && !cred_in_group(c, gid) &&
+            !vfs_capable(CAP_FSETID))
             a->mode &= ~(uint32_t)S_ISGID;
     }
     if (a->set & ATTR_TIMES_SET && !vfs_owner(inode))
@@ -248,7 +249,8 @@ int inode_setattr(const struct path *p, struct inode_attr *a)
         setattr_apply(inode, a);
     rwmutex_write_unlock(&inode->lock);
     if (!err)
-        inotify_event(p->dentry, a->set & (ATTR_MODE | ATTR_UID | ATTR_GID) || (a->set & ATTR_ATIME && a->set & ATTR_MTIME)
+        inotify_event(p->dentry, a->set & (ATTR_MODE | ATTR_UID | ATTR_GID) ||
+                                         (a->set & ATTR_ATIME && a->set & ATTR_MTIME)
                                      ? IN_ATTRIB
                                  : a->set & ATTR_MTIME ? IN_MODIFY
                                                        : IN_ACCESS);
@@ -267,7 +269,8 @@ static int size_refuse(uint64_t limit)
 {
     struct abi_siginfo info = { .si_signo = SIGXFSZ, .si_code = SI_KERNEL };
     if (limit < INT64_MAX)
-        (void)signal_send_thread(thread_current(), &info); /* if it is about to end, that does as well */
+        (void)signal_send_thread(thread_current(),
+                                 &info); /* if it is about to end, that does as well */
     return -EFBIG;
 }
 

@@ -45,12 +45,13 @@ static _Atomic uint32_t cookie;
 
 static bool same_event(const struct event *a, const struct event *b)
 {
-    return a->e.wd == b->e.wd && a->e.mask == b->e.mask && a->e.cookie == b->e.cookie && a->e.len == b->e.len &&
-           memcmp(a->name, b->name, a->e.len) == 0;
+    return a->e.wd == b->e.wd && a->e.mask == b->e.mask && a->e.cookie == b->e.cookie &&
+           a->e.len == b->e.len && memcmp(a->name, b->name, a->e.len) == 0;
 }
 
 /* Queue an event; one that repeats the last is dropped, one too many becomes IN_Q_OVERFLOW. lock is held. */
-static void queue(struct instance *in, int wd, uint32_t mask, uint32_t event_cookie, const char *name)
+static void queue(struct instance *in, int wd, uint32_t mask, uint32_t event_cookie,
+                  const char *name)
 {
     size_t len = name ? align_up(strlen(name) + 1, sizeof(struct abi_inotify_event)) : 0;
     if (in->queued == QUEUE_MAX)
@@ -64,7 +65,9 @@ static void queue(struct instance *in, int wd, uint32_t mask, uint32_t event_coo
     struct event *e = heap_zalloc(sizeof(*e) + len);
     if (!e)
         return; /* as lost as in an overflow, and no memory to say so */
-    e->e = (struct abi_inotify_event){ .wd = wd, .mask = mask, .cookie = event_cookie, .len = (uint32_t)len };
+    e->e = (struct abi_inotify_event){
+        .wd = wd, .mask = mask, .cookie = event_cookie, .len = (uint32_t)len
+    };
     if (len)
         strcpy(e->name, name);
     if (in->events && same_event(in->events->prev, e)) {
@@ -90,7 +93,8 @@ static void watch_end(struct watch *w, bool tell)
     atomic_fetch_sub_explicit(&inotify_watch_count, 1, memory_order_relaxed);
 }
 
-static void tell(struct inode *inode, uint32_t mask, uint32_t event_cookie, const char *name, bool unlinked)
+static void tell(struct inode *inode, uint32_t mask, uint32_t event_cookie, const char *name,
+                 bool unlinked)
 {
     struct watch *w, *next;
     spin_lock(&lock);
@@ -216,7 +220,7 @@ static long inotify_ioctl(struct file *f, unsigned cmd, unsigned long arg)
         return -ENOTTY;
     spin_lock(&lock);
     DL_FOREACH(in->events, e)
-        n += (int)(sizeof(e->e) + e->e.len);
+    n += (int)(sizeof(e->e) + e->e.len);
     spin_unlock(&lock);
     return user_put(user_at(user_int_out_t, arg), &n, 1);
 }
@@ -230,7 +234,7 @@ static void inotify_release(struct file *f)
         watch_end(in->watches, false);
     spin_unlock(&lock);
     DL_FOREACH_SAFE(in->events, e, next)
-        heap_free(e);
+    heap_free(e);
     heap_free(in);
 }
 
@@ -248,8 +252,8 @@ int inotify_create(unsigned flags, struct file **ret_file)
         return -ENOMEM;
     waitq_init(&in->waitq);
     in->next_wd = 1;
-    int err = file_create_anon(&inotify_fops, "anon_inode:inotify", (flags & IN_NONBLOCK ? O_NONBLOCK : 0) | O_RDONLY, in,
-                               ret_file);
+    int err = file_create_anon(&inotify_fops, "anon_inode:inotify",
+                               (flags & IN_NONBLOCK ? O_NONBLOCK : 0) | O_RDONLY, in, ret_file);
     if (err)
         heap_free(in);
     return err;
@@ -285,7 +289,11 @@ int inotify_add(struct file *f, const struct path *path, uint32_t mask)
         wd = -ENOSPC;
     if (wd == 0) {
         wd = in->next_wd++;
-        *w = (struct watch){ inode->watches, in->watches, inode, in, wd,
+        *w = (struct watch){ inode->watches,
+                             in->watches,
+                             inode,
+                             in,
+                             wd,
                              mask & (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK) };
         inode->watches = in->watches = w;
         in->nwatches++;

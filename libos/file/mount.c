@@ -13,7 +13,8 @@ static struct spin mount_lock = SPIN_INIT(RANK_MOUNT);
 static struct mount *mounts; /* guarded by mount_lock: in the order of mounting */
 static int next_id = 1;      /* guarded by mount_lock */
 
-struct mount *mount_attach(struct superblock *sb, const struct path *point, const char *source, unsigned flags)
+struct mount *mount_attach(struct superblock *sb, const struct path *point, const char *source,
+                           unsigned flags)
 {
     struct mount *m = heap_zalloc(sizeof(*m));
     if (!m)
@@ -68,7 +69,8 @@ bool path_cross_down(struct path *p)
     struct mount *m;
     bool crossed = false;
     /* Acquire: pairs with mount_attach. Mounts stack by covering the upper one's root. */
-    while ((m = atomic_load_explicit(&p->dentry->mounted, memory_order_acquire)) && m->parent == p->mount) {
+    while ((m = atomic_load_explicit(&p->dentry->mounted, memory_order_acquire)) &&
+           m->parent == p->mount) {
         struct path next = { m, m->root };
         path_get(&next);
         path_put(p);

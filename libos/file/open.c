@@ -20,7 +20,8 @@ struct open_state {
 
 static unsigned may_of(unsigned flags)
 {
-    static const uint8_t may[] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE };
+    static const uint8_t may[] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE,
+                                   MAY_READ | MAY_WRITE };
     if (flags & FILE_OPEN_EXEC)
         return MAY_EXEC;
     return may[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
@@ -146,7 +147,8 @@ static int open_path(const struct open_state *o, const struct path *p, struct fi
 }
 
 /* Make the name that is missing; 1: somebody else just did. */
-static int open_create(struct walk *w, const struct last_name *last, struct open_state *o, struct dentry **ret)
+static int open_create(struct walk *w, const struct last_name *last, struct open_state *o,
+                       struct dentry **ret)
 {
     struct dentry *dir = w->cur.dentry;
     if (path_writable(&w->cur))
@@ -256,7 +258,8 @@ static int open_flags(struct open_state *o)
         return 0;
     }
     if (o->flags & (O_TMPFILE & ~O_DIRECTORY)) {
-        if ((o->flags & O_TMPFILE) != O_TMPFILE || o->flags & O_CREAT || !(may_of(o->flags) & MAY_WRITE))
+        if ((o->flags & O_TMPFILE) != O_TMPFILE || o->flags & O_CREAT ||
+            !(may_of(o->flags) & MAY_WRITE))
             return -EINVAL;
     } else if (o->flags & O_CREAT && o->flags & O_DIRECTORY) {
         return -EINVAL;
@@ -264,7 +267,8 @@ static int open_flags(struct open_state *o)
     return 0;
 }
 
-int path_open(int dirfd, const char *name, unsigned how_flags, uint32_t mode, unsigned walk, struct file **ret_file)
+int path_open(int dirfd, const char *name, unsigned how_flags, uint32_t mode, unsigned walk,
+              struct file **ret_file)
 {
     struct open_state o = { .flags = how_flags, .mode = mode };
     struct walk w;

@@ -270,13 +270,14 @@ int walk_to_child(struct walk *w, struct dentry *take_child, bool follow)
     return step_to(w, take_child);
 }
 
-#define ONES 0x0101010101010101ull
-#define HIGH 0x8080808080808080ull
+#define ONES    0x0101010101010101ull
+#define HIGH    0x8080808080808080ull
 #define SLASHES (0x2f * ONES)
 
 /* Where the name at p ends: at a slash or the zero. Its hash in *ret_hash. Eight bytes are looked at at a time, which may
  * be past the zero but never on another page; that is why address sanitizers must not look. */
-__attribute__((no_sanitize("address"))) static const char *name_end(const char *p, uint32_t *ret_hash)
+__attribute__((no_sanitize("address"))) static const char *name_end(const char *p,
+                                                                    uint32_t *ret_hash)
 {
     uint64_t hash = 0, w, hit;
     for (;; p += 8) {
@@ -410,7 +411,8 @@ static bool prepend(char *buf, size_t *pos, const char *text, size_t len)
 }
 
 /* Put the names from d up to its mount's root, or to stop, in front of *pos. 1: reached stop. */
-static int text_up(struct dentry *d, struct dentry *top, const struct dentry *stop, char *buf, size_t *pos)
+static int text_up(struct dentry *d, struct dentry *top, const struct dentry *stop, char *buf,
+                   size_t *pos)
 {
     int result = 0;
     mutex_lock(&d->sb->rename_lock); /* parents stay */
@@ -446,7 +448,8 @@ int path_text(const struct path *p, char *buf, size_t size)
             break;
         }
         if (!m->point) {
-            inside = !m->id; /* a mount that was never in the tree: its names (memfds) have no place to be out of */
+            inside =
+                !m->id; /* a mount that was never in the tree: its names (memfds) have no place to be out of */
             break;
         }
         d = m->point;
@@ -467,7 +470,8 @@ int file_text(const struct file *f, char *buf, size_t size)
 {
     if (!f->name)
         return path_text(&f->path, buf, size);
-    int n = f->name[0] == 'a' ? snprintf(buf, size, "%s", f->name)
-                              : snprintf(buf, size, "%s:[%llu]", f->name, (unsigned long long)f->inode->ino);
+    int n = f->name[0] == 'a'
+                ? snprintf(buf, size, "%s", f->name)
+                : snprintf(buf, size, "%s:[%llu]", f->name, (unsigned long long)f->inode->ino);
     return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : n + 1;
 }

@@ -61,7 +61,8 @@ int inode_permission(struct inode *inode, unsigned may)
     uint32_t bits = mode;
     if (c->fsuid == inode->uid)
         bits >>= 6;
-    else if ((bits >> 3 ^ bits) & 7 && cred_in_group(c, inode->gid)) /* asked only when it matters */
+    else if ((bits >> 3 ^ bits) & 7 &&
+             cred_in_group(c, inode->gid)) /* asked only when it matters */
         bits >>= 3;
     if ((may & ~bits & 7) == 0 || override(c, mode, may))
         return 0;
@@ -82,8 +83,8 @@ int may_delete(struct dentry *dir, struct dentry *victim, bool directory)
         return err;
     /* Sticky: only the owner of the name's inode or of the directory. */
     const struct cred *c = vfs_cred();
-    if (dir->inode->mode & S_ISVTX && c->fsuid != victim->inode->uid && c->fsuid != dir->inode->uid &&
-        !vfs_capable(CAP_FOWNER))
+    if (dir->inode->mode & S_ISVTX && c->fsuid != victim->inode->uid &&
+        c->fsuid != dir->inode->uid && !vfs_capable(CAP_FOWNER))
         return -EPERM;
     if (directory && !S_ISDIR(victim->inode->mode))
         return -ENOTDIR;

@@ -71,7 +71,8 @@ int pipe_sleep(struct pipe *p, struct waitq *q, bool (*cond)(const struct pipe *
     struct waiter w;
     int err = 0;
     waitq_add_exclusive(q, &w);
-    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE), !cond(p) && !(err = thread_sleep(NO_DEADLINE)))
+    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE),
+           !cond(p) && !(err = thread_sleep(NO_DEADLINE)))
         ;
     thread_finish_sleep();
     waitq_remove(q, &w);
@@ -144,7 +145,8 @@ static ssize_type pipe_read(struct file *f, struct iter *it, uint64_t *pos)
     if (freed)
         pipe_wake(&p->write_wait, PIPE_OUT);
     if (more)
-        pipe_wake(&p->read_wait, PIPE_IN); /* the wake that brought us here may have been the only one */
+        pipe_wake(&p->read_wait,
+                  PIPE_IN); /* the wake that brought us here may have been the only one */
     return done;
 }
 
@@ -177,7 +179,8 @@ static ssize_type pipe_add(struct pipe *p, struct iter *it, bool packet)
         pipe_page_free(p, page);
         return -EFAULT;
     }
-    *pipe_slot(p, p->head) = (struct pipe_slot){ .page = page, .len = (uint16_t)n, .packet = packet };
+    *pipe_slot(p, p->head) =
+        (struct pipe_slot){ .page = page, .len = (uint16_t)n, .packet = packet };
     p->head++;
     return (ssize_type)n;
 }
@@ -325,8 +328,11 @@ static void pipe_release(struct file *f)
     pipe_put_file(p);
 }
 
-const struct file_ops pipe_ops = { .read = pipe_read, .write = pipe_write, .poll = pipe_poll, .ioctl = pipe_ioctl,
-                                          .release = pipe_release };
+const struct file_ops pipe_ops = { .read = pipe_read,
+                                   .write = pipe_write,
+                                   .poll = pipe_poll,
+                                   .ioctl = pipe_ioctl,
+                                   .release = pipe_release };
 
 int pipe_create(unsigned flags, struct file *ret_ends[2])
 {
@@ -345,7 +351,8 @@ int pipe_create(unsigned flags, struct file *ret_ends[2])
     err = file_create_inode(&pipe_ops, inode, "pipe", O_RDONLY | keep, p, &in);
     if (err)
         goto out_pipe;
-    err = file_create_inode(&pipe_ops, inode, "pipe", O_WRONLY | keep | (flags & O_DIRECT), p, &out);
+    err =
+        file_create_inode(&pipe_ops, inode, "pipe", O_WRONLY | keep | (flags & O_DIRECT), p, &out);
     if (err) {
         p->writers = 0;
         p->files = 1;
@@ -391,7 +398,8 @@ static struct pipe *fifo_pipe(struct inode *inode)
 /* Wait until the other side's counter of opens moves on from seen. */
 static int fifo_wait_partner(struct waitq *q, const uint32_t *counter, uint32_t seen)
 {
-    int err = WAIT_EVENT(q, SLEEP_INTERRUPTIBLE, NO_DEADLINE, *(const volatile uint32_t *)counter != seen);
+    int err = WAIT_EVENT(q, SLEEP_INTERRUPTIBLE, NO_DEADLINE,
+                         *(const volatile uint32_t *)counter != seen);
     return err == -EINTR ? -ERESTARTSYS : err;
 }
 

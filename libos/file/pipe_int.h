@@ -29,15 +29,15 @@ struct pipe_slot {
 
 struct pipe {
     struct mutex lock;
-    struct pipe_slot *slots;      /* nslots of them, a power of two */
-    uint32_t nslots, head, tail;  /* head counts buffers filled, tail buffers emptied */
-    uint32_t readers, writers;    /* open ends */
+    struct pipe_slot *slots;             /* nslots of them, a power of two */
+    uint32_t nslots, head, tail;         /* head counts buffers filled, tail buffers emptied */
+    uint32_t readers, writers;           /* open ends */
     uint32_t reader_opens, writer_opens; /* ever: what a FIFO's open waits for */
     uint32_t nspare;
     struct page *spare[PIPE_SPARE_PAGES];
     struct waitq read_wait, write_wait;
-    struct inode *inode;          /* borrowed: each file of the pipe holds it */
-    uint32_t files;               /* guarded by inode->lock_lock */
+    struct inode *inode; /* borrowed: each file of the pipe holds it */
+    uint32_t files;      /* guarded by inode->lock_lock */
     struct pipe_slot first_slots[PIPE_DEFAULT_SLOTS];
 };
 

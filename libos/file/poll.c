@@ -11,8 +11,8 @@
 #include <plat/time.h>
 
 enum {
-    NEAR_ENTRIES = 8,          /* on the stack */
-    BLOCK_ENTRIES = 60,        /* in each further block */
+    NEAR_ENTRIES = 8,   /* on the stack */
+    BLOCK_ENTRIES = 60, /* in each further block */
     DEFAULT_READY = EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM,
     ASKS_PER_PREEMPTION = 512,
 };
@@ -34,10 +34,10 @@ struct block {
 struct poller {
     struct poll_table table;
     _Atomic bool triggered;
-    bool failed;             /* no memory for an entry */
-    struct file *file;       /* being asked, and for which events */
+    bool failed;       /* no memory for an entry */
+    struct file *file; /* being asked, and for which events */
     unsigned events;
-    unsigned used;           /* of near, then of the first block */
+    unsigned used; /* of near, then of the first block */
     struct block *blocks;
     struct entry near[NEAR_ENTRIES];
 };
@@ -174,7 +174,8 @@ static int ask_all(struct abi_pollfd *fds, size_t n, unsigned always, struct pol
 static int poll_sleep(struct poller *p, uint64_t deadline_ns)
 {
     int err = 0;
-    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE), !p->triggered && !(err = thread_sleep(deadline_ns)))
+    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE),
+           !p->triggered && !(err = thread_sleep(deadline_ns)))
         ;
     thread_finish_sleep();
     return err;

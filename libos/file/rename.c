@@ -94,7 +94,8 @@ static int rename_rights(struct rename *r)
     bool exchange = r->flags & RENAME_EXCHANGE;
     int err = may_delete(from, r->source, source_dir);
     if (!err)
-        err = r->target ? may_delete(to, r->target, exchange ? target_dir : source_dir) : may_create(to);
+        err = r->target ? may_delete(to, r->target, exchange ? target_dir : source_dir)
+                        : may_create(to);
     if (!err && !from->inode->ops->rename)
         err = -EPERM;
     if (!err && from != to && source_dir)
@@ -207,9 +208,9 @@ static int rename_locked(struct rename *r, const struct dentry *trap)
     if (!err)
         err = dentry_reserve(to);
     if (!err)
-        err = from->inode->ops->rename(from->inode, r->source->name, r->source->len, r->source->inode, to->inode,
-                                       r->to_last.name, r->to_last.len, r->target ? r->target->inode : NULL,
-                                       r->flags);
+        err = from->inode->ops->rename(from->inode, r->source->name, r->source->len,
+                                       r->source->inode, to->inode, r->to_last.name, r->to_last.len,
+                                       r->target ? r->target->inode : NULL, r->flags);
     if (!err)
         err = r->flags & RENAME_EXCHANGE ? do_exchange(r) : do_move(r);
     if (err)
@@ -268,7 +269,8 @@ static int rename_walked(struct rename *r)
     return err > 0 ? 0 : err;
 }
 
-int vfs_rename(int old_dirfd, const char *old_name, int new_dirfd, const char *new_name, unsigned flags)
+int vfs_rename(int old_dirfd, const char *old_name, int new_dirfd, const char *new_name,
+               unsigned flags)
 {
     if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT) ||
         (flags & RENAME_EXCHANGE && flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)))

@@ -109,7 +109,9 @@ static void signalfd_fdinfo(struct file *f, char *buf, size_t size)
 }
 
 static const struct file_ops signalfd_ops = { .seek = file_seek_nowhere,
-    .read = signalfd_read, .poll = signalfd_poll, .release = signalfd_release,
+                                              .read = signalfd_read,
+                                              .poll = signalfd_poll,
+                                              .release = signalfd_release,
                                               .fdinfo = signalfd_fdinfo };
 
 static uint64_t allowed(uint64_t mask)
@@ -123,7 +125,8 @@ int signalfd_create(uint64_t mask, unsigned flags, struct file **ret_file)
     if (!s)
         return -ENOMEM;
     s->mask = allowed(mask);
-    int err = file_create_anon(&signalfd_ops, "[signalfd]", O_RDWR | (flags & SFD_NONBLOCK), s, ret_file);
+    int err =
+        file_create_anon(&signalfd_ops, "[signalfd]", O_RDWR | (flags & SFD_NONBLOCK), s, ret_file);
     if (err)
         heap_free(s);
     return err;

@@ -84,7 +84,8 @@ static int wait_pipes(struct pipe *in, struct pipe *out, bool no_wait)
         return 0;
     if (no_wait)
         return -EAGAIN;
-    int err = empty ? pipe_sleep(in, &in->read_wait, pipe_can_read) : pipe_sleep(out, &out->write_wait, pipe_can_write);
+    int err = empty ? pipe_sleep(in, &in->read_wait, pipe_can_read)
+                    : pipe_sleep(out, &out->write_wait, pipe_can_write);
     return err ? err : 1;
 }
 
@@ -133,7 +134,8 @@ static int add_page(struct pipe *p, struct page *page, size_t n, bool no_wait)
 
 /* One page from a file. Bytes, 0 at the end. Room is waited for before the file is read; should another writer take it
  * meanwhile, what was read of a seekable file is given back. */
-static ssize_type page_from_file(struct file *in, uint64_t *pos, struct pipe *p, size_t len, bool no_wait)
+static ssize_type page_from_file(struct file *in, uint64_t *pos, struct pipe *p, size_t len,
+                                 bool no_wait)
 {
     struct iter it;
     if (!pipe_can_write(p)) {
@@ -215,12 +217,14 @@ static bool waits(const struct file *f, bool no_wait)
     return !no_wait && !(f->flags & O_NONBLOCK);
 }
 
-long pipe_splice(struct file *in, uint64_t *in_pos, struct file *out, uint64_t *out_pos, size_t len, bool no_wait)
+long pipe_splice(struct file *in, uint64_t *in_pos, struct file *out, uint64_t *out_pos, size_t len,
+                 bool no_wait)
 {
     if (!in->can_read || !out->can_write)
         return -EBADF;
     if (pipe_is(in) && pipe_is(out))
-        return between_pipes(in->data, out->data, len, !waits(in, no_wait) || !waits(out, no_wait), false);
+        return between_pipes(in->data, out->data, len, !waits(in, no_wait) || !waits(out, no_wait),
+                             false);
     if (pipe_is(in))
         return to_file(in->data, out, out_pos, len, !waits(in, no_wait));
     if (pipe_is(out))
@@ -234,5 +238,6 @@ long pipe_tee(struct file *in, struct file *out, size_t len, bool no_wait)
         return -EBADF;
     if (!pipe_is(in) || !pipe_is(out))
         return -EINVAL;
-    return between_pipes(in->data, out->data, len, !waits(in, no_wait) || !waits(out, no_wait), true);
+    return between_pipes(in->data, out->data, len, !waits(in, no_wait) || !waits(out, no_wait),
+                         true);
 }

@@ -27,20 +27,21 @@ struct timerfd {
     struct waiter clock_watch; /* of CLOCK_REALTIME being set */
     int clock;
     /* guarded by lock */
-    uint64_t deadline_ns;      /* 0: not armed */
-    uint64_t interval_ns;      /* 0: once */
-    uint64_t realtime_ns;      /* the deadline on CLOCK_REALTIME; 0: it does not depend on that clock */
-    uint64_t ticks;            /* expirations not read yet */
-    uint64_t offset_ns;        /* of CLOCK_REALTIME when it was last looked at */
-    unsigned flags;            /* of the last timerfd_settime */
-    bool expired;              /* the deadline has passed and is counted */
+    uint64_t deadline_ns; /* 0: not armed */
+    uint64_t interval_ns; /* 0: once */
+    uint64_t realtime_ns; /* the deadline on CLOCK_REALTIME; 0: it does not depend on that clock */
+    uint64_t ticks;       /* expirations not read yet */
+    uint64_t offset_ns;   /* of CLOCK_REALTIME when it was last looked at */
+    unsigned flags;       /* of the last timerfd_settime */
+    bool expired;         /* the deadline has passed and is counted */
     bool canceled;
 };
 
 static uint64_t to_ns(const struct abi_timespec *ts)
 {
-    return (uint64_t)ts->tv_sec >= INT64_MAX / NS_PER_SEC ? INT64_MAX
-                                                          : (uint64_t)ts->tv_sec * NS_PER_SEC + (uint64_t)ts->tv_nsec;
+    return (uint64_t)ts->tv_sec >= INT64_MAX / NS_PER_SEC
+               ? INT64_MAX
+               : (uint64_t)ts->tv_sec * NS_PER_SEC + (uint64_t)ts->tv_nsec;
 }
 
 static struct abi_timespec to_timespec(uint64_t ns)
@@ -150,7 +151,8 @@ static ssize_type timerfd_read(struct file *f, struct iter *it, uint64_t *pos)
     }
     if (got < 0)
         return got;
-    return iter_put(it, &ticks, sizeof(ticks)) == sizeof(ticks) ? (ssize_type)sizeof(ticks) : -EFAULT;
+    return iter_put(it, &ticks, sizeof(ticks)) == sizeof(ticks) ? (ssize_type)sizeof(ticks)
+                                                                : -EFAULT;
 }
 
 static unsigned timerfd_poll(struct file *f, struct poll_table *pt)
@@ -191,13 +193,18 @@ static void timerfd_fdinfo(struct file *f, char *buf, size_t size)
     uint64_t ticks = t->ticks;
     unsigned flags = t->flags;
     spin_unlock(&t->lock);
-    snprintf(buf, size, "clockid: %d\nticks: %llu\nsettime flags: 0%o\nit_value: (%lld, %lld)\nit_interval: (%lld, %lld)\n",
-             t->clock, (unsigned long long)ticks, flags, (long long)v.it_value.tv_sec, (long long)v.it_value.tv_nsec,
-             (long long)v.it_interval.tv_sec, (long long)v.it_interval.tv_nsec);
+    snprintf(buf, size,
+             "clockid: %d\nticks: %llu\nsettime flags: 0%o\nit_value: (%lld, %lld)\nit_interval: "
+             "(%lld, %lld)\n",
+             t->clock, (unsigned long long)ticks, flags, (long long)v.it_value.tv_sec,
+             (long long)v.it_value.tv_nsec, (long long)v.it_interval.tv_sec,
+             (long long)v.it_interval.tv_nsec);
 }
 
 static const struct file_ops timerfd_ops = { .seek = file_seek_nowhere,
-    .read = timerfd_read, .poll = timerfd_poll, .release = timerfd_release,
+                                             .read = timerfd_read,
+                                             .poll = timerfd_poll,
+                                             .release = timerfd_release,
                                              .fdinfo = timerfd_fdinfo };
 
 int timerfd_create_file(int clock, unsigned flags, struct file **ret_file)
@@ -215,7 +222,8 @@ int timerfd_create_file(int clock, unsigned flags, struct file **ret_file)
     waitq_init(&t->wait);
     t->clock = clock;
     t->offset_ns = clock_realtime_offset();
-    int err = file_create_anon(&timerfd_ops, "[timerfd]", O_RDWR | (flags & TFD_NONBLOCK), t, ret_file);
+    int err =
+        file_create_anon(&timerfd_ops, "[timerfd]", O_RDWR | (flags & TFD_NONBLOCK), t, ret_file);
     if (err) {
         heap_free(t);
         return err;
@@ -252,10 +260,11 @@ static void arm(struct timerfd *t, unsigned flags, uint64_t value, uint64_t inte
     timer_start(&t->timer, t->deadline_ns);
 }
 
-int timerfd_set(struct file *f, unsigned flags, const struct abi_itimerspec *value, struct abi_itimerspec *old)
+int timerfd_set(struct file *f, unsigned flags, const struct abi_itimerspec *value,
+                struct abi_itimerspec *old)
 {
-    if (flags & ~(unsigned)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || !valid(&value->it_value) ||
-        !valid(&value->it_interval) || f->ops != &timerfd_ops)
+    if (flags & ~(unsigned)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) ||
+        !valid(&value->it_value) || !valid(&value->it_interval) || f->ops != &timerfd_ops)
         return -EINVAL;
     struct timerfd *t = f->data;
     spin_lock(&t->lock);

@@ -28,20 +28,21 @@ bool path_cross_down(struct path *p);
 /* A walk in progress. Names lie in libOS memory and outlive the walk. */
 enum { WALK_LINKS_MAX = 40 };
 struct walk {
-    struct path cur;          /* where we are; referenced */
-    struct path root;         /* "/" and the ceiling of ".."; referenced if root_held, else the context's own */
+    struct path cur; /* where we are; referenced */
+    struct path
+        root; /* "/" and the ceiling of ".."; referenced if root_held, else the context's own */
     bool root_held;
-    unsigned flags;           /* enum walk_flags */
-    bool kernel;              /* libOS itself: no permission checks */
-    bool must_dir;            /* a slash follows the last name */
-    unsigned links;           /* symbolic links followed */
+    unsigned flags; /* enum walk_flags */
+    bool kernel;    /* libOS itself: no permission checks */
+    bool must_dir;  /* a slash follows the last name */
+    unsigned links; /* symbolic links followed */
     unsigned depth;
-    char *buf;                /* text of the link that name points into, or NULL */
-    const char *name;         /* rest to resolve */
+    char *buf;        /* text of the link that name points into, or NULL */
+    const char *name; /* rest to resolve */
     struct {
         const char *rest;
         char *buf;
-    } stack[WALK_LINKS_MAX];  /* what follows the links that are being resolved */
+    } stack[WALK_LINKS_MAX]; /* what follows the links that are being resolved */
 };
 
 /* Begin at dirfd for name. On error nothing is held. */

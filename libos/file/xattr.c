@@ -24,8 +24,8 @@ static struct xattr *find(struct inode *inode, const char *name)
 {
     struct xattr *x;
     LL_FOREACH(inode->xattrs, x)
-        if (strcmp(x->data, name) == 0)
-            return x;
+    if (strcmp(x->data, name) == 0)
+        return x;
     return NULL;
 }
 
@@ -46,7 +46,7 @@ static size_t total(const struct inode *inode)
     size_t n = 0;
     const struct xattr *x;
     LL_FOREACH(inode->xattrs, x)
-        n += sizeof(*x) + x->name_len + 1 + x->size;
+    n += sizeof(*x) + x->name_len + 1 + x->size;
     return n;
 }
 
@@ -83,7 +83,8 @@ int xattr_list(struct inode *inode, char *buf, size_t size)
     size_t n = 0;
     const struct xattr *x;
     bool trusted = vfs_capable(CAP_SYS_ADMIN);
-    LL_FOREACH(inode->xattrs, x) {
+    LL_FOREACH(inode->xattrs, x)
+    {
         if (!trusted && strncmp(x->data, "trusted.", 8) == 0)
             continue;
         if (size && n + x->name_len + 1 > size)
@@ -99,7 +100,7 @@ void xattr_free(struct inode *inode)
 {
     struct xattr *x, *next;
     LL_FOREACH_SAFE(inode->xattrs, x, next)
-        heap_free(x);
+    heap_free(x);
     inode->xattrs = NULL;
 }
 

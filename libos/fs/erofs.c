@@ -16,12 +16,12 @@ enum {
     SUPER_SIZE = 128,
     BLOCK = 4096,
     BLOCK_SHIFT = 12,
-    SLOT = 32,                /* inodes are numbered in units of this */
-    INCOMPAT_KNOWN = 0x4,     /* chunk-based files */
+    SLOT = 32,            /* inodes are numbered in units of this */
+    INCOMPAT_KNOWN = 0x4, /* chunk-based files */
     LAYOUT_PLAIN = 0,
     LAYOUT_INLINE = 2,
     LAYOUT_CHUNK = 4,
-    DIRENT = 12,              /* bytes of a directory entry */
+    DIRENT = 12, /* bytes of a directory entry */
     XATTR_HEADER = 12,
     CHUNK_BITS = 31,
     CHUNK_INDEXES = 32,
@@ -73,8 +73,10 @@ int erofs_open(const void *image, uint64_t size, struct erofs *ret)
         return -EINVAL;
     }
     if (sb[12] != BLOCK_SHIFT || le32(sb + 80) & ~(uint32_t)INCOMPAT_KNOWN || le16(sb + 86)) {
-        log_error("root image: EROFS with features 0x%x or a block size that are not supported; make it without "
-                  "compression, with 4 KiB blocks", le32(sb + 80));
+        log_error("root image: EROFS with features 0x%x or a block size that are not supported; "
+                  "make it without "
+                  "compression, with 4 KiB blocks",
+                  le32(sb + 80));
         return -EOPNOTSUPP;
     }
     if ((uint64_t)le32(sb + 36) * BLOCK > size)
@@ -130,7 +132,8 @@ int erofs_inode(const struct erofs *fs, uint64_t nid, struct erofs_inode *ret)
 {
     const uint8_t *p = NULL;
     uint64_t offset;
-    if (__builtin_mul_overflow(nid, (uint64_t)SLOT, &offset) || __builtin_add_overflow(offset, fs->meta, &offset))
+    if (__builtin_mul_overflow(nid, (uint64_t)SLOT, &offset) ||
+        __builtin_add_overflow(offset, fs->meta, &offset))
         return bad("an inode number that is too large", nid);
     int err = at(fs, offset, 32, &p);
     if (err)
@@ -157,7 +160,8 @@ int erofs_inode(const struct erofs *fs, uint64_t nid, struct erofs_inode *ret)
         in.gid = le16(p + 26);
         in.mtime = fs->build_time;
     }
-    in.ino = nid; /* as Linux; the number in the inode is for old programs, and that of the root is 0 */
+    in.ino =
+        nid; /* as Linux; the number in the inode is for old programs, and that of the root is 0 */
     in.xattr = offset + size;
     in.xattr_size = icount ? XATTR_HEADER + (icount - 1) * 4 : 0;
     in.after = in.xattr + in.xattr_size;
@@ -170,7 +174,8 @@ int erofs_inode(const struct erofs *fs, uint64_t nid, struct erofs_inode *ret)
 }
 
 /* Offset of the block that holds chunk-based byte off; *hole instead. */
-static int chunk_at(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off, uint64_t *ret, bool *hole)
+static int chunk_at(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off,
+                    uint64_t *ret, bool *hole)
 {
     unsigned unit = inode->chunk_indexes ? 8 : 4;
     uint64_t n = inode->chunk_shift < 64 ? off >> inode->chunk_shift : 0;
@@ -187,10 +192,11 @@ static int chunk_at(const struct erofs *fs, const struct erofs_inode *inode, uin
     return 0;
 }
 
-int erofs_data(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off, const uint8_t **ret_data,
-               size_t *ret_size)
+int erofs_data(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off,
+               const uint8_t **ret_data, size_t *ret_size)
 {
-    uint64_t in_block = off % BLOCK, block = off - in_block, n = min_u64(BLOCK - in_block, inode->size - off), from = 0;
+    uint64_t in_block = off % BLOCK, block = off - in_block,
+             n = min_u64(BLOCK - in_block, inode->size - off), from = 0;
     uint64_t last = (inode->size - 1) / BLOCK * BLOCK; /* of the file's last block */
     bool hole = false;
     int err = 0;
@@ -210,11 +216,12 @@ int erofs_data(const struct erofs *fs, const struct erofs_inode *inode, uint64_t
     return hole ? 0 : at(fs, from + in_block, n, ret_data);
 }
 
-bool erofs_place(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off, uint64_t *ret_offset)
+bool erofs_place(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off,
+                 uint64_t *ret_offset)
 {
     uint64_t from = inode->data + off;
-    if (inode->layout == LAYOUT_CHUNK || off % BLOCK || off > inode->size || inode->size - off < BLOCK ||
-        from > fs->size || fs->size - from < BLOCK)
+    if (inode->layout == LAYOUT_CHUNK || off % BLOCK || off > inode->size ||
+        inode->size - off < BLOCK || from > fs->size || fs->size - from < BLOCK)
         return false;
     if (inode->layout == LAYOUT_INLINE && inode->size - off == BLOCK)
         return false; /* the last block, which lies behind the inode */
@@ -229,7 +236,8 @@ struct dir_block {
     unsigned count; /* entries */
 };
 
-static int dir_block(const struct erofs *fs, const struct erofs_inode *dir, uint64_t n, struct dir_block *ret)
+static int dir_block(const struct erofs *fs, const struct erofs_inode *dir, uint64_t n,
+                     struct dir_block *ret)
 {
     const uint8_t *p = NULL;
     size_t size;
@@ -248,7 +256,8 @@ static int dir_block(const struct erofs *fs, const struct erofs_inode *dir, uint
 }
 
 /* Entry i of a block: its name, bounded. */
-static int dir_entry(const struct erofs *fs, const struct dir_block *b, unsigned i, const char **ret_name, size_t *ret_len)
+static int dir_entry(const struct erofs *fs, const struct dir_block *b, unsigned i,
+                     const char **ret_name, size_t *ret_len)
 {
     const uint8_t *e = b->p + i * DIRENT;
     size_t from = le16(e + 8), to = b->size;
@@ -261,7 +270,8 @@ static int dir_entry(const struct erofs *fs, const struct dir_block *b, unsigned
         len = strnlen((const char *)b->p + from, len);
     *ret_name = (const char *)b->p + from;
     *ret_len = len;
-    if (len == 0 || len > ABI_NAME_MAX || memchr(*ret_name, '/', len) || memchr(*ret_name, '\0', len))
+    if (len == 0 || len > ABI_NAME_MAX || memchr(*ret_name, '/', len) ||
+        memchr(*ret_name, '\0', len))
         return bad("a file name that is not one", (uint64_t)(e - fs->image));
     return 0;
 }
@@ -273,8 +283,8 @@ static int name_compare(const char *a, size_t a_len, const char *b, size_t b_len
 }
 
 /* Where in block b is name? *ret_i: the entry, or where it would be (count: after all). True: found. */
-static int block_search(const struct erofs *fs, const struct dir_block *b, const char *name, size_t len, unsigned *ret_i,
-                        bool *found)
+static int block_search(const struct erofs *fs, const struct dir_block *b, const char *name,
+                        size_t len, unsigned *ret_i, bool *found)
 {
     unsigned low = 0, high = b->count;
     *found = false;
@@ -300,7 +310,8 @@ static int block_search(const struct erofs *fs, const struct dir_block *b, const
     return 0;
 }
 
-int erofs_lookup(const struct erofs *fs, const struct erofs_inode *dir, const char *name, size_t len, uint64_t *ret_nid)
+int erofs_lookup(const struct erofs *fs, const struct erofs_inode *dir, const char *name,
+                 size_t len, uint64_t *ret_nid)
 {
     /* Blocks are sorted by their first names, names within them too. */
     uint64_t low = 0, high = (dir->size + BLOCK - 1) / BLOCK;
@@ -328,10 +339,12 @@ int erofs_lookup(const struct erofs *fs, const struct erofs_inode *dir, const ch
     return -ENOENT;
 }
 
-int erofs_next(const struct erofs *fs, const struct erofs_inode *dir, uint64_t *pos, struct erofs_entry *ret)
+int erofs_next(const struct erofs *fs, const struct erofs_inode *dir, uint64_t *pos,
+               struct erofs_entry *ret)
 {
     /* EROFS numbers types from 1 as: regular, directory, character, block, FIFO, socket, link. */
-    static const uint8_t types[] = { DT_UNKNOWN, DT_REG, DT_DIR, DT_CHR, DT_BLK, DT_FIFO, DT_SOCK, DT_LNK };
+    static const uint8_t types[] = { DT_UNKNOWN, DT_REG,  DT_DIR,  DT_CHR,
+                                     DT_BLK,     DT_FIFO, DT_SOCK, DT_LNK };
     while (*pos < dir->size) {
         struct dir_block b;
         int err = dir_block(fs, dir, *pos / BLOCK, &b);
@@ -373,10 +386,13 @@ int erofs_readlink(const struct erofs *fs, const struct erofs_inode *inode, char
 }
 
 /* The attribute at offset; *ret_next is after it. */
-static int xattr_at(const struct erofs *fs, uint64_t offset, struct erofs_xattr *ret, uint64_t *ret_next)
+static int xattr_at(const struct erofs *fs, uint64_t offset, struct erofs_xattr *ret,
+                    uint64_t *ret_next)
 {
-    static const char *const prefixes[] = { NULL, "user.", "system.posix_acl_access", "system.posix_acl_default",
-                                            "trusted.", NULL, "security." };
+    static const char *const prefixes[] = {
+        NULL, "user.",    "system.posix_acl_access", "system.posix_acl_default", "trusted.",
+        NULL, "security."
+    };
     const uint8_t *p = NULL;
     int err = at(fs, offset, 4, &p);
     if (err)
@@ -392,7 +408,8 @@ static int xattr_at(const struct erofs *fs, uint64_t offset, struct erofs_xattr 
     return 0;
 }
 
-int erofs_next_xattr(const struct erofs *fs, const struct erofs_inode *inode, unsigned *pos, struct erofs_xattr *ret)
+int erofs_next_xattr(const struct erofs *fs, const struct erofs_inode *inode, unsigned *pos,
+                     struct erofs_xattr *ret)
 {
     const uint8_t *p = NULL;
     uint64_t next;
@@ -406,7 +423,8 @@ int erofs_next_xattr(const struct erofs *fs, const struct erofs_inode *inode, un
         return bad("malformed extended attributes", inode->xattr);
     /* pos counts the shared ones first, then is the offset of the next one among the inline ones. */
     if (*pos < shared) {
-        err = xattr_at(fs, fs->xattrs + (uint64_t)le32(p + XATTR_HEADER + *pos * 4) * 4, ret, &next);
+        err =
+            xattr_at(fs, fs->xattrs + (uint64_t)le32(p + XATTR_HEADER + *pos * 4) * 4, ret, &next);
         if (!err && ++*pos == shared)
             *pos = inline_from;
         return err;

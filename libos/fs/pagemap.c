@@ -102,8 +102,8 @@ static int store(struct pagemap *m, uint64_t index, struct page *p)
 }
 
 /* Take pages of [first, end) out of the subtree at *slot, whose first index is base, until out has BATCH. */
-static size_t take(struct pagemap *m, void **slot, uint32_t h, uint64_t base, uint64_t first, uint64_t end,
-                   struct page **out, size_t n)
+static size_t take(struct pagemap *m, void **slot, uint32_t h, uint64_t base, uint64_t first,
+                   uint64_t end, struct page **out, size_t n)
 {
     if (!*slot || n == BATCH)
         return n;

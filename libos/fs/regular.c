@@ -24,7 +24,8 @@ static ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
     else if (want > size - off)
         want = size - off;
     for (; total < want; total += n) {
-        size_t in_page = (off + total) % PAGE_SIZE, part = min_u64(PAGE_SIZE - in_page, want - total);
+        size_t in_page = (off + total) % PAGE_SIZE,
+               part = min_u64(PAGE_SIZE - in_page, want - total);
         uint64_t index = (off + total) / PAGE_SIZE;
         struct page *p = pagemap_find(&inode->pages, index);
         if (UNLIKELY(!p)) {
@@ -85,7 +86,9 @@ static ssize_type write_pages(struct inode *inode, struct iter *it, uint64_t *po
         size_t in_page = off % PAGE_SIZE, n = min_u64(PAGE_SIZE - in_page, end - off);
         struct page *p;
         p = pagemap_find(&inode->pages, off / PAGE_SIZE);
-        if (UNLIKELY(!p || p->kind == PAGE_RESERVED)) { /* a reserved page is not counted: nothing to put */
+        if (UNLIKELY(!p ||
+                     p->kind ==
+                         PAGE_RESERVED)) { /* a reserved page is not counted: nothing to put */
             err = pagemap_get(&inode->pages, off / PAGE_SIZE, true, &p);
             if (err) {
                 err = err == -ENOMEM ? -ENOSPC : err;
@@ -216,7 +219,8 @@ int regular_set_size(struct inode *inode, uint64_t size)
         inode->size = size;
         if (inode->lower_size > size)
             inode->lower_size = size;
-        pagemap_remove(&inode->pages, align_up(size, PAGE_SIZE) / PAGE_SIZE, UINT64_MAX / PAGE_SIZE);
+        pagemap_remove(&inode->pages, align_up(size, PAGE_SIZE) / PAGE_SIZE,
+                       UINT64_MAX / PAGE_SIZE);
     }
     inode->size = size;
     return 0;
@@ -267,7 +271,8 @@ static int regular_fallocate(struct file *f, int mode, uint64_t off, uint64_t le
     rwmutex_write_lock(&inode->lock);
     if (mode & FALLOC_FL_PUNCH_HOLE) {
         err = inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) ? -EPERM : punch(inode, off, end);
-    } else if (!(mode & FALLOC_FL_KEEP_SIZE) && end > inode->size && file_write_limit(inode->size, end - inode->size) < (int64_t)(end - inode->size)) {
+    } else if (!(mode & FALLOC_FL_KEEP_SIZE) && end > inode->size &&
+               file_write_limit(inode->size, end - inode->size) < (int64_t)(end - inode->size)) {
         err = -EFBIG;
     } else if (inode->seals & F_SEAL_GROW && end > inode->size) {
         err = -EPERM;
@@ -307,7 +312,8 @@ static bool mapped_writable(struct inode *inode)
 
 int inode_add_seals(struct inode *inode, uint32_t seals)
 {
-    const uint32_t known = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC;
+    const uint32_t known = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |
+                           F_SEAL_FUTURE_WRITE | F_SEAL_EXEC;
     int err = 0;
     if (seals & ~known)
         return -EINVAL;

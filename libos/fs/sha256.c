@@ -53,7 +53,7 @@ static inline uint32_t be32(const uint8_t *p)
  * indices are constants, which is what makes it fast. */
 #define ROUND(a, b, c, d, e, f, g, h, i, word)                                                     \
     do {                                                                                           \
-        h += big1(e) + (((f ^ g) & e) ^ g) + kk[i] + (word);                                        \
+        h += big1(e) + (((f ^ g) & e) ^ g) + kk[i] + (word);                                       \
         d += h;                                                                                    \
         h += big0(a) + (((a | b) & c) | (a & b));                                                  \
     } while (0)
@@ -70,9 +70,8 @@ static inline uint32_t be32(const uint8_t *p)
         ROUND(b, c, d, e, f, g, h, a, (i) + 7, W((i) + 7));                                        \
     } while (0)
 
-#define FIRST(i) (w[(i) & 15] = be32(p + 4 * ((i) & 15)))
-#define LATER(i)                                                                                   \
-    (w[(i) & 15] += small1(w[((i) - 2) & 15]) + w[((i) - 7) & 15] + small0(w[((i) - 15) & 15]))
+#define FIRST(i) (w[(i)&15] = be32(p + 4 * ((i)&15)))
+#define LATER(i) (w[(i)&15] += small1(w[((i)-2) & 15]) + w[((i)-7) & 15] + small0(w[((i)-15) & 15]))
 
 static void compress(uint32_t s[8], const uint8_t *p, size_t blocks)
 {

@@ -30,8 +30,8 @@ struct tmpfs {
     struct superblock sb;
     struct erofs image;
     bool has_image;
-    struct spin lock;              /* RANK_FILE */
-    struct shared *shared[64];     /* guarded by lock: by nid */
+    struct spin lock;          /* RANK_FILE */
+    struct shared *shared[64]; /* guarded by lock: by nid */
 };
 
 static const struct inode_ops tmpfs_ops;
@@ -46,7 +46,8 @@ static struct tmpfs *tmpfs_of(const struct inode *inode)
 /* Content. */
 
 /* The page at index as the image has it; *ret_size: bytes of it, 0: nothing there. */
-static int lower_page(struct inode *inode, uint64_t index, const uint8_t **ret_data, size_t *ret_size)
+static int lower_page(struct inode *inode, uint64_t index, const uint8_t **ret_data,
+                      size_t *ret_size)
 {
     struct tmpfs *t = tmpfs_of(inode);
     struct erofs_inode lower;
@@ -117,7 +118,8 @@ static void tmpfs_ready(struct pagemap *m, uint64_t index, size_t n, struct page
     memset(out, 0, n * sizeof(*out));
     if (!inode->lower || erofs_inode(&t->image, inode->lower - 1, &lower))
         return;
-    for (size_t i = 0; i < n && (index + i + 1) * PAGE_SIZE <= min_u64(inode->lower_size, lower.size); i++) {
+    for (size_t i = 0;
+         i < n && (index + i + 1) * PAGE_SIZE <= min_u64(inode->lower_size, lower.size); i++) {
         uint64_t at;
         if (erofs_place(&t->image, &lower, (index + i) * PAGE_SIZE, &at) && verity_ready(at)) {
             out[i] = page_of(plat_virt_to_phys(t->image.image + at));
@@ -341,8 +343,8 @@ static int tmpfs_complete(struct dentry *dir)
     return 0;
 }
 
-static int tmpfs_create_node(struct inode *dir, const char *name, size_t len, uint32_t mode, uint32_t rdev,
-                             struct inode **ret_inode)
+static int tmpfs_create_node(struct inode *dir, const char *name, size_t len, uint32_t mode,
+                             uint32_t rdev, struct inode **ret_inode)
 {
     (void)name, (void)len;
     struct inode *inode = inode_make(dir->sb, mode);
@@ -355,7 +357,8 @@ static int tmpfs_create_node(struct inode *dir, const char *name, size_t len, ui
     return 0;
 }
 
-static int tmpfs_symlink(struct inode *dir, const char *name, size_t len, const char *target, struct inode **ret_inode)
+static int tmpfs_symlink(struct inode *dir, const char *name, size_t len, const char *target,
+                         struct inode **ret_inode)
 {
     struct inode *inode;
     int err = tmpfs_create_node(dir, name, len, S_IFLNK | 0777, 0, &inode);
@@ -385,12 +388,14 @@ static int tmpfs_unlink(struct inode *dir, const char *name, size_t len, struct 
     return 0;
 }
 
-static int tmpfs_rename(struct inode *old_dir, const char *old_name, size_t old_len, struct inode *inode,
-                        struct inode *new_dir, const char *new_name, size_t new_len, struct inode *replaced,
-                        unsigned flags)
+static int tmpfs_rename(struct inode *old_dir, const char *old_name, size_t old_len,
+                        struct inode *inode, struct inode *new_dir, const char *new_name,
+                        size_t new_len, struct inode *replaced, unsigned flags)
 {
     (void)old_dir, (void)old_name, (void)old_len, (void)inode, (void)flags;
-    return replaced && !(flags & RENAME_EXCHANGE) ? tmpfs_unlink(new_dir, new_name, new_len, replaced) : 0;
+    return replaced && !(flags & RENAME_EXCHANGE)
+               ? tmpfs_unlink(new_dir, new_name, new_len, replaced)
+               : 0;
 }
 
 static int tmpfs_readlink(struct inode *inode, char *buf, size_t size)
@@ -594,7 +599,8 @@ static int root_image(struct tmpfs *t, const void *image, size_t size)
     err = lower_fill(t, &lower, root);
     root->mode = lower.mode;
     /* New inodes are numbered behind those of the image. */
-    t->sb.next_ino = max_u64(t->sb.next_ino, t->image.size / 32 + 1); /* a number is a place of 32 bytes */
+    t->sb.next_ino =
+        max_u64(t->sb.next_ino, t->image.size / 32 + 1); /* a number is a place of 32 bytes */
     return err;
 }
 

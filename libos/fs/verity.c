@@ -36,11 +36,12 @@ _Static_assert(sizeof(struct super) == 344, "dm-verity superblock");
 
 static struct {
     const uint8_t *data, *hash;
-    uint64_t blocks;              /* of data */
-    unsigned levels;              /* 0: the one data block's hash is the root hash */
-    uint64_t level_at[LEVELS_MAX]; /* hash block where level i begins; level 0 holds the data's hashes */
+    uint64_t blocks; /* of data */
+    unsigned levels; /* 0: the one data block's hash is the root hash */
+    uint64_t
+        level_at[LEVELS_MAX]; /* hash block where level i begins; level 0 holds the data's hashes */
     uint8_t root[DIGEST];
-    struct sha256 salted;         /* the state after the salt */
+    struct sha256 salted;                    /* the state after the salt */
     _Atomic uint64_t *data_done, *hash_done; /* NULL: no checking */
 } v;
 
@@ -67,7 +68,9 @@ static bool block_is(const uint8_t *block, const uint8_t digest[DIGEST])
 /* The hash of entry i of the level above: in hash level l, or the root hash above the top. */
 static const uint8_t *digest(unsigned l, uint64_t i)
 {
-    return l == v.levels ? v.root : v.hash + (v.level_at[l] + i / PER_BLOCK) * BLOCK + i % PER_BLOCK * DIGEST;
+    return l == v.levels
+               ? v.root
+               : v.hash + (v.level_at[l] + i / PER_BLOCK) * BLOCK + i % PER_BLOCK * DIGEST;
 }
 
 /* Check data block i, and before it the hash blocks above it from the top down. */
@@ -151,7 +154,8 @@ static bool place_levels(uint64_t blocks, uint64_t hash_blocks)
     return at <= hash_blocks;
 }
 
-int verity_init(const void *root, size_t root_size, const void *hash, size_t hash_size, const uint8_t root_hash[32])
+int verity_init(const void *root, size_t root_size, const void *hash, size_t hash_size,
+                const uint8_t root_hash[32])
 {
     struct super s;
     if (hash_size < BLOCK)

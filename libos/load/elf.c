@@ -14,9 +14,11 @@
 #include <string.h>
 
 enum {
-    PHDRS_MAX = 65536,          /* bytes */
+    PHDRS_MAX = 65536, /* bytes */
     PATH_SIZE = 4096,
-    PIE_BITS = 28, MMAP_BITS = 28, BRK_BITS = 13, /* randomness, in pages */
+    PIE_BITS = 28,
+    MMAP_BITS = 28,
+    BRK_BITS = 13, /* randomness, in pages */
 };
 
 /* Where position-independent programs begin: two thirds of the address space. */
@@ -54,7 +56,8 @@ static int extent(struct image *im)
         const struct abi_elf64_phdr *p = &im->ph[i];
         if (p->p_type != PT_LOAD)
             continue;
-        if (p->p_filesz > p->p_memsz || p->p_memsz > PLAT_USER_MAX || p->p_vaddr > PLAT_USER_MAX - p->p_memsz)
+        if (p->p_filesz > p->p_memsz || p->p_memsz > PLAT_USER_MAX ||
+            p->p_vaddr > PLAT_USER_MAX - p->p_memsz)
             return -EINVAL;
         if (p->p_filesz && ((p->p_offset ^ p->p_vaddr) & (PAGE_SIZE - 1)))
             return -EINVAL;
@@ -108,7 +111,8 @@ static int clear(struct mm *mm, uintptr_t from, uintptr_t to)
 /* Map one segment: the file's part, then zeros up to its size in memory. */
 static int segment_map(struct exec *e, struct image *im, const struct abi_elf64_phdr *p)
 {
-    uintptr_t start = im->bias + p->p_vaddr, file_end = start + p->p_filesz, end = start + p->p_memsz, at;
+    uintptr_t start = im->bias + p->p_vaddr, file_end = start + p->p_filesz,
+              end = start + p->p_memsz, at;
     struct mm_map what = { .addr = start & PAGE_MASK, .fixed = true, .prot = prot_of(p->p_flags) };
     uintptr_t mapped = what.addr;
     int err = 0;
@@ -229,7 +233,8 @@ static uintptr_t phdr_address(const struct image *im)
 {
     for (size_t i = 0; i < im->eh.e_phnum; i++) {
         const struct abi_elf64_phdr *p = &im->ph[i];
-        if (p->p_type == PT_LOAD && im->eh.e_phoff >= p->p_offset && im->eh.e_phoff - p->p_offset < p->p_filesz)
+        if (p->p_type == PT_LOAD && im->eh.e_phoff >= p->p_offset &&
+            im->eh.e_phoff - p->p_offset < p->p_filesz)
             return im->bias + p->p_vaddr + (im->eh.e_phoff - p->p_offset);
     }
     return 0;

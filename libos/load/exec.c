@@ -54,7 +54,9 @@ int load_open(int dirfd, const char *name, unsigned flags, struct file **ret_fil
 {
     struct file *f;
     unsigned how = O_RDONLY | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
-    int err = (flags & AT_EMPTY_PATH) && !*name ? fd_get(dirfd, &f) : path_open(dirfd, name, how | O_NONBLOCK, 0, 0, &f);
+    int err = (flags & AT_EMPTY_PATH) && !*name
+                  ? fd_get(dirfd, &f)
+                  : path_open(dirfd, name, how | O_NONBLOCK, 0, 0, &f);
     if (err)
         return err;
     if (!f->inode || (f->inode->mode & S_IFMT) != S_IFREG)
@@ -87,7 +89,8 @@ static void exec_fini(struct exec *e)
 /* Below the stack's largest size and its random shift. */
 static uintptr_t mmap_base(void)
 {
-    uint64_t limit = process_limit(process_current(), RLIMIT_STACK), shift = (uint64_t)PAGE_SIZE << 22;
+    uint64_t limit = process_limit(process_current(), RLIMIT_STACK),
+             shift = (uint64_t)PAGE_SIZE << 22;
     uint64_t most = PLAT_USER_MAX / 6 * 5, gap = limit > most ? most : limit + MM_STACK_GAP + shift;
     gap = gap < GAP_MIN ? GAP_MIN : gap > most ? most : gap;
     uint64_t random = (random_u64() & ((1ull << MMAP_RANDOM_BITS) - 1)) << PAGE_SHIFT;
@@ -175,14 +178,16 @@ static struct cred *cred_after(struct exec *e)
     if (!c)
         return NULL;
     struct inode *inode = e->file->inode;
-    bool suid_ok = !(e->file->path.mount && (e->file->path.mount->flags & ST_NOSUID)) && !old->no_new_privs;
+    bool suid_ok =
+        !(e->file->path.mount && (e->file->path.mount->flags & ST_NOSUID)) && !old->no_new_privs;
     if (suid_ok && (inode->mode & S_ISUID))
         c->euid = inode->uid;
     if (suid_ok && (inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
         c->egid = inode->gid;
     c->suid = c->fsuid = c->euid;
     c->sgid = c->fsgid = c->egid;
-    bool changed = c->euid != old->euid || c->egid != old->egid, root = !(c->securebits & SECBIT_NOROOT);
+    bool changed = c->euid != old->euid || c->egid != old->egid,
+         root = !(c->securebits & SECBIT_NOROOT);
     if (changed)
         c->cap_ambient = 0;
     c->cap_permitted = c->cap_effective = c->cap_ambient;

@@ -9,9 +9,9 @@ struct file;
 struct mm;
 
 enum {
-    HEAD_SIZE = 256,          /* bytes of a file that decide its kind (BINPRM_BUF_SIZE) */
-    ARG_STRLEN_MAX = 131072,  /* bytes of one string with its zero (MAX_ARG_STRLEN) */
-    ARG_TOTAL_MAX = 6 << 20,  /* bytes of all, at most (3/4 of _STK_LIM) */
+    HEAD_SIZE = 256,         /* bytes of a file that decide its kind (BINPRM_BUF_SIZE) */
+    ARG_STRLEN_MAX = 131072, /* bytes of one string with its zero (MAX_ARG_STRLEN) */
+    ARG_TOTAL_MAX = 6 << 20, /* bytes of all, at most (3/4 of _STK_LIM) */
     ARG_TOTAL_MIN = 131072,
     INTERP_DEPTH = 5,
 };
@@ -25,21 +25,21 @@ struct strings {
 /* The new program's stack, written downwards. */
 struct stack {
     struct mm *mm;
-    uintptr_t top, p;    /* p: lowest byte written so far */
-    uintptr_t limit;     /* p may not go below */
+    uintptr_t top, p; /* p: lowest byte written so far */
+    uintptr_t limit;  /* p may not go below */
 };
 
 /* What an execve knows so far. */
 struct exec {
-    struct mm *mm;             /* the new one */
+    struct mm *mm; /* the new one */
     struct stack stack;
-    struct file *file;         /* the program or script being looked at */
-    char head[HEAD_SIZE];      /* its first bytes, zeros after its end */
-    char *name;                /* as the caller gave it (AT_EXECFN); owned */
-    char *interp;              /* of the script in hand, or name; owned when different */
+    struct file *file;    /* the program or script being looked at */
+    char head[HEAD_SIZE]; /* its first bytes, zeros after its end */
+    char *name;           /* as the caller gave it (AT_EXECFN); owned */
+    char *interp;         /* of the script in hand, or name; owned when different */
     int argc, envc;
     uintptr_t arg_start, arg_end, env_start, env_end, execfn;
-    bool secure;               /* AT_SECURE */
+    bool secure; /* AT_SECURE */
     uint32_t uid, euid, gid, egid;
 
     /* filled by the ELF loader */

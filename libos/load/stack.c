@@ -16,12 +16,12 @@
 #include <string.h>
 
 enum {
-    STACK_EXTRA = 128 * 1024,    /* mapped below the initial stack pointer */
-    STACK_SHIFT_BITS = 22,       /* randomness of the stack's place, in pages */
+    STACK_EXTRA = 128 * 1024, /* mapped below the initial stack pointer */
+    STACK_SHIFT_BITS = 22,    /* randomness of the stack's place, in pages */
     CLOCK_TICKS = 100,
-    RSEQ_FEATURE_SIZE = 28,      /* as Linux 6.3 and later: up to mm_cid */
+    RSEQ_FEATURE_SIZE = 28, /* as Linux 6.3 and later: up to mm_cid */
     RSEQ_ALIGN = 32,
-    SIGNAL_STACK_MIN = 3632,     /* a signal frame with AVX-512 state */
+    SIGNAL_STACK_MIN = 3632, /* a signal frame with AVX-512 state */
 };
 
 int stack_push(struct stack *s, const void *data, size_t n)
@@ -38,8 +38,12 @@ int stack_begin(struct exec *e)
     uint64_t strings = min_u64(max_u64(min_u64(limit / 4, ARG_TOTAL_MAX), ARG_TOTAL_MIN), limit);
     uintptr_t top = PLAT_USER_MAX - ((random_u64() & ((1u << STACK_SHIFT_BITS) - 1)) << PAGE_SHIFT);
     size_t size = align_up(strings + STACK_EXTRA + 16 * PAGE_SIZE, PAGE_SIZE);
-    struct mm_map what = { .addr = top - size, .size = size, .prot = PLAT_READ | PLAT_WRITE, .fixed = true,
-                           .flags = AREA_GROWSDOWN | AREA_STACK | AREA_NOHUGE, .name = "[stack]" };
+    struct mm_map what = { .addr = top - size,
+                           .size = size,
+                           .prot = PLAT_READ | PLAT_WRITE,
+                           .fixed = true,
+                           .flags = AREA_GROWSDOWN | AREA_STACK | AREA_NOHUGE,
+                           .name = "[stack]" };
     uintptr_t at;
     int err = mm_map(e->mm, &what, &at);
     if (err)
@@ -87,7 +91,9 @@ static int push_user(struct stack *s, uintptr_t src, char **buf, size_t *size)
         *size = ARG_STRLEN_MAX;
         len = user_str(*buf, *size, user_at(user_str_t, src));
     }
-    return len == -ENAMETOOLONG ? -E2BIG : len < 0 ? (int)len : stack_push(s, *buf, (size_t)len + 1);
+    return len == -ENAMETOOLONG ? -E2BIG
+           : len < 0            ? (int)len
+                                : stack_push(s, *buf, (size_t)len + 1);
 }
 
 int stack_push_strings(struct stack *s, const struct strings *src, int count)
@@ -171,7 +177,8 @@ static void word(struct words *w, unsigned long value)
         words_flush(w);
 }
 
-static void string_pointers(struct words *w, struct mm *mm, uintptr_t start, uintptr_t end, int count)
+static void string_pointers(struct words *w, struct mm *mm, uintptr_t start, uintptr_t end,
+                            int count)
 {
     struct reader r = { .mm = mm, .at = start, .end = end };
     for (int i = 0; i < count; i++) {
@@ -186,29 +193,52 @@ static void string_pointers(struct words *w, struct mm *mm, uintptr_t start, uin
 static size_t auxv_fill(struct exec *e, uintptr_t random, uintptr_t platform)
 {
     const unsigned long v[] = {
-        AT_SYSINFO_EHDR, e->mm->vdso,
-        AT_MINSIGSTKSZ, SIGNAL_STACK_MIN,
-        AT_HWCAP, plat_hwcap(),
-        AT_PAGESZ, PAGE_SIZE,
-        AT_CLKTCK, CLOCK_TICKS,
-        AT_PHDR, e->phdr,
-        AT_PHENT, sizeof(struct abi_elf64_phdr),
-        AT_PHNUM, e->phnum,
-        AT_BASE, e->base,
-        AT_FLAGS, 0,
-        AT_ENTRY, e->program_entry,
-        AT_UID, e->uid,
-        AT_EUID, e->euid,
-        AT_GID, e->gid,
-        AT_EGID, e->egid,
-        AT_SECURE, e->secure,
-        AT_RANDOM, random,
-        AT_HWCAP2, plat_hwcap2(),
-        AT_EXECFN, e->execfn,
-        AT_PLATFORM, platform,
-        AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE,
-        AT_RSEQ_ALIGN, RSEQ_ALIGN,
-        AT_NULL, 0,
+        AT_SYSINFO_EHDR,
+        e->mm->vdso,
+        AT_MINSIGSTKSZ,
+        SIGNAL_STACK_MIN,
+        AT_HWCAP,
+        plat_hwcap(),
+        AT_PAGESZ,
+        PAGE_SIZE,
+        AT_CLKTCK,
+        CLOCK_TICKS,
+        AT_PHDR,
+        e->phdr,
+        AT_PHENT,
+        sizeof(struct abi_elf64_phdr),
+        AT_PHNUM,
+        e->phnum,
+        AT_BASE,
+        e->base,
+        AT_FLAGS,
+        0,
+        AT_ENTRY,
+        e->program_entry,
+        AT_UID,
+        e->uid,
+        AT_EUID,
+        e->euid,
+        AT_GID,
+        e->gid,
+        AT_EGID,
+        e->egid,
+        AT_SECURE,
+        e->secure,
+        AT_RANDOM,
+        random,
+        AT_HWCAP2,
+        plat_hwcap2(),
+        AT_EXECFN,
+        e->execfn,
+        AT_PLATFORM,
+        platform,
+        AT_RSEQ_FEATURE_SIZE,
+        RSEQ_FEATURE_SIZE,
+        AT_RSEQ_ALIGN,
+        RSEQ_ALIGN,
+        AT_NULL,
+        0,
     };
     _Static_assert(sizeof v <= sizeof e->mm->auxv, "room for the auxiliary vector");
     size_t skip = e->mm->vdso ? 0 : 2;

@@ -58,7 +58,8 @@ int vdso_map(struct mm *mm)
         pages[i] = PADDR(page_addr(code).v + (i << PAGE_SHIFT));
     err = mm_map_special(mm, at, &data, 1, PLAT_READ, "[vvar]");
     if (!err)
-        err = mm_map_special(mm, at + PAGE_SIZE, pages, CODE_PAGES, PLAT_READ | PLAT_EXEC, "[vdso]");
+        err =
+            mm_map_special(mm, at + PAGE_SIZE, pages, CODE_PAGES, PLAT_READ | PLAT_EXEC, "[vdso]");
     if (!err)
         mm->vdso = at + PAGE_SIZE;
     return err;

@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* The page behind va with a reference, faulted in if need be. *ret_area_shared: of a shared mapping. */
-static int pin(struct mm *mm, uintptr_t va, enum plat_access access, bool force, struct page **ret, bool *ret_shared)
+static int pin(struct mm *mm, uintptr_t va, enum plat_access access, bool force, struct page **ret,
+               bool *ret_shared)
 {
     for (unsigned tries = 0; tries < 100; tries++) {
         rwmutex_read_lock(&mm->lock);
@@ -51,7 +52,8 @@ size_t mm_access(struct mm *mm, uintptr_t addr, void *buf, size_t n, bool write,
         size_t step = PAGE_SIZE - in < n - done ? PAGE_SIZE - in : n - done;
         struct page *p;
         bool shared;
-        if (va < addr || pin(mm, va, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, force, &p, &shared))
+        if (va < addr ||
+            pin(mm, va, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, force, &p, &shared))
             break;
         char *mem = (char *)page_ptr(p) + in;
         if (write)
@@ -81,10 +83,16 @@ int mm_shared_page(struct mm *mm, uintptr_t addr, struct page **ret_page)
     return (int)(addr & ~PAGE_MASK);
 }
 
-int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size_t n, unsigned prot, const char *name)
+int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size_t n, unsigned prot,
+                   const char *name)
 {
-    struct area like = { .mm = mm, .start = addr, .end = addr + (n << PAGE_SHIFT), .prot = (uint8_t)prot, .name = name,
-                         .flags = AREA_SPECIAL | AREA_MAY_READ | (prot & PLAT_EXEC ? AREA_MAY_EXEC : 0) };
+    struct area like = { .mm = mm,
+                         .start = addr,
+                         .end = addr + (n << PAGE_SHIFT),
+                         .prot = (uint8_t)prot,
+                         .name = name,
+                         .flags = AREA_SPECIAL | AREA_MAY_READ |
+                                  (prot & PLAT_EXEC ? AREA_MAY_EXEC : 0) };
     rwmutex_write_lock(&mm->lock);
     int err = area_none(mm, like.start, like.end) ? 0 : -EEXIST;
     struct area *a = err ? NULL : area_create(&like);
@@ -99,8 +107,8 @@ int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size_t n, unsi
         stop = stop < like.end ? stop : like.end;
         struct spin *lock = range_lock(mm, va);
         spin_lock(lock);
-        err = plat_mmu_map(&mm->aspace, va, pages + ((va - addr) >> PAGE_SHIFT), (stop - va) >> PAGE_SHIFT,
-                           prot | PLAT_SPECIAL, false);
+        err = plat_mmu_map(&mm->aspace, va, pages + ((va - addr) >> PAGE_SHIFT),
+                           (stop - va) >> PAGE_SHIFT, prot | PLAT_SPECIAL, false);
         spin_unlock(lock);
         err = err > 0 ? -EEXIST : err;
         va = stop;

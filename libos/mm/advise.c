@@ -13,7 +13,8 @@
 /* Does madvise know it? */
 static bool known(int advice)
 {
-    return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) || (advice >= MADV_FREE && advice <= MADV_DOFORK) ||
+    return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
+           (advice >= MADV_FREE && advice <= MADV_DOFORK) ||
            (advice >= MADV_HUGEPAGE && advice <= MADV_DONTNEED_LOCKED);
 }
 
@@ -63,7 +64,8 @@ static int advise_part(struct area *a, uintptr_t start, uintptr_t end, int advic
     case MADV_DOFORK:
         return a->flags & AREA_SPECIAL ? -EINVAL : set_flags(a, start, end, 0, AREA_DONTFORK);
     case MADV_WIPEONFORK:
-        return a->pages || (a->flags & AREA_SHARED) ? -EINVAL : set_flags(a, start, end, AREA_WIPEONFORK, 0);
+        return a->pages || (a->flags & AREA_SHARED) ? -EINVAL
+                                                    : set_flags(a, start, end, AREA_WIPEONFORK, 0);
     case MADV_KEEPONFORK:
         return set_flags(a, start, end, 0, AREA_WIPEONFORK);
     case MADV_DONTDUMP:
@@ -132,7 +134,8 @@ static int advise_remove(struct mm *mm, uintptr_t start, uintptr_t end)
         struct file *f = a->file;
         file_get(f);
         rwmutex_read_unlock(&mm->lock);
-        err = f->ops->fallocate ? f->ops->fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, to - start)
+        err = f->ops->fallocate ? f->ops->fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                                    off, to - start)
                                 : -EOPNOTSUPP;
         file_put(f);
         if (err)
@@ -161,8 +164,8 @@ static int populate(struct mm *mm, uintptr_t start, uintptr_t end, enum plat_acc
     while (start < end) {
         rwmutex_read_lock(&mm->lock);
         struct area *a = area_at(mm, start);
-        int err = !a                                                             ? -ENOMEM
-                  : a->flags & AREA_SPECIAL                                      ? -EINVAL
+        int err = !a                            ? -ENOMEM
+                  : a->flags & AREA_SPECIAL     ? -EINVAL
                   : access == PLAT_ACCESS_WRITE ? (a->prot & PLAT_WRITE ? 0 : -EINVAL)
                                                 : (a->prot ? 0 : -EINVAL);
         uintptr_t to = a && a->end < end ? a->end : end;
@@ -190,10 +193,12 @@ void mm_populate(struct mm *mm, uintptr_t start, size_t size)
         }
         start = a->start > start ? a->start : start;
         uintptr_t to = a->end < end ? a->end : end;
-        bool write = (a->prot & PLAT_WRITE) && !(a->flags & AREA_SHARED), any = a->prot && !(a->flags & AREA_SPECIAL);
+        bool write = (a->prot & PLAT_WRITE) && !(a->flags & AREA_SHARED),
+             any = a->prot && !(a->flags & AREA_SPECIAL);
         rwmutex_read_unlock(&mm->lock);
         while (any && start < to) {
-            if (touch(mm, start, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, &start) || thread_preempt_point())
+            if (touch(mm, start, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, &start) ||
+                thread_preempt_point())
                 return;
         }
         start = to;
@@ -213,7 +218,8 @@ int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice)
     if (advice == MADV_MERGEABLE || advice == MADV_UNMERGEABLE)
         return -EINVAL; /* a kernel without same-page merging */
     if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
-        return populate(mm, start, end, advice == MADV_POPULATE_WRITE ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ);
+        return populate(mm, start, end,
+                        advice == MADV_POPULATE_WRITE ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ);
     if (advice == MADV_REMOVE)
         return advise_remove(mm, start, end);
     rwmutex_write_lock(&mm->lock);

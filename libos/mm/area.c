@@ -264,7 +264,9 @@ uintptr_t area_room_up(struct mm *mm, size_t size, uintptr_t low, uintptr_t high
 {
     uintptr_t at = align_up(low, align);
     for (struct area *a = area_find(mm, at); a; a = area_next(a)) {
-        uintptr_t top = a->flags & AREA_GROWSDOWN && a->start > MM_STACK_GAP ? a->start - MM_STACK_GAP : a->start;
+        uintptr_t top = a->flags & AREA_GROWSDOWN && a->start > MM_STACK_GAP
+                            ? a->start - MM_STACK_GAP
+                            : a->start;
         if (at < top && top - at >= size)
             break;
         at = align_up(a->end > at ? a->end : at, align);

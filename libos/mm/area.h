@@ -27,7 +27,8 @@ struct area *area_at(struct mm *mm, uintptr_t addr);
 /* True when [start, end) holds no part of an area. */
 bool area_none(struct mm *mm, uintptr_t start, uintptr_t end);
 /* The highest free place for size bytes in [low, high), aligned to align, or 0. */
-uintptr_t area_room_down(struct mm *mm, size_t size, uintptr_t low, uintptr_t high, uintptr_t align);
+uintptr_t area_room_down(struct mm *mm, size_t size, uintptr_t low, uintptr_t high,
+                         uintptr_t align);
 /* The same, the lowest. */
 uintptr_t area_room_up(struct mm *mm, size_t size, uintptr_t low, uintptr_t high, uintptr_t align);
 /* Cut areas so that start and end are boundaries; -ENOMEM. */
@@ -58,7 +59,8 @@ struct spin *range_lock(struct mm *mm, uintptr_t va);
  * not be split; the rest is unmapped. */
 NODISCARD int range_unmap(struct mm *mm, uintptr_t start, uintptr_t end, bool whole);
 /* Change the leaves of [start, end), part of a, as plat_mmu_protect. mm->lock is held for writing. -ENOMEM. */
-NODISCARD int range_protect(struct area *a, uintptr_t start, uintptr_t end, unsigned prot, bool may_write);
+NODISCARD int range_protect(struct area *a, uintptr_t start, uintptr_t end, unsigned prot,
+                            bool may_write);
 /* Drop the pages of leaves that were unmapped. */
 struct plat_leaf;
 void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n);

@@ -17,9 +17,9 @@
 #include <string.h>
 
 enum {
-    AROUND = 16,     /* pages of a file mapped around a fault; of a walk up to BATCH_MAX */
+    AROUND = 16, /* pages of a file mapped around a fault; of a walk up to BATCH_MAX */
     BATCH_MAX = 64,
-    RETRY = 1,       /* internal result: look again */
+    RETRY = 1, /* internal result: look again */
     TRAP_PAGE_FAULT = 14,
 };
 
@@ -53,7 +53,8 @@ static size_t batch_size(struct area *a, uintptr_t va)
 static bool large_wanted(const struct area *a, uintptr_t va)
 {
     uintptr_t base = va & LARGE_MASK;
-    if (base < a->start || a->end - base < LARGE_SIZE || (a->flags & (AREA_NOHUGE | AREA_STACK | AREA_GROWSDOWN)))
+    if (base < a->start || a->end - base < LARGE_SIZE ||
+        (a->flags & (AREA_NOHUGE | AREA_STACK | AREA_GROWSDOWN)))
         return false;
     uint64_t spare = page_free_count();
     return spare > (a->flags & AREA_HUGE ? 1024 : 8192);
@@ -177,7 +178,8 @@ static int copy_on_write(struct fault *f)
         return leaf.present ? 0 : RETRY;
     }
     if (old->kind == PAGE_ANON && old->refs == 1 && leaf.size == PAGE_SIZE) {
-        int err = plat_mmu_protect(&mm->aspace, f->va, f->va + PAGE_SIZE, leaf_prot(f->a->prot, true), true);
+        int err = plat_mmu_protect(&mm->aspace, f->va, f->va + PAGE_SIZE,
+                                   leaf_prot(f->a->prot, true), true);
         spin_unlock(lock);
         return err;
     }
@@ -232,7 +234,8 @@ static size_t around(struct fault *f, struct page **page, uintptr_t *ret_va)
 }
 
 /* Map pages of the file, all with one protection; drop the references of those that are not mapped. */
-static int map_file_pages(struct fault *f, struct page **page, uintptr_t va, size_t n, unsigned prot, uint32_t gen)
+static int map_file_pages(struct fault *f, struct page **page, uintptr_t va, size_t n,
+                          unsigned prot, uint32_t gen)
 {
     struct mm *mm = f->a->mm;
     paddr_t pa[BATCH_MAX];
@@ -243,7 +246,8 @@ static int map_file_pages(struct fault *f, struct page **page, uintptr_t va, siz
     }
     struct spin *lock = range_lock(mm, va);
     spin_lock(lock);
-    int left = f->a->pages->write_gen == gen ? plat_mmu_map(&mm->aspace, va, pa, n, prot, false) : -EAGAIN;
+    int left =
+        f->a->pages->write_gen == gen ? plat_mmu_map(&mm->aspace, va, pa, n, prot, false) : -EAGAIN;
     spin_unlock(lock);
     if (left) {
         for (size_t i = 0; i < n; i++) {
@@ -263,7 +267,8 @@ static int fault_file_map(struct fault *f, struct page *take_page, uint32_t gen)
     struct area *a = f->a;
     struct page *page[BATCH_MAX];
     uintptr_t va;
-    bool writable = (a->flags & AREA_SHARED) && (a->prot & PLAT_WRITE) && take_page->kind == PAGE_FILE;
+    bool writable =
+        (a->flags & AREA_SHARED) && (a->prot & PLAT_WRITE) && take_page->kind == PAGE_FILE;
     size_t n = around(f, page, &va), at = (f->va - va) >> PAGE_SHIFT;
     if (page[at])
         page_put(page[at]);
@@ -349,7 +354,8 @@ static int grow_down(struct mm *mm, uintptr_t addr)
         err = a ? 0 : -EFAULT;
         goto out;
     }
-    if (!(a->flags & AREA_GROWSDOWN) || start < MM_MIN_ADDR || (a->end - start) >> PAGE_SHIFT > limit_of(RLIMIT_STACK))
+    if (!(a->flags & AREA_GROWSDOWN) || start < MM_MIN_ADDR ||
+        (a->end - start) >> PAGE_SHIFT > limit_of(RLIMIT_STACK))
         goto out;
     struct area *prev = area_prev(a);
     if (prev && !(prev->flags & AREA_GROWSDOWN) && prev->prot && start - prev->end < MM_STACK_GAP)
@@ -402,7 +408,9 @@ int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool presen
             }
             mm->cached = a;
         }
-        struct fault f = { .a = a, .va = addr & PAGE_MASK, .write = access == PLAT_ACCESS_WRITE, .present = present };
+        struct fault f = {
+            .a = a, .va = addr & PAGE_MASK, .write = access == PLAT_ACCESS_WRITE, .present = present
+        };
         if (!allowed(a, access) || (a->flags & AREA_SPECIAL))
             err = -EACCES;
         else
@@ -425,9 +433,9 @@ static void out_of_memory(struct thread *t)
     struct process *p = t->process;
     if (p->exiting)
         return;
-    log_error("out of memory: killed process %d (%s): %llu KiB of its own, %llu of %llu KiB free", p->pid, t->comm,
-              (unsigned long long)(t->mm->rss_anon > 0 ? t->mm->rss_anon : 0) * 4, (unsigned long long)s.free * 4,
-              (unsigned long long)s.total * 4);
+    log_error("out of memory: killed process %d (%s): %llu KiB of its own, %llu of %llu KiB free",
+              p->pid, t->comm, (unsigned long long)(t->mm->rss_anon > 0 ? t->mm->rss_anon : 0) * 4,
+              (unsigned long long)s.free * 4, (unsigned long long)s.total * 4);
     signal_kernel(p, SIGKILL);
 }
 
@@ -448,12 +456,14 @@ int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool fro
     if (!from_user)
         return err;
     /* The hardware's error code as Linux reports it: present, write, user, fetch. */
-    unsigned long code = (present || err == -EACCES ? 1u : 0u) | (access == PLAT_ACCESS_WRITE ? 2u : 0u) | 4u |
+    unsigned long code = (present || err == -EACCES ? 1u : 0u) |
+                         (access == PLAT_ACCESS_WRITE ? 2u : 0u) | 4u |
                          (access == PLAT_ACCESS_EXEC ? 16u : 0u);
     if (err == -EIO)
         signal_fault(SIGBUS, BUS_ADRERR, addr, TRAP_PAGE_FAULT, code);
     else
-        signal_fault(SIGSEGV, err == -EACCES ? SEGV_ACCERR : SEGV_MAPERR, addr, TRAP_PAGE_FAULT, code);
+        signal_fault(SIGSEGV, err == -EACCES ? SEGV_ACCERR : SEGV_MAPERR, addr, TRAP_PAGE_FAULT,
+                     code);
     return err;
 }
 

@@ -25,7 +25,8 @@ static int share_large(struct mm *to, uintptr_t va, const struct plat_leaf *leaf
 }
 
 /* Share up to BATCH small pages from va on, at most to end. *ret_next: where to go on. */
-static int share_small(struct mm *from, struct mm *to, uintptr_t va, uintptr_t end, unsigned prot, uintptr_t *ret_next)
+static int share_small(struct mm *from, struct mm *to, uintptr_t va, uintptr_t end, unsigned prot,
+                       uintptr_t *ret_next)
 {
     paddr_t pa[BATCH];
     struct plat_leaf leaf;
@@ -34,7 +35,9 @@ static int share_small(struct mm *from, struct mm *to, uintptr_t va, uintptr_t e
         plat_mmu_query(&from->aspace, at, &leaf);
         if (!leaf.present)
             break;
-        pa[n] = PADDR(leaf.pa.v + (at & (leaf.size - 1))); /* part of a large page where an area ends inside it */
+        pa[n] =
+            PADDR(leaf.pa.v +
+                  (at & (leaf.size - 1))); /* part of a large page where an area ends inside it */
     }
     int err = plat_mmu_map(&to->aspace, va, pa, n, prot, false);
     if (err)
@@ -61,7 +64,8 @@ static int share_leaves(struct area *a, struct mm *to)
     for (uintptr_t va = a->start; va < a->end && !err;) {
         struct plat_leaf leaf;
         plat_mmu_query(&from->aspace, va, &leaf);
-        uintptr_t stop = (va & ~((uintptr_t)leaf.size - 1)) + leaf.size, end = (va & LARGE_MASK) + LARGE_SIZE;
+        uintptr_t stop = (va & ~((uintptr_t)leaf.size - 1)) + leaf.size,
+                  end = (va & LARGE_MASK) + LARGE_SIZE;
         if (!leaf.present)
             va = stop > va ? stop : a->end;
         else if (leaf.size == LARGE_SIZE && !(va & ~LARGE_MASK) && a->end - va >= LARGE_SIZE)

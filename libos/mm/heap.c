@@ -157,9 +157,12 @@ void slab_free(struct slab *s, void *o)
         page_put(empty[--n]);
 }
 
-#define CLASS(n) { .name = "heap-" #n, .size = (n), .align = 16, .lock = SPIN_INIT(RANK_SLAB) }
+#define CLASS(n)                                                                                   \
+    {                                                                                              \
+        .name = "heap-" #n, .size = (n), .align = 16, .lock = SPIN_INIT(RANK_SLAB)                 \
+    }
 static struct slab classes[] = {
-    CLASS(16),  CLASS(32),  CLASS(64),  CLASS(96),   CLASS(128),  CLASS(192), CLASS(256),
+    CLASS(16),  CLASS(32),  CLASS(64),  CLASS(96),   CLASS(128),  CLASS(192),  CLASS(256),
     CLASS(384), CLASS(512), CLASS(768), CLASS(1024), CLASS(1344), CLASS(2048),
 };
 

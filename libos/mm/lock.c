@@ -64,7 +64,8 @@ int mm_lock_range(struct mm *mm, uintptr_t start, size_t size, bool on, bool on_
     else if (end < start)
         err = -EINVAL;
     else
-        err = set_locked(mm, start, end, (on ? AREA_LOCKED : 0) | (on && on_fault ? AREA_LOCKONFAULT : 0));
+        err = set_locked(mm, start, end,
+                         (on ? AREA_LOCKED : 0) | (on && on_fault ? AREA_LOCKONFAULT : 0));
     rwmutex_write_unlock(&mm->lock);
     if (!err && on && !on_fault)
         mm_populate(mm, start, len);
@@ -88,10 +89,12 @@ int mm_lock_all(struct mm *mm, unsigned flags)
         mm->def_flags &= ~(uint32_t)(AREA_LOCKED | AREA_LOCKONFAULT);
         if (flags & MCL_FUTURE)
             mm->def_flags |= AREA_LOCKED | on_fault;
-        for (struct area *a = area_find(mm, 0); a && (!flags || (flags & MCL_CURRENT)); a = area_find(mm, a->end)) {
+        for (struct area *a = area_find(mm, 0); a && (!flags || (flags & MCL_CURRENT));
+             a = area_find(mm, a->end)) {
             /* Joining may free a, but its end stays an end or lies inside the area found next. */
             uintptr_t end = a->end;
-            (void)set_locked(mm, a->start, end, flags ? AREA_LOCKED | on_fault : 0); /* as Linux: what cannot, stays */
+            (void)set_locked(mm, a->start, end,
+                             flags ? AREA_LOCKED | on_fault : 0); /* as Linux: what cannot, stays */
             if (!(a = area_find(mm, end - 1)))
                 break;
         }

@@ -51,7 +51,8 @@ static int file_check(const struct mm_map *what, struct area *a)
 /* Where a mapping of size bytes goes when nobody says. Large anonymous ones begin at a large page. */
 static uintptr_t place(struct mm *mm, const struct mm_map *what, size_t size)
 {
-    uintptr_t align = !what->file && size >= LARGE_SIZE && size % LARGE_SIZE == 0 ? LARGE_SIZE : PAGE_SIZE;
+    uintptr_t align =
+        !what->file && size >= LARGE_SIZE && size % LARGE_SIZE == 0 ? LARGE_SIZE : PAGE_SIZE;
     uintptr_t hint = what->addr & PAGE_MASK, at = 0;
     if (hint >= MM_MIN_ADDR && hint <= PLAT_USER_MAX - size && area_none(mm, hint, hint + size) &&
         (!what->low32 || hint + size <= 0x80000000)) {
@@ -121,7 +122,9 @@ int map_locked(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
         return -EOVERFLOW;
     if (mm->area_count >= MM_AREAS_MAX)
         return -ENOMEM;
-    struct area a = { .mm = mm, .prot = what->prot, .flags = what->flags | mm->def_flags, .name = what->name };
+    struct area a = {
+        .mm = mm, .prot = what->prot, .flags = what->flags | mm->def_flags, .name = what->name
+    };
     int err = choose(mm, what, size, &a.start);
     if (err)
         return err;
@@ -193,7 +196,8 @@ int mm_map(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
         err = map_locked(mm, what, ret);
         rwmutex_write_unlock(&mm->lock);
     }
-    if (!err && (what->populate || ((what->flags | mm->def_flags) & (AREA_LOCKED | AREA_LOCKONFAULT)) == AREA_LOCKED))
+    if (!err && (what->populate ||
+                 ((what->flags | mm->def_flags) & (AREA_LOCKED | AREA_LOCKONFAULT)) == AREA_LOCKED))
         mm_populate(mm, *ret, align_up(what->size, PAGE_SIZE));
     return err;
 }
@@ -261,8 +265,12 @@ static int brk_grow(struct mm *mm, uintptr_t start, uintptr_t end)
         return -ENOMEM;
     if (next && (next->flags & AREA_GROWSDOWN) && next->start - end < MM_STACK_GAP)
         return -ENOMEM;
-    struct mm_map m = { .addr = start, .size = end - start, .prot = PLAT_READ | PLAT_WRITE, .flags = AREA_HEAP,
-                        .fixed = true, .name = "[heap]" };
+    struct mm_map m = { .addr = start,
+                        .size = end - start,
+                        .prot = PLAT_READ | PLAT_WRITE,
+                        .flags = AREA_HEAP,
+                        .fixed = true,
+                        .name = "[heap]" };
     uintptr_t at;
     return map_locked(mm, &m, &at);
 }
@@ -293,7 +301,8 @@ out:
     return result;
 }
 
-int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long prot, uint64_t pgoff, bool nonblock)
+int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long prot, uint64_t pgoff,
+                  bool nonblock)
 {
     start &= PAGE_MASK;
     size &= PAGE_MASK;
@@ -304,8 +313,13 @@ int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long pro
     int err = -EINVAL;
     bool locked = false;
     if (a && a->file && (a->flags & AREA_SHARED) && start + size <= a->end) {
-        struct mm_map what = { .addr = start, .size = size, .fixed = true, .prot = a->prot, .file = a->file,
-                               .offset = pgoff << PAGE_SHIFT, .flags = a->flags & (AREA_SHARED | AREA_LOCKED) };
+        struct mm_map what = { .addr = start,
+                               .size = size,
+                               .fixed = true,
+                               .prot = a->prot,
+                               .file = a->file,
+                               .offset = pgoff << PAGE_SHIFT,
+                               .flags = a->flags & (AREA_SHARED | AREA_LOCKED) };
         uintptr_t at;
         locked = a->flags & AREA_LOCKED;
         file_get(what.file);

@@ -23,7 +23,7 @@ enum {
     CHUNK = 1 << PAGE_ORDER_MAX, /* pages */
     STORE = 56,                  /* pages a CPU keeps at hand */
     REFILL_ORDER = 5,
-    RESERVE_MIN = 16,            /* pages that only libOS itself gets */
+    RESERVE_MIN = 16, /* pages that only libOS itself gets */
     RESERVE_MAX = 256,
     PRESSURE_MAX = 4,
 };
@@ -40,10 +40,10 @@ struct store {
 
 static struct spin lock = SPIN_INIT(RANK_PAGES);
 static struct page *free_list[PAGE_ORDER_MAX + 1]; /* guarded by lock */
-static uint32_t free_orders;                       /* guarded by lock: bit o: free_list[o] is not empty */
-static struct chunks chunks[REGION_MAX];           /* guarded by lock */
-static uint32_t nchunks;                           /* guarded by lock: entries of chunks that have some left */
-static uint64_t free_pages;                        /* written with lock; unopened chunks included */
+static uint32_t free_orders;             /* guarded by lock: bit o: free_list[o] is not empty */
+static struct chunks chunks[REGION_MAX]; /* guarded by lock */
+static uint32_t nchunks;    /* guarded by lock: entries of chunks that have some left */
+static uint64_t free_pages; /* written with lock; unopened chunks included */
 static uint64_t total_pages, table_pages, reserve;
 static struct page *frames;
 static uint64_t nframes;
@@ -156,7 +156,8 @@ static void block_scatter(struct page *p, size_t n, enum page_kind kind, uint32_
         uint8_t kind, order;
         uint16_t flags;
     } head = { .refs = refs, .kind = (uint8_t)kind };
-    _Static_assert(sizeof head == sizeof *p - offsetof(struct page, refs), "the last members of struct page");
+    _Static_assert(sizeof head == sizeof *p - offsetof(struct page, refs),
+                   "the last members of struct page");
     for (struct page *end = p + n; p < end; p++) {
         p->owner = NULL;
         __builtin_memcpy((char *)p + offsetof(struct page, refs), &head, sizeof head);
@@ -227,7 +228,8 @@ static struct page *single_take(struct store *s, enum page_kind kind, unsigned f
     return p;
 }
 
-static struct page *block_alloc(struct store *s, unsigned order, enum page_kind kind, unsigned flags)
+static struct page *block_alloc(struct store *s, unsigned order, enum page_kind kind,
+                                unsigned flags)
 {
     for (unsigned tries = 0;; tries++) {
         struct page *p = NULL;
@@ -356,7 +358,8 @@ static void run_free(struct store *s, struct page *p, size_t n)
 /* Drops the only reference of the page; false: it has others, or is not a single page of this kind. */
 static ALWAYS_INLINE bool drop(struct page *p, uint8_t kind)
 {
-    if (p->kind != kind || p->order != 0 || atomic_load_explicit(&p->refs, memory_order_acquire) != 1)
+    if (p->kind != kind || p->order != 0 ||
+        atomic_load_explicit(&p->refs, memory_order_acquire) != 1)
         return false;
     atomic_store_explicit(&p->refs, 0, memory_order_relaxed);
     p->kind = PAGE_KERNEL;
@@ -407,7 +410,8 @@ void page_put_leaves(const struct plat_leaf *leaf, size_t n, int64_t *ret_anon, 
             page_put_run(p, pages);
         } else if (kind != PAGE_RESERVED && drop(p, kind)) {
             uint64_t pa = leaf[i].pa.v + PAGE_SIZE;
-            while (i + run < n && leaf[i + run].pa.v == pa && leaf[i + run].size == PAGE_SIZE && drop(p + run, kind)) {
+            while (i + run < n && leaf[i + run].pa.v == pa && leaf[i + run].size == PAGE_SIZE &&
+                   drop(p + run, kind)) {
                 pa += PAGE_SIZE;
                 run++;
             }
@@ -431,7 +435,8 @@ struct page *zero_page(void)
         must(p);
         p->kind = PAGE_RESERVED;
         struct page *expected = NULL;
-        if (!__atomic_compare_exchange_n(&zero, &expected, p, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        if (!__atomic_compare_exchange_n(&zero, &expected, p, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE)) {
             p->kind = PAGE_KERNEL;
             page_put(p);
         }
@@ -537,7 +542,8 @@ static size_t table_place(uint64_t bytes)
         }
     }
     if (largest < bytes + 64 * PAGE_SIZE)
-        panic("too little memory: at least %llu KiB more are needed", (unsigned long long)(bytes - largest) / 1024 + 256);
+        panic("too little memory: at least %llu KiB more are needed",
+              (unsigned long long)(bytes - largest) / 1024 + 256);
     return best;
 }
 
@@ -555,7 +561,8 @@ void page_init(void)
     const void *payload = plat_boot_info()->payload;
     uint64_t image = payload ? plat_virt_to_phys(payload).v >> PAGE_SHIFT : 0, done = 0, end = 0;
     for (size_t i = 0; plat_mem_region(i, &r); i++) {
-        uint64_t from = r.start.v >> PAGE_SHIFT, to = (i == home ? table : r.start.v + r.size) >> PAGE_SHIFT;
+        uint64_t from = r.start.v >> PAGE_SHIFT,
+                 to = (i == home ? table : r.start.v + r.size) >> PAGE_SHIFT;
         /* A gap in front: the image's pages are looked up, device memory (a large gap) is not. */
         if (from - end < (64u << 20 >> PAGE_SHIFT) || (image >= end && image < from))
             entries_clear(end, from, &done);

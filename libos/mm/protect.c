@@ -78,7 +78,8 @@ static int protect_part(struct area *a, uintptr_t start, uintptr_t end, unsigned
     return err;
 }
 
-static int protect_locked(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot, unsigned grows)
+static int protect_locked(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot,
+                          unsigned grows)
 {
     struct area *a = area_find(mm, start);
     if (!a)

@@ -15,7 +15,8 @@ struct remap {
     uintptr_t old, new_addr;
     size_t old_size, size;
     unsigned flags;
-    uintptr_t populate; /* bytes from the end of what was there that are locked and must be made present */
+    uintptr_t
+        populate; /* bytes from the end of what was there that are locked and must be made present */
 };
 
 static int move_piece(struct mm *mm, uintptr_t from, uintptr_t to, size_t size)
@@ -204,8 +205,8 @@ static int remap_locked(struct remap *r, uintptr_t *ret)
     return move_to(r, to);
 }
 
-int mm_remap(struct mm *mm, uintptr_t old, size_t old_size, size_t size, unsigned flags, uintptr_t new_addr,
-             uintptr_t *ret)
+int mm_remap(struct mm *mm, uintptr_t old, size_t old_size, size_t size, unsigned flags,
+             uintptr_t new_addr, uintptr_t *ret)
 {
     if (flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP))
         return -EINVAL;
@@ -215,8 +216,12 @@ int mm_remap(struct mm *mm, uintptr_t old, size_t old_size, size_t size, unsigne
         return -EINVAL;
     if (old & ~PAGE_MASK)
         return -EINVAL;
-    struct remap r = { .mm = mm, .old = old, .old_size = align_up(old_size, PAGE_SIZE), .size = align_up(size, PAGE_SIZE),
-                       .flags = flags, .new_addr = new_addr };
+    struct remap r = { .mm = mm,
+                       .old = old,
+                       .old_size = align_up(old_size, PAGE_SIZE),
+                       .size = align_up(size, PAGE_SIZE),
+                       .flags = flags,
+                       .new_addr = new_addr };
     if (!r.size || r.old_size < old_size || r.old_size > PLAT_USER_MAX)
         return -EINVAL;
     rwmutex_write_lock(&mm->lock);

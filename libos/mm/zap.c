@@ -59,12 +59,13 @@ void mm_zap_file(struct pagemap *m, uint64_t first, uint64_t end, bool private_t
 {
     struct area *a;
     spin_lock(&m->lock);
-    DL_FOREACH2(m->mappings, a, file_next) {
+    DL_FOREACH2(m->mappings, a, file_next)
+    {
         uint64_t from = a->pgoff > first ? a->pgoff : first, to = a->pgoff + area_pages(a);
         to = to < end ? to : end;
         if (from < to)
-            zap_range(a, a->start + ((from - a->pgoff) << PAGE_SHIFT), a->start + ((to - a->pgoff) << PAGE_SHIFT),
-                      private_too);
+            zap_range(a, a->start + ((from - a->pgoff) << PAGE_SHIFT),
+                      a->start + ((to - a->pgoff) << PAGE_SHIFT), private_too);
     }
     spin_unlock(&m->lock);
 }

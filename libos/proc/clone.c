@@ -12,9 +12,9 @@
 #include <utlist.h>
 #include <plat/thread.h>
 
-#define NAMESPACES                                                                                                     \
-    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |       \
-     CLONE_NEWTIME)
+#define NAMESPACES                                                                                 \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
+     CLONE_NEWNET | CLONE_NEWTIME)
 
 static int check_flags(const struct clone_request *r)
 {
@@ -154,7 +154,8 @@ static int make_child(struct process *p, const struct clone_request *r, struct t
     err = share_objects(t, from, r->flags);
     if (!err)
         err = set_registers(t, from, r);
-    if (!err && r->flags & CLONE_PARENT_SETTID && user_put(user_at(user_int_out_t, r->parent_tid), &t->tid, 1) < 0)
+    if (!err && r->flags & CLONE_PARENT_SETTID &&
+        user_put(user_at(user_int_out_t, r->parent_tid), &t->tid, 1) < 0)
         err = 0; /* as Linux: the program does not hear of a bad address */
     if (err) {
         drop_objects(t);

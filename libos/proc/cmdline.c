@@ -226,7 +226,8 @@ static int parse(struct parser *p, struct config *c)
         }
     }
     if (err) {
-        log_error("image: command line: bad quoting, %zu bytes before its end", (size_t)(p->end - p->in));
+        log_error("image: command line: bad quoting, %zu bytes before its end",
+                  (size_t)(p->end - p->in));
         return err;
     }
     if (!c->argc || !c->exe) {

@@ -18,12 +18,14 @@ static int end_others(struct thread *t)
     int err = p->exiting || p->exec_thread ? -EAGAIN : 0;
     if (!err)
         p->exec_thread = t;
-    DL_FOREACH(p->threads, o) {
+    DL_FOREACH(p->threads, o)
+    {
         if (err || o == t)
             continue;
         thread_set_work(o, WORK_KILLED);
-        if (!thread_wake_state(o, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE | 1u << THREAD_STOPPED) && o->on_cpu &&
-            o->cpu != plat_cpu_id())
+        if (!thread_wake_state(o, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE |
+                                      1u << THREAD_STOPPED) &&
+            o->on_cpu && o->cpu != plat_cpu_id())
             plat_cpu_kick(o->cpu);
     }
     spin_unlock(&t->sighand->lock);

@@ -42,12 +42,15 @@ void process_notify_parent(struct process *p, int code, int status)
     if (!parent)
         return;
     const struct abi_sigaction *a = &parent->sighand->action[SIGCHLD - 1];
-    bool quiet = a->handler == ABI_SIG_IGN || (code == CLD_STOPPED || code == CLD_CONTINUED ? a->flags & SA_NOCLDSTOP : 0);
+    bool quiet = a->handler == ABI_SIG_IGN ||
+                 (code == CLD_STOPPED || code == CLD_CONTINUED ? a->flags & SA_NOCLDSTOP : 0);
     struct thread *t = p->leader ? p->leader : p->threads;
     struct abi_siginfo info = {
         .si_signo = code == CLD_STOPPED || code == CLD_CONTINUED ? SIGCHLD : p->exit_signal,
         .si_code = code,
-        .chld = { .si_pid = p->pid, .si_uid = t && t->cred ? t->cred->uid : 0, .si_status = status },
+        .chld = { .si_pid = p->pid,
+                  .si_uid = t && t->cred ? t->cred->uid : 0,
+                  .si_status = status },
     };
     if (!quiet && info.si_signo)
         (void)signal_send_process(parent, &info); /* it ends itself: fine */
@@ -62,7 +65,8 @@ static void reparent(struct process *p)
         heir = heir->parent;
     if (!heir || heir->exiting)
         heir = process_first();
-    DL_FOREACH_SAFE2(p->children, c, next, sibling_next) {
+    DL_FOREACH_SAFE2(p->children, c, next, sibling_next)
+    {
         DL_DELETE2(p->children, c, sibling_prev, sibling_next);
         c->parent = heir;
         DL_APPEND2(heir->children, c, sibling_prev, sibling_next);
@@ -82,7 +86,8 @@ static bool end_process(struct process *p)
     p->zombie = true;
     waitq_wake(&p->exit_wait, WAITQ_ALL, 1 /* EPOLLIN */);
     const struct abi_sigaction *a = p->parent ? &p->parent->sighand->action[SIGCHLD - 1] : NULL;
-    bool reap = a && p->exit_signal == SIGCHLD && (a->handler == ABI_SIG_IGN || a->flags & SA_NOCLDWAIT);
+    bool reap =
+        a && p->exit_signal == SIGCHLD && (a->handler == ABI_SIG_IGN || a->flags & SA_NOCLDWAIT);
     process_notify_parent(p, sig ? CLD_KILLED : CLD_EXITED, sig ? sig : p->exit_code >> 8);
     if (reap)
         process_unlink(p);

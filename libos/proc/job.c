@@ -108,7 +108,8 @@ int process_parent_pid(void)
 static int has_guardian(struct process *p, void *arg)
 {
     const struct process *parent = p->parent;
-    return !p->zombie && parent && !parent->zombie && parent->sid == p->sid && parent->pgid != p->pgid;
+    return !p->zombie && parent && !parent->zombie && parent->sid == p->sid &&
+           parent->pgid != p->pgid;
 }
 
 bool process_group_orphaned(int pgid)

@@ -33,18 +33,19 @@ uint64_t process_limit(struct process *p, unsigned resource)
     return __atomic_load_n(&p->rlimits[resource].rlim_cur, __ATOMIC_RELAXED);
 }
 
-int process_set_limit(struct process *p, unsigned resource, const struct abi_rlimit *new, struct abi_rlimit *ret_old)
+int process_set_limit(struct process *p, unsigned resource, const struct abi_rlimit *new,
+                      struct abi_rlimit *ret_old)
 {
     if (resource >= ABI_RLIM_NLIMITS)
         return -EINVAL;
-    if (new && new->rlim_cur > new->rlim_max)
+    if (new &&new->rlim_cur > new->rlim_max)
         return -EINVAL;
-    if (new && resource == RLIMIT_NOFILE && new->rlim_max > FD_LIMIT_MAX)
+    if (new &&resource == RLIMIT_NOFILE &&new->rlim_max > FD_LIMIT_MAX)
         return -EPERM;
     struct abi_rlimit *l = &p->rlimits[resource];
     int err = 0;
     spin_lock(&p->limits_lock);
-    if (new && new->rlim_max > l->rlim_max && !cred_capable(CAP_SYS_RESOURCE))
+    if (new &&new->rlim_max > l->rlim_max && !cred_capable(CAP_SYS_RESOURCE))
         err = -EPERM;
     if (!err && ret_old)
         *ret_old = *l;
@@ -78,11 +79,14 @@ static struct usage_sum sum_self(struct process *p)
     struct usage_sum s = { 0 };
     struct thread *t;
     spin_lock(&process_lock);
-    s = (struct usage_sum){ p->dead_run_ns,        p->dead_user_ns,
-                            p->dead_faults_minor,  p->dead_faults_major,
-                            p->dead_switches_voluntary, p->dead_switches_forced };
+    s = (struct usage_sum){ p->dead_run_ns,
+                            p->dead_user_ns,
+                            p->dead_faults_minor,
+                            p->dead_faults_major,
+                            p->dead_switches_voluntary,
+                            p->dead_switches_forced };
     DL_FOREACH(p->threads, t)
-        add_thread(&s, t);
+    add_thread(&s, t);
     spin_unlock(&process_lock);
     return s;
 }

@@ -7,7 +7,8 @@
 #include <string.h>
 
 static struct spin names_lock = SPIN_INIT(RANK_FILE);
-static char host_name[65];           /* guarded by names_lock; empty: not set, the command line's is in force */
+static char
+    host_name[65]; /* guarded by names_lock; empty: not set, the command line's is in force */
 static char domain_name[65] = "(none)"; /* guarded by names_lock */
 
 void system_names(struct abi_utsname *ret)

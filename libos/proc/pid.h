@@ -11,7 +11,7 @@ enum { PID_MAX = 32768 }; /* exclusive */
 struct pid_slot {
     struct thread *thread;   /* with this tid, alive */
     struct process *process; /* with this pid, until it is reaped */
-    uint32_t users;          /* processes whose group or session has this number, and reservations */
+    uint32_t users; /* processes whose group or session has this number, and reservations */
 };
 
 /* Take a free number. -EAGAIN: none, -ENOMEM. */

@@ -13,19 +13,22 @@ static struct slab queue_slab = SLAB_INIT("sigqueue", struct sigqueue);
 static struct slab sighand_slab = SLAB_INIT("sighand", struct sighand);
 static _Atomic uint64_t queued_signals; /* in all queues, against RLIMIT_SIGPENDING */
 
-#define STOP_SIGNALS (ABI_SIGBIT(SIGSTOP) | ABI_SIGBIT(SIGTSTP) | ABI_SIGBIT(SIGTTIN) | ABI_SIGBIT(SIGTTOU))
-#define IGNORED_BY_DEFAULT (ABI_SIGBIT(SIGCHLD) | ABI_SIGBIT(SIGCONT) | ABI_SIGBIT(SIGURG) | ABI_SIGBIT(SIGWINCH))
-#define CORE_SIGNALS                                                                                                   \
-    (ABI_SIGBIT(SIGQUIT) | ABI_SIGBIT(SIGILL) | ABI_SIGBIT(SIGTRAP) | ABI_SIGBIT(SIGABRT) | ABI_SIGBIT(SIGFPE) |       \
-     ABI_SIGBIT(SIGSEGV) | ABI_SIGBIT(SIGBUS) | ABI_SIGBIT(SIGSYS) | ABI_SIGBIT(SIGXCPU) | ABI_SIGBIT(SIGXFSZ))
+#define STOP_SIGNALS                                                                               \
+    (ABI_SIGBIT(SIGSTOP) | ABI_SIGBIT(SIGTSTP) | ABI_SIGBIT(SIGTTIN) | ABI_SIGBIT(SIGTTOU))
+#define IGNORED_BY_DEFAULT                                                                         \
+    (ABI_SIGBIT(SIGCHLD) | ABI_SIGBIT(SIGCONT) | ABI_SIGBIT(SIGURG) | ABI_SIGBIT(SIGWINCH))
+#define CORE_SIGNALS                                                                               \
+    (ABI_SIGBIT(SIGQUIT) | ABI_SIGBIT(SIGILL) | ABI_SIGBIT(SIGTRAP) | ABI_SIGBIT(SIGABRT) |        \
+     ABI_SIGBIT(SIGFPE) | ABI_SIGBIT(SIGSEGV) | ABI_SIGBIT(SIGBUS) | ABI_SIGBIT(SIGSYS) |          \
+     ABI_SIGBIT(SIGXCPU) | ABI_SIGBIT(SIGXFSZ))
 
 const char *signal_name(int sig)
 {
     static const char names[32][10] = {
-        "0",       "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
-        "SIGFPE",  "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
-        "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
-        "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS",
+        "0",         "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
+        "SIGFPE",    "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
+        "SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
+        "SIGXCPU",   "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS",
     };
     return sig >= 0 && sig < 32 ? names[sig] : "SIGRT";
 }
@@ -93,7 +96,8 @@ static void queue_free(struct sigqueue *e)
 void sigpending_clear(struct sigpending *q)
 {
     struct sigqueue *e, *next;
-    DL_FOREACH_SAFE(q->queue, e, next) {
+    DL_FOREACH_SAFE(q->queue, e, next)
+    {
         DL_DELETE(q->queue, e);
         queue_free(e);
     }
@@ -106,7 +110,8 @@ void sigpending_flush(struct sigpending *q, uint64_t set)
     struct sigqueue *e, *next;
     if (!(q->set & set))
         return;
-    DL_FOREACH_SAFE(q->queue, e, next) {
+    DL_FOREACH_SAFE(q->queue, e, next)
+    {
         if (ABI_SIGBIT(e->info.si_signo) & set) {
             DL_DELETE(q->queue, e);
             queue_free(e);
@@ -120,14 +125,15 @@ static void flush_all(struct process *p, uint64_t set)
     struct thread *t;
     sigpending_flush(&p->pending, set);
     DL_FOREACH(p->threads, t)
-        sigpending_flush(&t->pending, set);
+    sigpending_flush(&t->pending, set);
 }
 
 bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret)
 {
     struct sigqueue *e, *found = NULL;
     bool more = false;
-    DL_FOREACH(q->queue, e) {
+    DL_FOREACH(q->queue, e)
+    {
         if (e->info.si_signo != sig)
             continue;
         more = found != NULL;
@@ -154,7 +160,8 @@ void signal_update_work(struct thread *t)
     if ((all & ~t->sigmask) || t->process->stopped)
         thread_set_work(t, WORK_SIGNAL);
     else if (t == thread_current())
-        thread_clear_work(t, WORK_SIGNAL); /* only by the thread itself: a call it is in may have seen it */
+        thread_clear_work(
+            t, WORK_SIGNAL); /* only by the thread itself: a call it is in may have seen it */
 }
 
 /* Have t look at its work, whatever it does now. states: bit mask of what may be woken. */
@@ -172,7 +179,8 @@ void process_begin_exit(struct process *p, int status)
     p->exiting = true;
     p->exit_code = status;
     p->stopped = false;
-    DL_FOREACH(p->threads, t) {
+    DL_FOREACH(p->threads, t)
+    {
         thread_set_work(t, WORK_KILLED);
         if (t != thread_current())
             poke(t, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE | 1u << THREAD_STOPPED);
@@ -181,7 +189,8 @@ void process_begin_exit(struct process *p, int status)
 
 static bool is_fatal(const struct sighand *sh, int sig)
 {
-    return sh->action[sig - 1].handler == ABI_SIG_DFL && !(ABI_SIGBIT(sig) & (IGNORED_BY_DEFAULT | STOP_SIGNALS));
+    return sh->action[sig - 1].handler == ABI_SIG_DFL &&
+           !(ABI_SIGBIT(sig) & (IGNORED_BY_DEFAULT | STOP_SIGNALS));
 }
 
 static bool wants(const struct thread *t, int sig)
@@ -195,7 +204,8 @@ static struct thread *choose(struct process *p, struct thread *first, int sig)
     struct thread *t, *any = NULL;
     if (first && wants(first, sig))
         return first;
-    DL_FOREACH(p->threads, t) {
+    DL_FOREACH(p->threads, t)
+    {
         if (!wants(t, sig))
             continue;
         if (!(t->plat.work & WORK_SIGNAL))
@@ -212,8 +222,8 @@ static void wake_waiting(struct process *p, struct thread *only, int sig)
     if (waitq_active(&p->sighand->signal_wait))
         waitq_wake(&p->sighand->signal_wait, WAITQ_ALL, 1 /* EPOLLIN */);
     DL_FOREACH(p->threads, t)
-        if ((!only || t == only) && t->wait_set & ABI_SIGBIT(sig))
-            thread_wake_state(t, 1u << THREAD_SLEEPING);
+    if ((!only || t == only) && t->wait_set & ABI_SIGBIT(sig))
+        thread_wake_state(t, 1u << THREAD_SLEEPING);
 }
 
 /* sig is pending: make the thread that shall take it do so. only: it alone may. */
@@ -259,7 +269,7 @@ static void job_control(struct process *p, int sig)
         p->stopped = false;
         p->continued = true;
         DL_FOREACH(p->threads, t)
-            poke(t, 1u << THREAD_STOPPED);
+        poke(t, 1u << THREAD_STOPPED);
     }
 }
 
@@ -276,7 +286,8 @@ static int queue_info(struct process *p, struct sigpending *q, const struct abi_
 {
     int sig = info->si_signo;
     struct sigqueue *e = NULL;
-    if (sig == SIGKILL || queued_signals < p->rlimits[RLIMIT_SIGPENDING].rlim_cur || info->si_code > 0)
+    if (sig == SIGKILL || queued_signals < p->rlimits[RLIMIT_SIGPENDING].rlim_cur ||
+        info->si_code > 0)
         e = slab_alloc(&queue_slab);
     if (e) {
         e->info = *info;
@@ -354,7 +365,8 @@ int signal_send_group(int pgid, const struct abi_siginfo *info)
     return g.found ? 0 : -ESRCH;
 }
 
-void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr, unsigned long trap_error)
+void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr,
+                  unsigned long trap_error)
 {
     struct thread *t = thread_current();
     struct abi_siginfo info = { .si_signo = sig, .si_code = code, .fault.si_addr = addr };
@@ -368,7 +380,8 @@ void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr, unsi
         a->handler = ABI_SIG_DFL; /* a fault cannot wait: the program dies of it */
         t->sigmask &= ~ABI_SIGBIT(sig);
     }
-    if (!t->process->exiting && !(t->pending.set & ABI_SIGBIT(sig)) && !queue_info(t->process, &t->pending, &info))
+    if (!t->process->exiting && !(t->pending.set & ABI_SIGBIT(sig)) &&
+        !queue_info(t->process, &t->pending, &info))
         thread_set_work(t, WORK_SIGNAL);
     spin_unlock(&t->sighand->lock);
 }

@@ -11,9 +11,9 @@
 
 enum { NR_RESTART_SYSCALL = 219 };
 
-#define SYNCHRONOUS                                                                                                    \
-    (ABI_SIGBIT(SIGSEGV) | ABI_SIGBIT(SIGBUS) | ABI_SIGBIT(SIGILL) | ABI_SIGBIT(SIGTRAP) | ABI_SIGBIT(SIGFPE) |        \
-     ABI_SIGBIT(SIGSYS))
+#define SYNCHRONOUS                                                                                \
+    (ABI_SIGBIT(SIGSEGV) | ABI_SIGBIT(SIGBUS) | ABI_SIGBIT(SIGILL) | ABI_SIGBIT(SIGTRAP) |         \
+     ABI_SIGBIT(SIGFPE) | ABI_SIGBIT(SIGSYS))
 
 /* The next of set that is pending for t: faults first, then its own, then the process's; lowest number first. 0: none. */
 static int next_signal(const struct thread *t, uint64_t set)
@@ -31,7 +31,8 @@ int signal_dequeue(struct thread *t, uint64_t set, struct abi_siginfo *ret)
     int sig = next_signal(t, set);
     if (!sig)
         return 0;
-    sigpending_take(t->pending.set & ABI_SIGBIT(sig) ? &t->pending : &t->process->pending, sig, ret);
+    sigpending_take(t->pending.set & ABI_SIGBIT(sig) ? &t->pending : &t->process->pending, sig,
+                    ret);
     if (ret->si_code == SI_TIMER && ret->timer.si_sys_private)
         ktimer_taken(t->process, ret);
     return sig;
@@ -99,7 +100,8 @@ static void begin_stop(struct thread *t, int sig)
     p->stopped = true;
     p->continued = false;
     p->stop_signal = sig;
-    DL_FOREACH(p->threads, other) {
+    DL_FOREACH(p->threads, other)
+    {
         thread_set_work(other, WORK_SIGNAL);
         if (other != t)
             thread_wake_state(other, 1u << THREAD_SLEEPING);
@@ -113,13 +115,15 @@ static void begin_stop(struct thread *t, int sig)
 }
 
 /* The program dies of sig: say so where a person would want to know. */
-static NORETURN void die(struct thread *t, const struct plat_frame *f, const struct abi_siginfo *info)
+static NORETURN void die(struct thread *t, const struct plat_frame *f,
+                         const struct abi_siginfo *info)
 {
     int sig = info->si_signo;
     uintptr_t addr = info->si_code > 0 && info->si_code != SI_KERNEL ? t->fault_addr : 0;
     if (signal_dumps_by_default(sig) && sig != SIGQUIT)
-        log_error("%s[%d]: killed by %s at ip %lx sp %lx addr %lx", t->comm, t->process->pid, signal_name(sig),
-                  (unsigned long)plat_frame_ip(f), (unsigned long)plat_frame_sp(f), (unsigned long)addr);
+        log_error("%s[%d]: killed by %s at ip %lx sp %lx addr %lx", t->comm, t->process->pid,
+                  signal_name(sig), (unsigned long)plat_frame_ip(f),
+                  (unsigned long)plat_frame_sp(f), (unsigned long)addr);
     spin_lock(&t->sighand->lock);
     process_begin_exit(t->process, sig);
     spin_unlock(&t->sighand->lock);
@@ -140,7 +144,8 @@ int signal_alt_flags(const struct thread *t, uintptr_t sp)
 }
 
 /* Enter the handler. sighand->lock is not held. */
-static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigaction *a, const struct abi_siginfo *info)
+static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigaction *a,
+                  const struct abi_siginfo *info)
 {
     int sig = info->si_signo;
     uint64_t mask = t->restore_sigmask ? t->saved_sigmask : t->sigmask;
@@ -153,7 +158,9 @@ static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigac
         .siginfo = true,
         .info = info,
         .mask = mask,
-        .stack_sp = a->flags & SA_ONSTACK && t->alt_size && !on_alt_stack(t, sp) ? t->alt_sp + t->alt_size : 0,
+        .stack_sp = a->flags & SA_ONSTACK && t->alt_size && !on_alt_stack(t, sp)
+                        ? t->alt_sp + t->alt_size
+                        : 0,
         .alt_sp = t->alt_sp,
         .alt_size = t->alt_size,
         .alt_flags = signal_alt_flags(t, sp),
@@ -195,7 +202,8 @@ void signal_force(bool fatal, int sig)
 }
 
 /* Take the next signal that has an effect. 0: none is left. sighand->lock is held on entry, not on return. */
-static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info, struct abi_sigaction *ret_action)
+static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info,
+                struct abi_sigaction *ret_action)
 {
     struct sighand *sh = t->sighand;
     for (;;) {
@@ -267,6 +275,7 @@ long signal_return(void)
     if (s.alt_sp == t->alt_sp && s.alt_size == t->alt_size)
         return plat_frame_ret(t->plat.frame);
     if (signal_alt_stack(s.alt_sp, s.alt_size, s.alt_flags) < 0)
-        return plat_frame_ret(t->plat.frame); /* the program put nonsense there: as Linux, ignored */
+        return plat_frame_ret(
+            t->plat.frame); /* the program put nonsense there: as Linux, ignored */
     return plat_frame_ret(t->plat.frame);
 }

@@ -43,14 +43,14 @@ static NOINLINE void discard_ignored(struct process *p, const struct abi_sigacti
         return;
     sigpending_flush(&p->pending, ABI_SIGBIT(sig));
     DL_FOREACH(p->threads, t)
-        sigpending_flush(&t->pending, ABI_SIGBIT(sig));
+    sigpending_flush(&t->pending, ABI_SIGBIT(sig));
 }
 
 int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction *old)
 {
     struct thread *t = thread_current();
     struct sighand *sh = t->sighand;
-    if (sig < 1 || sig > ABI_NSIG || (new && UNBLOCKABLE & ABI_SIGBIT(sig)))
+    if (sig < 1 || sig > ABI_NSIG || (new &&UNBLOCKABLE &ABI_SIGBIT(sig)))
         return -EINVAL;
     spin_lock(&sh->lock);
     struct abi_sigaction *a = &sh->action[sig - 1];
@@ -129,7 +129,8 @@ int signal_take(uint64_t set, struct abi_siginfo *ret, uint64_t deadline_ns)
     t->sigmask |= set; /* they are taken here, not delivered */
     signal_update_work(t);
     spin_unlock(&t->sighand->lock);
-    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE), !(signal_pending() & set) && !(err = thread_sleep(deadline_ns)))
+    while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE),
+           !(signal_pending() & set) && !(err = thread_sleep(deadline_ns)))
         ;
     thread_finish_sleep();
     spin_lock(&t->sighand->lock);

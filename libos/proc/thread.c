@@ -98,8 +98,10 @@ int thread_create(struct process *p, void (*fn)(void *), void *arg, struct threa
     if (threads_total >= threads_max())
         return -EAGAIN;
     /* RLIMIT_NPROC: all threads count, whoever's they are; the powerful are exempt. */
-    if (!thread_current()->is_kernel && threads_total >= process_limit(thread_current()->process, RLIMIT_NPROC) &&
-        thread_current()->cred->uid && !cred_capable(CAP_SYS_RESOURCE) && !cred_capable(CAP_SYS_ADMIN))
+    if (!thread_current()->is_kernel &&
+        threads_total >= process_limit(thread_current()->process, RLIMIT_NPROC) &&
+        thread_current()->cred->uid && !cred_capable(CAP_SYS_RESOURCE) &&
+        !cred_capable(CAP_SYS_ADMIN))
         return -EAGAIN;
     struct thread *t = thread_alloc(fn, arg);
     if (!t)

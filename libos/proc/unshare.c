@@ -9,8 +9,8 @@
 int process_unshare(unsigned long flags)
 {
     struct thread *t = thread_current();
-    if (flags & (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
-                 CLONE_NEWNET | CLONE_NEWTIME))
+    if (flags & (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                 CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME))
         return -EPERM; /* one image, one set of names */
     /* Only a process with one thread can be alone with its memory, actions and threads; then it is. */
     if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) && t->process->nthreads > 1)

@@ -64,7 +64,8 @@ static unsigned look(struct process *p, const struct wait_request *r, struct wai
     struct process *c;
     unsigned n = 0;
     *ret_found = NULL;
-    DL_FOREACH2(p->children, c, sibling_next) {
+    DL_FOREACH2(p->children, c, sibling_next)
+    {
         if (!matches(c, r))
             continue;
         n++;
@@ -88,7 +89,8 @@ int process_wait(const struct wait_request *r, struct wait_result *ret)
         thread_prepare_sleep(SLEEP_INTERRUPTIBLE);
         spin_lock(&process_lock);
         unsigned n = look(p, r, ret, &c);
-        bool reaped = c && c->zombie && r->options & WEXITED && ret->code <= CLD_DUMPED && !(r->options & WNOWAIT);
+        bool reaped = c && c->zombie && r->options & WEXITED && ret->code <= CLD_DUMPED &&
+                      !(r->options & WNOWAIT);
         if (c)
             process_get(c);
         if (reaped)

@@ -17,8 +17,8 @@ enum {
     TEXT_FIRST = 1024,
     TEXT_MAX = 64 * 1024 * 1024,
     STORE_MAX = 4096,
-    FIRST_POS = 2,             /* positions of "." and ".." are 0 and 1 */
-    NUMBER_POS = 1 << 20,      /* those of names with numbers begin here */
+    FIRST_POS = 2,        /* positions of "." and ".." are 0 and 1 */
+    NUMBER_POS = 1 << 20, /* those of names with numbers begin here */
 };
 
 struct node {
@@ -107,10 +107,10 @@ static struct node *node_of(struct inode *inode)
 static int node_inode(struct superblock *sb, const struct node *n, struct inode **ret_inode)
 {
     uint32_t type = n->entry->mode & S_IFMT;
-    const struct inode_ops *ops = type == S_IFDIR     ? &dir_ops
-                                  : type == S_IFREG   ? &file_inode_ops
+    const struct inode_ops *ops = type == S_IFDIR    ? &dir_ops
+                                  : type == S_IFREG  ? &file_inode_ops
                                   : n->entry->follow ? &magic_ops
-                                                      : &link_ops;
+                                                     : &link_ops;
     struct node *copy = heap_alloc(sizeof(*copy));
     struct inode *inode = copy ? inode_create(sb, n->entry->mode, ops) : NULL;
     if (!inode) {
@@ -135,7 +135,8 @@ static int name_number(const struct gen_names *names, const char *name, size_t l
 {
     size_t skip = strlen(names->prefix);
     int n = 0;
-    if (len <= skip || len - skip > 9 || memcmp(name, names->prefix, skip) || (name[skip] == '0' && len - skip > 1))
+    if (len <= skip || len - skip > 9 || memcmp(name, names->prefix, skip) ||
+        (name[skip] == '0' && len - skip > 1))
         return -1;
     for (size_t i = skip; i < len; i++) {
         if (name[i] < '0' || name[i] > '9')
@@ -360,19 +361,29 @@ const struct gen_ctx *gen_of_file(struct file *f)
 
 static int refuse_setattr(struct inode *inode, const struct inode_attr *attr)
 {
-    return attr->set & ~(unsigned)(ATTR_SIZE | ATTR_CTIME | ATTR_MTIME) ? -EPERM : 0; /* O_TRUNC is nothing */
+    return attr->set & ~(unsigned)(ATTR_SIZE | ATTR_CTIME | ATTR_MTIME)
+               ? -EPERM
+               : 0; /* O_TRUNC is nothing */
 }
 
-static const struct inode_ops dir_ops = { .lookup = dir_lookup, .valid = dir_valid, .getattr = node_getattr,
-                                          .setattr = refuse_setattr, .evict = node_evict };
-static const struct inode_ops file_inode_ops = { .getattr = node_getattr, .setattr = refuse_setattr, .open = text_open,
-                                                 .evict = node_evict };
-static const struct inode_ops link_ops = { .readlink = link_readlink, .getattr = node_getattr, .evict = node_evict };
-static const struct inode_ops magic_ops = { .readlink = link_readlink, .follow = link_follow, .getattr = node_getattr,
-                                            .evict = node_evict };
+static const struct inode_ops dir_ops = { .lookup = dir_lookup,
+                                          .valid = dir_valid,
+                                          .getattr = node_getattr,
+                                          .setattr = refuse_setattr,
+                                          .evict = node_evict };
+static const struct inode_ops file_inode_ops = {
+    .getattr = node_getattr, .setattr = refuse_setattr, .open = text_open, .evict = node_evict
+};
+static const struct inode_ops link_ops = { .readlink = link_readlink,
+                                           .getattr = node_getattr,
+                                           .evict = node_evict };
+static const struct inode_ops magic_ops = {
+    .readlink = link_readlink, .follow = link_follow, .getattr = node_getattr, .evict = node_evict
+};
 static const struct file_ops dir_fops = { .readdir = dir_readdir };
-static const struct file_ops text_fops = { .read = text_read, .write = text_write, .seek = text_seek,
-                                           .release = text_release };
+static const struct file_ops text_fops = {
+    .read = text_read, .write = text_write, .seek = text_seek, .release = text_release
+};
 
 int gen_create(const char *type, uint32_t magic, const struct gen_entry *root, uint64_t file_size,
                struct superblock **ret_sb)

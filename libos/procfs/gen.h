@@ -31,15 +31,17 @@ struct gen_names;
 /* One name. A table of them ends with a NULL name. */
 struct gen_entry {
     const char *name;
-    uint32_t mode; /* with type bits */
+    uint32_t mode;     /* with type bits */
     const char *fixed; /* content, or a symbolic link's target, that never changes */
-    int (*show)(struct text *t, const struct gen_ctx *c);            /* content; a link's target without a NUL */
-    int (*store)(const struct gen_ctx *c, char *value, size_t len);  /* a write, zero-terminated; NULL: -EPERM at open */
-    int (*follow)(const struct gen_ctx *c, struct path *ret);        /* a magic link */
-    uint32_t (*link_mode)(const struct gen_ctx *c);                  /* permission bits of a link */
-    const struct file_ops *fops;                                     /* not generated text */
-    const struct gen_entry *children;                                /* of a directory */
-    const struct gen_names *names;                                   /* of a directory: names with numbers */
+    int (*show)(struct text *t,
+                const struct gen_ctx *c); /* content; a link's target without a NUL */
+    int (*store)(const struct gen_ctx *c, char *value,
+                 size_t len); /* a write, zero-terminated; NULL: -EPERM at open */
+    int (*follow)(const struct gen_ctx *c, struct path *ret); /* a magic link */
+    uint32_t (*link_mode)(const struct gen_ctx *c);           /* permission bits of a link */
+    const struct file_ops *fops;                              /* not generated text */
+    const struct gen_entry *children;                         /* of a directory */
+    const struct gen_names *names; /* of a directory: names with numbers */
 };
 
 /* Names of a directory that are a prefix and a number. */
@@ -48,19 +50,32 @@ struct gen_names {
     struct gen_entry entry; /* what each is; its name is not used */
     bool may_go;            /* names disappear by themselves */
     bool (*exists)(const struct gen_ctx *dir, int n);
-    int (*next)(const struct gen_ctx *dir, int from); /* the first number from there on that exists, or -1 */
-    void (*enter)(struct gen_ctx *c, int n);          /* put n into the right member */
+    int (*next)(const struct gen_ctx *dir,
+                int from);                   /* the first number from there on that exists, or -1 */
+    void (*enter)(struct gen_ctx *c, int n); /* put n into the right member */
 };
 
 /* A tree below root (a directory). type is a string constant. -ENOMEM. */
-NODISCARD int gen_create(const char *type, uint32_t magic, const struct gen_entry *root, uint64_t file_size,
-                         struct superblock **ret_sb);
+NODISCARD int gen_create(const char *type, uint32_t magic, const struct gen_entry *root,
+                         uint64_t file_size, struct superblock **ret_sb);
 /* What the open file f of such a tree is about. */
 const struct gen_ctx *gen_of_file(struct file *f);
 
-#define GEN_FILE(n, fn)       { .name = (n), .mode = S_IFREG | 0444, .show = (fn) }
-#define GEN_FILE_MODE(n, m, fn) { .name = (n), .mode = S_IFREG | (m), .show = (fn) }
-#define GEN_FIXED(n, text)    { .name = (n), .mode = S_IFREG | 0444, .fixed = (text) }
-#define GEN_DIR(n, table)     { .name = (n), .mode = S_IFDIR | 0555, .children = (table) }
+#define GEN_FILE(n, fn)                                                                            \
+    {                                                                                              \
+        .name = (n), .mode = S_IFREG | 0444, .show = (fn)                                          \
+    }
+#define GEN_FILE_MODE(n, m, fn)                                                                    \
+    {                                                                                              \
+        .name = (n), .mode = S_IFREG | (m), .show = (fn)                                           \
+    }
+#define GEN_FIXED(n, text)                                                                         \
+    {                                                                                              \
+        .name = (n), .mode = S_IFREG | 0444, .fixed = (text)                                       \
+    }
+#define GEN_DIR(n, table)                                                                          \
+    {                                                                                              \
+        .name = (n), .mode = S_IFDIR | 0555, .children = (table)                                   \
+    }
 
 #endif

@@ -20,7 +20,8 @@ struct fd_table *proc_fds(struct thread *t);
 struct fs_context *proc_fs(struct thread *t);
 
 /* The tables of the tree. */
-extern const struct gen_entry proc_pid_entries[], proc_task_entries[], proc_system_entries[], proc_sys_entries[];
+extern const struct gen_entry proc_pid_entries[], proc_task_entries[], proc_system_entries[],
+    proc_sys_entries[];
 extern const struct gen_names proc_fd_names, proc_fdinfo_names;
 extern const struct file_ops proc_mem_fops;
 

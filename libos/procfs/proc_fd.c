@@ -54,7 +54,8 @@ static void fd_enter(struct gen_ctx *c, int n)
 }
 
 /* Print what write says, which gets a buffer and its size and gives a length with the NUL or an errno. */
-static int show_text(struct text *t, const void *what, int (*write)(const void *what, char *buf, size_t size))
+static int show_text(struct text *t, const void *what,
+                     int (*write)(const void *what, char *buf, size_t size))
 {
     char *buf = heap_alloc(PATH_SIZE);
     if (!buf)
@@ -102,7 +103,8 @@ static uint32_t fd_link_mode(const struct gen_ctx *c)
     struct file *f = proc_file(c);
     uint32_t mode = 0;
     if (f) {
-        mode = (f->can_read || f->flags & O_PATH ? 0500 : 0) | (f->can_write || f->flags & O_PATH ? 0300 : 0);
+        mode = (f->can_read || f->flags & O_PATH ? 0500 : 0) |
+               (f->can_write || f->flags & O_PATH ? 0300 : 0);
         file_put(f);
     }
     return mode;
@@ -118,8 +120,9 @@ static int fdinfo_show(struct text *t, const struct gen_ctx *c)
             file_put(f);
         return f ? -ENOMEM : -ENOENT;
     }
-    text_printf(t, "pos:\t%lli\nflags:\t0%o\nmnt_id:\t%i\nino:\t%llu\n", f->seekable ? (long long)f->pos : 0ll,
-                (unsigned)(f->flags | O_LARGEFILE), f->path.mount ? f->path.mount->id : 0,
+    text_printf(t, "pos:\t%lli\nflags:\t0%o\nmnt_id:\t%i\nino:\t%llu\n",
+                f->seekable ? (long long)f->pos : 0ll, (unsigned)(f->flags | O_LARGEFILE),
+                f->path.mount ? f->path.mount->id : 0,
                 (unsigned long long)(f->inode ? f->inode->ino : 0));
     more[0] = '\0';
     if (f->ops->fdinfo)
@@ -131,12 +134,23 @@ static int fdinfo_show(struct text *t, const struct gen_ctx *c)
 }
 
 const struct gen_names proc_fd_names = {
-    .prefix = "", .may_go = true, .exists = fd_exists, .next = fd_next, .enter = fd_enter,
-    .entry = { .mode = S_IFLNK | 0700, .show = fd_show_link, .follow = fd_follow, .link_mode = fd_link_mode },
+    .prefix = "",
+    .may_go = true,
+    .exists = fd_exists,
+    .next = fd_next,
+    .enter = fd_enter,
+    .entry = { .mode = S_IFLNK | 0700,
+               .show = fd_show_link,
+               .follow = fd_follow,
+               .link_mode = fd_link_mode },
 };
 
 const struct gen_names proc_fdinfo_names = {
-    .prefix = "", .may_go = true, .exists = fd_exists, .next = fd_next, .enter = fd_enter,
+    .prefix = "",
+    .may_go = true,
+    .exists = fd_exists,
+    .next = fd_next,
+    .enter = fd_enter,
     .entry = { .mode = S_IFREG | 0444, .show = fdinfo_show },
 };
 

@@ -24,10 +24,12 @@ static void show_header(struct text *t, struct area *a, char *path)
     size_t start = t->len;
     const struct inode *inode = a->file ? a->file->inode : NULL;
     uint64_t dev = inode && inode->sb ? inode->sb->dev : 0;
-    text_printf(t, "%08lx-%08lx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long)a->start, (unsigned long)a->end,
-                a->prot & PLAT_READ ? 'r' : '-', a->prot & PLAT_WRITE ? 'w' : '-', a->prot & PLAT_EXEC ? 'x' : '-',
-                a->flags & AREA_SHARED ? 's' : 'p', a->file ? (unsigned long long)a->pgoff << PAGE_SHIFT : 0ull,
-                (unsigned)abi_major(dev), (unsigned)abi_minor(dev), (unsigned long long)(inode ? inode->ino : 0));
+    text_printf(
+        t, "%08lx-%08lx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long)a->start,
+        (unsigned long)a->end, a->prot & PLAT_READ ? 'r' : '-', a->prot & PLAT_WRITE ? 'w' : '-',
+        a->prot & PLAT_EXEC ? 'x' : '-', a->flags & AREA_SHARED ? 's' : 'p',
+        a->file ? (unsigned long long)a->pgoff << PAGE_SHIFT : 0ull, (unsigned)abi_major(dev),
+        (unsigned)abi_minor(dev), (unsigned long long)(inode ? inode->ino : 0));
     const char *name = a->name;
     if (a->file && file_text(a->file, path, PATH_SIZE) > 0)
         name = path;
@@ -73,8 +75,11 @@ static void show_usage(struct text *t, const struct usage *u, bool rollup)
     show_kb(t, "Private_Dirty:", u->anonymous);
     show_kb(t, "Referenced:", u->rss);
     show_kb(t, "Anonymous:", u->anonymous);
-    static const char *const none[] = { "KSM:", "LazyFree:", "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
-                                        "Shared_Hugetlb:", "Private_Hugetlb:", "Swap:", "SwapPss:" };
+    static const char *const none[] = {
+        "KSM:",           "LazyFree:",       "AnonHugePages:",   "ShmemPmdMapped:",
+        "FilePmdMapped:", "Shared_Hugetlb:", "Private_Hugetlb:", "Swap:",
+        "SwapPss:"
+    };
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)
         show_kb(t, none[i], 0);
     show_kb(t, "Locked:", u->locked);
@@ -85,14 +90,16 @@ static void show_flags(struct text *t, const struct area *a)
     static const struct {
         uint32_t flag;
         char name[4];
-    } names[] = { { AREA_GROWSDOWN, "gd " },  { AREA_LOCKED, "lo " },      { AREA_SEQ, "sr " },
-                  { AREA_RANDOM, "rr " },     { AREA_DONTFORK, "dc " },    { AREA_NORESERVE, "nr " },
-                  { AREA_DONTDUMP, "dd " },   { AREA_HUGE, "hg " },        { AREA_NOHUGE, "nh " },
+    } names[] = { { AREA_GROWSDOWN, "gd " },  { AREA_LOCKED, "lo " },   { AREA_SEQ, "sr " },
+                  { AREA_RANDOM, "rr " },     { AREA_DONTFORK, "dc " }, { AREA_NORESERVE, "nr " },
+                  { AREA_DONTDUMP, "dd " },   { AREA_HUGE, "hg " },     { AREA_NOHUGE, "nh " },
                   { AREA_WIPEONFORK, "wf " }, { AREA_MERGEABLE, "mg " } };
-    text_printf(t, "VmFlags: %s%s%s%s", a->prot & PLAT_READ ? "rd " : "", a->prot & PLAT_WRITE ? "wr " : "",
-                a->prot & PLAT_EXEC ? "ex " : "", a->flags & AREA_SHARED ? "sh " : "");
-    text_printf(t, "%s%s%s%s", a->flags & AREA_MAY_READ ? "mr " : "", a->flags & AREA_MAY_WRITE ? "mw " : "",
-                a->flags & AREA_MAY_EXEC ? "me " : "", a->flags & AREA_SHARED ? "ms " : "");
+    text_printf(t, "VmFlags: %s%s%s%s", a->prot & PLAT_READ ? "rd " : "",
+                a->prot & PLAT_WRITE ? "wr " : "", a->prot & PLAT_EXEC ? "ex " : "",
+                a->flags & AREA_SHARED ? "sh " : "");
+    text_printf(t, "%s%s%s%s", a->flags & AREA_MAY_READ ? "mr " : "",
+                a->flags & AREA_MAY_WRITE ? "mw " : "", a->flags & AREA_MAY_EXEC ? "me " : "",
+                a->flags & AREA_SHARED ? "ms " : "");
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (a->flags & names[i].flag)
             text_printf(t, "%s", names[i].name);
@@ -107,7 +114,8 @@ static void show_area(struct text *t, struct area *a)
     show_kb(t, "KernelPageSize:", PAGE_SIZE);
     show_kb(t, "MMUPageSize:", PAGE_SIZE);
     show_usage(t, &u, false);
-    text_printf(t, "THPeligible:    %8d\n", !a->file && !(a->flags & AREA_NOHUGE) && a->end - a->start >= LARGE_SIZE);
+    text_printf(t, "THPeligible:    %8d\n",
+                !a->file && !(a->flags & AREA_NOHUGE) && a->end - a->start >= LARGE_SIZE);
     show_flags(t, a);
 }
 
@@ -168,7 +176,8 @@ int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c)
         rwmutex_read_unlock(&mm->lock);
         mm_put(mm);
         size_t start = t->len;
-        text_printf(t, "%08lx-%08lx ---p 00000000 00:00 0 ", (unsigned long)first, (unsigned long)end);
+        text_printf(t, "%08lx-%08lx ---p 00000000 00:00 0 ", (unsigned long)first,
+                    (unsigned long)end);
         text_pad(t, start, NAME_COLUMN);
         text_printf(t, "[rollup]\n");
         show_usage(t, &u, true);

@@ -17,8 +17,9 @@ static void add_escaped(struct text *t, const char *s)
 
 static void add_flags(struct text *t, const struct mount *m)
 {
-    text_printf(t, "%s%s%s%s,relatime", m->flags & ST_RDONLY ? "ro" : "rw", m->flags & ST_NOSUID ? ",nosuid" : "",
-                m->flags & ST_NODEV ? ",nodev" : "", m->flags & ST_NOEXEC ? ",noexec" : "");
+    text_printf(t, "%s%s%s%s,relatime", m->flags & ST_RDONLY ? "ro" : "rw",
+                m->flags & ST_NOSUID ? ",nosuid" : "", m->flags & ST_NODEV ? ",nodev" : "",
+                m->flags & ST_NOEXEC ? ",noexec" : "");
 }
 
 static int add_mount(struct mount *m, const char *path, void *arg)
@@ -41,8 +42,8 @@ int proc_show_mounts(struct text *t, const struct gen_ctx *c)
 static int add_mountinfo(struct mount *m, const char *path, void *arg)
 {
     struct text *t = arg;
-    text_printf(t, "%d %d %u:%u / ", m->id, m->parent ? m->parent->id : 0, (unsigned)abi_major(m->sb->dev),
-                (unsigned)abi_minor(m->sb->dev));
+    text_printf(t, "%d %d %u:%u / ", m->id, m->parent ? m->parent->id : 0,
+                (unsigned)abi_major(m->sb->dev), (unsigned)abi_minor(m->sb->dev));
     add_escaped(t, path);
     text_add(t, " ", 1);
     add_flags(t, m);

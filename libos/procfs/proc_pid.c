@@ -20,7 +20,8 @@ static int show_memory(struct text *t, const struct gen_ctx *c, bool environment
     struct mm *mm = thread ? proc_mm(thread) : NULL;
     char *buf = heap_alloc(PIECE);
     if (mm && buf) {
-        uintptr_t at = environment ? mm->env_start : mm->arg_start, end = environment ? mm->env_end : mm->arg_end;
+        uintptr_t at = environment ? mm->env_start : mm->arg_start,
+                  end = environment ? mm->env_end : mm->arg_end;
         if (end - at > ARGS_MAX)
             end = at;
         while (at < end) {
@@ -67,7 +68,8 @@ static int show_auxv(struct text *t, const struct gen_ctx *c)
 }
 
 /* The small files: each prints from the thread. */
-static int with_thread(struct text *t, const struct gen_ctx *c, void (*show)(struct text *t, struct thread *thread))
+static int with_thread(struct text *t, const struct gen_ctx *c,
+                       void (*show)(struct text *t, struct thread *thread))
 {
     struct thread *thread = proc_thread(c);
     if (!thread)
@@ -77,10 +79,10 @@ static int with_thread(struct text *t, const struct gen_ctx *c, void (*show)(str
     return 0;
 }
 
-#define THREAD_FILE(name)                                                                                              \
-    static int show_##name(struct text *t, const struct gen_ctx *c)                                                    \
-    {                                                                                                                  \
-        return with_thread(t, c, print_##name);                                                                        \
+#define THREAD_FILE(name)                                                                          \
+    static int show_##name(struct text *t, const struct gen_ctx *c)                                \
+    {                                                                                              \
+        return with_thread(t, c, print_##name);                                                    \
     }
 
 static void print_comm(struct text *t, struct thread *thread)
@@ -101,14 +103,16 @@ static int store_comm(const struct gen_ctx *c, char *value, size_t len)
     return ours ? 0 : -EINVAL;
 }
 
-static void print_limit(struct text *t, const char *name, const struct abi_rlimit *l, const char *unit)
+static void print_limit(struct text *t, const char *name, const struct abi_rlimit *l,
+                        const char *unit)
 {
     char soft[24] = "unlimited", hard[24] = "unlimited";
     if (l->rlim_cur != ABI_RLIM_INFINITY)
         snprintf(soft, sizeof(soft), "%llu", (unsigned long long)l->rlim_cur);
     if (l->rlim_max != ABI_RLIM_INFINITY)
         snprintf(hard, sizeof(hard), "%llu", (unsigned long long)l->rlim_max);
-    text_printf(t, unit ? "%-25s %-20s %-20s %-10s\n" : "%-25s %-20s %-20s\n", name, soft, hard, unit);
+    text_printf(t, unit ? "%-25s %-20s %-20s %-10s\n" : "%-25s %-20s %-20s\n", name, soft, hard,
+                unit);
 }
 
 static void print_limits(struct text *t, struct thread *thread)
@@ -152,10 +156,12 @@ THREAD_FILE(schedstat)
 static void print_sched(struct text *t, struct thread *thread)
 {
     uint64_t ns = sched_cpu_ns(thread);
-    text_printf(t, "%s (%d, #threads: %u)\n-------------------------------------------------------------------\n",
+    text_printf(t,
+                "%s (%d, #threads: "
+                "%u)\n-------------------------------------------------------------------\n",
                 thread->comm, thread->tid, (unsigned)thread->process->nthreads);
-    text_printf(t, "%-45s:%14llu.%06llu\n", "se.sum_exec_runtime", (unsigned long long)(ns / 1000000),
-                (unsigned long long)(ns % 1000000));
+    text_printf(t, "%-45s:%14llu.%06llu\n", "se.sum_exec_runtime",
+                (unsigned long long)(ns / 1000000), (unsigned long long)(ns % 1000000));
     const struct {
         const char *name;
         long long value;
@@ -296,33 +302,48 @@ static void tid_enter(struct gen_ctx *c, int n)
     c->tid = n;
 }
 
-static const struct gen_names tids = { .prefix = "", .may_go = true, .exists = tid_exists, .next = proc_next_tid,
+static const struct gen_names tids = { .prefix = "",
+                                       .may_go = true,
+                                       .exists = tid_exists,
+                                       .next = proc_next_tid,
                                        .enter = tid_enter,
-                                       .entry = { .mode = S_IFDIR | 0555, .children = proc_task_entries } };
+                                       .entry = { .mode = S_IFDIR | 0555,
+                                                  .children = proc_task_entries } };
 
-#define LINK(n, text, to)      { .name = (n), .mode = S_IFLNK | 0777, .show = (text), .follow = (to) }
-#define STORED(n, m, fn, put)  { .name = (n), .mode = S_IFREG | (m), .show = (fn), .store = (put) }
+#define LINK(n, text, to)                                                                          \
+    {                                                                                              \
+        .name = (n), .mode = S_IFLNK | 0777, .show = (text), .follow = (to)                        \
+    }
+#define STORED(n, m, fn, put)                                                                      \
+    {                                                                                              \
+        .name = (n), .mode = S_IFREG | (m), .show = (fn), .store = (put)                           \
+    }
 
 /* What a process and each of its threads have. */
-#define COMMON_ENTRIES                                                                                                 \
-    { .name = "fd", .mode = S_IFDIR | 0500, .names = &proc_fd_names },                                                 \
-    { .name = "fdinfo", .mode = S_IFDIR | 0555, .names = &proc_fdinfo_names },                                         \
-    GEN_FILE_MODE("environ", 0400, show_environ), GEN_FILE_MODE("auxv", 0400, show_auxv),                              \
-    GEN_FILE("status", proc_show_status), GEN_FILE_MODE("personality", 0400, show_personality),                        \
-    GEN_FILE("limits", show_limits), GEN_FILE("sched", show_sched),                                                    \
-    STORED("comm", 0644, show_comm, store_comm), GEN_FILE("cmdline", show_cmdline),                                    \
-    GEN_FILE("statm", proc_show_statm), GEN_FILE("maps", proc_show_maps),                                              \
-    { .name = "mem", .mode = S_IFREG | 0600, .fops = &proc_mem_fops }, LINK("cwd", proc_link_cwd, proc_follow_cwd),    \
-    LINK("root", proc_link_root, proc_follow_root), LINK("exe", proc_link_exe, proc_follow_exe),                       \
-    GEN_FILE("mounts", proc_show_mounts), GEN_FILE("mountinfo", proc_show_mountinfo),                                  \
-    GEN_FILE("smaps", proc_show_smaps), GEN_FILE("smaps_rollup", proc_show_smaps_rollup),                              \
-    GEN_FILE("wchan", show_wchan), GEN_FILE_MODE("stack", 0400, refuse_stack), GEN_FILE("schedstat", show_schedstat),  \
-    GEN_FIXED("cgroup", "0::/\n"), GEN_FILE("oom_score", show_oom_score),                                              \
-    STORED("oom_adj", 0644, show_oom_adj, store_oom_adj),                                                              \
-    STORED("oom_score_adj", 0644, show_oom_score_adj, store_oom_score_adj), GEN_FIXED("loginuid", "4294967295"),       \
-    GEN_FIXED("sessionid", "4294967295")
+#define COMMON_ENTRIES                                                                             \
+    { .name = "fd", .mode = S_IFDIR | 0500, .names = &proc_fd_names },                             \
+        { .name = "fdinfo", .mode = S_IFDIR | 0555, .names = &proc_fdinfo_names },                 \
+        GEN_FILE_MODE("environ", 0400, show_environ), GEN_FILE_MODE("auxv", 0400, show_auxv),      \
+        GEN_FILE("status", proc_show_status),                                                      \
+        GEN_FILE_MODE("personality", 0400, show_personality), GEN_FILE("limits", show_limits),     \
+        GEN_FILE("sched", show_sched), STORED("comm", 0644, show_comm, store_comm),                \
+        GEN_FILE("cmdline", show_cmdline), GEN_FILE("statm", proc_show_statm),                     \
+        GEN_FILE("maps", proc_show_maps),                                                          \
+        { .name = "mem", .mode = S_IFREG | 0600, .fops = &proc_mem_fops },                         \
+        LINK("cwd", proc_link_cwd, proc_follow_cwd),                                               \
+        LINK("root", proc_link_root, proc_follow_root),                                            \
+        LINK("exe", proc_link_exe, proc_follow_exe), GEN_FILE("mounts", proc_show_mounts),         \
+        GEN_FILE("mountinfo", proc_show_mountinfo), GEN_FILE("smaps", proc_show_smaps),            \
+        GEN_FILE("smaps_rollup", proc_show_smaps_rollup), GEN_FILE("wchan", show_wchan),           \
+        GEN_FILE_MODE("stack", 0400, refuse_stack), GEN_FILE("schedstat", show_schedstat),         \
+        GEN_FIXED("cgroup", "0::/\n"), GEN_FILE("oom_score", show_oom_score),                      \
+        STORED("oom_adj", 0644, show_oom_adj, store_oom_adj),                                      \
+        STORED("oom_score_adj", 0644, show_oom_score_adj, store_oom_score_adj),                    \
+        GEN_FIXED("loginuid", "4294967295"), GEN_FIXED("sessionid", "4294967295")
 
-const struct gen_entry proc_task_entries[] = { COMMON_ENTRIES, GEN_FILE("stat", show_task_stat), { .name = NULL } };
+const struct gen_entry proc_task_entries[] = { COMMON_ENTRIES,
+                                               GEN_FILE("stat", show_task_stat),
+                                               { .name = NULL } };
 
 const struct gen_entry proc_pid_entries[] = {
     { .name = "task", .mode = S_IFDIR | 0555, .names = &tids },

@@ -40,8 +40,10 @@ static void signal_sets(struct thread *t, struct signal_sets *s)
 
 static char state_letter(const struct thread *t)
 {
-    static const char letters[] = { [THREAD_RUNNING] = 'R', [THREAD_SLEEPING] = 'S', [THREAD_KILLABLE] = 'D',
-                                    [THREAD_BLOCKED] = 'D', [THREAD_STOPPED] = 'T', [THREAD_DEAD] = 'X' };
+    static const char letters[] = {
+        [THREAD_RUNNING] = 'R', [THREAD_SLEEPING] = 'S', [THREAD_KILLABLE] = 'D',
+        [THREAD_BLOCKED] = 'D', [THREAD_STOPPED] = 'T',  [THREAD_DEAD] = 'X'
+    };
     uint32_t state = t->state;
     if (t->process->zombie)
         return 'Z';
@@ -133,13 +135,15 @@ static void show_times(struct text *t, struct thread *thread, bool whole)
     else
         thread_times(thread, &r);
     uint64_t child_user = p->child_user_ns / NS_PER_TICK;
-    text_printf(t, "%llu %llu %llu %llu %llu %llu %llu %llu %d %d %u 0 %llu ", (unsigned long long)r.faults_minor,
-                (unsigned long long)p->child_faults_minor, (unsigned long long)r.faults_major,
-                (unsigned long long)p->child_faults_major, (unsigned long long)(r.user_ns / NS_PER_TICK),
-                (unsigned long long)(r.system_ns / NS_PER_TICK), (unsigned long long)child_user,
-                (unsigned long long)(p->child_run_ns / NS_PER_TICK - child_user), kernel_priority(thread),
-                thread->nice, (unsigned)p->nthreads,
-                (unsigned long long)((whole ? p->start_time_ns : thread->start_time_ns) / NS_PER_TICK));
+    text_printf(
+        t, "%llu %llu %llu %llu %llu %llu %llu %llu %d %d %u 0 %llu ",
+        (unsigned long long)r.faults_minor, (unsigned long long)p->child_faults_minor,
+        (unsigned long long)r.faults_major, (unsigned long long)p->child_faults_major,
+        (unsigned long long)(r.user_ns / NS_PER_TICK),
+        (unsigned long long)(r.system_ns / NS_PER_TICK), (unsigned long long)child_user,
+        (unsigned long long)(p->child_run_ns / NS_PER_TICK - child_user), kernel_priority(thread),
+        thread->nice, (unsigned)p->nthreads,
+        (unsigned long long)((whole ? p->start_time_ns : thread->start_time_ns) / NS_PER_TICK));
 }
 
 int proc_show_stat(struct text *t, const struct gen_ctx *c)
@@ -155,17 +159,20 @@ int proc_show_stat(struct text *t, const struct gen_ctx *c)
     signal_sets(thread, &s);
     show_identity(t, thread, whole);
     show_times(t, thread, whole);
-    text_printf(t, "%llu %llu %lu %lu %lu %lu 0 0 ", (unsigned long long)(m->total_pages * PAGE_SIZE),
-                (unsigned long long)resident(m), ull_limit(thread->process, RLIMIT_RSS), (unsigned long)m->code_start,
+    text_printf(t, "%llu %llu %lu %lu %lu %lu 0 0 ",
+                (unsigned long long)(m->total_pages * PAGE_SIZE), (unsigned long long)resident(m),
+                ull_limit(thread->process, RLIMIT_RSS), (unsigned long)m->code_start,
                 (unsigned long)m->code_end, (unsigned long)m->stack_top);
     uint64_t low = 0x7fffffff; /* as of old: the first 31 signals */
-    text_printf(t, "%llu %llu %llu %llu 0 0 0 %d %u %u %u 0 0 0 ", (unsigned long long)(s.pending & low),
-                (unsigned long long)(s.blocked & low), (unsigned long long)(s.ignored & low),
-                (unsigned long long)(s.caught & low), whole ? SIGCHLD : -1, (unsigned)thread->cpu,
-                (unsigned)thread->rt_priority, (unsigned)thread->policy);
-    text_printf(t, "%lu %lu %lu %lu %lu %lu %lu %d\n", (unsigned long)m->data_start, (unsigned long)m->data_end,
-                (unsigned long)m->brk_start, (unsigned long)m->arg_start, (unsigned long)m->arg_end,
-                (unsigned long)m->env_start, (unsigned long)m->env_end, thread->exit_code);
+    text_printf(t, "%llu %llu %llu %llu 0 0 0 %d %u %u %u 0 0 0 ",
+                (unsigned long long)(s.pending & low), (unsigned long long)(s.blocked & low),
+                (unsigned long long)(s.ignored & low), (unsigned long long)(s.caught & low),
+                whole ? SIGCHLD : -1, (unsigned)thread->cpu, (unsigned)thread->rt_priority,
+                (unsigned)thread->policy);
+    text_printf(t, "%lu %lu %lu %lu %lu %lu %lu %d\n", (unsigned long)m->data_start,
+                (unsigned long)m->data_end, (unsigned long)m->brk_start,
+                (unsigned long)m->arg_start, (unsigned long)m->arg_end, (unsigned long)m->env_start,
+                (unsigned long)m->env_end, thread->exit_code);
     if (mm)
         mm_put(mm);
     thread_put(thread);
@@ -182,7 +189,8 @@ int proc_show_statm(struct text *t, const struct gen_ctx *c)
         uint64_t text_pages = (mm->code_end - mm->code_start + PAGE_SIZE - 1) / PAGE_SIZE;
         int64_t shared = mm->rss_file + mm->rss_shmem;
         text_printf(t, "%llu %llu %lld %llu 0 %llu 0\n", (unsigned long long)mm->total_pages,
-                    (unsigned long long)resident(mm), (long long)shared, (unsigned long long)text_pages,
+                    (unsigned long long)resident(mm), (long long)shared,
+                    (unsigned long long)text_pages,
                     (unsigned long long)(mm->data_pages + mm->stack_pages));
         mm_put(mm);
     } else {
@@ -205,15 +213,16 @@ static void show_ids(struct text *t, struct thread *thread)
     spin_lock(&process_lock);
     int parent = p->parent ? p->parent->pid : 0;
     spin_unlock(&process_lock);
-    text_printf(t, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state,
-                state_name(state), p->pid, thread->tid, parent);
-    text_printf(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", (unsigned)cr->uid,
-                (unsigned)cr->euid, (unsigned)cr->suid, (unsigned)cr->fsuid, (unsigned)cr->gid, (unsigned)cr->egid,
-                (unsigned)cr->sgid, (unsigned)cr->fsgid, fds ? (unsigned)fds->size : 0);
+    text_printf(t, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+                state, state_name(state), p->pid, thread->tid, parent);
+    text_printf(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t",
+                (unsigned)cr->uid, (unsigned)cr->euid, (unsigned)cr->suid, (unsigned)cr->fsuid,
+                (unsigned)cr->gid, (unsigned)cr->egid, (unsigned)cr->sgid, (unsigned)cr->fsgid,
+                fds ? (unsigned)fds->size : 0);
     for (uint32_t i = 0; i < cr->ngroups; i++)
         text_printf(t, "%s%u", i ? " " : "", (unsigned)cr->groups[i]);
-    text_printf(t, " \nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\nKthread:\t0\n", p->pid, thread->tid, p->pgid,
-                p->sid);
+    text_printf(t, " \nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\nKthread:\t0\n", p->pid,
+                thread->tid, p->pgid, p->sid);
     if (fs)
         fs_context_put(fs);
     if (fds)
@@ -244,7 +253,10 @@ static void show_memory(struct text *t, struct mm *mm)
     kb(t, "VmLib", mm->exec_pages > code ? mm->exec_pages - code : 0);
     kb(t, "VmPTE", 1 + mm->total_pages / 512);
     kb(t, "VmSwap", 0);
-    text_printf(t, "HugetlbPages:\t%8u kB\nCoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff\n", 0);
+    text_printf(t,
+                "HugetlbPages:\t%8u "
+                "kB\nCoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff\n",
+                0);
 }
 
 static void show_signals(struct text *t, struct thread *thread)
@@ -253,11 +265,17 @@ static void show_signals(struct text *t, struct thread *thread)
     const struct cred *c = thread->cred;
     signal_sets(thread, &s);
     text_printf(t, "Threads:\t%u\nSigQ:\t%d/%lu\n", (unsigned)thread->process->nthreads,
-                __builtin_popcountll(s.pending | s.shared), ull_limit(thread->process, RLIMIT_SIGPENDING));
-    text_printf(t, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
-                (unsigned long long)s.pending, (unsigned long long)s.shared, (unsigned long long)s.blocked,
-                (unsigned long long)s.ignored, (unsigned long long)s.caught);
-    text_printf(t, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n",
+                __builtin_popcountll(s.pending | s.shared),
+                ull_limit(thread->process, RLIMIT_SIGPENDING));
+    text_printf(t,
+                "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%"
+                "016llx\n",
+                (unsigned long long)s.pending, (unsigned long long)s.shared,
+                (unsigned long long)s.blocked, (unsigned long long)s.ignored,
+                (unsigned long long)s.caught);
+    text_printf(t,
+                "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%"
+                "016llx\n",
                 (unsigned long long)c->cap_inheritable, (unsigned long long)c->cap_permitted,
                 (unsigned long long)c->cap_effective, (unsigned long long)c->cap_bounding,
                 (unsigned long long)c->cap_ambient);
@@ -268,7 +286,9 @@ static void show_cpus(struct text *t, const struct thread *thread)
 {
     unsigned n = plat_cpu_count();
     uint64_t all = n < 64 ? (1ull << n) - 1 : ~0ull, mask = thread->affinity & all;
-    text_printf(t, "Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\nCpus_allowed:\t");
+    text_printf(
+        t,
+        "Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\nCpus_allowed:\t");
     if (n > 32)
         text_printf(t, "%x,%08x", (unsigned)(mask >> 32), (unsigned)mask);
     else
@@ -301,7 +321,8 @@ int proc_show_status(struct text *t, const struct gen_ctx *c)
     show_signals(t, thread);
     show_cpus(t, thread);
     text_printf(t, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
-                (unsigned long long)thread->switches_voluntary, (unsigned long long)thread->switches_forced);
+                (unsigned long long)thread->switches_voluntary,
+                (unsigned long long)thread->switches_forced);
     thread_put(thread);
     return 0;
 }

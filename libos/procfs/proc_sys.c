@@ -58,13 +58,13 @@ static int show_entropy(struct text *t, const struct gen_ctx *c)
     return 0;
 }
 
-#define NAME_FILE(member)                                                                                              \
-    static int show_##member(struct text *t, const struct gen_ctx *c)                                                  \
-    {                                                                                                                  \
-        struct abi_utsname u;                                                                                          \
-        system_names(&u);                                                                                              \
-        text_printf(t, "%s\n", u.member);                                                                              \
-        return 0;                                                                                                      \
+#define NAME_FILE(member)                                                                          \
+    static int show_##member(struct text *t, const struct gen_ctx *c)                              \
+    {                                                                                              \
+        struct abi_utsname u;                                                                      \
+        system_names(&u);                                                                          \
+        text_printf(t, "%s\n", u.member);                                                          \
+        return 0;                                                                                  \
     }
 
 NAME_FILE(sysname)
@@ -109,11 +109,11 @@ static int show_file_nr(struct text *t, const struct gen_ctx *c)
     return 0;
 }
 
-#define NUMBER_FILE(name, value)                                                                                       \
-    static int show_##name(struct text *t, const struct gen_ctx *c)                                                    \
-    {                                                                                                                  \
-        text_printf(t, "%lld\n", (long long)(value));                                                                  \
-        return 0;                                                                                                      \
+#define NUMBER_FILE(name, value)                                                                   \
+    static int show_##name(struct text *t, const struct gen_ctx *c)                                \
+    {                                                                                              \
+        text_printf(t, "%lld\n", (long long)(value));                                              \
+        return 0;                                                                                  \
     }
 
 NUMBER_FILE(pid_max, PID_LIMIT)
@@ -123,12 +123,19 @@ NUMBER_FILE(file_max, FILES_MAX)
 NUMBER_FILE(nr_open, FD_LIMIT_MAX)
 NUMBER_FILE(pipe_max, PIPE_MAX_SIZE)
 
-#define STORED(n, fn, put) { .name = (n), .mode = S_IFREG | 0644, .show = (fn), .store = (put) }
+#define STORED(n, fn, put)                                                                         \
+    {                                                                                              \
+        .name = (n), .mode = S_IFREG | 0644, .show = (fn), .store = (put)                          \
+    }
 
 static const struct gen_entry random_entries[] = {
-    GEN_FILE("boot_id", show_boot_id), GEN_FILE("entropy_avail", show_entropy), GEN_FIXED("poolsize", "256\n"),
-    GEN_FILE("uuid", show_uuid), GEN_FIXED("urandom_min_reseed_secs", "60\n"),
-    GEN_FIXED("write_wakeup_threshold", "256\n"), { .name = NULL },
+    GEN_FILE("boot_id", show_boot_id),
+    GEN_FILE("entropy_avail", show_entropy),
+    GEN_FIXED("poolsize", "256\n"),
+    GEN_FILE("uuid", show_uuid),
+    GEN_FIXED("urandom_min_reseed_secs", "60\n"),
+    GEN_FIXED("write_wakeup_threshold", "256\n"),
+    { .name = NULL },
 };
 
 static const struct gen_entry kernel_entries[] = {
@@ -178,30 +185,29 @@ static const struct gen_entry vm_entries[] = {
 };
 
 static const struct gen_entry inotify_entries[] = {
-    GEN_FIXED("max_queued_events", "16384\n"), GEN_FIXED("max_user_instances", "128\n"),
-    GEN_FIXED("max_user_watches", "65536\n"), { .name = NULL },
-};
-
-static const struct gen_entry epoll_entries[] = { GEN_FIXED("max_user_watches", "9223372036854775807\n"),
-                                                  { .name = NULL } };
-
-static const struct gen_entry fs_entries[] = {
-    GEN_DIR("epoll", epoll_entries),
-    GEN_DIR("inotify", inotify_entries),
-    GEN_FILE("file-max", show_file_max),
-    GEN_FILE("file-nr", show_file_nr),
-    GEN_FILE("nr_open", show_nr_open),
-    GEN_FIXED("overflowgid", "65534\n"),
-    GEN_FIXED("overflowuid", "65534\n"),
-    GEN_FILE("pipe-max-size", show_pipe_max),
-    GEN_FIXED("pipe-user-pages-hard", "0\n"),
-    GEN_FIXED("pipe-user-pages-soft", "0\n"),
-    GEN_FIXED("protected_hardlinks", "1\n"),
-    GEN_FIXED("protected_symlinks", "1\n"),
-    GEN_FIXED("suid_dumpable", "0\n"),
+    GEN_FIXED("max_queued_events", "16384\n"),
+    GEN_FIXED("max_user_instances", "128\n"),
+    GEN_FIXED("max_user_watches", "65536\n"),
     { .name = NULL },
 };
 
+static const struct gen_entry epoll_entries[] = {
+    GEN_FIXED("max_user_watches", "9223372036854775807\n"), { .name = NULL }
+};
+
+static const struct gen_entry fs_entries[] = {
+    GEN_DIR("epoll", epoll_entries),          GEN_DIR("inotify", inotify_entries),
+    GEN_FILE("file-max", show_file_max),      GEN_FILE("file-nr", show_file_nr),
+    GEN_FILE("nr_open", show_nr_open),        GEN_FIXED("overflowgid", "65534\n"),
+    GEN_FIXED("overflowuid", "65534\n"),      GEN_FILE("pipe-max-size", show_pipe_max),
+    GEN_FIXED("pipe-user-pages-hard", "0\n"), GEN_FIXED("pipe-user-pages-soft", "0\n"),
+    GEN_FIXED("protected_hardlinks", "1\n"),  GEN_FIXED("protected_symlinks", "1\n"),
+    GEN_FIXED("suid_dumpable", "0\n"),        { .name = NULL },
+};
+
 const struct gen_entry proc_sys_entries[] = {
-    GEN_DIR("fs", fs_entries), GEN_DIR("kernel", kernel_entries), GEN_DIR("vm", vm_entries), { .name = NULL },
+    GEN_DIR("fs", fs_entries),
+    GEN_DIR("kernel", kernel_entries),
+    GEN_DIR("vm", vm_entries),
+    { .name = NULL },
 };

@@ -52,8 +52,9 @@ static int show_meminfo(struct text *t, const struct gen_ctx *c)
     kb(t, "SUnreclaim:", s.kernel);
     kb(t, "CommitLimit:", s.total);
     kb(t, "Committed_AS:", s.anon);
-    text_printf(t, "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n"
-                   "HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n");
+    text_printf(
+        t, "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n"
+           "HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n");
     return 0;
 }
 
@@ -85,7 +86,8 @@ static uint64_t user_ns(void)
 static void show_cpu(struct text *t, uint64_t user, uint64_t system, uint64_t idle)
 {
     text_printf(t, " %llu 0 %llu %llu 0 0 0 0 0 0\n", (unsigned long long)(user / NS_PER_TICK),
-                (unsigned long long)(system / NS_PER_TICK), (unsigned long long)(idle / NS_PER_TICK));
+                (unsigned long long)(system / NS_PER_TICK),
+                (unsigned long long)(idle / NS_PER_TICK));
 }
 
 /* Ring 3's share is known in all; each CPU gets it in proportion to how busy it was. */
@@ -107,7 +109,8 @@ static int show_stat(struct text *t, const struct gen_ctx *c)
     }
     sched_load(avg, &running, &total);
     text_printf(t, "intr 0\nctxt 0\nbtime %llu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
-                (unsigned long long)(clock_realtime_offset() / NS_PER_SEC), process_count(), running);
+                (unsigned long long)(clock_realtime_offset() / NS_PER_SEC), process_count(),
+                running);
     return 0;
 }
 
@@ -134,7 +137,8 @@ static int show_loadavg(struct text *t, const struct gen_ctx *c)
     sched_load(avg, &running, &total);
     for (int i = 0; i < 3; i++) {
         uint64_t v = avg[i] + 65536 / 200; /* rounded to hundredths */
-        text_printf(t, "%llu.%02llu ", (unsigned long long)(v >> 16), (unsigned long long)((v & 0xffff) * 100 >> 16));
+        text_printf(t, "%llu.%02llu ", (unsigned long long)(v >> 16),
+                    (unsigned long long)((v & 0xffff) * 100 >> 16));
     }
     text_printf(t, "%u/%u %d\n", running, total, thread_current()->tid);
     return 0;
@@ -159,7 +163,9 @@ static int show_vmstat(struct text *t, const struct gen_ctx *c)
 {
     struct page_stats s;
     page_stats(&s);
-    text_printf(t, "nr_free_pages %llu\nnr_anon_pages %llu\nnr_file_pages %llu\nnr_shmem %llu\nnr_slab_unreclaimable %llu\n",
+    text_printf(t,
+                "nr_free_pages %llu\nnr_anon_pages %llu\nnr_file_pages %llu\nnr_shmem "
+                "%llu\nnr_slab_unreclaimable %llu\n",
                 (unsigned long long)s.free, (unsigned long long)s.anon, (unsigned long long)s.file,
                 (unsigned long long)s.file, (unsigned long long)s.kernel);
     return 0;
@@ -194,9 +200,11 @@ const struct gen_entry proc_system_entries[] = {
     GEN_DIR("sys", proc_sys_entries),
     GEN_FILE("cmdline", show_boot_cmdline),
     GEN_FILE("cpuinfo", show_cpuinfo),
-    GEN_FIXED("devices", "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n"
+    GEN_FIXED("devices", "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  "
+                         "5 /dev/ptmx\n136 pts\n"
                          "\nBlock devices:\n"),
-    GEN_FIXED("filesystems", "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tdevpts\n\terofs\n"),
+    GEN_FIXED("filesystems", "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipe"
+                             "fs\nnodev\tdevpts\n\terofs\n"),
     GEN_FILE("interrupts", show_interrupts),
     GEN_FILE("loadavg", show_loadavg),
     GEN_FILE("meminfo", show_meminfo),

@@ -100,11 +100,17 @@ static void pid_enter(struct gen_ctx *c, int n)
     c->pid = c->tid = n;
 }
 
-static const struct gen_names pids = { .prefix = "", .may_go = true, .exists = pid_exists, .next = pid_next,
+static const struct gen_names pids = { .prefix = "",
+                                       .may_go = true,
+                                       .exists = pid_exists,
+                                       .next = pid_next,
                                        .enter = pid_enter,
-                                       .entry = { .mode = S_IFDIR | 0555, .children = proc_pid_entries } };
+                                       .entry = { .mode = S_IFDIR | 0555,
+                                                  .children = proc_pid_entries } };
 
-static const struct gen_entry root = { .mode = S_IFDIR | 0555, .children = proc_system_entries, .names = &pids };
+static const struct gen_entry root = { .mode = S_IFDIR | 0555,
+                                       .children = proc_system_entries,
+                                       .names = &pids };
 
 int procfs_init(void)
 {

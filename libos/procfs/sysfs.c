@@ -76,7 +76,8 @@ static const struct gen_entry topology_entries[] = {
     { .name = NULL },
 };
 
-static const struct gen_entry cpu_entries[] = { GEN_DIR("topology", topology_entries), { .name = NULL } };
+static const struct gen_entry cpu_entries[] = { GEN_DIR("topology", topology_entries),
+                                                { .name = NULL } };
 
 static bool cpu_exists(const struct gen_ctx *dir, int n)
 {
@@ -93,12 +94,17 @@ static void enter(struct gen_ctx *c, int n)
     c->number = n;
 }
 
-static const struct gen_names cpus = { .prefix = "cpu", .exists = cpu_exists, .next = cpu_next, .enter = enter,
-                                       .entry = { .mode = S_IFDIR | 0755, .children = cpu_entries } };
+static const struct gen_names cpus = { .prefix = "cpu",
+                                       .exists = cpu_exists,
+                                       .next = cpu_next,
+                                       .enter = enter,
+                                       .entry = { .mode = S_IFDIR | 0755,
+                                                  .children = cpu_entries } };
 
 static const struct gen_entry cpu_dir[] = {
-    GEN_FILE("kernel_max", show_kernel_max), GEN_FIXED("offline", "\n"), GEN_FILE("online", show_cpu_list),
-    GEN_FILE("possible", show_cpu_list), GEN_FILE("present", show_cpu_list), { .name = NULL },
+    GEN_FILE("kernel_max", show_kernel_max), GEN_FIXED("offline", "\n"),
+    GEN_FILE("online", show_cpu_list),       GEN_FILE("possible", show_cpu_list),
+    GEN_FILE("present", show_cpu_list),      { .name = NULL },
 };
 
 static int show_node_memory(struct text *t, const struct gen_ctx *c)
@@ -108,8 +114,9 @@ static int show_node_memory(struct text *t, const struct gen_ctx *c)
     const struct {
         const char *name;
         uint64_t pages;
-    } rows[] = { { "MemTotal:", s.total },  { "MemFree:", s.free }, { "MemUsed:", s.total - s.free },
-                 { "FilePages:", s.file }, { "AnonPages:", s.anon }, { "Shmem:", s.file } };
+    } rows[] = { { "MemTotal:", s.total },         { "MemFree:", s.free },
+                 { "MemUsed:", s.total - s.free }, { "FilePages:", s.file },
+                 { "AnonPages:", s.anon },         { "Shmem:", s.file } };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         text_printf(t, "Node 0 %-15s %8llu kB\n", rows[i].name,
                     (unsigned long long)(rows[i].pages * (PAGE_SIZE / 1024)));
@@ -117,8 +124,11 @@ static int show_node_memory(struct text *t, const struct gen_ctx *c)
 }
 
 static const struct gen_entry node_entries[] = {
-    GEN_FILE("cpulist", show_cpu_list), GEN_FILE("cpumap", show_all_mask), GEN_FIXED("distance", "10\n"),
-    GEN_FILE("meminfo", show_node_memory), { .name = NULL },
+    GEN_FILE("cpulist", show_cpu_list),
+    GEN_FILE("cpumap", show_all_mask),
+    GEN_FIXED("distance", "10\n"),
+    GEN_FILE("meminfo", show_node_memory),
+    { .name = NULL },
 };
 
 static bool node_exists(const struct gen_ctx *dir, int n)
@@ -131,12 +141,17 @@ static int node_next(const struct gen_ctx *dir, int from)
     return from <= 0 ? 0 : -1;
 }
 
-static const struct gen_names nodes = { .prefix = "node", .exists = node_exists, .next = node_next, .enter = enter,
-                                        .entry = { .mode = S_IFDIR | 0755, .children = node_entries } };
+static const struct gen_names nodes = { .prefix = "node",
+                                        .exists = node_exists,
+                                        .next = node_next,
+                                        .enter = enter,
+                                        .entry = { .mode = S_IFDIR | 0755,
+                                                   .children = node_entries } };
 
 static const struct gen_entry node_dir[] = {
-    GEN_FIXED("has_cpu", "0\n"), GEN_FIXED("has_memory", "0\n"), GEN_FIXED("has_normal_memory", "0\n"),
-    GEN_FIXED("online", "0\n"), GEN_FIXED("possible", "0\n"), { .name = NULL },
+    GEN_FIXED("has_cpu", "0\n"),           GEN_FIXED("has_memory", "0\n"),
+    GEN_FIXED("has_normal_memory", "0\n"), GEN_FIXED("online", "0\n"),
+    GEN_FIXED("possible", "0\n"),          { .name = NULL },
 };
 
 static const struct gen_entry system_entries[] = {
@@ -145,7 +160,8 @@ static const struct gen_entry system_entries[] = {
     { .name = NULL },
 };
 
-static const struct gen_entry devices_entries[] = { GEN_DIR("system", system_entries), { .name = NULL } };
+static const struct gen_entry devices_entries[] = { GEN_DIR("system", system_entries),
+                                                    { .name = NULL } };
 
 static const struct gen_entry thp_entries[] = {
     GEN_FIXED("defrag", "always defer defer+madvise [madvise] never\n"),
@@ -155,12 +171,16 @@ static const struct gen_entry thp_entries[] = {
     { .name = NULL },
 };
 
-static const struct gen_entry mm_entries[] = { GEN_DIR("transparent_hugepage", thp_entries), { .name = NULL } };
+static const struct gen_entry mm_entries[] = { GEN_DIR("transparent_hugepage", thp_entries),
+                                               { .name = NULL } };
 static const struct gen_entry kernel_entries[] = { GEN_DIR("mm", mm_entries), { .name = NULL } };
 static const struct gen_entry none[] = { { .name = NULL } };
 
 static const struct gen_entry root_entries[] = {
-    GEN_DIR("devices", devices_entries), GEN_DIR("fs", none), GEN_DIR("kernel", kernel_entries), { .name = NULL },
+    GEN_DIR("devices", devices_entries),
+    GEN_DIR("fs", none),
+    GEN_DIR("kernel", kernel_entries),
+    { .name = NULL },
 };
 
 static const struct gen_entry root = { .mode = S_IFDIR | 0555, .children = root_entries };

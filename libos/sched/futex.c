@@ -84,7 +84,8 @@ static int restart_wait(struct thread *t)
     return err == -EINTR ? -ERESTART_RESTARTBLOCK : err;
 }
 
-int futex_wait_restart(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns, uint32_t bitset)
+int futex_wait_restart(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns,
+                       uint32_t bitset)
 {
     struct thread *t = thread_current();
     t->restart = restart_wait;
@@ -97,11 +98,13 @@ int futex_wait_restart(uintptr_t addr, bool shared, uint32_t val, uint64_t deadl
 }
 
 /* Wake up to n waiters of key in b, whose lock is held. */
-static ALWAYS_INLINE int wake_in(struct futex_bucket *b, const struct futex_key *key, unsigned n, uint32_t bitset)
+static ALWAYS_INLINE int wake_in(struct futex_bucket *b, const struct futex_key *key, unsigned n,
+                                 uint32_t bitset)
 {
     struct futex_waiter *w, *next;
     int woken = 0;
-    DL_FOREACH_SAFE(b->head, w, next) {
+    DL_FOREACH_SAFE(b->head, w, next)
+    {
         if (!futex_same(&w->key, key) || !(w->bitset & bitset))
             continue;
         if (w->is_pi || w->can_requeue)
@@ -132,13 +135,15 @@ int futex_wake(uintptr_t addr, bool shared, unsigned n, uint32_t bitset)
 }
 
 /* Wake and move what wakes and moves; both locks are held. */
-static int move_in(struct futex_bucket *from, struct futex_bucket *to, const struct futex_key keys[2], unsigned wake,
-                   unsigned requeue, unsigned *ret_moved)
+static int move_in(struct futex_bucket *from, struct futex_bucket *to,
+                   const struct futex_key keys[2], unsigned wake, unsigned requeue,
+                   unsigned *ret_moved)
 {
     struct futex_waiter *w, *next;
     int woken = 0;
     *ret_moved = 0;
-    DL_FOREACH_SAFE(from->head, w, next) {
+    DL_FOREACH_SAFE(from->head, w, next)
+    {
         if (!futex_same(&w->key, &keys[0]))
             continue;
         if (w->is_pi || w->can_requeue)
@@ -159,7 +164,8 @@ static int move_in(struct futex_bucket *from, struct futex_bucket *to, const str
     return woken;
 }
 
-int futex_requeue(uintptr_t from, uintptr_t to, bool shared, unsigned wake, unsigned requeue, const uint32_t *expected)
+int futex_requeue(uintptr_t from, uintptr_t to, bool shared, unsigned wake, unsigned requeue,
+                  const uint32_t *expected)
 {
     struct futex_key keys[2];
     uint32_t now;

@@ -24,15 +24,15 @@ struct futex_waiter {
     struct futex_bucket *_Atomic bucket; /* NULL: woken */
 
     /* PI futexes; see futex_pi.c. */
-    uintptr_t addr;                      /* of the word, in the waiter's address space */
-    bool is_pi;                          /* it waits for a PI futex */
-    bool can_requeue;                    /* FUTEX_WAIT_REQUEUE_PI: it may be moved to requeue_to, and only there */
+    uintptr_t addr;   /* of the word, in the waiter's address space */
+    bool is_pi;       /* it waits for a PI futex */
+    bool can_requeue; /* FUTEX_WAIT_REQUEUE_PI: it may be moved to requeue_to, and only there */
     struct futex_key requeue_to;
     uintptr_t requeue_addr;
-    bool handoff;                        /* somebody is giving it the lock: it is in no list but not free to go */
-    bool granted;                        /* it has the lock */
-    uint32_t dead_owner;                 /* tid of the owner that ended while this waited; 0: none */
-    struct thread *owner;                /* whom it lends its priority; a reference. NULL: nobody */
+    bool handoff;         /* somebody is giving it the lock: it is in no list but not free to go */
+    bool granted;         /* it has the lock */
+    uint32_t dead_owner;  /* tid of the owner that ended while this waited; 0: none */
+    struct thread *owner; /* whom it lends its priority; a reference. NULL: nobody */
     struct futex_waiter *pi_next, *pi_prev; /* owner->pi_held */
 };
 

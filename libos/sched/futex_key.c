@@ -8,7 +8,8 @@
 #include <libos/mm.h>
 #include <libos/user.h>
 
-struct futex_bucket futex_buckets[FUTEX_BUCKETS] = { [0 ... FUTEX_BUCKETS - 1] = { .lock = SPIN_INIT(RANK_FUTEX) } };
+struct futex_bucket futex_buckets[FUTEX_BUCKETS] = { [0 ... FUTEX_BUCKETS -
+                                                      1] = { .lock = SPIN_INIT(RANK_FUTEX) } };
 
 int futex_shared_key(uintptr_t addr, struct futex_key *ret)
 {
@@ -29,7 +30,8 @@ void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b)
 {
     spin_lock(a < b ? &a->lock : &b->lock);
     if (a != b) {
-        lock_check_drop(a < b ? &a->lock : &b->lock, RANK_FUTEX); /* two of one rank, ordered by address */
+        lock_check_drop(a < b ? &a->lock : &b->lock,
+                        RANK_FUTEX); /* two of one rank, ordered by address */
         spin_lock(a < b ? &b->lock : &a->lock);
     }
 }

@@ -26,7 +26,8 @@ static void lend(struct thread *t)
     for (int depth = 0; t && depth < CHAIN_MAX; depth++) {
         struct futex_waiter *w;
         unsigned best = 0;
-        DL_FOREACH2(t->pi_held, w, pi_next) {
+        DL_FOREACH2(t->pi_held, w, pi_next)
+        {
             unsigned p = thread_rt_priority(w->thread);
             best = p > best ? p : best;
         }
@@ -74,9 +75,9 @@ static struct futex_waiter *best_waiter(struct futex_bucket *b, const struct fut
 {
     struct futex_waiter *w, *best = NULL;
     DL_FOREACH(b->head, w)
-        if (w->is_pi && futex_same(&w->key, key) &&
-            (!best || thread_rt_priority(w->thread) > thread_rt_priority(best->thread)))
-            best = w;
+    if (w->is_pi && futex_same(&w->key, key) &&
+        (!best || thread_rt_priority(w->thread) > thread_rt_priority(best->thread)))
+        best = w;
     return best;
 }
 
@@ -107,7 +108,8 @@ static void new_owner(struct futex_bucket *b, const struct futex_key *key, struc
 {
     struct futex_waiter *w;
     spin_lock(&pi_lock);
-    DL_FOREACH(b->head, w) {
+    DL_FOREACH(b->head, w)
+    {
         if (w->is_pi && futex_same(&w->key, key)) {
             detach(w);
             attach(w, owner);
@@ -156,7 +158,8 @@ static int take_free(struct futex_waiter *w, uint32_t word)
 {
     struct futex_bucket *b = futex_bucket(&w->key);
     uint32_t found, me = (uint32_t)thread_current()->tid;
-    uint32_t new = me | (word & (FUTEX_OWNER_DIED | FUTEX_WAITERS)) | (w->dead_owner ? FUTEX_OWNER_DIED : 0);
+    uint32_t new =
+        me | (word & (FUTEX_OWNER_DIED | FUTEX_WAITERS)) | (w->dead_owner ? FUTEX_OWNER_DIED : 0);
     int err = user_cmpxchg32(w->addr, word, new, &found);
     if (err || found != word)
         return err ? err : RETRY;
@@ -237,7 +240,9 @@ static int attempt(struct futex_waiter *w, uint64_t deadline_ns, bool try_only)
 
 int futex_lock_pi(uintptr_t addr, bool shared, uint64_t deadline_ns, bool try_only)
 {
-    struct futex_waiter w = { .bitset = FUTEX_BITSET_MATCH_ANY, .thread = thread_current(), .addr = addr, .is_pi = true };
+    struct futex_waiter w = {
+        .bitset = FUTEX_BITSET_MATCH_ANY, .thread = thread_current(), .addr = addr, .is_pi = true
+    };
     int err = futex_key(addr, shared, &w.key);
     if (!err)
         do
@@ -304,8 +309,8 @@ void futex_pi_exit(struct thread *t)
             continue;
         spin_lock(&b->lock);
         DL_FOREACH(b->head, w)
-            if (w->owner == t)
-                break;
+        if (w->owner == t)
+            break;
         if (w) {
             w->dead_owner = (uint32_t)t->tid;
             take_out(b, w);
@@ -315,9 +320,13 @@ void futex_pi_exit(struct thread *t)
     }
 }
 
-int futex_wait_requeue_pi(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns, uint32_t bitset, uintptr_t to)
+int futex_wait_requeue_pi(uintptr_t addr, bool shared, uint32_t val, uint64_t deadline_ns,
+                          uint32_t bitset, uintptr_t to)
 {
-    struct futex_waiter w = { .bitset = bitset, .thread = thread_current(), .addr = to, .can_requeue = true,
+    struct futex_waiter w = { .bitset = bitset,
+                              .thread = thread_current(),
+                              .addr = to,
+                              .can_requeue = true,
                               .requeue_addr = to };
     uint32_t now;
     int err = addr == to || !bitset ? -EINVAL : futex_key(addr, shared, &w.key);
@@ -343,11 +352,13 @@ int futex_wait_requeue_pi(uintptr_t addr, bool shared, uint32_t val, uint64_t de
 }
 
 /* The first who waits on from to be moved; its lock is held. *ret_err: one waits who must not be. */
-static struct futex_waiter *first_movable(struct futex_bucket *b, const struct futex_key keys[2], int *ret_err)
+static struct futex_waiter *first_movable(struct futex_bucket *b, const struct futex_key keys[2],
+                                          int *ret_err)
 {
     struct futex_waiter *w;
     *ret_err = 0;
-    DL_FOREACH(b->head, w) {
+    DL_FOREACH(b->head, w)
+    {
         if (!futex_same(&w->key, &keys[0]))
             continue;
         if (!w->can_requeue || w->is_pi || !futex_same(&w->requeue_to, &keys[1]))
@@ -373,7 +384,8 @@ static int give_free(const struct futex_key keys[2], uintptr_t to, uint32_t word
     if (!w)
         return err;
     /* FUTEX_WAITERS to be safe: others may be moved behind it; a release that finds nobody clears it. */
-    err = user_cmpxchg32(to, word, (uint32_t)w->thread->tid | FUTEX_WAITERS | (word & FUTEX_OWNER_DIED), &found);
+    err = user_cmpxchg32(
+        to, word, (uint32_t)w->thread->tid | FUTEX_WAITERS | (word & FUTEX_OWNER_DIED), &found);
     if (!err && found == word) {
         let_go(w, true);
         return 1;
@@ -428,12 +440,14 @@ static int queue_many(const struct futex_key keys[2], uintptr_t to, uint32_t wor
         sched_yield_cpu();
         return -ERESTART;
     }
-    if (moved > 0 && (user_load32(to, &found) || (found & FUTEX_TID_MASK) != (word & FUTEX_TID_MASK)))
+    if (moved > 0 &&
+        (user_load32(to, &found) || (found & FUTEX_TID_MASK) != (word & FUTEX_TID_MASK)))
         wake_to_retry(futex_bucket(&keys[1]), &keys[1]);
     return moved;
 }
 
-int futex_requeue_pi(uintptr_t from, uintptr_t to, bool shared, unsigned requeue, const uint32_t *expected)
+int futex_requeue_pi(uintptr_t from, uintptr_t to, bool shared, unsigned requeue,
+                     const uint32_t *expected)
 {
     struct futex_key keys[2];
     uint32_t now, word;

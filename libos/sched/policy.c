@@ -121,7 +121,8 @@ static void load_step(unsigned active, uint64_t steps)
     static const uint32_t decay[3] = { 60295, 64454, 65173 }; /* 65536 * exp(-5 / (60, 300, 900)) */
     for (; steps; steps--)
         for (int i = 0; i < 3; i++)
-            load_avg[i] = (load_avg[i] * decay[i] + (uint64_t)active * 65536 * (65536 - decay[i])) >> 16;
+            load_avg[i] =
+                (load_avg[i] * decay[i] + (uint64_t)active * 65536 * (65536 - decay[i])) >> 16;
 }
 
 void sched_load(uint64_t avg[3], unsigned *ret_runnable, unsigned *ret_total)

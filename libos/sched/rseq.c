@@ -16,11 +16,13 @@
 /* Tell the area the CPU. -EFAULT. */
 static int publish_cpu(struct thread *t)
 {
-    uint32_t cpu[2] = { t->cpu, t->cpu }, rest[2] = { 0, 0 }; /* node_id, mm_cid: one node; the CPU's number does */
+    uint32_t cpu[2] = { t->cpu, t->cpu },
+             rest[2] = { 0, 0 }; /* node_id, mm_cid: one node; the CPU's number does */
     int err = user_put(user_at(user_uint_out_t, t->rseq), cpu, 2);
     rest[1] = t->rseq_cpu = t->cpu;
     if (!err && t->rseq_len >= offsetof(struct abi_rseq, pad0))
-        err = user_put(user_at(user_uint_out_t, t->rseq + offsetof(struct abi_rseq, node_id)), rest, 2);
+        err = user_put(user_at(user_uint_out_t, t->rseq + offsetof(struct abi_rseq, node_id)), rest,
+                       2);
     return err;
 }
 
@@ -33,8 +35,9 @@ static NOINLINE int find_abort(struct thread *t, uintptr_t at, uintptr_t ip, uin
 
     if (user_get((uint8_t *)&cs, user_at(user_u8_in_t, at), sizeof(cs)) < 0)
         return -EFAULT;
-    if (cs.version != 0 || cs.flags != 0 || cs.start_ip >= PLAT_USER_MAX || cs.abort_ip >= PLAT_USER_MAX ||
-        cs.start_ip + cs.post_commit_offset < cs.start_ip || cs.start_ip + cs.post_commit_offset >= PLAT_USER_MAX ||
+    if (cs.version != 0 || cs.flags != 0 || cs.start_ip >= PLAT_USER_MAX ||
+        cs.abort_ip >= PLAT_USER_MAX || cs.start_ip + cs.post_commit_offset < cs.start_ip ||
+        cs.start_ip + cs.post_commit_offset >= PLAT_USER_MAX ||
         cs.abort_ip - cs.start_ip < cs.post_commit_offset)
         return -EINVAL;
     if (user_get(&sig, user_at(user_uint_in_t, cs.abort_ip - 4), 1) < 0)
@@ -51,7 +54,8 @@ static NOINLINE int find_abort(struct thread *t, uintptr_t at, uintptr_t ip, uin
 static void fix_up(struct thread *t, struct plat_frame *f)
 {
     uintptr_t abort_ip = 0, at;
-    int err = user_get(&at, user_at(user_addr_in_t, t->rseq + offsetof(struct abi_rseq, rseq_cs)), 1);
+    int err =
+        user_get(&at, user_at(user_addr_in_t, t->rseq + offsetof(struct abi_rseq, rseq_cs)), 1);
     if (UNLIKELY(!err && at))
         err = find_abort(t, at, plat_frame_ip(f), &abort_ip);
     if (!err && abort_ip)
@@ -91,7 +95,9 @@ int rseq_register(uintptr_t area, uint32_t len, bool unregister, uint32_t sig)
         return 0;
     }
     if (t->rseq)
-        return t->rseq != area || t->rseq_len != len ? -EINVAL : t->rseq_sig != sig ? -EPERM : -EBUSY;
+        return t->rseq != area || t->rseq_len != len ? -EINVAL
+               : t->rseq_sig != sig                  ? -EPERM
+                                                     : -EBUSY;
     if (area % 32 || len < 32 || !area)
         return -EINVAL;
     if (area >= PLAT_USER_MAX || len > PLAT_USER_MAX - area)

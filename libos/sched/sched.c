@@ -31,9 +31,10 @@ int64_t sched_slice_ns(const struct thread *t)
 {
     /* Linux's weights: 1024 at nice 0, a factor of 1.25 for each step. */
     static const uint16_t weight[40] = {
-        65535, 65535, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
-        3906,  3121,  2501,  1991,  1586,  1277,  1024,  820,   655,   526,   423,  335,  272,  215,
-        172,   137,   110,   87,    70,    56,    45,    36,    29,    23,    18,   15,
+        65535, 65535, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
+        9548,  7620,  6100,  4904,  3906,  3121,  2501,  1991,  1586,  1277,
+        1024,  820,   655,   526,   423,   335,   272,   215,   172,   137,
+        110,   87,    70,    56,    45,    36,    29,    23,    18,    15,
     };
     if (LIKELY(t->policy == SCHED_OTHER && !t->nice))
         return FAIR_SLICE_NS;
@@ -195,7 +196,8 @@ static NOINLINE struct runq *place_elsewhere(struct runq *rq, struct thread *t, 
 /* The queue for t, which belongs to rq: rq unless another CPU has nothing to do. Locks as place_elsewhere. */
 static ALWAYS_INLINE struct runq *place(struct runq *rq, struct thread *t)
 {
-    uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed) & t->affinity, self = 1ull << rq->cpu;
+    uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed) & t->affinity,
+             self = 1ull << rq->cpu;
     if (LIKELY((!idle || idle & self || rq->current == rq->idle) && t->affinity & self))
         return rq;
     return __atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) ? rq : place_elsewhere(rq, t, idle);
@@ -386,7 +388,8 @@ static bool steal(struct runq *rq)
         if (!from || from == rq || !from->queued || !spin_trylock(&from->lock))
             continue;
         struct thread *t = from->fair.head;
-        while (t && (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) || !(t->affinity >> rq->cpu & 1)))
+        while (t &&
+               (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) || !(t->affinity >> rq->cpu & 1)))
             t = t->run_next;
         if (t) {
             runq_remove(from, t);

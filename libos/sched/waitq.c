@@ -53,7 +53,8 @@ void waitq_wake(struct waitq *q, unsigned n, unsigned events)
 {
     struct waiter *w, *next;
     spin_lock(&q->lock);
-    DL_FOREACH_SAFE(q->head, w, next) {
+    DL_FOREACH_SAFE(q->head, w, next)
+    {
         if (w->exclusive && !n)
             continue;
         bool woken = w->wake ? w->wake(w, events) : thread_wake(w->thread);

@@ -13,7 +13,7 @@
 #include <plat/time.h>
 
 static struct spin clock_lock = SPIN_INIT(RANK_TIMER);
-static _Atomic uint64_t offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
+static _Atomic uint64_t offset_ns;   /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 static struct abi_timezone timezone; /* guarded by clock_lock */
 static struct waitq was_set = { .lock = SPIN_INIT(RANK_WAITQ) };
 static struct vdso_data *vvar;
@@ -48,7 +48,8 @@ static void publish(void)
     vvar->mult = c.mult;
     vvar->shift = c.shift;
     for (int i = 0; i < VDSO_CLOCKS; i++)
-        vvar->offset[i] = i == CLOCK_REALTIME || i == CLOCK_REALTIME_COARSE || i == CLOCK_TAI ? real : c.ns_base;
+        vvar->offset[i] =
+            i == CLOCK_REALTIME || i == CLOCK_REALTIME_COARSE || i == CLOCK_TAI ? real : c.ns_base;
     vvar->tz_minuteswest = timezone.tz_minuteswest;
     vvar->tz_dsttime = timezone.tz_dsttime;
     atomic_thread_fence(memory_order_release);
@@ -221,7 +222,8 @@ static int sleep_cpu(int clockid, uint64_t deadline_ns)
     for (;;) {
         if (clock_read(clockid, &now) || now >= deadline_ns)
             return -ETIMEDOUT;
-        uint64_t until = plat_time_ns() + (deadline_ns - now < 1000000 ? 1000000 : deadline_ns - now);
+        uint64_t until =
+            plat_time_ns() + (deadline_ns - now < 1000000 ? 1000000 : deadline_ns - now);
         int err;
         while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE), !(err = thread_sleep(until)))
             ;
@@ -234,7 +236,8 @@ int clock_sleep(int clockid, uint64_t deadline_ns)
 {
     uint64_t deadline, now;
     int err = clock_deadline(clockid, deadline_ns, &deadline);
-    if (err && clockid != CLOCK_PROCESS_CPUTIME_ID && (clockid >= 0 || clock_read(clockid, &now) || clockid & 4))
+    if (err && clockid != CLOCK_PROCESS_CPUTIME_ID &&
+        (clockid >= 0 || clock_read(clockid, &now) || clockid & 4))
         return clockid < 0 ? -EINVAL : -EOPNOTSUPP;
     if (err)
         err = sleep_cpu(clockid, deadline_ns);

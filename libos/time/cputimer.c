@@ -33,7 +33,8 @@ static uint64_t check_limit(struct process *p, uint64_t cpu_ns)
 
 static void look(struct process *p)
 {
-    uint64_t cpu = process_cpu_ns(p), next = itimer_cpu_check(p, cpu), other = ktimer_cpu_check(p, cpu);
+    uint64_t cpu = process_cpu_ns(p), next = itimer_cpu_check(p, cpu),
+             other = ktimer_cpu_check(p, cpu);
     next = other < next ? other : next;
     other = check_limit(p, cpu);
     next = other < next ? other : next;

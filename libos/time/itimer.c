@@ -59,7 +59,8 @@ static uint64_t now_of(struct process *p, int which)
     return which == ITIMER_REAL ? plat_time_ns() : process_cpu_ns(p);
 }
 
-static void current_value(const struct itimer *it, int which, uint64_t now, uint64_t *ret_value, uint64_t *ret_interval)
+static void current_value(const struct itimer *it, int which, uint64_t now, uint64_t *ret_value,
+                          uint64_t *ret_interval)
 {
     uint64_t next = it->next_ns[which];
     *ret_value = !next ? 0 : next > now ? next - now : 1000; /* due, but not yet seen */
@@ -78,7 +79,8 @@ void itimer_get(int which, uint64_t *ret_value, uint64_t *ret_interval)
     spin_unlock(&p->sighand->lock);
 }
 
-void itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *ret_old_value, uint64_t *ret_old_interval)
+void itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *ret_old_value,
+                uint64_t *ret_old_interval)
 {
     struct process *p = process_current();
     uint64_t now = now_of(p, which);

@@ -19,15 +19,15 @@ struct ktimer {
     struct process *p;
     int id, clockid;
     struct abi_sigevent event;
-    struct thread *target;      /* SIGEV_THREAD_ID: holds a reference */
+    struct thread *target; /* SIGEV_THREAD_ID: holds a reference */
     struct timer timer;
     struct waiter clock_waiter; /* wall clocks: in clock_was_set() */
     uint64_t next_ns;           /* in the clock's time; 0: off */
     uint64_t interval_ns;
-    uint32_t overrun;           /* expiries since the signal was sent */
-    int32_t last_overrun;       /* what timer_getoverrun says */
-    bool absolute;              /* on a wall clock: moves when that is set */
-    bool pending;               /* its signal has not been taken yet */
+    uint32_t overrun;     /* expiries since the signal was sent */
+    int32_t last_overrun; /* what timer_getoverrun says */
+    bool absolute;        /* on a wall clock: moves when that is set */
+    bool pending;         /* its signal has not been taken yet */
     bool on_cpu_time;
 };
 
@@ -111,8 +111,8 @@ static struct ktimer *find(struct process *p, int id)
 {
     struct ktimer *k;
     DL_FOREACH(p->timers, k)
-        if (k->id == id)
-            return k;
+    if (k->id == id)
+        return k;
     return NULL;
 }
 
@@ -130,7 +130,8 @@ static int check_event(const struct abi_sigevent *ev, struct thread **ret_target
 {
     int how = ev->sigev_notify;
     *ret_target = NULL;
-    if (how != SIGEV_NONE && how != SIGEV_SIGNAL && how != SIGEV_THREAD && how != (SIGEV_SIGNAL | SIGEV_THREAD_ID))
+    if (how != SIGEV_NONE && how != SIGEV_SIGNAL && how != SIGEV_THREAD &&
+        how != (SIGEV_SIGNAL | SIGEV_THREAD_ID))
         return -EINVAL;
     if (how != SIGEV_NONE && (ev->sigev_signo < 1 || ev->sigev_signo > ABI_NSIG))
         return -EINVAL;
@@ -206,7 +207,8 @@ int ktimer_create(int clockid, const struct abi_sigevent *ev, int *ret_id)
     return 0;
 }
 
-static void value_of(const struct ktimer *k, uint64_t now, uint64_t *ret_value, uint64_t *ret_interval)
+static void value_of(const struct ktimer *k, uint64_t now, uint64_t *ret_value,
+                     uint64_t *ret_interval)
 {
     uint64_t next = k->next_ns;
     *ret_interval = k->interval_ns;
@@ -215,8 +217,8 @@ static void value_of(const struct ktimer *k, uint64_t now, uint64_t *ret_value, 
     *ret_value = !next ? 0 : next > now ? next - now : k->event.sigev_notify == SIGEV_NONE ? 0 : 1;
 }
 
-int ktimer_settime(int id, unsigned flags, uint64_t value_ns, uint64_t interval_ns, uint64_t *ret_value,
-                   uint64_t *ret_interval)
+int ktimer_settime(int id, unsigned flags, uint64_t value_ns, uint64_t interval_ns,
+                   uint64_t *ret_value, uint64_t *ret_interval)
 {
     struct process *p = process_current();
     uint64_t now = 0;
@@ -308,7 +310,8 @@ uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns)
     uint64_t next = UINT64_MAX;
     struct ktimer *k, *due = NULL;
     spin_lock(&p->sighand->lock);
-    DL_FOREACH(p->timers, k) {
+    DL_FOREACH(p->timers, k)
+    {
         uint64_t now = cpu_ns;
         if (!k->on_cpu_time || !k->next_ns)
             continue;
@@ -330,7 +333,8 @@ uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns)
 void ktimer_exit(struct process *p)
 {
     struct ktimer *k, *next;
-    DL_FOREACH_SAFE(p->timers, k, next) {
+    DL_FOREACH_SAFE(p->timers, k, next)
+    {
         DL_DELETE(p->timers, k);
         destroy(k);
     }

@@ -12,15 +12,16 @@ RB_HEAD(timer_tree, timer);
 
 struct timer_cpu {
     struct spin lock;
-    struct timer_tree tree;         /* guarded by lock */
-    struct timer *_Atomic running;  /* whose callback runs now; written by this CPU */
-    uint64_t set_ns;                /* what the hardware will do; this CPU only. 0: not initialised */
-    uint64_t tick_ns;               /* when sched_tick is due; this CPU only */
+    struct timer_tree tree;        /* guarded by lock */
+    struct timer *_Atomic running; /* whose callback runs now; written by this CPU */
+    uint64_t set_ns;  /* what the hardware will do; this CPU only. 0: not initialised */
+    uint64_t tick_ns; /* when sched_tick is due; this CPU only */
 };
 
-static struct timer_cpu cpus[PLAT_CPU_MAX] = { [0 ... PLAT_CPU_MAX - 1] = { .lock = SPIN_INIT(RANK_TIMER),
-                                                                            .set_ns = UINT64_MAX,
-                                                                            .tick_ns = UINT64_MAX } };
+static struct timer_cpu cpus[PLAT_CPU_MAX] = {
+    [0 ... PLAT_CPU_MAX -
+     1] = { .lock = SPIN_INIT(RANK_TIMER), .set_ns = UINT64_MAX, .tick_ns = UINT64_MAX }
+};
 
 static int timer_compare(const struct timer *a, const struct timer *b)
 {

@@ -21,7 +21,7 @@
 enum { ARENA_BYTES = 256 << 20, ARENA_FIRST = 1 << 20 };
 
 struct host_leaf {
-    uintptr_t va;       /* key */
+    uintptr_t va; /* key */
     paddr_t pa;
     uint32_t size;
     unsigned prot;
@@ -39,8 +39,8 @@ void host_mem_init(void)
         return;
     arena_fd = memfd_create("alcove-arena", MFD_CLOEXEC);
     must(arena_fd >= 0 && ftruncate(arena_fd, ARENA_BYTES) == 0);
-    void *p = mmap((void *)PLAT_HOST_ARENA, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
-                   arena_fd, 0);
+    void *p = mmap((void *)PLAT_HOST_ARENA, ARENA_BYTES, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_FIXED_NOREPLACE, arena_fd, 0);
     must(p == (void *)PLAT_HOST_ARENA);
 }
 
@@ -68,15 +68,16 @@ static void show(struct plat_aspace *as, const struct host_leaf *l)
 {
     if (as != active)
         return;
-    void *p = mmap((void *)l->va, l->size, host_prot(l->prot), MAP_SHARED | MAP_FIXED, arena_fd, (off_t)l->pa.v);
+    void *p = mmap((void *)l->va, l->size, host_prot(l->prot), MAP_SHARED | MAP_FIXED, arena_fd,
+                   (off_t)l->pa.v);
     must(p == (void *)l->va);
 }
 
 static void hide(struct plat_aspace *as, const struct host_leaf *l)
 {
     if (as == active)
-        must(mmap((void *)l->va, l->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) !=
-             MAP_FAILED);
+        must(mmap((void *)l->va, l->size, PROT_NONE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED);
 }
 
 static struct host_leaf *find_exact(struct plat_aspace *as, uintptr_t va)
@@ -99,7 +100,8 @@ static struct host_leaf *find(struct plat_aspace *as, uintptr_t va)
     return l;
 }
 
-static struct host_leaf *add(struct plat_aspace *as, uintptr_t va, paddr_t pa, uint32_t size, unsigned prot)
+static struct host_leaf *add(struct plat_aspace *as, uintptr_t va, paddr_t pa, uint32_t size,
+                             unsigned prot)
 {
     struct host_leaf *l = calloc(1, sizeof *l);
 
@@ -154,11 +156,11 @@ void plat_aspace_activate(struct plat_aspace *as)
         return;
     if (active)
         HASH_ITER(hh, active->leaves, l, tmp)
-            hide(active, l);
+    hide(active, l);
     active = as;
     if (as)
         HASH_ITER(hh, as->leaves, l, tmp)
-            show(as, l);
+    show(as, l);
 }
 
 struct plat_aspace *host_active(void)
@@ -174,11 +176,16 @@ void plat_mmu_query(struct plat_aspace *as, uintptr_t va, struct plat_leaf *ret)
     ret->size = PAGE_SIZE;
     if (!l)
         return;
-    *ret = (struct plat_leaf){ .pa = l->pa, .size = l->size, .prot = (uint8_t)l->prot, .present = true,
-                               .accessed = true, .dirty = l->prot & PLAT_WRITE };
+    *ret = (struct plat_leaf){ .pa = l->pa,
+                               .size = l->size,
+                               .prot = (uint8_t)l->prot,
+                               .present = true,
+                               .accessed = true,
+                               .dirty = l->prot & PLAT_WRITE };
 }
 
-int plat_mmu_map(struct plat_aspace *as, uintptr_t va, paddr_t *pages, size_t n, unsigned prot, bool replace)
+int plat_mmu_map(struct plat_aspace *as, uintptr_t va, paddr_t *pages, size_t n, unsigned prot,
+                 bool replace)
 {
     int left_alone = 0;
     struct host_leaf *large = find(as, va);
@@ -219,21 +226,23 @@ static int by_address(const void *a, const void *b)
 }
 
 /* The leaves in [va, end) in order, as an array to free. */
-static struct host_leaf **collect(struct plat_aspace *as, uintptr_t va, uintptr_t end, size_t *ret_n)
+static struct host_leaf **collect(struct plat_aspace *as, uintptr_t va, uintptr_t end,
+                                  size_t *ret_n)
 {
     struct host_leaf **list = calloc(HASH_COUNT(as->leaves) + 1, sizeof *list), *l, *tmp;
     size_t n = 0;
 
     must(list);
     HASH_ITER(hh, as->leaves, l, tmp)
-        if (l->va >= va && l->va < end)
-            list[n++] = l;
+    if (l->va >= va && l->va < end)
+        list[n++] = l;
     qsort(list, n, sizeof *list, by_address);
     *ret_n = n;
     return list;
 }
 
-int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct plat_leaf *out, size_t max)
+int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct plat_leaf *out,
+                   size_t max)
 {
     size_t n, taken = 0;
 
@@ -251,7 +260,8 @@ int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct 
     return (int)taken;
 }
 
-int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsigned prot, bool may_write)
+int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsigned prot,
+                     bool may_write)
 {
     size_t n;
 
@@ -269,7 +279,8 @@ int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsign
 
 void plat_mmu_clean(struct plat_aspace *as, uintptr_t va, uintptr_t end, bool accessed, bool dirty)
 {
-    (void)as, (void)va, (void)end, (void)accessed, (void)dirty; /* marks are pessimistic, see above */
+    (void)as, (void)va, (void)end, (void)accessed,
+        (void)dirty; /* marks are pessimistic, see above */
 }
 
 int plat_mmu_move(struct plat_aspace *as, uintptr_t from, uintptr_t to, size_t size)

@@ -31,8 +31,9 @@ static uint64_t now_ns(clockid_t clock)
     return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-static const int gregs_of_frame[] = { REG_R15, REG_R14, REG_R13, REG_R12, REG_RBP, REG_RBX, REG_R11, REG_R10,
-                                      REG_R9,  REG_R8,  REG_RAX, REG_RCX, REG_RDX, REG_RSI, REG_RDI };
+static const int gregs_of_frame[] = { REG_R15, REG_R14, REG_R13, REG_R12, REG_RBP,
+                                      REG_RBX, REG_R11, REG_R10, REG_R9,  REG_R8,
+                                      REG_RAX, REG_RCX, REG_RDX, REG_RSI, REG_RDI };
 
 static void load_frame(struct plat_frame *f, const gregset_t g)
 {
@@ -71,8 +72,11 @@ static void serve(struct trap *t)
     if (t->sig == SIGALRM) {
         upcall_timer();
     } else if (t->nr == 14) {
-        enum plat_access access = t->error & 16 ? PLAT_ACCESS_EXEC : t->error & 2 ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ;
-        (void)upcall_fault(t->addr, access, t->error & 1, true); /* libOS has queued the signal when it fails */
+        enum plat_access access = t->error & 16  ? PLAT_ACCESS_EXEC
+                                  : t->error & 2 ? PLAT_ACCESS_WRITE
+                                                 : PLAT_ACCESS_READ;
+        (void)upcall_fault(t->addr, access, t->error & 1,
+                           true); /* libOS has queued the signal when it fails */
     } else {
         upcall_exception((unsigned)t->nr, t->error, t->addr);
     }
@@ -107,9 +111,11 @@ static void handler(int sig, siginfo_t *info, void *context)
     }
     host_in_kernel = 1;
     struct plat_frame *frame = (struct plat_frame *)cur->kernel_top - 1;
-    struct trap t = { .sig = sig, .nr = (unsigned long)uc->uc_mcontext.gregs[REG_TRAPNO],
+    struct trap t = { .sig = sig,
+                      .nr = (unsigned long)uc->uc_mcontext.gregs[REG_TRAPNO],
                       .error = (unsigned long)uc->uc_mcontext.gregs[REG_ERR],
-                      .addr = (uintptr_t)info->si_addr, .frame = frame };
+                      .addr = (uintptr_t)info->si_addr,
+                      .frame = frame };
     load_frame(frame, uc->uc_mcontext.gregs);
     cur->frame = frame;
     on_kernel_stack(&t, ((uint64_t)frame & ~15ull) - 16);
@@ -127,7 +133,8 @@ void host_use_altstack(struct plat_thread *t)
 void host_traps_init(void)
 {
     static const int sigs[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGALRM };
-    struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+    struct sigaction sa = { .sa_sigaction = handler,
+                            .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 
     for (size_t i = 0; i < ARRAY_SIZE(sigs); i++)
         must(sigaction(sigs[i], &sa, NULL) == 0);

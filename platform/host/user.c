@@ -12,8 +12,8 @@
 
 #define USER_END 0x7ffffffff000ull
 
-typedef ssize_t transfer(pid_t pid, const struct iovec *local, unsigned long nlocal, const struct iovec *remote,
-                         unsigned long nremote, unsigned long flags);
+typedef ssize_t transfer(pid_t pid, const struct iovec *local, unsigned long nlocal,
+                         const struct iovec *remote, unsigned long nremote, unsigned long flags);
 
 /* Move up to n bytes; how many. */
 static size_t move(transfer *fn, void *mine, uintptr_t theirs, size_t n, enum plat_access access)

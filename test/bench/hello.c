@@ -6,7 +6,8 @@
 #include <sys/reboot.h>
 #include <unistd.h>
 
-#define MARK(id) __asm__ volatile(".byte 0x0f,0x1f,0x80\n\t.long 0x554c0000|%c0" ::"i"(id) : "memory")
+#define MARK(id)                                                                                   \
+    __asm__ volatile(".byte 0x0f,0x1f,0x80\n\t.long 0x554c0000|%c0" ::"i"(id) : "memory")
 
 int main(int argc, char **argv)
 {

@@ -64,7 +64,8 @@ static inline void empty_dir(long fd)
             const char *name = buf + at + 19;
             if (!strcmp(name, ".") || !strcmp(name, ".."))
                 continue;
-            if (call(SYS_unlinkat, fd, name, 0) == -EISDIR && call(SYS_unlinkat, fd, name, AT_REMOVEDIR)) {
+            if (call(SYS_unlinkat, fd, name, 0) == -EISDIR &&
+                call(SYS_unlinkat, fd, name, AT_REMOVEDIR)) {
                 long sub = call(SYS_openat, fd, name, O_RDONLY | O_DIRECTORY);
                 char again[300];
                 strcpy(again, name);

@@ -22,9 +22,11 @@ static int64_t now(int clock)
 
 static void clocks(void)
 {
-    static const int all[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID,
-                               CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME,
-                               CLOCK_TAI };
+    static const int all[] = {
+        CLOCK_REALTIME,          CLOCK_MONOTONIC,     CLOCK_PROCESS_CPUTIME_ID,
+        CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
+        CLOCK_MONOTONIC_COARSE,  CLOCK_BOOTTIME,      CLOCK_TAI
+    };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         int64_t a = now(all[i]);
         CHECK(true, now(all[i]) >= a);

@@ -43,7 +43,8 @@ static int stack_is_right(char **argv, char **envp)
         return 2;
     if (aux->a_type == AT_NULL || getauxval(AT_PAGESZ) != PAGE || getauxval(AT_CLKTCK) != 100)
         return 3;
-    if (strcmp((char *)getauxval(AT_EXECFN), self) || strcmp((char *)getauxval(AT_PLATFORM), "x86_64"))
+    if (strcmp((char *)getauxval(AT_EXECFN), self) ||
+        strcmp((char *)getauxval(AT_PLATFORM), "x86_64"))
         return 4;
     if (getauxval(AT_PHENT) != sizeof(Elf64_Phdr) || getauxval(AT_PHNUM) < 3 || getauxval(AT_BASE))
         return 5;
@@ -200,8 +201,17 @@ static void survive(const void *data, size_t n)
 
 static void hostile(void)
 {
-    static const uint64_t values[] = { 0, 1, 0x7ff, 0x1000, 0x400000, 0x7fffffffe000, 0x7ffffffff000, 1ull << 47,
-                                       0xffff800000000000, UINT64_MAX - 0xfff, UINT64_MAX };
+    static const uint64_t values[] = { 0,
+                                       1,
+                                       0x7ff,
+                                       0x1000,
+                                       0x400000,
+                                       0x7fffffffe000,
+                                       0x7ffffffff000,
+                                       1ull << 47,
+                                       0xffff800000000000,
+                                       UINT64_MAX - 0xfff,
+                                       UINT64_MAX };
     Elf64_Ehdr *eh = elf;
     Elf64_Phdr *ph = (Elf64_Phdr *)((char *)elf + eh->e_phoff);
     size_t headers = eh->e_phoff + eh->e_phnum * sizeof *ph;
@@ -217,8 +227,13 @@ static void hostile(void)
         Elf64_Phdr *cph = (Elf64_Phdr *)(copy + eh->e_phoff);
         seed = seed * 1103515245 + 12345;
         uint64_t value = values[(seed >> 16) % (sizeof values / sizeof *values)];
-        uint64_t *fields[] = { &cph[i % eh->e_phnum].p_offset, &cph[i % eh->e_phnum].p_vaddr, &cph[i % eh->e_phnum].p_filesz,
-                               &cph[i % eh->e_phnum].p_memsz, &cph[i % eh->e_phnum].p_align, &ceh->e_entry, &ceh->e_phoff };
+        uint64_t *fields[] = { &cph[i % eh->e_phnum].p_offset,
+                               &cph[i % eh->e_phnum].p_vaddr,
+                               &cph[i % eh->e_phnum].p_filesz,
+                               &cph[i % eh->e_phnum].p_memsz,
+                               &cph[i % eh->e_phnum].p_align,
+                               &ceh->e_entry,
+                               &ceh->e_phoff };
         *fields[(seed >> 8) % 7] = value;
         if (i % 10 == 0)
             ceh->e_phnum = (uint16_t)value;

@@ -92,9 +92,11 @@ static void wakes_and_moves(void)
     start(t, 2, 3);
     other_word = 7;
     /* Add 3 to the other word; its old value 7 is greater than 5: wake there too (nobody). */
-    CHECK(1, futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other_word, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_GT, 5)));
+    CHECK(1, futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other_word,
+                   FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_GT, 5)));
     CHECK(10, other_word);
-    CHECK(1, futex(&other_word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &word, FUTEX_OP(FUTEX_OP_SET, 1, FUTEX_OP_CMP_EQ, 0)));
+    CHECK(1, futex(&other_word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &word,
+                   FUTEX_OP(FUTEX_OP_SET, 1, FUTEX_OP_CMP_EQ, 0)));
     CHECK(1, word);
     join(t, 2);
     CHECK(-ENOSYS, futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &word, 7u << 28));

@@ -10,7 +10,8 @@
 
 static uint32_t word, other;
 
-static long futex(uint32_t *w, int op, uint32_t val, const void *timeout, uint32_t *w2, uint32_t val3)
+static long futex(uint32_t *w, int op, uint32_t val, const void *timeout, uint32_t *w2,
+                  uint32_t val3)
 {
     return call(SYS_futex, w, op, val, timeout, w2, val3);
 }
@@ -44,9 +45,11 @@ static void wakes_nobody(void)
     CHECK(-EAGAIN, futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)1, &other, 77));
     CHECK(0, futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)1, &other, 0));
     CHECK(-EINVAL, futex(&word, FUTEX_CMP_REQUEUE, -1, (void *)1, &other, 0));
-    CHECK(0, futex(&word, FUTEX_WAKE_OP, 1, (void *)1, &other, FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_EQ, 0)));
+    CHECK(0, futex(&word, FUTEX_WAKE_OP, 1, (void *)1, &other,
+                   FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_EQ, 0)));
     CHECK(5, other); /* the operation is done whoever waits */
-    CHECK(0, futex(&word, FUTEX_WAKE_OP, 1, (void *)1, &other, FUTEX_OP(FUTEX_OP_ANDN, 1, FUTEX_OP_CMP_EQ, 0)));
+    CHECK(0, futex(&word, FUTEX_WAKE_OP, 1, (void *)1, &other,
+                   FUTEX_OP(FUTEX_OP_ANDN, 1, FUTEX_OP_CMP_EQ, 0)));
     CHECK(4, other);
 }
 
@@ -74,7 +77,10 @@ static void inherits_priority(void)
 
 static void vectors(void)
 {
-    struct { uint64_t val, addr; uint32_t flags, reserved; } w[2] = { { 0, (uintptr_t)&word, 2, 0 }, { 7, (uintptr_t)&other, 2, 0 } };
+    struct {
+        uint64_t val, addr;
+        uint32_t flags, reserved;
+    } w[2] = { { 0, (uintptr_t)&word, 2, 0 }, { 7, (uintptr_t)&other, 2, 0 } };
     struct timespec past = { 1, 0 };
     other = 8;
     CHECK(-EAGAIN, call(SYS_futex_waitv, w, 2, 0, NULL, CLOCK_MONOTONIC));

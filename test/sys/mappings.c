@@ -176,18 +176,21 @@ static void moves(void)
     CHECK(true, mapped(q) && q != p);
     CHECK(1, *(char *)q);
     CHECK(false, readable(p));
-    CHECK(p, call(SYS_mremap, q, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p)); /* a piece of it, back */
+    CHECK(p, call(SYS_mremap, q, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+                  p)); /* a piece of it, back */
     CHECK(1, *(char *)p);
     CHECK(false, readable(q));
     CHECK(true, readable(q + PAGE));
-    CHECK(p + PAGE, call(SYS_mremap, p, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP | MREMAP_FIXED, p + PAGE));
+    CHECK(p + PAGE, call(SYS_mremap, p, PAGE, PAGE,
+                         MREMAP_MAYMOVE | MREMAP_DONTUNMAP | MREMAP_FIXED, p + PAGE));
     CHECK(1, *(char *)(p + PAGE));
     CHECK(0, *(char *)p); /* still mapped, empty */
     CHECK(-EINVAL, call(SYS_mremap, p, PAGE, 0, 0));
     CHECK(-EINVAL, call(SYS_mremap, p + 1, PAGE, PAGE, 0));
     CHECK(-EINVAL, call(SYS_mremap, p, PAGE, PAGE, 8));
     CHECK(-EINVAL, call(SYS_mremap, p, PAGE, PAGE, MREMAP_FIXED, q));
-    CHECK(-EINVAL, call(SYS_mremap, p, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p + PAGE));
+    CHECK(-EINVAL,
+          call(SYS_mremap, p, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p + PAGE));
     CHECK(-EFAULT, call(SYS_mremap, q, PAGE, 2 * PAGE, MREMAP_MAYMOVE));
     CHECK(0, call(SYS_munmap, p, 5 * PAGE));
     CHECK(0, call(SYS_munmap, q, 6 * PAGE));
@@ -201,7 +204,7 @@ static void heap(void)
     *(char *)(start + 9999) = 1;
     CHECK(start, call(SYS_brk, start));
     CHECK(start + 10000, call(SYS_brk, start + 10000));
-    CHECK(0, *(char *)(start + 9999)); /* shrinking gave the page away */
+    CHECK(0, *(char *)(start + 9999));      /* shrinking gave the page away */
     CHECK(start + 10000, call(SYS_brk, 1)); /* nonsense changes nothing */
     CHECK(start + 10000, call(SYS_brk, -1));
     CHECK(start, call(SYS_brk, start));

@@ -13,7 +13,8 @@
 
 static long anon(long pages)
 {
-    return call(SYS_mmap, 0, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return call(SYS_mmap, 0, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                0);
 }
 
 static void advises(void)
@@ -24,10 +25,12 @@ static void advises(void)
     CHECK(0, call(SYS_madvise, p, PAGE, MADV_DONTNEED));
     CHECK(0, *(char *)p); /* gone */
     CHECK(2, *(char *)(p + PAGE));
-    static const int harmless[] = { MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_FREE, MADV_DONTFORK,
-                                    MADV_DOFORK, MADV_DONTDUMP, MADV_DODUMP, MADV_COLD, MADV_PAGEOUT, MADV_HUGEPAGE,
-                                    MADV_NOHUGEPAGE, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_POPULATE_READ,
-                                    MADV_POPULATE_WRITE };
+    static const int harmless[] = { MADV_NORMAL,        MADV_RANDOM,        MADV_SEQUENTIAL,
+                                    MADV_WILLNEED,      MADV_FREE,          MADV_DONTFORK,
+                                    MADV_DOFORK,        MADV_DONTDUMP,      MADV_DODUMP,
+                                    MADV_COLD,          MADV_PAGEOUT,       MADV_HUGEPAGE,
+                                    MADV_NOHUGEPAGE,    MADV_WIPEONFORK,    MADV_KEEPONFORK,
+                                    MADV_POPULATE_READ, MADV_POPULATE_WRITE };
     for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
         CHECK(0, call(SYS_madvise, p, 4 * PAGE, harmless[i]) * (1000 + harmless[i]));
     CHECK(-EINVAL, call(SYS_madvise, p, PAGE, 9999));
@@ -36,7 +39,8 @@ static void advises(void)
     CHECK(0, call(SYS_madvise, p, 0, MADV_DONTNEED));
     CHECK(0, call(SYS_munmap, p + PAGE, PAGE));
     *(char *)(p + 2 * PAGE) = 3;
-    CHECK(-ENOMEM, call(SYS_madvise, p, 4 * PAGE, MADV_DONTNEED)); /* a hole, but the rest is done */
+    CHECK(-ENOMEM,
+          call(SYS_madvise, p, 4 * PAGE, MADV_DONTNEED)); /* a hole, but the rest is done */
     CHECK(0, *(char *)(p + 2 * PAGE));
     CHECK(0, call(SYS_munmap, p, 4 * PAGE));
     long fd = call(SYS_open, "f", O_RDWR | O_CREAT, 0600);
@@ -145,7 +149,8 @@ static void barriers(void)
     CHECK(true, all > 0 && all & MEMBARRIER_CMD_PRIVATE_EXPEDITED);
     CHECK(-EINVAL, call(SYS_membarrier, MEMBARRIER_CMD_QUERY, 1, 0));
     CHECK(-EINVAL, call(SYS_membarrier, 1 << 20, 0, 0));
-    CHECK(-EPERM, call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0)); /* not registered */
+    CHECK(-EPERM,
+          call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0)); /* not registered */
     CHECK(0, call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0));
     CHECK(0, call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0));
     CHECK(0, call(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));

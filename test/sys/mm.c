@@ -18,7 +18,12 @@
 #define F_SEAL_FUTURE_WRITE 0x10
 #endif
 
-enum { PAGE = 4096, RW = PROT_READ | PROT_WRITE, ANON = MAP_PRIVATE | MAP_ANONYMOUS, MIB = 1 << 20 };
+enum {
+    PAGE = 4096,
+    RW = PROT_READ | PROT_WRITE,
+    ANON = MAP_PRIVATE | MAP_ANONYMOUS,
+    MIB = 1 << 20
+};
 
 static char *map(size_t size, int prot, int flags, int fd)
 {
@@ -57,7 +62,8 @@ static void drop(void)
     CHECK(-EINVAL, call(SYS_madvise, p, SIZE_MAX - 2 * PAGE, MADV_NORMAL));
     unmap(p + 5 * PAGE, PAGE);
     memset(p + 6 * PAGE, 2, PAGE);
-    CHECK(-ENOMEM, call(SYS_madvise, p, 8 * PAGE, MADV_DONTNEED)); /* but it was done around the hole */
+    CHECK(-ENOMEM,
+          call(SYS_madvise, p, 8 * PAGE, MADV_DONTNEED)); /* but it was done around the hole */
     CHECK(0, p[0] + p[6 * PAGE]);
     CHECK(-ENOMEM, call(SYS_madvise, p + 5 * PAGE, PAGE, MADV_NORMAL));
     unmap(p, 8 * PAGE);
@@ -65,9 +71,10 @@ static void drop(void)
 
 static void hints(void)
 {
-    static const int fine[] = { MADV_NORMAL,  MADV_RANDOM,   MADV_SEQUENTIAL, MADV_WILLNEED,    MADV_DONTFORK,
-                                MADV_DOFORK,  MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP,    MADV_DODUMP,
-                                MADV_COLD,    MADV_PAGEOUT,  MADV_WIPEONFORK, MADV_KEEPONFORK };
+    static const int fine[] = { MADV_NORMAL,     MADV_RANDOM,    MADV_SEQUENTIAL, MADV_WILLNEED,
+                                MADV_DONTFORK,   MADV_DOFORK,    MADV_HUGEPAGE,   MADV_NOHUGEPAGE,
+                                MADV_DONTDUMP,   MADV_DODUMP,    MADV_COLD,       MADV_PAGEOUT,
+                                MADV_WIPEONFORK, MADV_KEEPONFORK };
     char *p = map(4 * PAGE, RW, ANON, -1);
     p[PAGE] = 1;
     for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)

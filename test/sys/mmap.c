@@ -11,7 +11,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, RW = PROT_READ | PROT_WRITE, ANON = MAP_PRIVATE | MAP_ANONYMOUS, MIB = 1 << 20 };
+enum {
+    PAGE = 4096,
+    RW = PROT_READ | PROT_WRITE,
+    ANON = MAP_PRIVATE | MAP_ANONYMOUS,
+    MIB = 1 << 20
+};
 
 static int pipe_fds[2];
 static int file; /* 4 pages; page i is full of 'a' + i, but the last has 100 bytes */
@@ -119,7 +124,8 @@ static void errors(void)
     CHECK(0, call(SYS_munmap, 0x7fffffffe000, 0) + EINVAL);
     if (DIFFERS("the first 64 KiB are not even root's"))
         CHECK(-EPERM, map((void *)0x1000, PAGE, RW, ANON | MAP_FIXED, -1, 0));
-    CHECK(-EPERM * t_alcove(), map(NULL, PAGE, PROT_NONE, ANON | MAP_FIXED, -1, 0)); /* root may on Linux */
+    CHECK(-EPERM * t_alcove(),
+          map(NULL, PAGE, PROT_NONE, ANON | MAP_FIXED, -1, 0)); /* root may on Linux */
     call(SYS_munmap, NULL, PAGE);
 }
 
@@ -134,7 +140,8 @@ static void fixed(void)
     CHECK(1, p[5 * PAGE]);
     CHECK(-EEXIST, map(p + 7 * PAGE, 2 * PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0));
     unmap(p + 7 * PAGE, PAGE);
-    CHECK((long)(p + 7 * PAGE), (long)map(p + 7 * PAGE, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0));
+    CHECK((long)(p + 7 * PAGE),
+          (long)map(p + 7 * PAGE, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0));
     /* A hint where something is gives another place. */
     char *q = map(p, PAGE, RW, ANON, -1, 0);
     CHECK(1, is_addr(q) && (q < p || q >= p + 8 * PAGE));
@@ -183,7 +190,8 @@ static void large(void)
 
 static void file_private(void)
 {
-    char *p = map(NULL, 4 * PAGE, RW, MAP_PRIVATE, file, 0), *q = map(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, PAGE), c;
+    char *p = map(NULL, 4 * PAGE, RW, MAP_PRIVATE, file, 0),
+         *q = map(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, PAGE), c;
     CHECK('a', p[0]);
     CHECK('b', p[PAGE]);
     CHECK('d', p[3 * PAGE + 99]);
@@ -218,7 +226,8 @@ static void file_private(void)
 
 static void file_shared(void)
 {
-    char *p = map(NULL, 4 * PAGE, RW, MAP_SHARED, file, 0), *q = map(NULL, 4 * PAGE, PROT_READ, MAP_SHARED_VALIDATE, file, 0);
+    char *p = map(NULL, 4 * PAGE, RW, MAP_SHARED, file, 0),
+         *q = map(NULL, 4 * PAGE, PROT_READ, MAP_SHARED_VALIDATE, file, 0);
     char c;
     CHECK('a', q[5]);
     p[5] = 'S';
@@ -241,7 +250,8 @@ static void file_shared(void)
     CHECK(0, q[3 * PAGE + 100]);
     unmap(p, 4 * PAGE);
     unmap(q, 4 * PAGE);
-    int ro = (int)call(SYS_open, "/tmp/t-mmap", O_RDONLY), wo = (int)call(SYS_open, "/tmp/t-mmap", O_WRONLY);
+    int ro = (int)call(SYS_open, "/tmp/t-mmap", O_RDONLY),
+        wo = (int)call(SYS_open, "/tmp/t-mmap", O_WRONLY);
     CHECK(-EACCES, map(NULL, PAGE, RW, MAP_SHARED, ro, 0));
     CHECK(-EACCES, map(NULL, PAGE, PROT_READ, MAP_SHARED, wo, 0));
     CHECK(-EACCES, map(NULL, PAGE, PROT_WRITE, MAP_PRIVATE, wo, 0));
@@ -319,7 +329,8 @@ static void grows_down(void)
     /* Room around it, so that nothing is near. */
     char *room = map(NULL, 16 * MIB, PROT_NONE, ANON, -1, 0), *top = room + 12 * MIB;
     unmap(room, 16 * MIB);
-    CHECK((long)(top - 2 * PAGE), (long)map(top - 2 * PAGE, 2 * PAGE, RW, ANON | MAP_GROWSDOWN | MAP_FIXED, -1, 0));
+    CHECK((long)(top - 2 * PAGE),
+          (long)map(top - 2 * PAGE, 2 * PAGE, RW, ANON | MAP_GROWSDOWN | MAP_FIXED, -1, 0));
     top[-1] = 1;
     CHECK(0, can_write(top - 3 * PAGE));
     CHECK(0, can_write(top - 300 * PAGE));
@@ -343,7 +354,8 @@ static void remap(void)
     CHECK(6, p[5 * PAGE]);
     CHECK(0, p[6 * PAGE]);
     /* Something stands in the way. */
-    CHECK((long)(p + 6 * PAGE), (long)map(p + 6 * PAGE, PAGE, RW, ANON | MAP_FIXED | MAP_NORESERVE, -1, 0));
+    CHECK((long)(p + 6 * PAGE),
+          (long)map(p + 6 * PAGE, PAGE, RW, ANON | MAP_FIXED | MAP_NORESERVE, -1, 0));
     CHECK(-ENOMEM, call(SYS_mremap, p, 4 * PAGE, 5 * PAGE, 0, 0));
     q = (char *)call(SYS_mremap, p, 4 * PAGE, 64 * PAGE, MREMAP_MAYMOVE, 0);
     CHECK(1, is_addr(q) && q != p);
@@ -352,24 +364,29 @@ static void remap(void)
     CHECK(-EFAULT, can_read(p));
     CHECK(5, p[4 * PAGE]);
     /* To a fixed place, over what is there. */
-    CHECK((long)(p + 4 * PAGE), call(SYS_mremap, q, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p + 4 * PAGE));
+    CHECK((long)(p + 4 * PAGE),
+          call(SYS_mremap, q, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p + 4 * PAGE));
     CHECK(1, p[4 * PAGE]);
     CHECK(2, p[5 * PAGE]);
     CHECK(-EFAULT, can_read(q));
     CHECK(3, q[2 * PAGE]);
     /* Leave an empty area behind. */
-    char *r = (char *)call(SYS_mremap, q + 2 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
+    char *r =
+        (char *)call(SYS_mremap, q + 2 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
     CHECK(3, r[0]);
     CHECK(0, q[2 * PAGE]);
     unmap(r, PAGE);
     CHECK(-EINVAL, call(SYS_mremap, q + 3 * PAGE, PAGE, PAGE, 8, 0));
     CHECK(-EINVAL, call(SYS_mremap, q + 3 * PAGE, PAGE, PAGE, MREMAP_FIXED, p));
-    CHECK(-EINVAL, call(SYS_mremap, q + 3 * PAGE, PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0));
+    CHECK(-EINVAL,
+          call(SYS_mremap, q + 3 * PAGE, PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0));
     CHECK(-EINVAL, call(SYS_mremap, q + 1, PAGE, PAGE, 0, 0));
     CHECK(-EINVAL, call(SYS_mremap, q + 3 * PAGE, PAGE, 0, 0, 0));
     CHECK(-EINVAL, call(SYS_mremap, q + 3 * PAGE, 0, PAGE, MREMAP_MAYMOVE, 0)); /* private */
-    CHECK(-EINVAL, call(SYS_mremap, q + 4 * PAGE, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q + 6 * PAGE));
-    CHECK(-EINVAL, call(SYS_mremap, q + 4 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p + 1));
+    CHECK(-EINVAL, call(SYS_mremap, q + 4 * PAGE, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+                        q + 6 * PAGE));
+    CHECK(-EINVAL,
+          call(SYS_mremap, q + 4 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p + 1));
     CHECK(-EFAULT, call(SYS_mremap, T_BAD - 16, PAGE, 2 * PAGE, MREMAP_MAYMOVE, 0));
     CHECK(-EFAULT, call(SYS_mremap, q + 4 * PAGE, 100 * PAGE, 200 * PAGE, MREMAP_MAYMOVE, 0));
     unmap(q, 64 * PAGE);

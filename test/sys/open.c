@@ -116,7 +116,8 @@ static void modes(void)
     CHECK(-EBADF, call(SYS_write, fd, from_buf, 1));
     CHECK(0, call(SYS_close, fd));
 
-    fd = call(SYS_open, P("masked"), O_RDWR | O_SYNC | O_NOATIME | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    fd = call(SYS_open, P("masked"),
+              O_RDWR | O_SYNC | O_NOATIME | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     CHECK(O_RDWR | O_SYNC | O_NOATIME | O_NONBLOCK | 0100000, call(SYS_fcntl, fd, F_GETFL));
     CHECK(FD_CLOEXEC, call(SYS_fcntl, fd, F_GETFD));
     CHECK(0, call(SYS_close, fd));
@@ -157,7 +158,8 @@ static void nameless(void)
     CHECK(0, call(SYS_fstat, fd, &st));
     CHECK(0, st.st_nlink);
     CHECK(5, st.st_size);
-    if (call(SYS_linkat, fd, "", AT_FDCWD, P("named"), AT_EMPTY_PATH) == 0) { /* takes a capability */
+    if (call(SYS_linkat, fd, "", AT_FDCWD, P("named"), AT_EMPTY_PATH) ==
+        0) { /* takes a capability */
         CHECK(0, call(SYS_fstat, fd, &st));
         CHECK(1, st.st_nlink);
         CHECK(5, size_of("named"));

@@ -51,7 +51,8 @@ static void mode_bits(void)
     CHECK(-EACCES, call(SYS_truncate, P("mine"), 0));
     CHECK(-EACCES, opens("mine", O_RDONLY | O_NOATIME));
 
-    given("odd", 0077, USER, USER, false); /* the owner's bits count for the owner, even when others have more */
+    given("odd", 0077, USER, USER,
+          false); /* the owner's bits count for the owner, even when others have more */
     become(USER, USER);
     CHECK(-EACCES, opens("odd", O_RDONLY));
     become(OTHER, USER);
@@ -70,8 +71,8 @@ static void directories(void)
     given("d", 0711, USER, USER, true);
     given("d/f", 0666, USER, USER, false);
     become(OTHER, OTHER);
-    CHECK(0, opens("d/f", O_RDWR)); /* may pass, */
-    CHECK(-EACCES, opens("d", O_RDONLY)); /* not list, */
+    CHECK(0, opens("d/f", O_RDWR));                   /* may pass, */
+    CHECK(-EACCES, opens("d", O_RDONLY));             /* not list, */
     CHECK(-EACCES, opens("d/new", O_CREAT | O_RDWR)); /* not add */
     CHECK(-EACCES, call(SYS_unlink, P("d/f")));
     CHECK(-EACCES, call(SYS_mkdir, P("d/s"), 0755));
@@ -116,7 +117,8 @@ static void owners(void)
     CHECK(-EPERM, call(SYS_chown, P("o"), OTHER, -1));
     CHECK(-EPERM, call(SYS_chown, P("o"), -1, OTHER));
     CHECK(06755, mode_of("o") & 07777);
-    CHECK(0, call(SYS_chown, P("o"), USER, USER)); /* what it is already; set-id bits go all the same */
+    CHECK(0, call(SYS_chown, P("o"), USER,
+                  USER)); /* what it is already; set-id bits go all the same */
     CHECK(0755, mode_of("o") & 07777);
     CHECK(0, call(SYS_chmod, P("o"), 06755));
     long fd = call(SYS_open, P("o"), O_WRONLY);

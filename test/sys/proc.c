@@ -103,7 +103,8 @@ static void sysctls(void)
     LIKE("/proc/sys/kernel/threads-max", "^[0-9]+$");
     LIKE("/proc/sys/kernel/cap_last_cap", "^[0-9]+$");
     LIKE("/proc/sys/kernel/ngroups_max", "^65536$");
-    LIKE("/proc/sys/kernel/random/uuid", "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$");
+    LIKE("/proc/sys/kernel/random/uuid",
+         "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$");
     LIKE("/proc/sys/kernel/random/entropy_avail", "^[0-9]+$");
     char first[64];
     slurp("/proc/sys/kernel/random/boot_id");
@@ -124,10 +125,41 @@ static void sysctls(void)
 static void own_status(void)
 {
     static const char *const keys[] = {
-        "Name", "Umask", "State", "Tgid", "Ngid", "Pid", "PPid", "TracerPid", "Uid", "Gid", "FDSize", "Groups",
-        "NStgid", "NSpid", "NSpgid", "NSsid", "Threads", "SigQ", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
-        "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Cpus_allowed",
-        "Cpus_allowed_list", "Mems_allowed", "Mems_allowed_list", "voluntary_ctxt_switches",
+        "Name",
+        "Umask",
+        "State",
+        "Tgid",
+        "Ngid",
+        "Pid",
+        "PPid",
+        "TracerPid",
+        "Uid",
+        "Gid",
+        "FDSize",
+        "Groups",
+        "NStgid",
+        "NSpid",
+        "NSpgid",
+        "NSsid",
+        "Threads",
+        "SigQ",
+        "SigPnd",
+        "ShdPnd",
+        "SigBlk",
+        "SigIgn",
+        "SigCgt",
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+        "NoNewPrivs",
+        "Seccomp",
+        "Cpus_allowed",
+        "Cpus_allowed_list",
+        "Mems_allowed",
+        "Mems_allowed_list",
+        "voluntary_ctxt_switches",
         "nonvoluntary_ctxt_switches",
     };
     CHECK(true, slurp("/proc/self/status") > 0);
@@ -155,7 +187,8 @@ static void own_numbers(void)
     LIKE("/proc/self/stat", want);
     LIKE("/proc/self/statm", "^[0-9]+( [0-9]+){6}$");
     LIKE("/proc/thread-self/stat", want);
-    LIKE("/proc/self/limits", "^Limit                     Soft Limit           Hard Limit           Units     $");
+    LIKE("/proc/self/limits",
+         "^Limit                     Soft Limit           Hard Limit           Units     $");
     LIKE("/proc/self/limits", "^Max open files            [0-9]+ +[0-9]+ +files     $");
     LIKE("/proc/self/limits", "^Max nice priority         [0-9]+ +[0-9]+ +$");
     LIKE("/proc/self/mountinfo", "^[0-9]+ [0-9]+ [0-9]+:[0-9]+ / /proc [a-z,]+ .*- proc proc rw");
@@ -194,7 +227,13 @@ static void own_descriptors(void)
     LINK(path, "^/(tmp|dev)$");
     long again = call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
     CHECK(true, again >= 0);
-    struct { uint64_t ino; int64_t off; unsigned short len; char type; char name[256]; } entry;
+    struct {
+        uint64_t ino;
+        int64_t off;
+        unsigned short len;
+        char type;
+        char name[256];
+    } entry;
     long dir = call(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
     CHECK(true, call(SYS_getdents64, dir, &entry, sizeof(entry)) > 0);
     call(SYS_close, dir);
@@ -228,7 +267,8 @@ static void own_memory(void)
     int value = 0;
     uint64_t auxv[128];
     all_like(__LINE__, "/proc/self/maps",
-             "^[0-9a-f]{8,16}-[0-9a-f]{8,16} [-r][-w][-x][-ps] [0-9a-f]{8} [0-9a-f]{2,}:[0-9a-f]{2,} [0-9]+ ( *[^ ].*)?$");
+             "^[0-9a-f]{8,16}-[0-9a-f]{8,16} [-r][-w][-x][-ps] [0-9a-f]{8} "
+             "[0-9a-f]{2,}:[0-9a-f]{2,} [0-9]+ ( *[^ ].*)?$");
     LIKE("/proc/self/maps", "^[0-9a-f]+-[0-9a-f]+ rw-p 00000000 00:00 0 {26,}\\[stack\\]$");
     LIKE("/proc/self/maps", "\\[vdso\\]$");
     LIKE("/proc/self/maps", "sys-proc$");

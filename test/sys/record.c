@@ -9,7 +9,9 @@ static long a, b, w; /* a and b read, w writes too: three open files */
 
 static struct flock lock(int type, long start, long len)
 {
-    return (struct flock){ .l_type = (short)type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+    return (struct flock){
+        .l_type = (short)type, .l_whence = SEEK_SET, .l_start = start, .l_len = len
+    };
 }
 
 static long set(long fd, int cmd, int type, long start, long len)
@@ -23,7 +25,9 @@ static long meets(long fd, int type, long start, long len)
 {
     struct flock l = lock(type, start, len);
     long err = call(SYS_fcntl, fd, F_OFD_GETLK, &l);
-    return err ? err : l.l_type == F_UNLCK ? 0 : 1000000 * (l.l_type + 1) + 1000 * l.l_start + l.l_len;
+    return err                   ? err
+           : l.l_type == F_UNLCK ? 0
+                                 : 1000000 * (l.l_type + 1) + 1000 * l.l_start + l.l_len;
 }
 
 static void of_the_process(void)

@@ -346,7 +346,9 @@ static void faults(void)
 static void scribble(int sig)
 {
     double d = 3.5;
-    __asm__ volatile("movsd %0, %%xmm7; fldl %0; fstp %%st(0); xorl %%ebx, %%ebx; xorl %%r8d, %%r8d" : : "m"(d)
+    __asm__ volatile("movsd %0, %%xmm7; fldl %0; fstp %%st(0); xorl %%ebx, %%ebx; xorl %%r8d, %%r8d"
+                     :
+                     : "m"(d)
                      : "xmm7", "rbx", "r8");
 }
 
@@ -356,7 +358,8 @@ static void state(void)
     double in = 1.25, out = 0;
     long pid = me(), tid = call(SYS_gettid), b = 0x1234567890abcdef, saved = 0, nr = SYS_tgkill;
     CHECK(0, sigaction(SIGUSR1, &sa, NULL));
-    __asm__ volatile("movsd %[in], %%xmm7\n\tmovq %[b], %%rbx\n\tsyscall\n\tmovq %%rbx, %[saved]\n\tmovsd %%xmm7, %[out]"
+    __asm__ volatile("movsd %[in], %%xmm7\n\tmovq %[b], %%rbx\n\tsyscall\n\tmovq %%rbx, "
+                     "%[saved]\n\tmovsd %%xmm7, %[out]"
                      : [out] "=m"(out), [saved] "=m"(saved), "+a"(nr)
                      : "D"(pid), "S"(tid), "d"((long)SIGUSR1), [in] "m"(in), [b] "m"(b)
                      : "rbx", "rcx", "r11", "xmm7", "memory");

@@ -187,7 +187,8 @@ static void handlers_block_themselves(void)
     CHECK(0, t_handle(SIGUSR2, simple, 0));
     count = 0;
     send(SIGUSR2);
-    CHECK(-EINTR, call(SYS_rt_sigsuspend, &set, 8)); /* lets it in, and comes back with the old mask */
+    CHECK(-EINTR,
+          call(SYS_rt_sigsuspend, &set, 8)); /* lets it in, and comes back with the old mask */
     CHECK(1, count);
     CHECK(0, call(SYS_rt_sigprocmask, SIG_SETMASK, &old, &set, 8));
     CHECK(old | usr, set);

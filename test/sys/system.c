@@ -39,7 +39,8 @@ int main(void)
     unsigned char a[300] = { 0 }, b[300] = { 0 };
     names();
     CHECK(0, call(SYS_sysinfo, &si));
-    CHECK(true, si.totalram > 0 && si.freeram > 0 && si.freeram <= si.totalram && si.mem_unit >= 1 && si.procs > 0);
+    CHECK(true, si.totalram > 0 && si.freeram > 0 && si.freeram <= si.totalram &&
+                    si.mem_unit >= 1 && si.procs > 0);
     CHECK(-EFAULT, call(SYS_sysinfo, T_BAD));
     CHECK(300, call(SYS_getrandom, a, 300, 0));
     CHECK(300, call(SYS_getrandom, b, 300, GRND_NONBLOCK));

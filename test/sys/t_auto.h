@@ -35,7 +35,8 @@ static inline void t_auto_init(void)
     static char path[] = "/tmp/t_auto";
     t_path = path;
     t_fd = (int)call(SYS_open, path, O_RDWR | O_CREAT, 0600);
-    call(SYS_pwrite64, t_fd, "xxxx", 4, 0); /* something to read, so that a read looks at its buffer */
+    call(SYS_pwrite64, t_fd, "xxxx", 4,
+         0); /* something to read, so that a read looks at its buffer */
     t_buf = calloc(1, 4096);
     t_page = (char *)(((uintptr_t)calloc(3, 4096) + 4095) & ~4095ul);
 }

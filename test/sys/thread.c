@@ -39,7 +39,8 @@ static void clones(void)
 {
     char *stack = malloc(65536);
     child_tid = -1;
-    int tid = clone(child, stack + 65536, THREAD | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID, NULL,
+    int tid = clone(child, stack + 65536,
+                    THREAD | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID, NULL,
                     &parent_tid, NULL, &child_tid);
     CHECK(true, tid > 0);
     until(&ran, 1);

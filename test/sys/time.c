@@ -22,9 +22,11 @@ static int64_t read_ns(int clock)
 
 static void clocks(void)
 {
-    static const int ids[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID,
-                               CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME,
-                               CLOCK_TAI };
+    static const int ids[] = {
+        CLOCK_REALTIME,          CLOCK_MONOTONIC,     CLOCK_PROCESS_CPUTIME_ID,
+        CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
+        CLOCK_MONOTONIC_COARSE,  CLOCK_BOOTTIME,      CLOCK_TAI
+    };
     struct timespec ts;
     for (unsigned i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
         int64_t a = read_ns(ids[i]), b = read_ns(ids[i]);
@@ -37,7 +39,8 @@ static void clocks(void)
     CHECK(-EINVAL, call(SYS_clock_gettime, 99, &ts));
     CHECK(-EINVAL, call(SYS_clock_getres, 99, &ts));
     CHECK(-EFAULT, call(SYS_clock_gettime, CLOCK_MONOTONIC, T_BAD));
-    CHECK(true, read_ns((int)(~(unsigned)call(SYS_getpid) << 3 | 2)) > 0); /* as clock_getcpuclockid makes it */
+    CHECK(true, read_ns((int)(~(unsigned)call(SYS_getpid) << 3 | 2)) >
+                    0); /* as clock_getcpuclockid makes it */
     CHECK(-EINVAL, call(SYS_clock_gettime, (int)(~0x3ffff0u << 3 | 2), &ts));
 }
 
@@ -65,7 +68,8 @@ static void agree(void)
 
 static void sleeps(void)
 {
-    struct timespec ts = { 0, 20000000 }, bad = { 0, 1000000000 }, negative = { -1, 0 }, left = { 9, 9 };
+    struct timespec ts = { 0, 20000000 }, bad = { 0, 1000000000 }, negative = { -1, 0 },
+                    left = { 9, 9 };
     int64_t before = read_ns(CLOCK_MONOTONIC);
     CHECK(0, call(SYS_nanosleep, &ts, &left));
     CHECK(true, read_ns(CLOCK_MONOTONIC) - before >= 20000000);
@@ -100,7 +104,8 @@ static void cpu_time(void)
     call(SYS_nanosleep, &some, NULL);
     thread = read_ns(CLOCK_THREAD_CPUTIME_ID);
     call(SYS_nanosleep, &some, NULL);
-    CHECK(true, read_ns(CLOCK_THREAD_CPUTIME_ID) - thread < 40000000); /* a sleep costs no CPU time */
+    CHECK(true,
+          read_ns(CLOCK_THREAD_CPUTIME_ID) - thread < 40000000); /* a sleep costs no CPU time */
     struct tms t;
     CHECK(true, call(SYS_times, &t) > 0);
     CHECK(true, t.tms_utime + t.tms_stime >= 0);

@@ -76,7 +76,9 @@ static void alarms(void)
 
 static void posix(int clock, int burn)
 {
-    struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 42 };
+    struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL,
+                           .sigev_signo = SIGUSR1,
+                           .sigev_value.sival_int = 42 };
     struct itimerspec it = { { 0, 20000000 }, { 0, 10000000 } }, old;
     int id = -1;
     install(SIGUSR1);

@@ -95,7 +95,8 @@ static void posix_timers(void)
     CHECK(-EINVAL, call(SYS_timer_getoverrun, id2));
     set.it_value.tv_nsec = -1;
     CHECK(-EINVAL, call(SYS_timer_settime, id, 0, &set, NULL));
-    CHECK(0, call(SYS_timer_create, CLOCK_MONOTONIC, NULL, &id2)); /* SIGALRM, the number as value */
+    CHECK(0,
+          call(SYS_timer_create, CLOCK_MONOTONIC, NULL, &id2)); /* SIGALRM, the number as value */
     CHECK(0, call(SYS_timer_delete, id2));
     CHECK(-EINVAL, call(SYS_timer_create, 99, NULL, &id2));
     sev.sigev_notify = 77;
@@ -121,7 +122,8 @@ static void overruns(void)
     CHECK(0, call(SYS_timer_create, CLOCK_MONOTONIC, &sev, &id));
     CHECK(0, call(SYS_timer_settime, id, 0, &set, NULL));
     CHECK(0, call(SYS_nanosleep, &pause, NULL));
-    CHECK(SIGUSR2, call(SYS_rt_sigtimedwait, &block, &info, &zero, 8)); /* one signal for all of them */
+    CHECK(SIGUSR2,
+          call(SYS_rt_sigtimedwait, &block, &info, &zero, 8)); /* one signal for all of them */
     CHECK(true, info.si_overrun >= 20);
     CHECK(true, call(SYS_timer_getoverrun, id) >= 20);
     CHECK(0, call(SYS_timer_delete, id));

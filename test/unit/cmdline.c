@@ -22,8 +22,10 @@ _Noreturn void machine_exit(int wait_status)
 }
 
 static const char good[] =
-    "roothash=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF env=A=1 \"env=B=x y\" cwd=/tmp "
-    "user=1000:100 exe=/bin/ls hostname=box log=debug console=raw verity=off clock=1000000000 -- ls -la "
+    "roothash=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF env=A=1 \"env=B=x "
+    "y\" cwd=/tmp "
+    "user=1000:100 exe=/bin/ls hostname=box log=debug console=raw verity=off clock=1000000000 -- "
+    "ls -la "
     "\"\" \"a b\\\"\\\\\\n\\x41\" -- \"--\"";
 
 static int parse(const char *text, struct config *c)
@@ -107,7 +109,9 @@ static void takes_little_from_the_loader(void **state)
 
     (void)state;
     assert_int_equal(parse("exe=/a cwd=/b log=error console=tty -- a", &c), 0);
-    config_override("exe=/evil  cwd=/evil env=A=1 user=5 verity=off roothash=0 virtio_mmio.device=512@0xfeb00e00:12 -- sh", &c);
+    config_override("exe=/evil  cwd=/evil env=A=1 user=5 verity=off roothash=0 "
+                    "virtio_mmio.device=512@0xfeb00e00:12 -- sh",
+                    &c);
     assert_string_equal(c.exe, "/a");
     assert_string_equal(c.cwd, "/b");
     assert_true(c.verity && !c.raw_console && !c.trace && c.envc == 0 && c.argc == 1 && c.uid == 0);

@@ -74,7 +74,8 @@ static inline struct file_image image_load(const char *name)
         perror(path);
         exit(1);
     }
-    struct file_image im = { aligned_alloc(4096, ((size_t)st.st_size + 4095) & ~4095ul), (size_t)st.st_size };
+    struct file_image im = { aligned_alloc(4096, ((size_t)st.st_size + 4095) & ~4095ul),
+                             (size_t)st.st_size };
     if (read(fd, im.data, im.size) != (ssize_t)im.size)
         exit(1);
     close(fd);
@@ -88,7 +89,8 @@ static inline void image_make(const char *options)
     strcpy(image_dir, "/tmp/alcove-image.XXXXXX");
     if (!mkdtemp(image_dir))
         exit(1);
-    image_run("mkdir -p %s/tree/dir/sub/deep %s/tree/many %s/tree/empty", image_dir, image_dir, image_dir);
+    image_run("mkdir -p %s/tree/dir/sub/deep %s/tree/many %s/tree/empty", image_dir, image_dir,
+              image_dir);
     for (unsigned i = 0; i < IMAGE_FILES; i++) {
         snprintf(name, sizeof(name), "dir/file%u", i);
         image_file(name, i, image_sizes[i]);
@@ -97,13 +99,17 @@ static inline void image_make(const char *options)
         snprintf(name, sizeof(name), "many/a_name_that_is_not_short_%u", i * 37 % IMAGE_NAMES);
         image_file(name, i, 3);
     }
-    image_run("cd %s/tree && ln -s ../dir/file2 dir/link && ln dir/file3 dir/hard && ln dir/file3 empty/hard3 && "
+    image_run("cd %s/tree && ln -s ../dir/file2 dir/link && ln dir/file3 dir/hard && ln dir/file3 "
+              "empty/hard3 && "
               "mkfifo dir/fifo && chmod 4750 dir/file4 && chmod 1777 empty && "
               "setfattr -n user.one -v first dir/file5 2>/dev/null; "
-              "touch -d @1000000000 dir/file6", image_dir);
+              "touch -d @1000000000 dir/file6",
+              image_dir);
     image_run("cd %s && mkfs.erofs %s root.img tree >/dev/null 2>&1", image_dir, options);
-    image_run("cd %s && truncate -s %%4096 root.img && veritysetup format root.img root.hash >verity.txt 2>&1 && "
-              "sed -n 's/^Root hash:[ \\t]*//p' verity.txt >root.txt", image_dir);
+    image_run("cd %s && truncate -s %%4096 root.img && veritysetup format root.img root.hash "
+              ">verity.txt 2>&1 && "
+              "sed -n 's/^Root hash:[ \\t]*//p' verity.txt >root.txt",
+              image_dir);
 }
 
 static inline void image_remove(void)

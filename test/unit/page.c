@@ -54,7 +54,9 @@ static void exhaust(void **state)
     uint64_t before = free_now();
     size_t max = before, n = 0;
     struct page **all = malloc(max * sizeof *all);
-    for (size_t got; (got = page_alloc_bulk(all + n, max - n < 100 ? max - n : 100, PAGE_ANON, 0)) > 0; n += got)
+    for (size_t got;
+         (got = page_alloc_bulk(all + n, max - n < 100 ? max - n : 100, PAGE_ANON, 0)) > 0;
+         n += got)
         for (size_t i = 0; i < got; i++)
             *(struct page **)page_ptr(all[n + i]) = all[n + i];
     assert_true(n > before - 300 && n < before);

@@ -117,7 +117,8 @@ static void names(void)
     CHECK(0, listed("/many", "a_name_that_is_not_short_6", &all));
     CHECK(1001, all);
     CHECK(1, listed("/dir", "moved", &all));
-    CHECK(0, call(SYS_rename, "/many/a_name_that_is_not_short_7", "/many/a_name_that_is_not_short_8"));
+    CHECK(0,
+          call(SYS_rename, "/many/a_name_that_is_not_short_7", "/many/a_name_that_is_not_short_8"));
     CHECK(0, listed("/many", "a_name_that_is_not_short_7", &all));
     CHECK(1000, all);
     CHECK(-ENOTEMPTY, call(SYS_rmdir, "/dir/sub"));

@@ -12,7 +12,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-int waitpid(int pid, int *status, int options); /* <sys/wait.h> and libOS's signal numbers exclude each other */
+int waitpid(int pid, int *status,
+            int options); /* <sys/wait.h> and libOS's signal numbers exclude each other */
 
 static struct file_image root, hash;
 static uint8_t root_hash[32];
@@ -129,7 +130,8 @@ static void superblock(void **state)
     static const struct {
         size_t at;
         uint8_t value;
-    } bad[] = { { 0, 'x' }, { 8, 2 }, { 12, 0 }, { 32, 'm' }, { 65, 0x20 }, { 69, 0x20 }, { 72, 1 }, { 81, 9 } };
+    } bad[] = { { 0, 'x' },   { 8, 2 },     { 12, 0 }, { 32, 'm' },
+                { 65, 0x20 }, { 69, 0x20 }, { 72, 1 }, { 81, 9 } };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         uint8_t old = hash.data[bad[i].at];
         hash.data[bad[i].at] = bad[i].value;
@@ -151,8 +153,9 @@ static void superblock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_answers), cmocka_unit_test(accepts),    cmocka_unit_test(data_damage),
-        cmocka_unit_test(tree_damage),   cmocka_unit_test(superblock),
+        cmocka_unit_test(known_answers), cmocka_unit_test(accepts),
+        cmocka_unit_test(data_damage),   cmocka_unit_test(tree_damage),
+        cmocka_unit_test(superblock),
     };
     plat_host_init();
     page_init();

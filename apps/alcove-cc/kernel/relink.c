@@ -143,8 +143,8 @@ static int start_thread(struct start s, struct start *where, void *tls, uint32_t
     return 0;
 }
 
-int alcove_thread_start(void (*entry)(void *arg), void *arg, void *stack, size_t stack_size, void *tls,
-                        uint32_t *alive)
+int alcove_thread_start(void (*entry)(void *arg), void *arg, void *stack, size_t stack_size,
+                        void *tls, uint32_t *alive)
 {
     struct start *where = (struct start *)((char *)stack + stack_size) - 1;
     struct start s = { entry, arg, (char *)stack + stack_size - 64 };

@@ -19,8 +19,8 @@ NODISCARD int relink_first(void);
 void alcove_start(void);
 
 /* Declared for the program in lib/sys.h, with the same types. */
-int alcove_thread_start(void (*entry)(void *arg), void *arg, void *stack, size_t stack_size, void *tls,
-                        uint32_t *alive);
+int alcove_thread_start(void (*entry)(void *arg), void *arg, void *stack, size_t stack_size,
+                        void *tls, uint32_t *alive);
 void *alcove_stack_alloc(size_t size);
 void alcove_stack_free(void *stack, size_t size);
 void alcove_set_tls(void *tls);

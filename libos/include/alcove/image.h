@@ -11,8 +11,8 @@
 
 enum {
     ALCOVE_IMAGE_VERSION = 1,
-    ALCOVE_IMAGE_ALIGN = 4096,         /* of the payload and of each part */
-    ALCOVE_CMDLINE_MAX = 64 * 1024,    /* bytes, without the terminating zero */
+    ALCOVE_IMAGE_ALIGN = 4096,      /* of the payload and of each part */
+    ALCOVE_CMDLINE_MAX = 64 * 1024, /* bytes, without the terminating zero */
 };
 
 /* A part of the payload. offset is in bytes from the header, a multiple of ALCOVE_IMAGE_ALIGN; size is in bytes.
@@ -24,14 +24,15 @@ struct alcove_image_part {
 
 /* The first page of the payload. */
 struct alcove_image {
-    char magic[8];                     /* ALCOVE_IMAGE_MAGIC, no terminating zero */
-    uint32_t version;                  /* ALCOVE_IMAGE_VERSION */
-    uint32_t header_size;              /* sizeof(struct alcove_image) */
-    uint64_t total_size;               /* bytes of the payload, this page included */
-    struct alcove_image_part cmdline;  /* text, see ARCHITECTURE.md; not zero-terminated */
-    struct alcove_image_part root;     /* EROFS */
-    struct alcove_image_part hash;     /* dm-verity superblock, salt and tree, as veritysetup(8) writes them */
-    struct alcove_image_part info;     /* key=value lines */
+    char magic[8];                    /* ALCOVE_IMAGE_MAGIC, no terminating zero */
+    uint32_t version;                 /* ALCOVE_IMAGE_VERSION */
+    uint32_t header_size;             /* sizeof(struct alcove_image) */
+    uint64_t total_size;              /* bytes of the payload, this page included */
+    struct alcove_image_part cmdline; /* text, see ARCHITECTURE.md; not zero-terminated */
+    struct alcove_image_part root;    /* EROFS */
+    struct alcove_image_part
+        hash; /* dm-verity superblock, salt and tree, as veritysetup(8) writes them */
+    struct alcove_image_part info; /* key=value lines */
 };
 
 #endif

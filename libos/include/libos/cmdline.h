@@ -9,14 +9,14 @@
 struct config {
     uint8_t root_hash[32];
     bool has_root_hash;
-    bool verity;          /* check pages before use; default on */
+    bool verity; /* check pages before use; default on */
     bool boot_trace, trace, raw_console;
-    uint16_t cols, rows;  /* of the console's window; 0: not known */
+    uint16_t cols, rows; /* of the console's window; 0: not known */
     const char *exe, *cwd, *hostname;
     uint32_t uid, gid;
-    uint64_t clock_hz;    /* 0: find out */
+    uint64_t clock_hz; /* 0: find out */
     int log_level;
-    char **argv, **envp;  /* NULL-terminated; point into the parsed text */
+    char **argv, **envp; /* NULL-terminated; point into the parsed text */
     int argc, envc;
 };
 

@@ -42,7 +42,8 @@ static inline bool name_equal(const char *a, const char *b, size_t len)
     uint64_t x, y;
     if (len < 8) { /* two overlapping halves, or first, middle and last */
         if (len < 4)
-            return len == 0 || (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
+            return len == 0 ||
+                   (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
         uint32_t p, q, r, s;
         memcpy(&p, a, 4);
         memcpy(&q, b, 4);
@@ -64,8 +65,8 @@ static inline bool name_equal(const char *a, const char *b, size_t len)
 /* A name outside any directory with one reference; takes the inode's reference, on failure too. The name, whose name_hash
  * is given, is copied.
  * parent NULL: a root, its own parent. Else the parent gets a reference. NULL. */
-struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const char *name, size_t len, uint32_t hash,
-                             struct inode *take_inode);
+struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const char *name,
+                             size_t len, uint32_t hash, struct inode *take_inode);
 
 /* The child of dir with this name, with a reference; NULL. Locks: takes dir's. */
 struct dentry *dentry_find(struct dentry *dir, const char *name, size_t len, uint32_t hash);
@@ -86,19 +87,22 @@ NODISCARD int dentry_kill(struct dentry *d);
 /* Move d to dir under a new name, after all others. d was detached with dentry_detach; unlinked no more.
  * take_name: NULL (fits inline, name is copied) or memory that becomes the dentry's. Locks: both directories'
  * inode->lock for writing, and sb->rename_lock when dir is not the old parent. */
-void dentry_move(struct dentry *d, struct dentry *dir, const char *name, size_t len, char *take_name);
+void dentry_move(struct dentry *d, struct dentry *dir, const char *name, size_t len,
+                 char *take_name);
 
 /* The parent of d, with a reference. */
 struct dentry *dentry_parent(struct dentry *d);
 
 /* The child of this name from the cache or the file system, with a reference. -ENOENT, -ENAMETOOLONG, -ENOMEM, -EIO.
  * dentry_lookup_locked: dir->inode->lock is held for writing. */
-NODISCARD int dentry_lookup(struct dentry *dir, const char *name, size_t len, uint32_t hash, struct dentry **ret_dentry);
+NODISCARD int dentry_lookup(struct dentry *dir, const char *name, size_t len, uint32_t hash,
+                            struct dentry **ret_dentry);
 NODISCARD int dentry_lookup_locked(struct dentry *dir, const char *name, size_t len, uint32_t hash,
                                    struct dentry **ret_dentry);
 
 /* List the children from *pos on, in order of seq. For file systems whose names all are in the cache.
  * Locks: dir->inode->lock is held for reading. */
-int dentry_list(struct file *f, struct dentry *dir, struct dir_sink *s, uint64_t *pos, uint64_t first);
+int dentry_list(struct file *f, struct dentry *dir, struct dir_sink *s, uint64_t *pos,
+                uint64_t first);
 
 #endif

@@ -12,9 +12,9 @@
 
 struct erofs {
     const uint8_t *image;
-    uint64_t size;       /* bytes */
-    uint64_t meta;       /* offset of inode 0 */
-    uint64_t xattrs;     /* offset of shared attributes */
+    uint64_t size;   /* bytes */
+    uint64_t meta;   /* offset of inode 0 */
+    uint64_t xattrs; /* offset of shared attributes */
     uint64_t root_nid;
     struct abi_timespec build_time;
 };
@@ -22,14 +22,14 @@ struct erofs {
 struct erofs_inode {
     uint64_t nid, size, ino;
     uint32_t mode, uid, gid, nlink;
-    uint32_t rdev;       /* as abi_makedev packs it */
+    uint32_t rdev; /* as abi_makedev packs it */
     struct abi_timespec mtime;
     uint8_t layout;
     uint8_t chunk_shift; /* chunk-based: log2 of a chunk's bytes */
     bool chunk_indexes;  /* 8-byte entries, else 4-byte block numbers */
     uint64_t data;       /* offset of the first block */
-    uint64_t after;      /* offset after the inode and its attributes: the tail, or the chunk table */
-    uint64_t xattr;      /* offset of the attributes */
+    uint64_t after; /* offset after the inode and its attributes: the tail, or the chunk table */
+    uint64_t xattr; /* offset of the attributes */
     uint32_t xattr_size; /* bytes, 0: none */
 };
 
@@ -39,14 +39,15 @@ NODISCARD int erofs_open(const void *image, uint64_t size, struct erofs *ret);
 NODISCARD int erofs_inode(const struct erofs *fs, uint64_t nid, struct erofs_inode *ret);
 /* The bytes of a file from off on: *ret_data points into the image (NULL: a hole), *ret_size says how many there are, at
  * most to the end of off's 4 KiB block and of the file. off < inode->size. */
-NODISCARD int erofs_data(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off, const uint8_t **ret_data,
-                         size_t *ret_size);
+NODISCARD int erofs_data(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off,
+                         const uint8_t **ret_data, size_t *ret_size);
 /* Where the whole, page-aligned block of a file at off lies in the image, if that can be told without reading more than the
  * inode. */
-bool erofs_place(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off, uint64_t *ret_offset);
+bool erofs_place(const struct erofs *fs, const struct erofs_inode *inode, uint64_t off,
+                 uint64_t *ret_offset);
 /* Find a name in a directory. -ENOENT. */
-NODISCARD int erofs_lookup(const struct erofs *fs, const struct erofs_inode *dir, const char *name, size_t len,
-                           uint64_t *ret_nid);
+NODISCARD int erofs_lookup(const struct erofs *fs, const struct erofs_inode *dir, const char *name,
+                           size_t len, uint64_t *ret_nid);
 /* An entry of a directory. pos grows from entry to entry and is below the directory's size. */
 struct erofs_entry {
     const char *name;
@@ -55,7 +56,8 @@ struct erofs_entry {
     unsigned type; /* DT_* */
 };
 /* The first entry at or after *pos, "." and ".." included; *pos then is after it. -ENOENT: there is none. */
-NODISCARD int erofs_next(const struct erofs *fs, const struct erofs_inode *dir, uint64_t *pos, struct erofs_entry *ret);
+NODISCARD int erofs_next(const struct erofs *fs, const struct erofs_inode *dir, uint64_t *pos,
+                         struct erofs_entry *ret);
 /* The text of a symbolic link into buf, not terminated; its length. size >= its length. -ERANGE. */
 int erofs_readlink(const struct erofs *fs, const struct erofs_inode *inode, char *buf, size_t size);
 /* Attributes one after the other, from *pos = 0 on. prefix is "user." and so on. -ENOENT: there are no more. */
@@ -65,7 +67,7 @@ struct erofs_xattr {
     const uint8_t *value;
     size_t size;
 };
-NODISCARD int erofs_next_xattr(const struct erofs *fs, const struct erofs_inode *inode, unsigned *pos,
-                               struct erofs_xattr *ret);
+NODISCARD int erofs_next_xattr(const struct erofs *fs, const struct erofs_inode *inode,
+                               unsigned *pos, struct erofs_xattr *ret);
 
 #endif

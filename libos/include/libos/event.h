@@ -19,7 +19,8 @@ NODISCARD int signalfd_set(struct file *f, uint64_t mask);
 /* flags: TFD_NONBLOCK. -EINVAL (clock), -ENFILE, -ENOMEM, -EPERM (alarm clocks without CAP_WAKE_ALARM). */
 NODISCARD int timerfd_create_file(int clock, unsigned flags, struct file **ret_file);
 /* -EINVAL (not a timerfd, bad times or flags). old may be NULL. */
-NODISCARD int timerfd_set(struct file *f, unsigned flags, const struct abi_itimerspec *value, struct abi_itimerspec *old);
+NODISCARD int timerfd_set(struct file *f, unsigned flags, const struct abi_itimerspec *value,
+                          struct abi_itimerspec *old);
 NODISCARD int timerfd_get(struct file *f, struct abi_itimerspec *ret);
 
 #endif

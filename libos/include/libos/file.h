@@ -16,55 +16,60 @@ struct poll_table;
 
 /* Called by getdents for each entry; false: the caller's buffer is full, stop without consuming the entry. */
 struct dir_sink {
-    bool (*emit)(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint64_t next_pos, unsigned type);
+    bool (*emit)(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint64_t next_pos,
+                 unsigned type);
 };
 
 /* What a kind of file does. A NULL member gives the errno said at it. Transfers return bytes or a negative errno, and
  * -ERESTARTSYS when a signal ends their sleep with nothing transferred. */
 struct file_ops {
-    ssize_type (*read)(struct file *f, struct iter *it, uint64_t *pos);  /* -EINVAL; pos: in and out */
+    ssize_type (*read)(struct file *f, struct iter *it,
+                       uint64_t *pos); /* -EINVAL; pos: in and out */
     ssize_type (*write)(struct file *f, struct iter *it, uint64_t *pos); /* -EINVAL */
     int64_t (*seek)(struct file *f, int64_t off, int whence);            /* -ESPIPE; new position */
-    unsigned (*poll)(struct file *f, struct poll_table *pt);             /* NULL: always EPOLLIN | EPOLLOUT */
-    long (*ioctl)(struct file *f, unsigned cmd, unsigned long arg);      /* -ENOTTY; arg hostile */
-    struct pagemap *(*pagemap)(struct file *f);                          /* -ENODEV: cannot be mapped */
-    int (*readdir)(struct file *f, struct dir_sink *s, uint64_t *pos);   /* -ENOTDIR */
-    int (*sync)(struct file *f, bool data_only);                         /* -EINVAL */
-    int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len); /* -EOPNOTSUPP (files), -ENODEV */
-    int (*flush)(struct file *f);  /* each close(2); may be NULL */
+    unsigned (*poll)(struct file *f, struct poll_table *pt); /* NULL: always EPOLLIN | EPOLLOUT */
+    long (*ioctl)(struct file *f, unsigned cmd, unsigned long arg); /* -ENOTTY; arg hostile */
+    struct pagemap *(*pagemap)(struct file *f);                     /* -ENODEV: cannot be mapped */
+    int (*readdir)(struct file *f, struct dir_sink *s, uint64_t *pos); /* -ENOTDIR */
+    int (*sync)(struct file *f, bool data_only);                       /* -EINVAL */
+    int (*fallocate)(struct file *f, int mode, uint64_t off,
+                     uint64_t len);  /* -EOPNOTSUPP (files), -ENODEV */
+    int (*flush)(struct file *f);    /* each close(2); may be NULL */
     void (*release)(struct file *f); /* last reference gone; may be NULL */
-    int (*set_flags)(struct file *f, unsigned flags); /* F_SETFL beyond the generic bits; may be NULL */
-    void (*fdinfo)(struct file *f, char *buf, size_t size); /* extra lines of /proc/self/fdinfo; may be NULL */
+    int (*set_flags)(struct file *f,
+                     unsigned flags); /* F_SETFL beyond the generic bits; may be NULL */
+    void (*fdinfo)(struct file *f, char *buf,
+                   size_t size); /* extra lines of /proc/self/fdinfo; may be NULL */
 };
 
 struct file {
     _Atomic uint32_t refs;
-    _Atomic uint32_t flags;        /* O_* without creation flags; O_PATH files have only path */
+    _Atomic uint32_t flags; /* O_* without creation flags; O_PATH files have only path */
     const struct file_ops *ops;
-    struct path path;              /* dentry may be NULL for pipes, eventfds, ... (anonymous inodes have one) */
-    struct inode *inode;           /* = path.dentry->inode; may be NULL */
-    uint64_t pos;                  /* guarded by pos_lock when the file can seek */
+    struct path path; /* dentry may be NULL for pipes, eventfds, ... (anonymous inodes have one) */
+    struct inode *inode; /* = path.dentry->inode; may be NULL */
+    uint64_t pos;        /* guarded by pos_lock when the file can seek */
     struct mutex pos_lock;
-    void *data;                    /* of the kind */
-    struct epoll_item *epoll_items; /* that watch this file; guarded by epoll's lock */
-    struct cred *cred;             /* of the opener */
+    void *data;                           /* of the kind */
+    struct epoll_item *epoll_items;       /* that watch this file; guarded by epoll's lock */
+    struct cred *cred;                    /* of the opener */
     int owner_pid, owner_sig, owner_type; /* F_SETOWN, F_SETSIG */
-    const char *name;              /* of a file without a dentry: "anon_inode:[eventfd]", "pipe", "socket" */
+    const char *name; /* of a file without a dentry: "anon_inode:[eventfd]", "pipe", "socket" */
     bool can_read, can_write, seekable;
-    bool counted_writer;           /* holds one of inode->writers */
-    void *dir_cursor;              /* directories: where the last listing stopped; guarded by pos_lock */
+    bool counted_writer; /* holds one of inode->writers */
+    void *dir_cursor;    /* directories: where the last listing stopped; guarded by pos_lock */
 };
 
 /* A file with one reference; takes no reference on anything in path (path is copied with references). -ENFILE. */
-NODISCARD int file_create(const struct file_ops *ops, const struct path *path, unsigned flags, void *data,
-                          struct file **ret_file);
+NODISCARD int file_create(const struct file_ops *ops, const struct path *path, unsigned flags,
+                          void *data, struct file **ret_file);
 /* The same without a place in the tree: shows as "anon_inode:NAME" or "NAME" in /proc. -ENFILE, -ENOMEM. */
-NODISCARD int file_create_anon(const struct file_ops *ops, const char *name, unsigned flags, void *data,
-                               struct file **ret_file);
+NODISCARD int file_create_anon(const struct file_ops *ops, const char *name, unsigned flags,
+                               void *data, struct file **ret_file);
 /* The same on an inode of its own (anon_inode_create), which takes a reference: pipes ("pipe") and sockets ("socket"),
  * shown as "NAME:[INO]". -ENFILE, -ENOMEM. */
-NODISCARD int file_create_inode(const struct file_ops *ops, struct inode *inode, const char *name, unsigned flags,
-                                void *data, struct file **ret_file);
+NODISCARD int file_create_inode(const struct file_ops *ops, struct inode *inode, const char *name,
+                                unsigned flags, void *data, struct file **ret_file);
 /* An inode of no file system with one reference; mode has the type bits. NULL. */
 struct inode *anon_inode_create(uint32_t mode);
 static inline void file_get(struct file *f)
@@ -83,10 +88,10 @@ enum { FD_LIMIT_MAX = 1024 * 1024 };
 struct fd_table {
     _Atomic uint32_t refs;
     struct spin lock;
-    struct file **files;     /* guarded by lock (readers: see fd.c); size entries */
+    struct file **files;      /* guarded by lock (readers: see fd.c); size entries */
     uint64_t *open, *cloexec; /* guarded by lock: bit maps */
     uint32_t size;
-    uint32_t next_free;      /* guarded by lock: no free descriptor below */
+    uint32_t next_free; /* guarded by lock: no free descriptor below */
 };
 
 struct fd_table *fd_table_create(void); /* NULL */
@@ -111,8 +116,10 @@ struct fd_ref {
     struct file *file;
     bool counted;
 };
-NODISCARD int fd_borrow_slow(int fd, struct fd_ref *ret_ref); /* fd_borrow when the table is shared, or fd is bad */
-NODISCARD int fd_borrow_any(int fd, struct fd_ref *ret_ref);  /* O_PATH too */
+NODISCARD int
+fd_borrow_slow(int fd,
+               struct fd_ref *ret_ref); /* fd_borrow when the table is shared, or fd is bad */
+NODISCARD int fd_borrow_any(int fd, struct fd_ref *ret_ref); /* O_PATH too */
 static inline void fd_return(struct fd_ref *r)
 {
     if (r->counted)
@@ -124,8 +131,8 @@ NODISCARD static inline int fd_borrow(int fd, struct fd_ref *ret_ref)
     const struct fd_table *t = thread_current()->fds;
     struct file *f;
     /* One user: this thread. Nobody else changes the table meanwhile. */
-    if (UNLIKELY(atomic_load_explicit(&t->refs, memory_order_relaxed) != 1 || (unsigned)fd >= t->size ||
-                 !(f = t->files[fd]) || f->flags & O_PATH))
+    if (UNLIKELY(atomic_load_explicit(&t->refs, memory_order_relaxed) != 1 ||
+                 (unsigned)fd >= t->size || !(f = t->files[fd]) || f->flags & O_PATH))
         return fd_borrow_slow(fd, ret_ref);
     ret_ref->file = f;
     ret_ref->counted = false;
@@ -138,7 +145,8 @@ int fd_install_from(struct file *take_file, int min, bool cloexec);
 /* dup2 and dup3: replace fd. -EBADF (out of range), -ENOMEM. Takes the file. */
 int fd_replace(int fd, struct file *take_file, bool cloexec);
 /* Reserve two, for pipe(2): both or none. Takes both files. */
-NODISCARD int fd_install_pair(struct file *take_a, struct file *take_b, bool cloexec, int ret_fds[2]);
+NODISCARD int fd_install_pair(struct file *take_a, struct file *take_b, bool cloexec,
+                              int ret_fds[2]);
 int fd_close(int fd); /* -EBADF, or what flush said */
 int fd_close_range(unsigned first, unsigned last, unsigned flags);
 int fd_get_cloexec(int fd);

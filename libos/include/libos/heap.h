@@ -29,7 +29,10 @@ struct slab {
     uint32_t in_magazine;
 };
 
-#define SLAB_INIT(n, type) { .name = (n), .size = sizeof(type), .align = _Alignof(type), .lock = SPIN_INIT(RANK_SLAB) }
+#define SLAB_INIT(n, type)                                                                         \
+    {                                                                                              \
+        .name = (n), .size = sizeof(type), .align = _Alignof(type), .lock = SPIN_INIT(RANK_SLAB)   \
+    }
 
 /* An object, not cleared; NULL. */
 void *slab_alloc(struct slab *s);

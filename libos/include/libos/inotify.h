@@ -23,7 +23,8 @@ NODISCARD int inotify_remove(struct file *f, int wd);
 /* mask happened to d: tell the watches of its inode, and those of its directory with the name. Cheap when there is no
  * watch at all. May be called with sleeping locks held, with no spin lock. */
 void inotify_event_slow(struct dentry *d, uint32_t mask);
-extern _Atomic uint32_t inotify_watch_count; /* read here only: no call on the way of a read while it is 0 */
+extern _Atomic uint32_t
+    inotify_watch_count; /* read here only: no call on the way of a read while it is 0 */
 static inline void inotify_event(struct dentry *d, uint32_t mask)
 {
     if (UNLIKELY(inotify_watch_count))

@@ -17,8 +17,8 @@ struct iter {
     size_t off;                 /* into the current one */
     size_t left;                /* bytes left in all */
     bool kernel;
-    bool append;                /* writing: at the end of the file, whatever the position (RWF_APPEND) */
-    struct iter_seg one;        /* storage for the common case */
+    bool append;         /* writing: at the end of the file, whatever the position (RWF_APPEND) */
+    struct iter_seg one; /* storage for the common case */
 };
 
 /* One user buffer. The address is not looked at; copying does. */

@@ -16,6 +16,7 @@ NODISCARD int exec_first(const char *path, char *const argv[], char *const envp[
  * thread of its process. -E2BIG, -EACCES, -EAGAIN, -EBADF, -EFAULT, -EINVAL, -EIO, -EISDIR, -ELIBBAD, -ELOOP,
  * -ENAMETOOLONG, -ENOENT, -ENOEXEC, -ENOMEM, -ENOTDIR, -EPERM, -ETXTBSY. May sleep. Spec: execve(2), System V ABI
  * x86-64 3.4. */
-NODISCARD int exec_program(int dirfd, const char *path, unsigned flags, uintptr_t argv, uintptr_t envp);
+NODISCARD int exec_program(int dirfd, const char *path, unsigned flags, uintptr_t argv,
+                           uintptr_t envp);
 
 #endif

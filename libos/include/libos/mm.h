@@ -22,16 +22,17 @@ enum area_flags {
     AREA_DONTFORK = 32,
     AREA_WIPEONFORK = 64,
     AREA_DONTDUMP = 128,
-    AREA_MAY_READ = 256,  /* mprotect may give it */
+    AREA_MAY_READ = 256, /* mprotect may give it */
     AREA_MAY_WRITE = 512,
     AREA_MAY_EXEC = 1024,
-    AREA_HEAP = 2048,     /* brk */
+    AREA_HEAP = 2048, /* brk */
     AREA_STACK = 4096,
-    AREA_SPECIAL = 8192,  /* vDSO, vvar: fixed pages, no owner */
+    AREA_SPECIAL = 8192, /* vDSO, vvar: fixed pages, no owner */
     AREA_NORESERVE = 16384,
-    AREA_SEQ = 32768,     /* madvise SEQUENTIAL / RANDOM */
+    AREA_SEQ = 32768, /* madvise SEQUENTIAL / RANDOM */
     AREA_RANDOM = 65536,
-    AREA_COW = 131072,    /* leaves may show pages that others have too: the zero page, or after a fork */
+    AREA_COW =
+        131072, /* leaves may show pages that others have too: the zero page, or after a fork */
     AREA_LOCKONFAULT = 262144,
     AREA_MERGEABLE = 524288, /* madvise MERGEABLE: remembered, nothing is merged */
 };
@@ -48,43 +49,46 @@ enum {
 /* A run of pages with one meaning. */
 struct area {
     RB_ENTRY(area) node;
-    uintptr_t start, end;  /* page aligned, end exclusive */
-    uint64_t gap;          /* free bytes below start that a new area may use */
-    uint64_t max_gap;      /* largest gap of this subtree (tree augmentation) */
-    uint32_t flags;        /* enum area_flags */
-    uint8_t prot;          /* PLAT_READ | PLAT_WRITE | PLAT_EXEC */
+    uintptr_t start, end; /* page aligned, end exclusive */
+    uint64_t gap;         /* free bytes below start that a new area may use */
+    uint64_t max_gap;     /* largest gap of this subtree (tree augmentation) */
+    uint32_t flags;       /* enum area_flags */
+    uint8_t prot;         /* PLAT_READ | PLAT_WRITE | PLAT_EXEC */
     struct mm *mm;
     struct file *file;     /* NULL: private anonymous; holds a reference */
     struct pagemap *pages; /* of the file */
     uint64_t pgoff;        /* page of the file at start */
-    struct area *file_next, *file_prev; /* in pages->mappings, guarded by its lock, as are start, end and pgoff then */
-    const char *name;      /* "[stack]", "[heap]", ... or NULL */
-    uintptr_t fault_next;  /* where a sequential reader or writer faults next; a hint, raced over */
-    uint32_t fault_batch;  /* pages to map at once there */
+    struct area *file_next,
+        *file_prev; /* in pages->mappings, guarded by its lock, as are start, end and pgoff then */
+    const char *name;     /* "[stack]", "[heap]", ... or NULL */
+    uintptr_t fault_next; /* where a sequential reader or writer faults next; a hint, raced over */
+    uint32_t fault_batch; /* pages to map at once there */
 };
 
 RB_HEAD(area_tree, area);
 
 struct mm {
-    _Atomic uint32_t users;        /* processes and borrowers */
-    struct rwmutex lock;           /* write: the tree; read: faults */
-    struct spin move_lock;         /* leaves move (mremap), or a page map takes them: one at a time */
+    _Atomic uint32_t users; /* processes and borrowers */
+    struct rwmutex lock;    /* write: the tree; read: faults */
+    struct spin move_lock;  /* leaves move (mremap), or a page map takes them: one at a time */
     struct plat_aspace aspace;
-    struct area_tree areas;        /* guarded by lock */
-    struct area *cached;           /* of the last fault; reset by whoever changes the tree */
-    uint32_t area_count;           /* guarded by lock */
-    uint64_t total_pages, locked_pages, data_pages, stack_pages, exec_pages, peak_pages; /* guarded by lock: mapped */
+    struct area_tree areas; /* guarded by lock */
+    struct area *cached;    /* of the last fault; reset by whoever changes the tree */
+    uint32_t area_count;    /* guarded by lock */
+    uint64_t total_pages, locked_pages, data_pages, stack_pages, exec_pages,
+        peak_pages;                                /* guarded by lock: mapped */
     _Atomic int64_t rss_anon, rss_file, rss_shmem; /* pages present */
     _Atomic uint64_t rss_peak;
-    uintptr_t mmap_base;           /* top of the mmap area; searched downwards */
-    uintptr_t brk_start, brk;      /* guarded by lock */
+    uintptr_t mmap_base;      /* top of the mmap area; searched downwards */
+    uintptr_t brk_start, brk; /* guarded by lock */
     uintptr_t stack_top, arg_start, arg_end, env_start, env_end;
     uintptr_t code_start, code_end, data_start, data_end;
     uintptr_t vdso;
-    unsigned long auxv[64];        /* pairs, as given to the program */
-    struct file *exe;              /* the program's file; holds a reference */
-    _Atomic uint32_t membarrier;   /* registrations */
-    uint32_t def_flags;            /* AREA_LOCKED (MCL_FUTURE), AREA_LOCKONFAULT, AREA_NOHUGE (PR_SET_THP_DISABLE) */
+    unsigned long auxv[64];      /* pairs, as given to the program */
+    struct file *exe;            /* the program's file; holds a reference */
+    _Atomic uint32_t membarrier; /* registrations */
+    uint32_t
+        def_flags; /* AREA_LOCKED (MCL_FUTURE), AREA_LOCKONFAULT, AREA_NOHUGE (PR_SET_THP_DISABLE) */
     bool dumpable;
 };
 
@@ -102,16 +106,16 @@ NODISCARD int mm_set_exe(struct mm *mm, struct file *f);
 
 /* What to map. */
 struct mm_map {
-    uintptr_t addr;        /* hint, or exact with fixed */
-    size_t size;           /* bytes, rounded up by mm_map */
-    uint8_t prot;          /* PLAT_* */
-    uint32_t flags;        /* AREA_*; the AREA_MAY_* bits are set by mm_map */
-    bool fixed;            /* replace what is there */
-    bool noreplace;        /* with fixed: -EEXIST instead */
+    uintptr_t addr; /* hint, or exact with fixed */
+    size_t size;    /* bytes, rounded up by mm_map */
+    uint8_t prot;   /* PLAT_* */
+    uint32_t flags; /* AREA_*; the AREA_MAY_* bits are set by mm_map */
+    bool fixed;     /* replace what is there */
+    bool noreplace; /* with fixed: -EEXIST instead */
     bool populate;
-    bool low32;            /* MAP_32BIT */
-    struct file *file;     /* borrowed */
-    uint64_t offset;       /* bytes, page aligned */
+    bool low32;        /* MAP_32BIT */
+    struct file *file; /* borrowed */
+    uint64_t offset;   /* bytes, page aligned */
     const char *name;
 };
 
@@ -122,12 +126,14 @@ NODISCARD int mm_map(struct mm *mm, const struct mm_map *what, uintptr_t *ret);
 /* munmap(2): -EINVAL, -ENOMEM (splitting). */
 NODISCARD int mm_unmap(struct mm *mm, uintptr_t start, size_t size);
 /* mprotect(2) with prot of PLAT_*; grows: 0, or PROT_GROWSDOWN or PROT_GROWSUP. -EINVAL, -ENOMEM, -EACCES. */
-NODISCARD int mm_protect(struct mm *mm, uintptr_t start, size_t size, unsigned prot, unsigned grows);
+NODISCARD int mm_protect(struct mm *mm, uintptr_t start, size_t size, unsigned prot,
+                         unsigned grows);
 /* mremap(2), flags MREMAP_*; the new address in *ret. -EINVAL, -EFAULT, -ENOMEM, -EAGAIN. */
-NODISCARD int mm_remap(struct mm *mm, uintptr_t old, size_t old_size, size_t size, unsigned flags, uintptr_t new_addr,
-                       uintptr_t *ret);
+NODISCARD int mm_remap(struct mm *mm, uintptr_t old, size_t old_size, size_t size, unsigned flags,
+                       uintptr_t new_addr, uintptr_t *ret);
 /* remap_file_pages(2): map other pages of the shared file at start. -EINVAL, -ENOMEM. */
-NODISCARD int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long prot, uint64_t pgoff, bool nonblock);
+NODISCARD int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long prot,
+                            uint64_t pgoff, bool nonblock);
 /* brk(2): the break afterwards. */
 uintptr_t mm_brk(struct mm *mm, uintptr_t brk);
 /* madvise(2). errnos of the man page. */
@@ -147,7 +153,8 @@ void mm_populate(struct mm *mm, uintptr_t start, size_t size);
 NODISCARD int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool present);
 
 /* Map fixed pages (vDSO): pages stay the caller's. -ENOMEM, -EEXIST. */
-NODISCARD int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size_t n, unsigned prot, const char *name);
+NODISCARD int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size_t n, unsigned prot,
+                             const char *name);
 
 /* Copy between libOS memory and another process's address space (process_vm_readv, /proc/PID/mem, ptrace). force: also
  * where the area's protection forbids it, copying pages on write. Bytes copied. May sleep. */
@@ -168,6 +175,7 @@ NODISCARD int mm_shared_page(struct mm *mm, uintptr_t addr, struct page **ret_pa
 void mm_zap_file(struct pagemap *m, uint64_t first, uint64_t end, bool private_too);
 
 /* Make a shared-anonymous or memfd style file of size bytes (libos/fs provides it). -ENOMEM, -ENFILE. */
-NODISCARD int shmem_file_create(const char *name, uint64_t size, unsigned seals, struct file **ret_file);
+NODISCARD int shmem_file_create(const char *name, uint64_t size, unsigned seals,
+                                struct file **ret_file);
 
 #endif

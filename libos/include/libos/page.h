@@ -9,26 +9,27 @@
 enum page_kind {
     PAGE_RESERVED, /* not ours: libOS image, firmware, holes. The root image's pages too: mapped, never freed */
     PAGE_FREE,
-    PAGE_KERNEL,   /* heap, page tables, stacks */
-    PAGE_ANON,     /* a program's private memory; refs counts the mappings */
-    PAGE_FILE,     /* in a page map, which holds one reference */
+    PAGE_KERNEL, /* heap, page tables, stacks */
+    PAGE_ANON,   /* a program's private memory; refs counts the mappings */
+    PAGE_FILE,   /* in a page map, which holds one reference */
 };
 
 /* 32 bytes for each page of RAM. Entries are cleared when their part of memory is first used, not at boot. */
 struct page {
-    struct page *next, *prev; /* free lists; free for the owner's use otherwise (PAGE_FILE: see pagemap.c) */
-    void *owner;              /* PAGE_KERNEL: slab; PAGE_FILE: struct pagemap */
+    struct page *next,
+        *prev;   /* free lists; free for the owner's use otherwise (PAGE_FILE: see pagemap.c) */
+    void *owner; /* PAGE_KERNEL: slab; PAGE_FILE: struct pagemap */
     _Atomic uint32_t refs;
-    uint8_t kind;             /* enum page_kind */
-    uint8_t order;            /* of the block that this page heads */
-    uint16_t flags;           /* the owner's */
+    uint8_t kind;   /* enum page_kind */
+    uint8_t order;  /* of the block that this page heads */
+    uint16_t flags; /* the owner's */
 };
 
 _Static_assert(sizeof(struct page) == 32, "the frame table is 32 bytes a page");
 
 enum page_flags {
-    PAGE_ZERO = 1,    /* cleared */
-    PAGE_MUST = 2,    /* use the reserve: for work that frees memory */
+    PAGE_ZERO = 1, /* cleared */
+    PAGE_MUST = 2, /* use the reserve: for work that frees memory */
     PAGE_NORECLAIM = 4,
 };
 

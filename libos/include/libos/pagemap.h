@@ -28,12 +28,13 @@ enum { PAGE_DIRTY = 1 /* was written, or is mapped where a program may write */ 
 struct pagemap {
     struct spin lock;
     const struct pagemap_ops *ops;
-    void *owner;            /* the inode */
-    void *root;             /* guarded by lock: radix tree; see libos/fs/pagemap.c */
-    uint32_t height;        /* guarded by lock */
-    uint64_t pages;         /* guarded by lock: pages present */
-    struct area *mappings;  /* guarded by lock: areas that map this file (area->file_next) */
-    _Atomic uint32_t write_gen; /* bumped after a page was replaced or removed, before it is unmapped */
+    void *owner;           /* the inode */
+    void *root;            /* guarded by lock: radix tree; see libos/fs/pagemap.c */
+    uint32_t height;       /* guarded by lock */
+    uint64_t pages;        /* guarded by lock: pages present */
+    struct area *mappings; /* guarded by lock: areas that map this file (area->file_next) */
+    _Atomic uint32_t
+        write_gen; /* bumped after a page was replaced or removed, before it is unmapped */
 };
 
 /* Make an empty page map in storage of the caller. Locks: all functions below take m->lock; ops are called without it. */

@@ -10,9 +10,9 @@ struct file;
 struct inode;
 
 enum {
-    PIPE_ATOMIC = 4096,           /* PIPE_BUF: writes up to this many bytes are not interleaved */
-    PIPE_DEFAULT_SIZE = 65536,    /* bytes */
-    PIPE_MAX_SIZE = 1024 * 1024,  /* bytes; for processes without CAP_SYS_RESOURCE */
+    PIPE_ATOMIC = 4096,          /* PIPE_BUF: writes up to this many bytes are not interleaved */
+    PIPE_DEFAULT_SIZE = 65536,   /* bytes */
+    PIPE_MAX_SIZE = 1024 * 1024, /* bytes; for processes without CAP_SYS_RESOURCE */
 };
 
 /* Create a pipe. ret_ends[0] reads, ret_ends[1] writes; one reference each, the caller's.
@@ -30,7 +30,8 @@ long pipe_set_size(struct file *f, unsigned long size);
 
 /* splice(2): move up to len bytes from in to out, one of which is a pipe. Positions: NULL for pipes and for a file's own
  * position. Bytes; -EINVAL (no pipe, the same pipe, O_APPEND), -EAGAIN, -EPIPE, -EBADF, -ERESTARTSYS, or what the file said. May sleep. */
-long pipe_splice(struct file *in, uint64_t *in_pos, struct file *out, uint64_t *out_pos, size_t len, bool no_wait);
+long pipe_splice(struct file *in, uint64_t *in_pos, struct file *out, uint64_t *out_pos, size_t len,
+                 bool no_wait);
 /* tee(2): the same from pipe to pipe, and the bytes stay in the first too. */
 long pipe_tee(struct file *in, struct file *out, size_t len, bool no_wait);
 /* True when f is an end of a pipe. */

@@ -29,34 +29,36 @@ struct sighand {
 struct session;
 
 struct process {
-    int pid;                    /* of the leader: the thread group id */
+    int pid; /* of the leader: the thread group id */
     _Atomic uint32_t refs;
-    struct thread *leader;      /* guarded by process_lock, as are the next ones */
-    struct thread *threads;     /* utlist DL by next, prev; changed with sighand->lock too, so either lock does to read */
-    uint32_t nthreads;          /* alive */
+    struct thread *leader; /* guarded by process_lock, as are the next ones */
+    struct thread *
+        threads; /* utlist DL by next, prev; changed with sighand->lock too, so either lock does to read */
+    uint32_t nthreads; /* alive */
     struct process *parent, *children, *sibling_next, *sibling_prev;
     int pgid, sid;
-    struct tty *tty;            /* controlling terminal */
+    struct tty *tty; /* controlling terminal */
     bool is_session_leader;
     bool subreaper;
-    bool exec_done;             /* has called execve since fork (setpgid) */
+    bool exec_done; /* has called execve since fork (setpgid) */
 
-    struct sighand *sighand;    /* the one of all its threads; a reference of its own */
-    struct sigpending pending;  /* shared; guarded by sighand->lock */
-    bool exiting;               /* guarded by sighand->lock: the group ends with exit_code */
-    int exit_code;              /* wait status */
-    struct thread *exec_thread; /* that execs and waits until it is alone; guarded by process_lock */
-    bool stopped, continued;    /* guarded by sighand->lock: job control */
+    struct sighand *sighand;   /* the one of all its threads; a reference of its own */
+    struct sigpending pending; /* shared; guarded by sighand->lock */
+    bool exiting;              /* guarded by sighand->lock: the group ends with exit_code */
+    int exit_code;             /* wait status */
+    struct thread
+        *exec_thread;        /* that execs and waits until it is alone; guarded by process_lock */
+    bool stopped, continued; /* guarded by sighand->lock: job control */
     int stop_signal;
-    bool zombie, reaped;        /* guarded by process_lock */
+    bool zombie, reaped; /* guarded by process_lock */
     int exit_signal;
-    struct waitq child_wait;    /* parents sleep here */
-    struct waitq exit_wait;     /* pidfd pollers */
+    struct waitq child_wait; /* parents sleep here */
+    struct waitq exit_wait;  /* pidfd pollers */
 
     struct abi_rlimit rlimits[16]; /* guarded by limits_lock */
     struct spin limits_lock;
-    uint64_t dead_run_ns, dead_user_ns;         /* of threads that ended */
-    uint64_t child_run_ns, child_user_ns;       /* of children waited for */
+    uint64_t dead_run_ns, dead_user_ns;   /* of threads that ended */
+    uint64_t child_run_ns, child_user_ns; /* of children waited for */
     uint64_t dead_faults_minor, dead_faults_major, dead_switches_voluntary, dead_switches_forced;
     uint64_t child_faults_minor, child_faults_major;
     uint64_t start_time_ns;
@@ -142,9 +144,9 @@ bool process_group_orphaned(int pgid);
 
 /* wait4 and waitid: find or wait for a child. What was found in *ret; pid 0 with WNOHANG: none yet. -ECHILD, -ERESTARTSYS. */
 struct wait_request {
-    int which;            /* P_ALL, P_PID, P_PGID */
+    int which; /* P_ALL, P_PID, P_PGID */
     int id;
-    unsigned options;     /* W* */
+    unsigned options; /* W* */
 };
 struct wait_result {
     int pid, status, code; /* wait status; CLD_* */
@@ -160,9 +162,9 @@ NODISCARD int process_unshare(unsigned long flags);
 
 /* clone(2) in all its forms. */
 struct clone_request {
-    uint64_t flags;       /* CLONE_*, without CSIGNAL */
+    uint64_t flags; /* CLONE_*, without CSIGNAL */
     int exit_signal;
-    uintptr_t stack;      /* the child's stack pointer; 0: the parent's */
+    uintptr_t stack; /* the child's stack pointer; 0: the parent's */
     uintptr_t tls, parent_tid, child_tid, pidfd;
 };
 /* The child's tid. -EINVAL, -EAGAIN, -ENOMEM, -ENOSYS. */

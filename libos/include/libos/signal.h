@@ -16,7 +16,8 @@ void signal_kernel(struct process *p, int sig);
 int signal_send_group(int pgid, const struct abi_siginfo *info);
 
 /* A fault of the current thread: cannot be blocked or ignored (the process is then killed). */
-void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr, unsigned long trap_error);
+void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr,
+                  unsigned long trap_error);
 
 /* May the current thread send sig to p (kill(2))? 0, -EPERM. */
 NODISCARD int signal_permission(struct process *p, int sig);

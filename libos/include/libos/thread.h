@@ -21,18 +21,19 @@ struct sighand;
 
 /* Reasons for thread->plat.work. */
 enum thread_work {
-    WORK_RESCHED = 1,   /* give the CPU up */
-    WORK_SIGNAL = 2,    /* a signal may be deliverable */
-    WORK_KILLED = 4,    /* the thread group exits, or execs */
-    WORK_TRACE = 8,     /* decode system calls (alcove trace), ptrace, seccomp: entry takes the slow way */
-    WORK_TASK = 16,     /* rseq fix-up and the like */
+    WORK_RESCHED = 1, /* give the CPU up */
+    WORK_SIGNAL = 2,  /* a signal may be deliverable */
+    WORK_KILLED = 4,  /* the thread group exits, or execs */
+    WORK_TRACE =
+        8, /* decode system calls (alcove trace), ptrace, seccomp: entry takes the slow way */
+    WORK_TASK = 16, /* rseq fix-up and the like */
 };
 
 enum thread_state {
-    THREAD_RUNNING,     /* or runnable */
-    THREAD_SLEEPING,    /* interruptible */
+    THREAD_RUNNING,  /* or runnable */
+    THREAD_SLEEPING, /* interruptible */
     THREAD_KILLABLE,
-    THREAD_BLOCKED,     /* uninterruptible */
+    THREAD_BLOCKED, /* uninterruptible */
     THREAD_STOPPED,
     THREAD_DEAD,
 };
@@ -43,8 +44,8 @@ struct sigqueue {
     struct abi_siginfo info;
 };
 struct sigpending {
-    uint64_t set;            /* bit n - 1: signal n */
-    struct sigqueue *queue;  /* utlist DL */
+    uint64_t set;           /* bit n - 1: signal n */
+    struct sigqueue *queue; /* utlist DL */
 };
 
 struct thread {
@@ -58,20 +59,20 @@ struct thread {
     char comm[16];
 
     /* Shared objects; each holds a reference. Only the thread itself changes the pointers. */
-    struct mm *mm;           /* NULL: kernel thread */
+    struct mm *mm; /* NULL: kernel thread */
     struct fd_table *fds;
     struct fs_context *fs;
     struct sighand *sighand;
-    struct cred *cred;       /* immutable; replaced by a changed copy */
+    struct cred *cred; /* immutable; replaced by a changed copy */
 
     /* Scheduling; guarded by the run queue's lock unless said otherwise. */
-    _Atomic uint32_t state;  /* enum thread_state */
-    uint32_t cpu;            /* where it runs or ran last */
+    _Atomic uint32_t state; /* enum thread_state */
+    uint32_t cpu;           /* where it runs or ran last */
     bool queued, on_cpu;
-    uint8_t policy;          /* SCHED_* */
+    uint8_t policy; /* SCHED_* */
     int8_t nice;
     uint8_t rt_priority;
-    uint8_t rt_effective;    /* the higher of rt_priority and boost */
+    uint8_t rt_effective; /* the higher of rt_priority and boost */
     bool reset_on_fork;
     struct thread *run_next, *run_prev;
     int64_t slice_ns;        /* left of its time slice */
@@ -83,49 +84,52 @@ struct thread {
     uint64_t faults_minor, faults_major;
     uint64_t start_time_ns;
     struct timer sleep_timer;
-    uint8_t boost;           /* real-time priority lent by waiters of PI futexes; 0: none */
+    uint8_t boost;               /* real-time priority lent by waiters of PI futexes; 0: none */
     void (*start_fn)(void *arg); /* what it runs first */
     void *start_arg;
 
     /* Signals; guarded by sighand->lock. */
-    uint64_t sigmask;        /* blocked; written by the thread itself only, with the lock */
-    uint64_t wait_set;       /* sigtimedwait waits for these, blocked or not */
-    uint64_t saved_sigmask;  /* to restore after sigsuspend, ppoll, ...; valid when restore_sigmask */
+    uint64_t sigmask;  /* blocked; written by the thread itself only, with the lock */
+    uint64_t wait_set; /* sigtimedwait waits for these, blocked or not */
+    uint64_t
+        saved_sigmask; /* to restore after sigsuspend, ppoll, ...; valid when restore_sigmask */
     bool restore_sigmask;
     struct sigpending pending;
-    uintptr_t alt_sp;        /* sigaltstack */
+    uintptr_t alt_sp; /* sigaltstack */
     size_t alt_size;
     int alt_flags;
     int (*restart)(struct thread *t); /* restart_syscall: goes on with what restart_data says */
     unsigned long restart_data[6];
-    uintptr_t fault_addr;    /* of the last exception, for sigcontext */
+    uintptr_t fault_addr; /* of the last exception, for sigcontext */
     unsigned long trap_nr, trap_error;
 
     /* Futex, TLS, rseq: user addresses, hostile. */
     uintptr_t clear_child_tid, set_child_tid;
     uintptr_t robust_list;
     size_t robust_len;
-    struct futex_waiter *futex_waiter; /* the PI futex it waits for; guarded by pi_lock of futex_pi.c, as the next */
+    struct futex_waiter *
+        futex_waiter; /* the PI futex it waits for; guarded by pi_lock of futex_pi.c, as the next */
     struct futex_waiter *pi_held; /* those who wait for PI futexes that it owns */
     uintptr_t rseq;
     uint32_t rseq_len, rseq_sig, rseq_cpu; /* rseq_cpu: what the area says */
 
-    int exit_code;           /* wait status */
+    int exit_code; /* wait status */
 #if defined(CONFIG_LOCK_CHECK)
     struct lock_held {
         const void *lock;
         unsigned rank;
-    } held[24];              /* locks that it holds, in the order of taking */
+    } held[24]; /* locks that it holds, in the order of taking */
     unsigned nheld;
 #endif
-    bool exiting;            /* has begun thread_exit */
-    bool is_kernel;          /* a libOS thread: never in ring 3 */
-    struct completion *vfork_done; /* of a parent that waits in vfork until this one execs or ends; guarded by RANK_PROCESS */
-    int pdeath_signal;       /* PR_SET_PDEATHSIG */
+    bool exiting;   /* has begun thread_exit */
+    bool is_kernel; /* a libOS thread: never in ring 3 */
+    struct completion *
+        vfork_done; /* of a parent that waits in vfork until this one execs or ends; guarded by RANK_PROCESS */
+    int pdeath_signal; /* PR_SET_PDEATHSIG */
     uint32_t timer_slack_ns;
     unsigned personality;
-    uint8_t io_class;        /* ioprio */
-    uint16_t io_level;       /* and hints */
+    uint8_t io_class;  /* ioprio */
+    uint16_t io_level; /* and hints */
 };
 
 /* The thread that runs on this CPU. */
@@ -149,7 +153,8 @@ bool thread_interrupted(const struct thread *t);
 
 /* A new thread of process, not started: tid allocated, one reference, no shared objects, policy and affinity of the
  * current thread. -ENOMEM, -EAGAIN (limits). */
-NODISCARD int thread_create(struct process *p, void (*fn)(void *), void *arg, struct thread **ret_thread);
+NODISCARD int thread_create(struct process *p, void (*fn)(void *), void *arg,
+                            struct thread **ret_thread);
 /* A libOS thread (no ring 3), started. -ENOMEM. */
 NODISCARD int thread_create_kernel(const char *name, void (*fn)(void *), void *arg);
 /* Threads that exist, kernel threads included. */

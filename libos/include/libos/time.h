@@ -32,13 +32,14 @@ struct abi_timespec timespec_of(uint64_t ns);
 NODISCARD int clock_sleep(int clockid, uint64_t deadline_ns);
 
 /* setitimer(2) in ns; ret_old_* may not be NULL. which: ITIMER_*. */
-void itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *ret_old_value, uint64_t *ret_old_interval);
+void itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *ret_old_value,
+                uint64_t *ret_old_interval);
 void itimer_get(int which, uint64_t *ret_value, uint64_t *ret_interval);
 
 /* timer_create(2) and its family. -EINVAL, -EAGAIN, -ENOMEM, -EOPNOTSUPP (clock cannot have timers). */
 NODISCARD int ktimer_create(int clockid, const struct abi_sigevent *ev, int *ret_id);
-NODISCARD int ktimer_settime(int id, unsigned flags, uint64_t value_ns, uint64_t interval_ns, uint64_t *ret_value,
-                             uint64_t *ret_interval);
+NODISCARD int ktimer_settime(int id, unsigned flags, uint64_t value_ns, uint64_t interval_ns,
+                             uint64_t *ret_value, uint64_t *ret_interval);
 NODISCARD int ktimer_gettime(int id, uint64_t *ret_value, uint64_t *ret_interval);
 int ktimer_overrun(int id);
 NODISCARD int ktimer_delete(int id);

@@ -30,110 +30,132 @@ struct inode_attr {
     uint64_t size;
     struct abi_timespec atime, mtime;
 };
-enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64,
-       ATTR_TIMES_SET = 128, /* the times are given, not now: takes the owner */
-       ATTR_TOUCH = 256,     /* the times become now: takes the owner or write permission */
-       ATTR_CHOWN = 512 /* chown(2): set-id bits go, even when neither id changes */ };
+enum {
+    ATTR_MODE = 1,
+    ATTR_UID = 2,
+    ATTR_GID = 4,
+    ATTR_SIZE = 8,
+    ATTR_ATIME = 16,
+    ATTR_MTIME = 32,
+    ATTR_CTIME = 64,
+    ATTR_TIMES_SET = 128, /* the times are given, not now: takes the owner */
+    ATTR_TOUCH = 256,     /* the times become now: takes the owner or write permission */
+    ATTR_CHOWN = 512      /* chown(2): set-id bits go, even when neither id changes */
+};
 
 /* What a file system does with names and inodes. Called with dir->lock held for writing (changes) or reading (lookup).
  * A NULL member: -EPERM for changes, -ENOTDIR for lookup. New inodes come with one reference. */
 struct inode_ops {
-    int (*lookup)(struct inode *dir, const char *name, size_t len, struct inode **ret_inode); /* -ENOENT */
+    int (*lookup)(struct inode *dir, const char *name, size_t len,
+                  struct inode **ret_inode); /* -ENOENT */
     /* The name cache gave inode: is that still true? NULL: always. For trees that change by themselves (/proc): on false the
      * name is dropped and looked up again. No sleep. */
     bool (*valid)(struct inode *inode);
     int (*create)(struct inode *dir, const char *name, size_t len, uint32_t mode, uint32_t rdev,
                   struct inode **ret_inode); /* all kinds by mode's type bits, but symlinks */
-    int (*symlink)(struct inode *dir, const char *name, size_t len, const char *target, struct inode **ret_inode);
+    int (*symlink)(struct inode *dir, const char *name, size_t len, const char *target,
+                   struct inode **ret_inode);
     int (*link)(struct inode *dir, const char *name, size_t len, struct inode *inode);
-    int (*unlink)(struct inode *dir, const char *name, size_t len, struct inode *inode); /* also empty directories */
+    int (*unlink)(struct inode *dir, const char *name, size_t len,
+                  struct inode *inode); /* also empty directories */
     int (*rename)(struct inode *old_dir, const char *old_name, size_t old_len, struct inode *inode,
-                  struct inode *new_dir, const char *new_name, size_t new_len, struct inode *replaced, unsigned flags);
-    int (*complete)(struct dentry *dir); /* before a name goes: bring all names into the cache; may be NULL. -ENOMEM, -EIO */
-    int (*readlink)(struct inode *inode, char *buf, size_t size);   /* length; -EINVAL */
+                  struct inode *new_dir, const char *new_name, size_t new_len,
+                  struct inode *replaced, unsigned flags);
+    int (*complete)(
+        struct dentry *
+            dir); /* before a name goes: bring all names into the cache; may be NULL. -ENOMEM, -EIO */
+    int (*readlink)(struct inode *inode, char *buf, size_t size); /* length; -EINVAL */
     /* Magic links (/proc/self/fd/N): the path itself with references. NULL: readlink's text is walked. */
     int (*follow)(struct inode *inode, struct path *ret_path);
-    int (*setattr)(struct inode *inode, const struct inode_attr *attr); /* after permission checks */
-    int (*getattr)(struct inode *inode, struct abi_stat *st); /* adjust what the generic code filled; may be NULL */
-    int (*open)(struct inode *inode, struct file *f);       /* sets f->ops, f->data; may be NULL */
+    int (*setattr)(struct inode *inode,
+                   const struct inode_attr *attr); /* after permission checks */
+    int (*getattr)(struct inode *inode,
+                   struct abi_stat *st); /* adjust what the generic code filled; may be NULL */
+    int (*open)(struct inode *inode, struct file *f); /* sets f->ops, f->data; may be NULL */
     int (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
-    int (*setxattr)(struct inode *inode, const char *name, const void *value, size_t size, int flags); /* NULL value: remove */
+    int (*setxattr)(struct inode *inode, const char *name, const void *value, size_t size,
+                    int flags); /* NULL value: remove */
     int (*listxattr)(struct inode *inode, char *buf, size_t size);
-    void (*evict)(struct inode *inode);                      /* last reference gone; may be NULL */
+    void (*evict)(struct inode *inode); /* last reference gone; may be NULL */
 };
 
 struct superblock;
 
 struct inode {
     _Atomic uint32_t refs;
-    uint32_t mode, uid, gid;  /* guarded by lock (write); read without */
+    uint32_t mode, uid, gid; /* guarded by lock (write); read without */
     _Atomic uint32_t nlink;
     uint32_t rdev;
     uint64_t ino;
     _Atomic uint64_t size;
     struct abi_timespec atime, mtime, ctime, btime;
-    uint64_t atime_until;     /* plat_time_ns(): reading before that does not change atime; 0 after any change */
+    uint64_t
+        atime_until; /* plat_time_ns(): reading before that does not change atime; 0 after any change */
     const struct inode_ops *ops;
     const struct file_ops *fops; /* for open */
     struct superblock *sb;
     struct rwmutex lock;
-    struct pagemap pages;     /* regular files */
-    _Atomic int32_t writers;  /* open for writing, or -n: n executing (ETXTBSY) */
-    struct file_lock *locks;  /* flock and POSIX; guarded by lock_lock */
+    struct pagemap pages;    /* regular files */
+    _Atomic int32_t writers; /* open for writing, or -n: n executing (ETXTBSY) */
+    struct file_lock *locks; /* flock and POSIX; guarded by lock_lock */
     struct spin lock_lock;
     struct waitq lock_wait;
-    void *watches;            /* inotify; libos/file/inotify.c */
-    void *pipe;               /* of a FIFO */
-    uint8_t write_hint;       /* F_SET_RW_HINT */
-    bool can_link;            /* nlink is 0 and linkat may give it a first name (O_TMPFILE) */
-    struct xattr *xattrs;     /* guarded by lock; file systems that keep them in memory (tmpfs) */
-    _Atomic uint32_t seals;   /* F_SEAL_*; F_SEAL_SEAL from the start where fcntl may not add any */
-    char *link;               /* text of a symbolic link, owned; file systems that keep it in memory */
-    uint64_t lower;           /* tmpfs over an image: nid + 1 of the inode below, 0: none */
-    uint64_t lower_size;      /* bytes of the lower file that still count; guarded by lock */
-    void *data;               /* of the file system */
+    void *watches;          /* inotify; libos/file/inotify.c */
+    void *pipe;             /* of a FIFO */
+    uint8_t write_hint;     /* F_SET_RW_HINT */
+    bool can_link;          /* nlink is 0 and linkat may give it a first name (O_TMPFILE) */
+    struct xattr *xattrs;   /* guarded by lock; file systems that keep them in memory (tmpfs) */
+    _Atomic uint32_t seals; /* F_SEAL_*; F_SEAL_SEAL from the start where fcntl may not add any */
+    char *link;          /* text of a symbolic link, owned; file systems that keep it in memory */
+    uint64_t lower;      /* tmpfs over an image: nid + 1 of the inode below, 0: none */
+    uint64_t lower_size; /* bytes of the lower file that still count; guarded by lock */
+    void *data;          /* of the file system */
 };
 
 struct superblock {
-    const char *type;         /* "tmpfs", "proc", ... */
+    const char *type; /* "tmpfs", "proc", ... */
     uint32_t magic, dev, flags;
     struct dentry *root;
-    void (*statfs)(struct superblock *sb, struct abi_statfs *st); /* type, name length and so on are filled; NULL: no blocks */
+    void (*statfs)(
+        struct superblock *sb,
+        struct abi_statfs *st); /* type, name length and so on are filled; NULL: no blocks */
     _Atomic uint64_t next_ino;
-    bool pinned;              /* names live in the dentry cache: a dentry stays until it is unlinked (tmpfs) */
+    bool pinned; /* names live in the dentry cache: a dentry stays until it is unlinked (tmpfs) */
     struct mutex rename_lock; /* moves of directories */
     void *data;
 };
 
 /* Prepare sb with a root directory of ops and mode: one inode, one dentry. Device number and ids are allocated.
  * -ENOMEM. */
-NODISCARD int superblock_init(struct superblock *sb, const char *type, uint32_t magic, uint32_t mode,
-                              const struct inode_ops *ops);
+NODISCARD int superblock_init(struct superblock *sb, const char *type, uint32_t magic,
+                              uint32_t mode, const struct inode_ops *ops);
 
 /* A name. Negative ones (inode NULL) are not kept. The name, hash and list links of a child are guarded by its parent's
  * lock; they change only with the parent inode's lock held for writing too, so either suffices to read. */
 struct dentry {
     _Atomic uint32_t refs;
     uint32_t hash;
-    struct dentry *parent;    /* root: itself; holds a reference. Guarded by this dentry's own lock; changes only with
+    struct dentry *
+        parent; /* root: itself; holds a reference. Guarded by this dentry's own lock; changes only with
                                  sb->rename_lock held too */
-    struct inode *inode;      /* never changes */
+    struct inode *inode; /* never changes */
     struct superblock *sb;
-    struct spin lock;         /* RANK_DENTRY: the children */
+    struct spin lock; /* RANK_DENTRY: the children */
     struct dentry *hash_next;
     struct dentry *child_next, *child_prev; /* in the parent's children, by seq */
-    struct dentry *children;  /* guarded by lock; utlist DL */
-    struct dentry **table;    /* guarded by lock: hash table of the children, table_size (a power of two) chains */
-    uint32_t table_size, nchildren; /* guarded by lock */
-    uint64_t seq;             /* position in a listing of the parent */
-    uint64_t next_seq;        /* guarded by lock: of the next child */
+    struct dentry *children;                /* guarded by lock; utlist DL */
+    struct dentry **
+        table; /* guarded by lock: hash table of the children, table_size (a power of two) chains */
+    uint32_t table_size, nchildren;  /* guarded by lock */
+    uint64_t seq;                    /* position in a listing of the parent */
+    uint64_t next_seq;               /* guarded by lock: of the next child */
     _Atomic(struct mount *) mounted; /* a mount covers this dentry */
-    bool unlinked;            /* not in its parent any more */
-    bool complete;            /* of an image: all its names are in the cache. Guarded by inode->lock */
-    bool dead;                /* a removed directory: takes no children. Guarded by lock */
-    bool own_name;            /* name was allocated by itself */
+    bool unlinked;                   /* not in its parent any more */
+    bool complete; /* of an image: all its names are in the cache. Guarded by inode->lock */
+    bool dead;     /* a removed directory: takes no children. Guarded by lock */
+    bool own_name; /* name was allocated by itself */
     uint16_t len;
-    const char *name;         /* zero-terminated; name_inline, or memory of its own */
+    const char *name; /* zero-terminated; name_inline, or memory of its own */
     char name_inline[32];
 };
 
@@ -162,7 +184,7 @@ struct mount {
     unsigned flags;              /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, ... */
     int id;
     const char *source;
-    bool gone;                   /* unmounted; kept while referenced */
+    bool gone; /* unmounted; kept while referenced */
 };
 
 /* Call fn for each mount in order, with a reference held, until it returns not 0; that value. path is the mount point
@@ -170,7 +192,8 @@ struct mount {
 int mount_each(int (*fn)(struct mount *m, const char *path, void *arg), void *arg);
 
 /* Put sb's root over point (NULL: the first mount); the table holds references on point. NULL: no memory. */
-struct mount *mount_attach(struct superblock *sb, const struct path *point, const char *source, unsigned flags);
+struct mount *mount_attach(struct superblock *sb, const struct path *point, const char *source,
+                           unsigned flags);
 /* Take the mount whose root is at path out of the tree. lazy: even when it is used. -EINVAL (not a mount's root, or the
  * first), -EBUSY. */
 NODISCARD int mount_detach(struct path *root, bool lazy);
@@ -204,11 +227,15 @@ static inline void path_put(struct path *p)
 }
 
 enum walk_flags {
-    WALK_FOLLOW = 1,      /* the last component, if it is a symbolic link */
-    WALK_PARENT = 2,      /* stop at the parent; the last component's name is given */
-    WALK_DIRECTORY = 4,   /* -ENOTDIR otherwise */
-    WALK_EMPTY = 8,       /* AT_EMPTY_PATH */
-    WALK_NO_XDEV = 16, WALK_NO_MAGICLINKS = 32, WALK_NO_SYMLINKS = 64, WALK_BENEATH = 128, WALK_IN_ROOT = 256, /* openat2 */
+    WALK_FOLLOW = 1,    /* the last component, if it is a symbolic link */
+    WALK_PARENT = 2,    /* stop at the parent; the last component's name is given */
+    WALK_DIRECTORY = 4, /* -ENOTDIR otherwise */
+    WALK_EMPTY = 8,     /* AT_EMPTY_PATH */
+    WALK_NO_XDEV = 16,
+    WALK_NO_MAGICLINKS = 32,
+    WALK_NO_SYMLINKS = 64,
+    WALK_BENEATH = 128,
+    WALK_IN_ROOT = 256, /* openat2 */
 };
 
 /* Buffers of PATH_MAX bytes. NULL: out of memory. */
@@ -229,8 +256,8 @@ struct last_name {
 /* open(2) as a whole. how_flags: O_*, and for execve FILE_OPEN_EXEC (wants execute permission instead of read); walk:
  * openat2's extra walk flags. */
 enum { FILE_OPEN_EXEC = 1 << 30 };
-NODISCARD int path_open(int dirfd, const char *name, unsigned how_flags, uint32_t mode, unsigned walk,
-                        struct file **ret_file);
+NODISCARD int path_open(int dirfd, const char *name, unsigned how_flags, uint32_t mode,
+                        unsigned walk, struct file **ret_file);
 /* For libOS's own use: open by absolute path with root's rights. */
 NODISCARD int path_open_kernel(const char *name, unsigned flags, struct file **ret_file);
 /* Open what p names once more, with permission checks (opening /proc/self/fd/N, mq files). No O_CREAT. Errnos of open(2). */
@@ -250,7 +277,8 @@ struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct in
 /* May the current thread do this (MAY_*)? 0, -EACCES, -EROFS, -EPERM. */
 enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
 NODISCARD int inode_permission(struct inode *inode, unsigned may);
-NODISCARD int inode_setattr(const struct path *p, struct inode_attr *attr); /* with checks; sets ctime */
+NODISCARD int inode_setattr(const struct path *p,
+                            struct inode_attr *attr); /* with checks; sets ctime */
 int inode_stat(struct inode *inode, struct abi_stat *ret);
 /* Set the size of a regular file; the caller checked the rights. -EINVAL, -EFBIG (RLIMIT_FSIZE: with SIGXFSZ), -EPERM
  * (sealed), -EIO, -ENOMEM. Locks: takes inode->lock. */
@@ -271,7 +299,8 @@ void inode_allow_write(struct inode *inode);
 
 /* Mount a file system made by its module at absolute path point; missing directories on the way are made. For the
  * boot and the modules, no permission checks. -ENOTDIR, -ENOMEM. */
-NODISCARD int vfs_mount(struct superblock *sb, const char *point, const char *source, unsigned flags);
+NODISCARD int vfs_mount(struct superblock *sb, const char *point, const char *source,
+                        unsigned flags);
 /* A fresh in-memory file system; type as /proc/mounts shows it ("tmpfs", "devtmpfs"), a string constant. -ENOMEM. */
 NODISCARD int tmpfs_create(const char *type, uint32_t root_mode, struct superblock **ret_sb);
 /* Make a node at an absolute path with root's rights, for libOS's own trees: kind by mode's type bits; target for symbolic
@@ -286,11 +315,13 @@ NODISCARD int vfs_init(const void *image, size_t size);
 NODISCARD int anon_init(void);
 
 /* What shims call; name is libOS memory, dirfd a descriptor or AT_FDCWD. All checks included; errnos of the man page. */
-NODISCARD int vfs_mknod(int dirfd, const char *name, uint32_t mode, uint32_t rdev); /* directories too */
+NODISCARD int vfs_mknod(int dirfd, const char *name, uint32_t mode,
+                        uint32_t rdev); /* directories too */
 NODISCARD int vfs_symlink(const char *target, int dirfd, const char *name);
 NODISCARD int vfs_link(const struct path *old, int dirfd, const char *name);
 NODISCARD int vfs_unlink(int dirfd, const char *name, bool directory);
-NODISCARD int vfs_rename(int old_dirfd, const char *old_name, int new_dirfd, const char *new_name, unsigned flags);
+NODISCARD int vfs_rename(int old_dirfd, const char *old_name, int new_dirfd, const char *new_name,
+                         unsigned flags);
 
 /* For readdir: give "." at position 0 and ".." at 1 if *pos is there. False: the sink is full. */
 bool dir_emit_dots(struct file *f, struct dir_sink *s, uint64_t *pos);

@@ -53,12 +53,12 @@ static inline bool waitq_active(const struct waitq *q)
     return *(struct waiter *const volatile *)&q->head != NULL;
 }
 
-#define WAITQ_ALL (~0u)
+#define WAITQ_ALL   (~0u)
 #define NO_DEADLINE UINT64_MAX
 
 enum sleep_kind {
-    SLEEP_INTERRUPTIBLE,   /* ends with -EINTR when a signal is pending */
-    SLEEP_KILLABLE,        /* only when the thread must die */
+    SLEEP_INTERRUPTIBLE, /* ends with -EINTR when a signal is pending */
+    SLEEP_KILLABLE,      /* only when the thread must die */
     SLEEP_UNINTERRUPTIBLE,
 };
 
@@ -71,16 +71,16 @@ NODISCARD int thread_sleep(uint64_t deadline_ns);
 void thread_finish_sleep(void);
 
 /* Evaluate to 0 once cond is true, or to -EINTR or -ETIMEDOUT. cond is evaluated without locks. */
-#define WAIT_EVENT(q, kind, deadline_ns, cond)                                                                         \
-    ({                                                                                                                 \
-        struct waiter w_;                                                                                              \
-        int err_ = 0;                                                                                                  \
-        waitq_add((q), &w_);                                                                                           \
-        while (thread_prepare_sleep(kind), !(cond) && !(err_ = thread_sleep(deadline_ns)))                             \
-            ;                                                                                                          \
-        thread_finish_sleep();                                                                                         \
-        waitq_remove((q), &w_);                                                                                        \
-        err_;                                                                                                          \
+#define WAIT_EVENT(q, kind, deadline_ns, cond)                                                     \
+    ({                                                                                             \
+        struct waiter w_;                                                                          \
+        int err_ = 0;                                                                              \
+        waitq_add((q), &w_);                                                                       \
+        while (thread_prepare_sleep(kind), !(cond) && !(err_ = thread_sleep(deadline_ns)))         \
+            ;                                                                                      \
+        thread_finish_sleep();                                                                     \
+        waitq_remove((q), &w_);                                                                    \
+        err_;                                                                                      \
     })
 
 #endif

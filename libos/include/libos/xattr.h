@@ -14,13 +14,15 @@ struct path;
 ssize_type path_getxattr(const struct path *p, const char *name, void *buf, size_t size);
 /* flags: XATTR_CREATE, XATTR_REPLACE. value NULL: remove. -EEXIST, -ENODATA, -EOPNOTSUPP, -EPERM, -EACCES, -EROFS, -ENOSPC,
  * -ENOMEM, -EINVAL. */
-NODISCARD int path_setxattr(const struct path *p, const char *name, const void *value, size_t size, int flags);
+NODISCARD int path_setxattr(const struct path *p, const char *name, const void *value, size_t size,
+                            int flags);
 /* Names, each with its zero, one after the other; size 0: only the size. -ERANGE. */
 ssize_type path_listxattr(const struct path *p, char *buf, size_t size);
 
 /* Attributes kept in inode->xattrs, for file systems in memory. Locks: inode->lock held (writing for set). */
 int xattr_get(struct inode *inode, const char *name, void *buf, size_t size);
-NODISCARD int xattr_set(struct inode *inode, const char *name, const void *value, size_t size, int flags);
+NODISCARD int xattr_set(struct inode *inode, const char *name, const void *value, size_t size,
+                        int flags);
 int xattr_list(struct inode *inode, char *buf, size_t size);
 void xattr_free(struct inode *inode);
 

@@ -7,8 +7,17 @@
 #define EXPORT __attribute__((visibility("default")))
 
 enum {
-    NR_GETTIMEOFDAY = 96, NR_CLOCK_GETTIME = 228, NR_CLOCK_GETRES = 229, NR_GETCPU = 309,
-    REALTIME = 0, MONOTONIC = 1, MONOTONIC_RAW = 4, REALTIME_COARSE = 5, MONOTONIC_COARSE = 6, BOOTTIME = 7, TAI = 11,
+    NR_GETTIMEOFDAY = 96,
+    NR_CLOCK_GETTIME = 228,
+    NR_CLOCK_GETRES = 229,
+    NR_GETCPU = 309,
+    REALTIME = 0,
+    MONOTONIC = 1,
+    MONOTONIC_RAW = 4,
+    REALTIME_COARSE = 5,
+    MONOTONIC_COARSE = 6,
+    BOOTTIME = 7,
+    TAI = 11,
 };
 
 struct timespec {
@@ -33,7 +42,10 @@ EXPORT int __vdso_getcpu(unsigned *cpu, unsigned *node, void *unused);
 static inline long call3(long nr, long a, long b, long c)
 {
     long ret;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
     return ret;
 }
 
@@ -49,8 +61,8 @@ static inline __attribute__((always_inline)) bool now(unsigned clock, uint64_t *
                          "mulq %[mult]\n\tmovl %[shift], %%ecx\n\tshrdq %%cl, %%rdx, %%rax\n\t"
                          "addq %[offset], %%rax"
                          : "=&a"(*ret)
-                         : [base] "m"(vvar.tsc_base), [mult] "m"(vvar.mult), [shift] "m"(vvar.shift),
-                           [offset] "m"(vvar.offset[clock])
+                         : [base] "m"(vvar.tsc_base), [mult] "m"(vvar.mult),
+                           [shift] "m"(vvar.shift), [offset] "m"(vvar.offset[clock])
                          : "rcx", "rdx", "memory", "cc");
         if (__builtin_expect(done == atomic_load_explicit(&vvar.begun, memory_order_relaxed), 1))
             return true;
@@ -67,11 +79,13 @@ static __attribute__((noinline)) int gettime_slow(int clock, struct timespec *ts
 int __vdso_clock_gettime(int clock, struct timespec *ts)
 {
     enum {
-        FAST = 1 << REALTIME | 1 << MONOTONIC | 1 << MONOTONIC_RAW | 1 << REALTIME_COARSE | 1 << MONOTONIC_COARSE |
-               1 << BOOTTIME | 1 << TAI,
+        FAST = 1 << REALTIME | 1 << MONOTONIC | 1 << MONOTONIC_RAW | 1 << REALTIME_COARSE |
+               1 << MONOTONIC_COARSE | 1 << BOOTTIME | 1 << TAI,
     };
     uint64_t ns;
-    if (__builtin_expect((unsigned)clock >= VDSO_CLOCKS || !(FAST & 1u << clock) || !now((unsigned)clock, &ns), 0))
+    if (__builtin_expect((unsigned)clock >= VDSO_CLOCKS || !(FAST & 1u << clock) ||
+                             !now((unsigned)clock, &ns),
+                         0))
         return gettime_slow(clock, ts);
     uint64_t sec = ns / NS_PER_SEC;
     ts->tv_sec = (long)sec;
@@ -99,9 +113,9 @@ long __vdso_time(long *t)
 {
     uint64_t ns;
     struct timespec ts;
-    long sec = now(REALTIME, &ns)                                            ? (long)(ns / NS_PER_SEC)
+    long sec = now(REALTIME, &ns)                                       ? (long)(ns / NS_PER_SEC)
                : call3(NR_CLOCK_GETTIME, REALTIME_COARSE, (long)&ts, 0) ? -1
-                                                                          : ts.tv_sec;
+                                                                        : ts.tv_sec;
     if (t)
         *t = sec;
     return sec;

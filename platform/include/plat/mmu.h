@@ -13,7 +13,8 @@ enum plat_prot {
     PLAT_READ = 1,
     PLAT_WRITE = 2,
     PLAT_EXEC = 4,
-    PLAT_SPECIAL = 8, /* a page that has no owner to be told (vDSO, zero page): reported by unmap with this bit */
+    PLAT_SPECIAL =
+        8, /* a page that has no owner to be told (vDSO, zero page): reported by unmap with this bit */
 };
 
 enum {
@@ -23,12 +24,12 @@ enum {
 
 /* One leaf of a page table. */
 struct plat_leaf {
-    paddr_t pa;     /* of the page's first byte */
-    uint32_t size;  /* PAGE_SIZE or LARGE_SIZE */
-    uint8_t prot;   /* enum plat_prot */
+    paddr_t pa;    /* of the page's first byte */
+    uint32_t size; /* PAGE_SIZE or LARGE_SIZE */
+    uint8_t prot;  /* enum plat_prot */
     bool present;
     bool accessed;
-    bool dirty;     /* written since mapped or last cleaned */
+    bool dirty; /* written since mapped or last cleaned */
 };
 
 /* Create an address space with an empty lower half. -ENOMEM. */
@@ -49,8 +50,8 @@ void plat_mmu_query(struct plat_aspace *as, uintptr_t va, struct plat_leaf *ret)
  * replaced and flushed everywhere (the caller knows by plat_mmu_query what it replaces).
  * The range does not cross a 2 MiB boundary. The number of present leaves left alone, normally 0; -ENOMEM (nothing
  * mapped), -EEXIST (a large page is there; nothing mapped). */
-NODISCARD int plat_mmu_map(struct plat_aspace *as, uintptr_t va, paddr_t *pages, size_t n, unsigned prot,
-                           bool replace);
+NODISCARD int plat_mmu_map(struct plat_aspace *as, uintptr_t va, paddr_t *pages, size_t n,
+                           unsigned prot, bool replace);
 
 /* Map one 2 MiB page; va and pa are 2 MiB aligned. 0, -ENOMEM, -EEXIST (something is mapped in the range). */
 NODISCARD int plat_mmu_map_large(struct plat_aspace *as, uintptr_t va, paddr_t pa, unsigned prot);
@@ -58,12 +59,14 @@ NODISCARD int plat_mmu_map_large(struct plat_aspace *as, uintptr_t va, paddr_t p
 /* Remove leaves from *va up to end into out[0..max), flush them from every CPU that may hold them, advance *va to
  * where to go on (end when all is done). A large page that lies partly outside is split first. Page-table pages that
  * became empty are freed. Count of leaves, or -ENOMEM (splitting; *va tells how far it came, nothing is lost). */
-NODISCARD int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct plat_leaf *out, size_t max);
+NODISCARD int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end,
+                             struct plat_leaf *out, size_t max);
 
 /* Change present leaves in [va, end) to prot & (what keep allows): a leaf without PLAT_WRITE gains it only if
  * may_write is true (else copy on write would be lost); losing a right is flushed everywhere. Splits large pages at
  * the ends. 0, -ENOMEM. */
-NODISCARD int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsigned prot, bool may_write);
+NODISCARD int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsigned prot,
+                               bool may_write);
 
 /* Clear accessed and/or dirty marks in [va, end), flushing; large pages are not split. */
 void plat_mmu_clean(struct plat_aspace *as, uintptr_t va, uintptr_t end, bool accessed, bool dirty);

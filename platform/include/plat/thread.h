@@ -56,15 +56,15 @@ uintptr_t plat_thread_gs(struct plat_thread *t);
 struct plat_signal {
     int number;
     uintptr_t handler, restorer; /* from sigaction */
-    bool siginfo;                /* always true in the 64-bit ABI; the handler gets three arguments */
-    const void *info;            /* siginfo, 128 bytes */
-    uint64_t mask;               /* to restore at sigreturn */
-    uintptr_t stack_sp;          /* 0: below the current stack pointer (red zone kept), else the top of the
+    bool siginfo;       /* always true in the 64-bit ABI; the handler gets three arguments */
+    const void *info;   /* siginfo, 128 bytes */
+    uint64_t mask;      /* to restore at sigreturn */
+    uintptr_t stack_sp; /* 0: below the current stack pointer (red zone kept), else the top of the
                                     alternate stack to start from */
-    uintptr_t alt_sp;            /* what uc_stack says: base, size, flags */
+    uintptr_t alt_sp;   /* what uc_stack says: base, size, flags */
     size_t alt_size;
     int alt_flags;
-    uintptr_t fault_addr;        /* cr2, trapno, err of the fault that raised it, or 0 */
+    uintptr_t fault_addr; /* cr2, trapno, err of the fault that raised it, or 0 */
     unsigned long trap_nr, trap_error;
 };
 

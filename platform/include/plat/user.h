@@ -25,6 +25,7 @@ NODISCARD long plat_user_string(char *dst, uintptr_t src, size_t size);
 /* Atomics for futexes; addr is 4-byte aligned, else -EINVAL. 0, -EFAULT. */
 NODISCARD int plat_user_load32(uintptr_t addr, uint32_t *ret);
 /* Compare and exchange: *ret gets the value found; it was replaced if that equals expected. */
-NODISCARD int plat_user_cmpxchg32(uintptr_t addr, uint32_t expected, uint32_t desired, uint32_t *ret);
+NODISCARD int plat_user_cmpxchg32(uintptr_t addr, uint32_t expected, uint32_t desired,
+                                  uint32_t *ret);
 
 #endif

@@ -30,23 +30,23 @@ static inline void attack_init(void)
 }
 
 /* Evaluate to the signal that statement raised, 0: none. */
-#define attack_try(statement)                                                                                          \
-    ({                                                                                                                 \
-        int sig_ = sigsetjmp(attack_back, 1);                                                                          \
-        if (!sig_) {                                                                                                   \
-            statement;                                                                                                 \
-        }                                                                                                              \
-        sig_;                                                                                                          \
+#define attack_try(statement)                                                                      \
+    ({                                                                                             \
+        int sig_ = sigsetjmp(attack_back, 1);                                                      \
+        if (!sig_) {                                                                               \
+            statement;                                                                             \
+        }                                                                                          \
+        sig_;                                                                                      \
     })
 
 /* End with a message when what holds is not what must. */
-#define attack_check(cond, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(cond)) {                                                                                                 \
-            printf("FAIL " __VA_ARGS__);                                                                               \
-            printf(" (%s:%d)\n", __FILE__, __LINE__);                                                                  \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
+#define attack_check(cond, ...)                                                                    \
+    do {                                                                                           \
+        if (!(cond)) {                                                                             \
+            printf("FAIL " __VA_ARGS__);                                                           \
+            printf(" (%s:%d)\n", __FILE__, __LINE__);                                              \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
 /* A page of code: bytes, then a return. Called as a function without arguments. */
@@ -55,7 +55,8 @@ static inline void (*attack_code(const void *bytes, size_t n))(void)
     static uint8_t *page;
 
     if (!page)
-        page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                    0);
     memcpy(page, bytes, n);
     page[n] = 0xc3;
     return (void (*)(void))(uintptr_t)page;

@@ -18,10 +18,19 @@ static void *flip(void *arg)
     (void)arg;
     for (unsigned i = 0; !atomic_load(&stop); i++) {
         switch (i % 4) {
-        case 0: munmap(area + 4096, 4096); break;
-        case 1: mmap(area + 4096, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); break;
-        case 2: mprotect(area + 4096, 4096, PROT_READ); break;
-        case 3: madvise(area + 4096, 4096, MADV_DONTNEED); break;
+        case 0:
+            munmap(area + 4096, 4096);
+            break;
+        case 1:
+            mmap(area + 4096, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                 -1, 0);
+            break;
+        case 2:
+            mprotect(area + 4096, 4096, PROT_READ);
+            break;
+        case 3:
+            madvise(area + 4096, 4096, MADV_DONTNEED);
+            break;
         }
         if (i % 16 == 0)
             sched_yield();
@@ -42,7 +51,8 @@ int main(void)
         ssize_t n = read(zero, area, 3 * 4096);
         attack_check(n > 0 || (n == -1 && errno == EFAULT), "read: %zd, errno %d", n, errno);
         n = writev(fd[1], iov, 2);
-        attack_check(n > 0 || errno == EFAULT || errno == EAGAIN, "writev: %zd, errno %d", n, errno);
+        attack_check(n > 0 || errno == EFAULT || errno == EAGAIN, "writev: %zd, errno %d", n,
+                     errno);
         n = readv(fd[0], iov, 2);
         attack_check(n > 0 || errno == EFAULT || errno == EAGAIN, "readv: %zd, errno %d", n, errno);
         if (i % 8 == 0)

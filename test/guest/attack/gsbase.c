@@ -16,9 +16,18 @@ static void set_gs(uint64_t base)
 
 int main(void)
 {
-    static const uint64_t bases[] = { 0, 1, 0x1000, 0x7fffffffefff, 0x7ffffffff000, 0xffff800000000000,
-                                      0xffffc00000000000, 0xffffffff80000000, 0xfffffffffffff000, 0xffffffffffffffff,
-                                      0x800000000000, 0x8000000000000000 };
+    static const uint64_t bases[] = { 0,
+                                      1,
+                                      0x1000,
+                                      0x7fffffffefff,
+                                      0x7ffffffff000,
+                                      0xffff800000000000,
+                                      0xffffc00000000000,
+                                      0xffffffff80000000,
+                                      0xfffffffffffff000,
+                                      0xffffffffffffffff,
+                                      0x800000000000,
+                                      0x8000000000000000 };
     struct timespec ms = { 0, 1000000 };
 
     attack_init();

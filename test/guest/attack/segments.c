@@ -35,7 +35,9 @@ int main(void)
     }
     LOAD(ds, 0);
     LOAD(es, 0);
-    __asm__ volatile("movw %w0, %%fs\n\tsyscall" : : "r"(0), "a"(SYS_arch_prctl), "D"(0x1002), "S"(fs_base)
+    __asm__ volatile("movw %w0, %%fs\n\tsyscall"
+                     :
+                     : "r"(0), "a"(SYS_arch_prctl), "D"(0x1002), "S"(fs_base)
                      : "rcx", "r11", "memory");
     enter_all();
     puts("pass");

@@ -6,7 +6,19 @@
 
 #include <ucontext.h>
 
-enum change { RIP_BAD, RSP_BAD, CS_KERNEL, SS_KERNEL, CS_ZERO, IOPL, NT_FLAG, MXCSR_BAD, XSTATE_BAD, FPU_POINTER, CHANGES };
+enum change {
+    RIP_BAD,
+    RSP_BAD,
+    CS_KERNEL,
+    SS_KERNEL,
+    CS_ZERO,
+    IOPL,
+    NT_FLAG,
+    MXCSR_BAD,
+    XSTATE_BAD,
+    FPU_POINTER,
+    CHANGES
+};
 
 static volatile int change;
 
@@ -17,16 +29,36 @@ static void tamper(int sig, siginfo_t *info, void *context)
 
     (void)sig, (void)info;
     switch (change) {
-    case RIP_BAD: g[REG_RIP] = 0x1234000000000000; break;
-    case RSP_BAD: g[REG_RSP] = (greg_t)0x8000000000000008; break;
-    case CS_KERNEL: g[REG_CSGSFS] = (g[REG_CSGSFS] & ~0xffffll) | 0x08; break;
-    case SS_KERNEL: g[REG_CSGSFS] = (g[REG_CSGSFS] & ~(0xffffll << 48)) | 0x10ll << 48; break;
-    case CS_ZERO: g[REG_CSGSFS] &= ~0xffffll; break;
-    case IOPL: g[REG_EFL] |= 0x3000; break;
-    case NT_FLAG: g[REG_EFL] |= 0x4000; break;
-    case MXCSR_BAD: uc->uc_mcontext.fpregs->mxcsr = 0xffffffff; break;
-    case XSTATE_BAD: memset((char *)uc->uc_mcontext.fpregs + 512, 0xff, 64); break;
-    case FPU_POINTER: uc->uc_mcontext.fpregs = (void *)0xffffffff80000000; break;
+    case RIP_BAD:
+        g[REG_RIP] = 0x1234000000000000;
+        break;
+    case RSP_BAD:
+        g[REG_RSP] = (greg_t)0x8000000000000008;
+        break;
+    case CS_KERNEL:
+        g[REG_CSGSFS] = (g[REG_CSGSFS] & ~0xffffll) | 0x08;
+        break;
+    case SS_KERNEL:
+        g[REG_CSGSFS] = (g[REG_CSGSFS] & ~(0xffffll << 48)) | 0x10ll << 48;
+        break;
+    case CS_ZERO:
+        g[REG_CSGSFS] &= ~0xffffll;
+        break;
+    case IOPL:
+        g[REG_EFL] |= 0x3000;
+        break;
+    case NT_FLAG:
+        g[REG_EFL] |= 0x4000;
+        break;
+    case MXCSR_BAD:
+        uc->uc_mcontext.fpregs->mxcsr = 0xffffffff;
+        break;
+    case XSTATE_BAD:
+        memset((char *)uc->uc_mcontext.fpregs + 512, 0xff, 64);
+        break;
+    case FPU_POINTER:
+        uc->uc_mcontext.fpregs = (void *)0xffffffff80000000;
+        break;
     }
 }
 
@@ -49,7 +81,8 @@ int main(void)
     sigaltstack(&alt, NULL); /* the SIGSEGV handler needs a stack when RSP is bad */
     for (change = 0; change < CHANGES; change++) {
         int sig = attack_try(attempt());
-        attack_check(sig == 0 || sig == SIGSEGV || sig == SIGBUS, "change %d: signal %d", change, sig);
+        attack_check(sig == 0 || sig == SIGSEGV || sig == SIGBUS, "change %d: signal %d", change,
+                     sig);
         if (change == IOPL || change == RIP_BAD || change == CS_KERNEL)
             attack_check(sig == SIGSEGV, "change %d was let through", change);
         attack_check(getppid() >= 0, "call after change %d", change);

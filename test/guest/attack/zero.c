@@ -7,7 +7,8 @@
 
 static int try_map(uintptr_t addr, size_t size)
 {
-    void *p = mmap((void *)addr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    void *p = mmap((void *)addr, size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
     return p == MAP_FAILED ? errno : 0;
 }

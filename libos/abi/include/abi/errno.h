@@ -146,9 +146,9 @@
 #define EHWPOISON       133
 
 /* Inside the kernel only: a call that a signal interrupted, and what to do about it (linux/errno.h). */
-#define ERESTARTSYS            512 /* again if the handler has SA_RESTART, else EINTR */
-#define ERESTARTNOINTR         513 /* always again */
-#define ERESTARTNOHAND         514 /* again only if no handler runs */
-#define ERESTART_RESTARTBLOCK  516 /* again through restart_syscall, if no handler runs */
+#define ERESTARTSYS           512 /* again if the handler has SA_RESTART, else EINTR */
+#define ERESTARTNOINTR        513 /* always again */
+#define ERESTARTNOHAND        514 /* again only if no handler runs */
+#define ERESTART_RESTARTBLOCK 516 /* again through restart_syscall, if no handler runs */
 
 #endif

@@ -39,10 +39,10 @@ void log_set_sink(void (*sink)(enum log_level level, const char *text, size_t le
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 
 /* must(e): evaluate always, panic when false. Side effects are welcome. */
-#define must(e)                                                                                                        \
-    do {                                                                                                               \
-        if (UNLIKELY(!(e)))                                                                                            \
-            panic("%s:%d: %s", __FILE__, __LINE__, #e);                                                                \
+#define must(e)                                                                                    \
+    do {                                                                                           \
+        if (UNLIKELY(!(e)))                                                                        \
+            panic("%s:%d: %s", __FILE__, __LINE__, #e);                                            \
     } while (0)
 
 #endif

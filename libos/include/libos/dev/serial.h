@@ -25,7 +25,7 @@ struct serial_ops {
 /* One channel; the driver's memory, kept for good. */
 struct serial {
     const struct serial_ops *ops;
-    void *data;    /* of the driver */
+    void *data;                     /* of the driver */
     const struct serial_user *user; /* NULL: nobody listens */
     void *user_data;
 };

@@ -19,35 +19,35 @@ enum {
 
 /* Where a terminal's output goes. Called with tty->lock held; nothing sleeps. */
 struct tty_ops {
-    size_t (*room)(struct tty *t);                                  /* bytes that write takes now */
-    void (*write)(struct tty *t, const uint8_t *buf, size_t n);     /* n is at most room */
-    size_t (*pending)(struct tty *t);                               /* bytes not sent yet */
-    void (*discard)(struct tty *t);                                 /* forget bytes not sent yet */
-    void (*resume)(struct tty *t);                                  /* there is room for input again; may be NULL */
-    void (*status)(struct tty *t, unsigned bits);                   /* packet mode: TIOCPKT_*; may be NULL */
-    void (*opened)(struct tty *t);                                  /* one more open file; may be NULL */
-    void (*closed)(struct tty *t);                                  /* the last open file is gone; may be NULL */
-    void (*release)(struct tty *t);                                 /* last reference gone, no lock held; may be NULL */
+    size_t (*room)(struct tty *t);                              /* bytes that write takes now */
+    void (*write)(struct tty *t, const uint8_t *buf, size_t n); /* n is at most room */
+    size_t (*pending)(struct tty *t);                           /* bytes not sent yet */
+    void (*discard)(struct tty *t);                             /* forget bytes not sent yet */
+    void (*resume)(struct tty *t);                /* there is room for input again; may be NULL */
+    void (*status)(struct tty *t, unsigned bits); /* packet mode: TIOCPKT_*; may be NULL */
+    void (*opened)(struct tty *t);                /* one more open file; may be NULL */
+    void (*closed)(struct tty *t);                /* the last open file is gone; may be NULL */
+    void (*release)(struct tty *t); /* last reference gone, no lock held; may be NULL */
 };
 
 struct tty {
     _Atomic uint32_t refs;
     struct spin lock;
     const struct tty_ops *ops;
-    void *data;                   /* of the owner */
+    void *data; /* of the owner */
     uint32_t rdev;
-    char name[16];                /* "console", "pts/0" */
+    char name[16]; /* "console", "pts/0" */
 
     /* guarded by lock */
     struct abi_termios2 termios;
     struct abi_winsize winsize;
-    int pgrp, session;            /* foreground group; session whose controlling terminal this is; 0: none */
+    int pgrp, session; /* foreground group; session whose controlling terminal this is; 0: none */
     uint32_t opens;
-    uint32_t generation;          /* of hang-ups: files of an older one are dead */
+    uint32_t generation;           /* of hang-ups: files of an older one are dead */
     bool exclusive, no_more_input; /* TIOCEXCL; tty_end_input */
-    bool stream;                  /* set at creation: files are byte streams, not terminals */
-    bool stopped, flow_stopped;   /* output: by ^S or TCOOFF; TCOOFF, which ^Q does not undo */
-    bool other_closed;            /* a pseudo-terminal without its master */
+    bool stream;                   /* set at creation: files are byte streams, not terminals */
+    bool stopped, flow_stopped;    /* output: by ^S or TCOOFF; TCOOFF, which ^Q does not undo */
+    bool other_closed;             /* a pseudo-terminal without its master */
 
     /* Input: a ring of bytes; head, canon_head and tail count up and wrap by TTY_INPUT_SIZE. guarded by lock */
     uint8_t input[TTY_INPUT_SIZE];
@@ -66,7 +66,8 @@ struct tty {
 
 /* A terminal with default modes, one reference. stream: its files are byte streams instead: bytes pass unchanged and no
  * terminal call works on them (ENOTTY). NULL: out of memory. */
-struct tty *tty_create(const struct tty_ops *ops, void *data, const char *name, uint32_t rdev, bool stream);
+struct tty *tty_create(const struct tty_ops *ops, void *data, const char *name, uint32_t rdev,
+                       bool stream);
 void tty_get(struct tty *t);
 void tty_put(struct tty *t);
 

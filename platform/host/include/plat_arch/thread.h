@@ -7,13 +7,13 @@
 #include <plat/frame_x86_64.h>
 
 struct plat_thread {
-    _Atomic uint32_t work;    /* see plat/thread.h */
+    _Atomic uint32_t work; /* see plat/thread.h */
     uint32_t flags;
     struct plat_frame *frame;
-    uint64_t kernel_sp;       /* saved stack pointer while switched out */
-    uint64_t kernel_top;      /* top of the kernel stack */
+    uint64_t kernel_sp;  /* saved stack pointer while switched out */
+    uint64_t kernel_top; /* top of the kernel stack */
     uint64_t fs_base, gs_base;
-    void *stack;              /* mapping that holds the kernel stack and the signal stack */
+    void *stack; /* mapping that holds the kernel stack and the signal stack */
 };
 
 struct plat_host_cpu {
