@@ -14,7 +14,7 @@
 
 #define MIB (1ULL << 20)
 
-enum { MEMORY_DEFAULT_MIB = 512, MEMORY_ROOM_MIB = 256, MEMORY_LEAST_MIB = 4 };
+enum { MEMORY_DEFAULT_MIB = 512, MEMORY_ROOM_MIB = 256, MEMORY_LEAST_MIB = 2 };
 
 /* Is the operand an image? Only a path that names a regular file can be one. */
 static bool is_image(const char *path, struct image *ret)
