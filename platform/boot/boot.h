@@ -6,9 +6,9 @@
 #include <base/compiler.h>
 #include <base/types.h>
 
-/* The image is loaded here; kernel.lds has the same numbers and entry code asserts them. */
+/* The image is linked for this physical address; kernel.lds has the same numbers and entry code asserts them. */
 #define BOOT_PHYS_BASE 0x100000ull
-#define BOOT_LINK_BASE 0xffffffff80000000ull /* link address = physical address + this */
+#define BOOT_LINK_BASE 0xffffffff80000000ull /* link address = address linked for + this */
 #define BOOT_WINDOW    0x40000000ull /* the image is placed within this much from BOOT_LINK_BASE */
 
 /* Page tables that exist from the first instruction on, in .bss; each one page. */
@@ -26,7 +26,8 @@ struct boot_tables {
 };
 extern struct boot_tables boot_tables;
 
-/* Runs at the identity mapping, before relocation: place the image, relocate it, map it. Its virtual slide. */
+/* Runs at the identity mapping, before relocation: place the image, relocate it, map it. What to add to a physical
+ * address of the image to get the final one. */
 uint64_t boot_place(void);
 
 /* Runs at the final address on the boot stack; info: physical address of struct hvm_start_info. Does not return. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The platform's boot, top to bottom: from the PVH entry to upcall_boot. Spec: Xen's public/arch-x86/hvm/start_info.h;
- * the loader's data is hostile: sizes are bounded and everything is copied before it is used. */
+/* The platform's boot, top to bottom: from the entry code to upcall_boot. What a loader has to say comes as PVH's start
+ * info, from the UEFI stub too. Spec: Xen's public/arch-x86/hvm/start_info.h; the loader's data is hostile: sizes are
+ * bounded and everything is copied before it is used. */
 #include "boot/boot.h"
 #include "boot/memory.h"
 #include "vm/vm.h"
@@ -8,6 +9,7 @@
 #include "x86_64/kmap.h"
 #include "x86_64/x86.h"
 
+#include "boot/image.h"
 #include <base/log.h>
 #include <plat/boot.h>
 #include <plat/console.h>
@@ -22,6 +24,10 @@ struct start_info {
     uint32_t magic, version, flags, modules;
     uint64_t modules_pa, cmdline_pa, rsdp_pa, memmap_pa;
     uint32_t memmap_entries, reserved;
+};
+
+struct start_module {
+    uint64_t pa, size, cmdline_pa, reserved;
 };
 
 static struct plat_boot boot = { .vmm_cmdline = "", .machine = "pvh" };
@@ -95,6 +101,8 @@ static void copy_cmdline(uint64_t pa)
 static void read_start_info(uint64_t pa, struct start_info *ret)
 {
     struct memmap_entry map[MEMMAP_RAW_MAX]; /* 6 KiB of the boot stack */
+    struct memmap_range module = { 0 };
+    struct start_module m;
     size_t count;
 
     if (!copy_in(ret, pa, sizeof(*ret)) || ret->magic != START_MAGIC)
@@ -104,7 +112,11 @@ static void read_start_info(uint64_t pa, struct start_info *ret)
     count = min_u64(ret->memmap_entries, MEMMAP_RAW_MAX);
     if (!copy_in(map, ret->memmap_pa, count * sizeof(map[0])))
         boot_fail("alcove: the loader's memory map is out of reach");
-    boot_memory_init(map, count);
+    if (ret->modules == 1 && copy_in(&m, ret->modules_pa, sizeof(m)) && m.pa + m.size >= m.pa)
+        module = (struct memmap_range){ m.pa, m.pa + m.size };
+    if (ret->flags & ALCOVE_START_UEFI)
+        boot.machine = "uefi";
+    boot_memory_init(map, count, module);
 }
 
 static void log_write(enum log_level level, const char *text, size_t len)

@@ -30,37 +30,74 @@ static uint64_t ram_end;
 static const void *payload;
 static uint64_t payload_max;
 
-static uint64_t image_phys(const char *p)
+static uint64_t image_start(void)
 {
-    return (uintptr_t)p - x86_facts.slide - BOOT_LINK_BASE;
+    return x86_image_phys(__image_start);
 }
 
 static uint64_t image_end(void)
 {
-    return image_phys(__image_end);
+    return align_up(x86_image_phys(__image_end), PAGE_SIZE);
+}
+
+static void take(uint64_t start, uint64_t end)
+{
+    run_count = memmap_remove(runs, run_count, MEMMAP_MAX, start, end);
+}
+
+/* Bytes of RAM from start on, 0: none. */
+static uint64_t ram_from(uint64_t start)
+{
+    for (size_t i = 0; i < run_count; i++)
+        if (start >= runs[i].start && start < runs[i].end)
+            return runs[i].end - start;
+    return 0;
 }
 
 /* The payload lies right after the image. Its size is what it says, at most to the end of the RAM there. */
-static void find_payload(void)
+static bool find_appended(void)
 {
-    uint64_t start = align_up(image_end(), PAGE_SIZE), size;
-    const struct alcove_image *image = plat_phys_to_virt(PADDR(start));
+    const struct alcove_image *image = plat_phys_to_virt(PADDR(image_end()));
+    uint64_t max = ram_from(image_end());
 
-    for (size_t i = 0; i < run_count; i++)
-        if (start >= runs[i].start && start + PAGE_SIZE <= runs[i].end)
-            payload_max = runs[i].end - start;
-    if (!payload_max ||
-        __builtin_memcmp(image->magic, ALCOVE_IMAGE_MAGIC, sizeof(image->magic)) != 0) {
-        payload_max = 0;
-        return;
-    }
+    if (max < PAGE_SIZE ||
+        __builtin_memcmp(image->magic, ALCOVE_IMAGE_MAGIC, sizeof(image->magic)) != 0)
+        return false;
     payload = image;
-    size = min_u64(image->total_size, payload_max);
-    run_count =
-        memmap_remove(runs, run_count, MEMMAP_MAX, start, align_up(size, PAGE_SIZE) + start);
+    payload_max = max;
+    take(image_end(), image_end() + align_up(min_u64(image->total_size, max), PAGE_SIZE));
+    return true;
 }
 
-void boot_memory_init(const struct memmap_entry *raw, size_t count)
+/* What the loader announces is used whole where it is, if that is RAM: the UEFI stub announces the sections of its file. */
+static void take_module(struct memmap_range module)
+{
+    uint64_t max = ram_from(module.start);
+
+    if (module.start % PAGE_SIZE || module.start < LOW_END || module.start >= module.end ||
+        max < module.end - module.start)
+        return;
+    payload = plat_phys_to_virt(PADDR(module.start));
+    payload_max = module.end - module.start;
+    take(module.start, align_up(module.end, PAGE_SIZE));
+}
+
+static void map_linear(uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < ram_count; i++)
+        if (ram[i].start < to && ram[i].end > from)
+            kmap_linear(max_u64(ram[i].start, from), min_u64(ram[i].end, to));
+}
+
+static void take_image(void)
+{
+    if (ram_from(image_start()) < image_end() - image_start() + 16 * PAGE_SIZE)
+        boot_fail("alcove: too little memory for the image");
+    take(0, LOW_END);
+    take(image_start(), image_end());
+}
+
+void boot_memory_init(const struct memmap_entry *raw, size_t count, struct memmap_range module)
 {
     uint64_t *low_pd = plat_phys_to_virt(PADDR(kmap_root_phys() + 2 * PAGE_SIZE));
 
@@ -71,31 +108,22 @@ void boot_memory_init(const struct memmap_entry *raw, size_t count)
     ram_end = runs[run_count - 1].end;
     ram_count = run_count;
     x86_copy(ram, runs, sizeof(ram));
-
-    /* What the entry code mapped without knowing goes, but for the image itself. */
-    for (uint64_t pa = align_up(image_end(), LARGE_SIZE); low_pd[pa >> LARGE_SHIFT];
-         pa += LARGE_SIZE)
-        low_pd[pa >> LARGE_SHIFT] = 0;
-    for (size_t i = 0; i < run_count; i++)
-        if (runs[i].start < MAPPED_END)
-            kmap_linear(runs[i].start, min_u64(runs[i].end, MAPPED_END));
-
     for (size_t i = 0; i < run_count; i++)
         if (runs[i].start < LOW_END)
             low = (struct memmap_range){ max_u64(runs[i].start, LOW_FIRST),
                                          min_u64(runs[i].end, LOW_LAST) };
-    for (size_t i = 0;; i++) {
-        if (i == run_count)
-            boot_fail("alcove: too little memory for the image");
-        if (runs[i].start <= LOW_END && runs[i].end >= image_end() + 16 * PAGE_SIZE)
-            break;
-    }
-    run_count = memmap_remove(runs, run_count, MEMMAP_MAX, 0, align_up(image_end(), PAGE_SIZE));
-    kmap_linear_readonly(image_phys(__image_start), image_phys(__rodata_end));
-    find_payload();
-    for (size_t i = 0; i < run_count; i++)
-        if (runs[i].end > MAPPED_END)
-            kmap_linear(max_u64(runs[i].start, MAPPED_END), runs[i].end);
+
+    /* What the entry code mapped without knowing goes, but for the image itself. */
+    for (uint64_t pa = align_up(image_end(), LARGE_SIZE);
+         pa < MAPPED_END && low_pd[pa >> LARGE_SHIFT]; pa += LARGE_SIZE)
+        low_pd[pa >> LARGE_SHIFT] = 0;
+    map_linear(0, MAPPED_END);
+    take_image();
+    if (!find_appended())
+        take_module(module);
+    /* From here on table pages are taken, from what is left below 1 GiB. */
+    kmap_linear_readonly(image_start(), x86_image_phys(__rodata_end));
+    map_linear(MAPPED_END, RAM_LIMIT);
 }
 
 const void *boot_payload(uint64_t *ret_max)

@@ -32,8 +32,9 @@ size_t memmap_build(const struct memmap_entry *raw, size_t count, uint64_t limit
 size_t memmap_remove(struct memmap_range *runs, size_t count, size_t max, uint64_t start,
                      uint64_t end);
 
-/* Take over the raw map: linear map, payload, regions. */
-void boot_memory_init(const struct memmap_entry *raw, size_t count);
+/* Take over the raw map: linear map, payload, regions. module: where the loader put the payload, if the image has none
+ * of its own behind it; empty: nowhere. */
+void boot_memory_init(const struct memmap_entry *raw, size_t count, struct memmap_range module);
 
 /* One zeroed page that stays the platform's; its physical address, 0: none left. Before upcall_boot only. */
 uint64_t boot_page(void);
@@ -50,7 +51,7 @@ void *boot_scratch(size_t size);
 /* End of boot: give what lies below 1 MiB to libOS; no boot_page any more. */
 void boot_memory_done(void);
 
-/* Where the payload is (after the image's last page) and the bytes of RAM from there. */
+/* Where the payload is (after the image's last page, or the module) and the bytes of RAM from there. */
 const void *boot_payload(uint64_t *ret_max);
 
 #endif

@@ -37,22 +37,30 @@ static uint64_t random_word(void)
     return r ^ r >> 32;
 }
 
+/* Where the image lies, less where it was linked to lie. */
+static uint64_t load_offset(void)
+{
+    return (uintptr_t)__image_start - BOOT_PHYS_BASE;
+}
+
 static void relocate(uint64_t slide)
 {
+    uint64_t base = BOOT_LINK_BASE - load_offset();
+
     for (const struct rela *r = __rela_start; r < __rela_end; r++)
         if (r->info == R_X86_64_RELATIVE)
-            *(uint64_t *)(r->offset - BOOT_LINK_BASE) = (uint64_t)r->addend + slide;
+            *(uint64_t *)(r->offset - base) = (uint64_t)r->addend + slide;
 }
 
 /* The compact form: an even word is the address of one place, an odd one says by its bits which of the 63 words after
  * that are more of them. The place holds its link-time value. Spec: the ELF gABI's SHT_RELR. */
 static void relocate_packed(uint64_t slide)
 {
-    uint64_t *place = NULL;
+    uint64_t base = BOOT_LINK_BASE - load_offset(), *place = NULL;
 
     for (const uint64_t *r = __relr_start; r < __relr_end; r++) {
         if (!(*r & 1)) {
-            place = (uint64_t *)(*r - BOOT_LINK_BASE);
+            place = (uint64_t *)(*r - base);
             *place++ += slide;
             continue;
         }
@@ -87,7 +95,7 @@ static void map_image(uint64_t slide)
     t->image_pd[first + 1] = (uintptr_t)t->image_pt[1] | table;
     for (uintptr_t pa = (uintptr_t)__image_start; pa < (uintptr_t)__image_end; pa += PAGE_SIZE)
         if (pa < (uintptr_t)t || pa >= (uintptr_t)boot_stack)
-            pt[pa / PAGE_SIZE] = pa | PTE_P | PTE_A | rights(pa) | mask;
+            pt[(pa - load_offset()) / PAGE_SIZE] = pa | PTE_P | PTE_A | rights(pa) | mask;
 }
 
 uint64_t boot_place(void)
@@ -100,5 +108,6 @@ uint64_t boot_place(void)
     relocate_packed(slide);
     map_image(slide);
     x86_facts.slide = slide;
-    return slide;
+    x86_facts.load = load_offset();
+    return BOOT_LINK_BASE + slide - load_offset();
 }

@@ -1,20 +1,70 @@
 /* SPDX-License-Identifier: MIT */
-/* The PVH entry contract (Xen's "PVH" boot ABI): 32-bit protected mode, no paging, flat segments, ebx = physical
- * address of struct hvm_start_info. Nothing else is trusted: own stack, GDT and flags first; ebx only after its magic
- * was seen. The image is not moved by a PVH loader, so a link-time difference gives each physical address. */
+/* The two ways in, and what they share. Nothing that a loader leaves behind is trusted: own stack, GDT and control
+ * registers first; the start info only after its magic was seen.
+ *
+ * boot_start, PVH (Xen's boot ABI): 32-bit protected mode, no paging, flat segments, ebx = physical address of struct
+ * hvm_start_info; the image lies where it was linked to. boot_start64, from the UEFI stub: 64-bit mode, identity mapping,
+ * rdi = the same; the image lies anywhere below 1 GiB, page aligned. ebp is its physical address in all of this file. */
 
-#define PHYS(symbol) (symbol - boot_start + 0x100000)
+#define AT(symbol) (symbol - boot_start)
 
 #define START_MAGIC 0x336ec578
 #define COM1        0x3f8
 #define TABLES      10 /* pages of struct boot_tables */
-#define IDENTITY    4 /* 2 MiB pages mapped at first: kernel.lds asserts that the image ends below 4 MiB */
+#define IDENTITY    4 /* 2 MiB pages mapped at first: kernel.lds asserts that the image is at most 3 MiB long */
+#define CR0_ON      0x80050033 /* PG AM WP NE ET MP PE; EM, TS, CD, NW off */
 
     .section .note.Xen, "a", @note
     .balign 4
     .long 4, 4, 18             /* namesz, descsz, XEN_ELFNOTE_PHYS32_ENTRY */
     .asciz "Xen"
     .long 0x100000             /* boot_start: the first byte of the image */
+    .long 7, 4, 1              /* ALCOVE_NOTE_ENTRY64 of alcove/image.h: boot_start64, from this word */
+    .asciz "Alcove"
+    .balign 4
+    .long boot_start64 - .
+
+/* Identity and linear map share their tables; the linear one is not executable. Clobbers eax, ecx, edx; leaves the root's
+ * address in edi. The same text serves both modes: r is e or r. */
+    .macro make_tables r
+    lea AT(boot_tables)(%\r\()bp), %edi
+    lea 0x1003(%\r\()di), %eax
+    movl %eax, (%\r\()di)                 /* root[0] */
+    movl %eax, 256 * 8(%\r\()di)          /* root[256] */
+    movl $0x80000000, 256 * 8 + 4(%\r\()di)
+    lea 0x2003(%\r\()di), %eax
+    movl %eax, 0x1000(%\r\()di)           /* linear_pdpt[0] */
+    movl %ebp, %ecx
+    shrl $21, %ecx
+    movl %ecx, %eax
+    shll $21, %eax
+    orl $0xe3, %eax                   /* present, writable, accessed, dirty, large */
+    movl $IDENTITY, %edx
+1:  movl %eax, 0x2000(%\r\()di, %\r\()cx, 8)
+    addl $0x200000, %eax
+    addl $1, %ecx
+    subl $1, %edx
+    jnz 1b
+    .endm
+
+    .macro data_segments
+    movl $0x10, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    xorl %eax, %eax
+    movl %eax, %fs
+    movl %eax, %gs
+    .endm
+
+    .macro clear_bss r
+    lea AT(__bss_start)(%\r\()bp), %edi
+    lea AT(__bss_end)(%\r\()bp), %ecx
+    subl %edi, %ecx
+    shrl $2, %ecx
+    xorl %eax, %eax
+    rep stosl
+    .endm
 
     .section .text.boot, "ax", @progbits
     .code32
@@ -22,42 +72,40 @@
 boot_start:
     cld
     cli
-    lgdtl PHYS(boot_gdt_pointer)
-    ljmpl $0x18, $PHYS(1f)
-1:  movl $0x10, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    xorl %eax, %eax
-    movl %eax, %fs
-    movl %eax, %gs
+    movl $0x100000, %ebp
+    leal AT(boot_stack_top)(%ebp), %esp
+    leal AT(boot_gdt)(%ebp), %eax
+    pushl %eax
+    pushw $boot_gdt_end - boot_gdt - 1
+    lgdtl (%esp)
+    pushl $0x18
+    leal AT(common32)(%ebp), %eax
+    pushl %eax
+    lretl
 
-    movl $PHYS(text_magic), %esi
+common32:
+    data_segments
+    leal AT(text_magic)(%ebp), %esi
     cmpl $START_MAGIC, (%ebx)
     jne fail
 
     /* A20: a write must not show one MiB away. Two different values, so that equal memory is no proof. */
-    movl $PHYS(text_a20), %esi
-    movl $PHYS(boot_stack), %edi
-    movl %edi, %ebp
-    xorl $0x100000, %ebp
+    leal AT(text_a20)(%ebp), %esi
+    leal AT(boot_stack)(%ebp), %edi
+    movl %edi, %edx
+    xorl $0x100000, %edx
     movl $0x0a20a20a, (%edi)
-    cmpl $0x0a20a20a, (%ebp)
+    cmpl $0x0a20a20a, (%edx)
     jne 1f
     notl (%edi)
-    cmpl $~0x0a20a20a, (%ebp)
+    cmpl $~0x0a20a20a, (%edx)
     je fail
 
-1:  movl $PHYS(__bss_start), %edi
-    movl $PHYS(__bss_end), %ecx
-    subl %edi, %ecx
-    shrl $2, %ecx
-    xorl %eax, %eax
-    rep stosl
-    movl $PHYS(boot_stack_top), %esp
-    movl %ebx, %ebp
+1:  clear_bss e
+    leal AT(boot_stack_top)(%ebp), %esp
+    pushl %ebx
 
-    movl $PHYS(text_long), %esi
+    leal AT(text_long)(%ebp), %esi
     movl $0x80000000, %eax
     cpuid
     cmpl $0x80000001, %eax
@@ -66,26 +114,12 @@ boot_start:
     cpuid
     btl $29, %edx
     jnc fail
-    movl $PHYS(text_nx), %esi
+    leal AT(text_nx)(%ebp), %esi
     btl $20, %edx
     jnc fail
+    popl %ebx
 
-    /* Identity and linear map share their tables; the linear one is not executable. */
-    movl $PHYS(boot_tables), %edi
-    leal 0x1003(%edi), %eax
-    movl %eax, (%edi)                 /* root[0] */
-    movl %eax, 256 * 8(%edi)          /* root[256] */
-    movl $0x80000000, 256 * 8 + 4(%edi)
-    leal 0x2003(%edi), %eax
-    movl %eax, 0x1000(%edi)           /* linear_pdpt[0] */
-    movl $0xe3, %eax                  /* present, writable, accessed, dirty, large */
-    xorl %ecx, %ecx
-1:  movl %eax, 0x2000(%edi, %ecx, 8)
-    addl $0x200000, %eax
-    incl %ecx
-    cmpl $IDENTITY, %ecx
-    jb 1b
-
+    make_tables e
     movl %edi, %cr3
     movl $0x20, %eax                  /* PAE */
     movl %eax, %cr4
@@ -93,14 +127,17 @@ boot_start:
     movl $0x901, %eax
     xorl %edx, %edx
     wrmsr
-    movl $0x80050033, %eax            /* PG AM WP NE ET MP PE; EM, TS, CD, NW off */
+    movl $CR0_ON, %eax
     movl %eax, %cr0
-    ljmpl $0x08, $PHYS(boot_long)
+    pushl $0x08
+    leal AT(boot_long)(%ebp), %eax
+    pushl %eax
+    lretl
 
-/* Say the line at esi on COM1, with a bound on waiting for the device, and stop. */
+/* Say the line at esi on COM1, with a bound on waiting for the device, and stop. Means the same in both modes. */
 fail:
     movb (%esi), %bl
-    incl %esi
+    addl $1, %esi
     testb %bl, %bl
     jz 3f
     movl $10000, %ecx
@@ -114,11 +151,12 @@ fail:
     outb %al, %dx
     jmp fail
 /* A triple fault: the one way to end that every machine has. */
-3:  lidtl PHYS(no_idt)
+3:  leal AT(no_idt)(%ebp), %esi
+    lidtl (%esi)
     int3
 
-no_idt: .word 0
-    .long 0
+    .balign 4
+no_idt: .long 0, 0, 0
 text_magic: .asciz "alcove: the loader passed no PVH start info (is this a PVH loader?)\r\n"
 text_a20:   .asciz "alcove: address line 20 is off\r\n"
 text_long:  .asciz "alcove: this CPU has no 64-bit mode\r\n"
@@ -130,21 +168,71 @@ boot_gdt:
     .quad 0x00af9b000000ffff          /* 0x08: 64-bit code */
     .quad 0x00cf93000000ffff          /* 0x10: data */
     .quad 0x00cf9b000000ffff          /* 0x18: 32-bit code */
-boot_gdt_pointer:
-    .word boot_gdt_pointer - boot_gdt - 1
-    .long PHYS(boot_gdt)
+boot_gdt_end:
+
+    .code64
+    .globl boot_start64
+boot_start64:
+    cld
+    cli
+    movl %edi, %ebx
+    leaq boot_start(%rip), %rbp
+    leaq boot_stack_top(%rip), %rsp
+    leaq boot_gdt(%rip), %rax
+    pushq %rax
+    pushw $boot_gdt_end - boot_gdt - 1
+    lgdtq (%rsp)
+    movq %cr4, %rax
+    btl $12, %eax                     /* 57-bit addresses can only be left by way of 32 bits */
+    jc 1f
+    leaq text_magic(%rip), %rsi
+    cmpl $START_MAGIC, (%rbx)
+    jne fail
+    clear_bss r
+    make_tables r
+    movq %cr4, %rax
+    andl $0x40, %eax                  /* machine checks stay as they are */
+    orl $0x20, %eax                   /* PAE; no global or tagged translations */
+    movq %rax, %cr4
+    movl $0xc0000080, %ecx
+    rdmsr
+    orl $0x801, %eax                  /* NXE, SCE */
+    wrmsr
+    movl $CR0_ON, %eax
+    movq %rax, %cr0
+    movq %rdi, %cr3
+    data_segments
+    leaq boot_stack_top(%rip), %rsp
+    pushq $0x08
+    leaq boot_long(%rip), %rax
+    pushq %rax
+    lretq
+
+1:  leaq boot_stack_top(%rip), %rsp
+    pushq $0x18
+    leaq leave64(%rip), %rax
+    pushq %rax
+    lretq
+    .code32
+leave64:
+    movl %cr0, %eax
+    andl $~0x80000000, %eax
+    movl %eax, %cr0
+    xorl %eax, %eax
+    movl %eax, %cr4
+    movl $0xc0000080, %ecx
+    xorl %edx, %edx
+    wrmsr
+    jmp common32
 
     .code64
 boot_long:
-    movl $PHYS(boot_stack_top), %esp
-    movl %ebp, %ebx
+    leaq boot_stack_top(%rip), %rsp
     xorl %ebp, %ebp
-    call boot_place                   /* rax: slide */
-    movq $0xffffffff80000000, %rcx
-    addq %rax, %rcx
+    call boot_place                   /* rax: from physical to final addresses */
     leaq boot_high(%rip), %rdx
-    addq %rcx, %rdx
-    addq %rcx, %rsp
+    addq %rax, %rdx
+    addq %rax, %rsp
     jmp *%rdx
 boot_high:
     movl %ebx, %edi

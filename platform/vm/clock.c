@@ -136,11 +136,6 @@ struct kvm_time {
     uint8_t flags, pad2[2];
 };
 
-static uint64_t phys_of(const volatile void *p)
-{
-    return (uintptr_t)p - x86_facts.slide - BOOT_LINK_BASE;
-}
-
 static bool has_kvmclock(void)
 {
     char signature[13];
@@ -154,7 +149,7 @@ static bool read_kvm_time(struct kvm_time *ret)
     static ALIGNED(64) volatile struct kvm_time page;
     bool good = false;
 
-    x86_wrmsr(MSR_KVM_CLOCK, phys_of(&page) | 1);
+    x86_wrmsr(MSR_KVM_CLOCK, x86_image_phys(&page) | 1);
     for (unsigned i = 0; i < 100 && !good; i++) {
         uint32_t version = page.version;
 
@@ -187,7 +182,7 @@ uint64_t vm_kvm_wall_at_boot_ns(void)
 
     if (!has_kvmclock() || !read_kvm_time(&t))
         return 0;
-    x86_wrmsr(MSR_KVM_WALL, phys_of(&wall));
+    x86_wrmsr(MSR_KVM_WALL, x86_image_phys(&wall));
     for (unsigned i = 0; i < 100; i++) {
         uint32_t version = wall.version;
 

@@ -3,6 +3,8 @@
 #ifndef X86_64_CPU_H
 #define X86_64_CPU_H
 
+#include "boot/boot.h"
+
 #include <base/compiler.h>
 #include <base/types.h>
 #include <plat/cpu.h>
@@ -19,8 +21,15 @@ struct x86_facts {
         enc_mask; /* memory encryption: set in every page-table entry that maps private memory */
     uint64_t phys_limit; /* first address that the CPU cannot form */
     uintptr_t slide;     /* address the image runs at minus the one it is linked at */
+    uint64_t load;       /* physical address of the image minus the one it is linked for */
 };
 extern struct x86_facts x86_facts;
+
+/* Physical address of something in the image. */
+static inline uint64_t x86_image_phys(const volatile void *p)
+{
+    return (uintptr_t)p - x86_facts.slide - BOOT_LINK_BASE + x86_facts.load;
+}
 
 struct PACKED x86_tss {
     uint32_t reserved0;

@@ -17,7 +17,7 @@ static bool boot_done;
 
 uint64_t kmap_root_phys(void)
 {
-    return (uintptr_t)&boot_tables - x86_facts.slide - BOOT_LINK_BASE;
+    return x86_image_phys(&boot_tables);
 }
 
 uint64_t *kmap_root(void)

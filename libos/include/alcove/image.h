@@ -15,6 +15,13 @@ enum {
     ALCOVE_CMDLINE_MAX = 64 * 1024, /* bytes, without the terminating zero */
 };
 
+/* The second note of the libOS executable's PT_NOTE, name "Alcove": where 64-bit mode enters with identity mapping and
+ * rdi = the physical address (below 4 GiB) of PVH's struct hvm_start_info, as an int32_t relative to itself. */
+enum { ALCOVE_NOTE_ENTRY64 = 1 };
+
+/* In that structure's flags: what the UEFI stub made. Its only module is the payload. */
+#define ALCOVE_START_UEFI 0x80000000u
+
 /* A part of the payload. offset is in bytes from the header, a multiple of ALCOVE_IMAGE_ALIGN; size is in bytes.
  * A part that is not there has size 0. */
 struct alcove_image_part {
