@@ -2,7 +2,7 @@
 /* Time is the CPU's counter (TSC) times a factor. The factor comes from the first rung of a ladder that answers: the
  * configuration, CPUID leaves of the hypervisor, kvmclock, CPUID 0x15, then counting against a clock of known
  * frequency: ACPI PM timer, HPET, PIT, and where the hypervisor fixes its frequency the local APIC's timer.
- * Counting takes short windows, the best of which is believed; in sum at most about 2 ms.
+ * Counting takes short windows, well below 2 ms in sum; longer ones where the host keeps disturbing them.
  * The host can lie in each of these; nothing here loops on a device without a bound. */
 #include "vm/vm.h"
 #include "boot/boot.h"
@@ -58,53 +58,88 @@ static uint64_t read_lapic(void)
     return 0u - vm_apic_timer_left();
 }
 
-/* Poll ref until it has moved by ticks from start. The counter's value right after that reading
- * (the delay is the same at each) and how long before it the edge may have been. */
-static bool wait_edge(const struct reference *ref, uint64_t start, uint64_t ticks,
-                      struct clock_edge *ret)
+/* The next moment at which ref moves: the counter's value right after the reading that shows it (the delay is the
+ * same at each) and how long before it the edge may have been. False: it does not move. */
+static bool wait_edge(const struct reference *ref, struct clock_edge *ret)
 {
-    uint64_t before = x86_rdtsc(), after, now;
+    uint64_t last = ref->read(), before = x86_rdtsc(), after, now;
 
     for (unsigned i = 0; i < 4000; i++) {
         now = ref->read();
         after = x86_rdtsc();
-        if (i && ((now - start) & ref->mask) >=
-                     ticks) { /* not the first: it took longer than the others */
+        if (i && ((now - last) & ref->mask)) { /* not the first: it took longer than the others */
             *ret = (struct clock_edge){ .ticks = now, .tsc = after, .slack = after - before };
             return true;
         }
+        last = now;
         before = after;
     }
     return false;
 }
 
-enum { WINDOWS = 5 };
-
-static uint64_t count_against(const struct reference *ref, uint64_t window_ns, uint64_t sureness)
+/* An edge that is not much worse than the best one so far, if there is one to have soon: where other guests take the
+ * CPU away, it is the next try that is quiet. */
+static bool good_edge(const struct reference *ref, uint64_t *best_slack, struct clock_edge *ret)
 {
-    struct clock_edge edges[WINDOWS + 1];
-    uint64_t ticks = window_ns * ref->hz / NS_PER_SEC + 1;
+    struct clock_edge next;
 
-    if (!wait_edge(ref, ref->read(), 1, &edges[0]))
-        return 0;
-    for (unsigned i = 0; i < WINDOWS; i++)
-        if (!wait_edge(ref, edges[i].ticks, ticks, &edges[i + 1]))
-            return 0;
-    return clock_fit(edges, WINDOWS + 1, ref->hz, ref->mask, sureness);
+    if (!wait_edge(ref, ret))
+        return false;
+    for (unsigned i = 0; i < 8 && ret->slack > *best_slack * 2; i++) {
+        if (!wait_edge(ref, &next))
+            return false;
+        if (next.slack < ret->slack)
+            *ret = next;
+    }
+    if (ret->slack < *best_slack)
+        *best_slack = ret->slack;
+    return true;
 }
 
-/* 0, or the frequency. A slow device makes short windows useless: then longer ones. */
+static void pause_ticks(uint64_t tsc_ticks)
+{
+    uint64_t start = x86_rdtsc();
+
+    while (x86_rdtsc() - start < tsc_ticks)
+        ;
+}
+
+/* How sure to be after so many ticks of the counter: a quiet machine is within the first line at once, and the
+ * longer it takes, the less is asked for. */
+static uint64_t sureness_after(uint64_t tsc_ticks, uint64_t first)
+{
+    return tsc_ticks >> 21 == 0   ? first
+           : tsc_ticks >> 24 == 0 ? 250
+           : tsc_ticks >> 27 == 0 ? 100
+                                  : 30;
+}
+
+enum { EDGES = 26, FIRST_GAP = 6000 };
+
+/* 0, or the frequency. The windows between the edges get twice as long each time: a slow device or a busy host makes
+ * short ones useless. At most about 10^9 ticks of the counter. */
 static uint64_t try_reference(const struct reference *ref)
 {
+    struct clock_edge edges[EDGES];
     /* A reference that counts nanoseconds needs less of them. */
-    uint64_t hz =
-        ref->hz >= 100000000 ? count_against(ref, 6000, 400) : count_against(ref, 12000, 1000);
+    uint64_t first = ref->hz >= 100000000 ? 400 : 1000;
+    /* Not so long that a short counter wraps in one. */
+    uint64_t gap = FIRST_GAP, max_gap = ref->mask > 0xffff ? 1 << 27 : 1 << 23;
+    uint64_t best_slack = UINT64_MAX / 2, hz = 0;
+    unsigned n = 0;
 
-    if (!hz)
-        hz = count_against(ref, 50000, 1000);
-    if (!hz)
-        hz = count_against(ref, 250000, 50);
-    return hz;
+    while (n < EDGES && good_edge(ref, &best_slack, &edges[n])) {
+        n++;
+        if (n >= 3) {
+            hz = clock_fit(edges, n, ref->hz, ref->mask,
+                           sureness_after(edges[n - 1].tsc - edges[0].tsc, first));
+            if (hz)
+                return hz;
+            gap = gap * 2 < max_gap ? gap * 2 : max_gap;
+        }
+        pause_ticks(gap);
+    }
+    return clock_fit(edges, n, ref->hz, ref->mask, 10);
 }
 
 static uint32_t hypervisor_top(char signature[13])

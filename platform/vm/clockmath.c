@@ -7,39 +7,56 @@ bool clock_plausible(uint64_t hz)
     return hz >= 100000000ull && hz <= 20000000000ull;
 }
 
-static uint64_t rate(const struct clock_edge *a, const struct clock_edge *b, uint64_t ref_hz,
-                     uint64_t mask)
-{
-    uint64_t ticks = (b->ticks - a->ticks) & mask, tsc = b->tsc - a->tsc;
+enum { DOUBT_ONE = 1 << 24 };
 
-    if (!ticks || tsc >> 33 || ref_hz >> 31)
-        return 0;
-    return tsc * ref_hz / ticks;
+/* How long dt ticks of the reference are at hz. */
+static uint64_t ticks_tsc(uint64_t dt, uint64_t hz, uint64_t ref_hz)
+{
+    return dt / ref_hz * hz +
+           ((dt % ref_hz * (hz >> 4) / ref_hz) << 4); /* fits: hz < 2^35, ref_hz < 2^31 */
+}
+
+/* Does each window from edge i to edge j say hz too? Not if the reference wrapped unseen in one of them, or stopped. */
+static bool agrees(const struct clock_edge *edges, unsigned i, unsigned j, uint64_t hz,
+                   uint64_t ref_hz, uint64_t mask)
+{
+    for (; i < j; i++) {
+        const struct clock_edge *a = &edges[i], *b = &edges[i + 1];
+        uint64_t tsc = b->tsc - a->tsc;
+        uint64_t want = ticks_tsc((b->ticks - a->ticks) & mask, hz, ref_hz);
+        uint64_t off = tsc > want ? tsc - want : want - tsc;
+
+        if (off > a->slack + b->slack + tsc / 1000)
+            return false;
+    }
+    return true;
 }
 
 uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, uint64_t mask,
                    uint64_t sureness)
 {
-    const struct clock_edge *first = &edges[0], *last = &edges[n - 1];
-    uint64_t best = 0, best_slack = UINT64_MAX, all, slack, span, difference;
+    uint64_t best = 0, best_doubt = DOUBT_ONE / sureness + 1;
 
-    for (unsigned i = 0; i + 1 < n; i++) {
-        slack = edges[i].slack + edges[i + 1].slack;
-        if (slack < best_slack) {
-            best_slack = slack;
-            best = rate(&edges[i], &edges[i + 1], ref_hz, mask);
+    if (ref_hz >> 31)
+        return 0;
+    for (unsigned i = 0; i + 2 < n; i++) {
+        uint64_t ticks = (edges[i + 1].ticks - edges[i].ticks) & mask;
+
+        for (unsigned j = i + 2; j < n; j++) {
+            uint64_t tsc = edges[j].tsc - edges[i].tsc, slack = edges[i].slack + edges[j].slack, hz;
+
+            ticks += (edges[j].ticks - edges[j - 1].ticks) & mask;
+            if (!tsc || tsc >> 33 || !ticks || ticks >> 33 || edges[i].slack >> 32 ||
+                edges[j].slack >> 32 || slack * DOUBT_ONE / tsc >= best_doubt)
+                continue;
+            hz = tsc * ref_hz / ticks;
+            if (!clock_plausible(hz) || !agrees(edges, i, j, hz, ref_hz, mask))
+                continue;
+            best = hz;
+            best_doubt = slack * DOUBT_ONE / tsc;
         }
     }
-    span = (last->tsc - first->tsc) / (n - 1); /* of one window */
-    if (!clock_plausible(best) || !span || span >> 30 ||
-        best_slack > span / 10) /* so products below fit */
-        return 0;
-    all = rate(first, last, ref_hz, mask);
-    difference = all > best ? all - best : best - all;
-    /* The whole span was not disturbed if it differs by no more than the best window's own doubt; then it is better. */
-    if (all && difference <= best / 1000 + best * best_slack / span)
-        return first->slack + last->slack <= span * (n - 1) / sureness ? all : 0;
-    return best_slack <= span / sureness ? best : 0;
+    return best;
 }
 
 uint64_t clock_snap(uint64_t hz)

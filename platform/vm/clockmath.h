@@ -13,9 +13,10 @@ struct clock_edge {
 /* Whether hz can be a CPU's counter: 100 MHz to 20 GHz. */
 bool clock_plausible(uint64_t hz);
 
-/* The counter's frequency from n edges (n >= 2) of a reference of ref_hz whose counter wraps at mask + 1 (a power of
- * two). The window with the least slack decides; the whole span refines it where it agrees. 0: the slack is more than
- * one part in sureness. */
+/* The counter's frequency from n edges of a reference of ref_hz (below 2^31) whose counter wraps at mask + 1 (a power of
+ * two). Of all pairs of edges, two windows or more apart, the one is believed whose slack is the smallest part of what
+ * lies between them, and with which all windows between agree. 0: there is none, or its doubt is more than one part in
+ * sureness. */
 uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, uint64_t mask,
                    uint64_t sureness);
 
