@@ -11,6 +11,13 @@
 #define BOOT_LINK_BASE 0xffffffff80000000ull /* link address = address linked for + this */
 #define BOOT_WINDOW    0x40000000ull /* the image is placed within this much from BOOT_LINK_BASE */
 
+/* struct hvm_start_info, version 1 (version 0 ends before memmap). cc_blob is PVH's reserved word: alcove/image.h. */
+struct boot_start_info {
+    uint32_t magic, version, flags, modules;
+    uint64_t modules_pa, cmdline_pa, rsdp_pa, memmap_pa;
+    uint32_t memmap_entries, cc_blob;
+};
+
 /* Page tables that exist from the first instruction on, in .bss; each one page. */
 struct boot_tables {
     uint64_t root

@@ -4,6 +4,7 @@
  * bounded and everything is copied before it is used. */
 #include "boot/boot.h"
 #include "boot/memory.h"
+#include "cc/cc.h"
 #include "vm/vm.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
@@ -18,13 +19,6 @@
 #include <plat/upcall.h>
 
 enum { START_MAGIC = 0x336ec578, CMDLINE_MAX = 16 * 4096, MARKS_MAX = 24 };
-
-/* struct hvm_start_info, version 1 (version 0 ends before memmap). */
-struct start_info {
-    uint32_t magic, version, flags, modules;
-    uint64_t modules_pa, cmdline_pa, rsdp_pa, memmap_pa;
-    uint32_t memmap_entries, reserved;
-};
 
 struct start_module {
     uint64_t pa, size, cmdline_pa, reserved;
@@ -98,7 +92,23 @@ static void copy_cmdline(uint64_t pa)
     boot.vmm_cmdline = copy;
 }
 
-static void read_start_info(uint64_t pa, struct start_info *ret)
+/* RAM that the host has not given to this guest so far is asked for and checked, all at once. */
+static void accept_memory(struct memmap_entry *map, size_t count)
+{
+    for (size_t i = 0; i < count && cc_active(); i++) {
+        uint64_t start = align_up(map[i].addr, PAGE_SIZE);
+        uint64_t end = align_down(map[i].addr + map[i].size, PAGE_SIZE);
+
+        if (map[i].type != ALCOVE_MEMORY_UNACCEPTED)
+            continue;
+        if (map[i].addr + map[i].size < map[i].addr || end > x86_facts.phys_limit)
+            boot_fail("alcove: the loader's memory map is out of reach");
+        cc_accept(start, end);
+        map[i] = (struct memmap_entry){ start, end > start ? end - start : 0, MEMMAP_RAM, 0 };
+    }
+}
+
+static void read_start_info(uint64_t pa, struct boot_start_info *ret)
 {
     struct memmap_entry map[MEMMAP_RAW_MAX]; /* 6 KiB of the boot stack */
     struct memmap_range module = { 0 };
@@ -112,10 +122,13 @@ static void read_start_info(uint64_t pa, struct start_info *ret)
     count = min_u64(ret->memmap_entries, MEMMAP_RAW_MAX);
     if (!copy_in(map, ret->memmap_pa, count * sizeof(map[0])))
         boot_fail("alcove: the loader's memory map is out of reach");
+    accept_memory(map, count);
     if (ret->modules == 1 && copy_in(&m, ret->modules_pa, sizeof(m)) && m.pa + m.size >= m.pa)
         module = (struct memmap_range){ m.pa, m.pa + m.size };
     if (ret->flags & ALCOVE_START_UEFI)
         boot.machine = "uefi";
+    else if (cc_active())
+        boot.machine = "snp";
     boot_memory_init(map, count, module);
 }
 
@@ -139,12 +152,13 @@ static const struct log_backend backend = { log_write, log_backtrace, log_finish
 
 void boot_main(uint64_t info)
 {
-    struct start_info start;
+    struct boot_start_info start;
 
     vm_clock_begin();
     log_set_backend(&backend);
     x86_facts_init();
     x86_cpu_init_first(); /* from here on traps work */
+    cc_init();            /* and ports, MSRs and devices of a confidential guest */
     kmap_drop_identity();
     vm_uart_init(); /* and messages */
     read_start_info(info, &start);

@@ -190,6 +190,10 @@ boot_start64:
     jne fail
     clear_bss r
     make_tables r
+    movl %edi, %r12d
+    movl %ebx, %edi
+    call cc_start                     /* rax: the C-bit; the tables have it */
+    orq %rax, %r12
     movq %cr4, %rax
     andl $0x40, %eax                  /* machine checks stay as they are */
     orl $0x20, %eax                   /* PAE; no global or tagged translations */
@@ -200,7 +204,7 @@ boot_start64:
     wrmsr
     movl $CR0_ON, %eax
     movq %rax, %cr0
-    movq %rdi, %cr3
+    movq %r12, %cr3
     data_segments
     leaq boot_stack_top(%rip), %rsp
     pushq $0x08

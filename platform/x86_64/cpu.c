@@ -61,6 +61,8 @@ void x86_facts_init(void)
     if (extended >= 0x80000008)
         bits = x86_cpuid(0x80000008, 0).eax & 0xff;
     f->phys_limit = 1ull << (bits < 36 ? 36 : bits > 52 ? 52 : bits);
+    if (f->enc_mask && f->phys_limit > f->enc_mask)
+        f->phys_limit = f->enc_mask;
 }
 
 static void load_gdt(struct x86_cpu *c)
@@ -110,6 +112,8 @@ static void set_gate(unsigned vector, uintptr_t entry)
         ist = IST_MC;
     else if (vector == VEC_DB)
         ist = IST_DB;
+    else if (vector == VEC_VC)
+        ist = IST_VC;
     else if (vector == VEC_BP || vector == VEC_OF)
         type = 0xee; /* int3 and into are ring 3's; any other int n is #GP */
     idt[vector] = (struct gate){

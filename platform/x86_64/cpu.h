@@ -48,7 +48,8 @@ enum {
     IST_DF,
     IST_MC,
     IST_DB,
-    IST_COUNT = IST_DB,
+    IST_VC,
+    IST_COUNT = IST_VC,
 };
 
 struct x86_cpu {

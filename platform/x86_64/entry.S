@@ -190,7 +190,7 @@ irq_entry:
     pop_all
     iretq
 
-/* NMI, #MC, #DF, #DB: on a stack of their own, whose lowest word is the CPU's percpu address. */
+/* NMI, #MC, #DF, #DB, #VC: on a stack of their own, whose lowest word is the CPU's percpu address. */
 ist_entry:
     xchgq %rdi, (%rsp)
     push_after_rdi
@@ -250,7 +250,7 @@ x86_stubs:
     pushq $0
     .endif
     pushq $vector
-    .if vector == 1 || vector == 2 || vector == 8 || vector == 18
+    .if vector == 1 || vector == 2 || vector == 8 || vector == 18 || vector == 29
     jmp ist_entry
     .else
     jmp trap_entry

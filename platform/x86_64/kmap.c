@@ -154,6 +154,28 @@ paddr_t kmap_unmap_page(uintptr_t va)
     return PADDR(e & PTE_ADDR & ~x86_facts.enc_mask);
 }
 
+void kmap_share_page(uintptr_t va)
+{
+    uint64_t *pte = find_page(va);
+
+    must(pte && *pte & PTE_P);
+    *pte &= ~x86_facts.enc_mask;
+    x86_invlpg(va);
+}
+
+bool kmap_device_phys(uintptr_t va, size_t size, uint64_t *ret_pa)
+{
+    uint64_t *pte;
+
+    if (va < KMAP_DEVICE_BASE || va >= device_next || va % PAGE_SIZE + size > PAGE_SIZE)
+        return false;
+    pte = find_page(va);
+    if (!pte || !(*pte & PTE_P) || *pte & x86_facts.enc_mask)
+        return false;
+    *ret_pa = (*pte & PTE_ADDR) + va % PAGE_SIZE;
+    return true;
+}
+
 volatile void *kmap_device(uint64_t pa, size_t size)
 {
     uint64_t first = align_down(pa, PAGE_SIZE), end;

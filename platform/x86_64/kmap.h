@@ -33,6 +33,12 @@ paddr_t kmap_unmap_page(uintptr_t va);
 /* Map device memory, uncached, for good; the address of pa. NULL: no space or table, or it is RAM. */
 volatile void *kmap_device(uint64_t pa, size_t size);
 
+/* Take the encryption from the page at va, which the host has made shared: an address of the image. */
+void kmap_share_page(uintptr_t va);
+
+/* The physical address of size bytes of device memory at va; false: not device memory of kmap_device, or not mapped. */
+NODISCARD bool kmap_device_phys(uintptr_t va, size_t size, uint64_t *ret_pa);
+
 /* From now on, table pages come from upcall_page_alloc. */
 void kmap_boot_done(void);
 

@@ -2,6 +2,7 @@
 /* Exceptions: from ring 3 they are the program's affair and go up; in ring 0 only a page fault at an instruction of
  * .ex_table is expected, anything else is a bug of ours and ends the machine with registers and backtrace. */
 #include "x86_64/trap.h"
+#include "cc/cc.h"
 #include "x86_64/cpu.h"
 #include "x86_64/fpu.h"
 #include "x86_64/relink.h"
@@ -204,6 +205,10 @@ void x86_trap_user(unsigned vector, unsigned long error, struct plat_frame *f)
     case VEC_UD:
         upcall_exception(vector, error, f->rip);
         break;
+    case VEC_VC:
+        if (!cc_vc(error, f, true))
+            upcall_exception(VEC_GP, 0, 0);
+        break;
     default:
         upcall_exception(vector, error, 0);
         break;
@@ -234,6 +239,8 @@ void x86_trap_kernel(unsigned vector, unsigned long error, struct plat_frame *f)
             return;
         }
     }
+    if (vector == VEC_VC && cc_vc(error, f, false))
+        return;
     if (vector == VEC_DB) {
         /* Nothing of ring 0 sets breakpoints, and SYSCALL clears TF. */
         __asm__ volatile("movq %0, %%dr7" : : "r"(0x400ull));

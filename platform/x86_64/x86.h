@@ -93,6 +93,7 @@ enum {
     VEC_MF = 16,
     VEC_MC = 18,
     VEC_XM = 19,
+    VEC_VC = 29,
     VEC_PIC = 32,  /* 16 vectors for an 8259 that fires in spite of being masked */
     VEC_LINE = 48, /* interrupt lines, given out in order */
     VEC_LINE_END = 0xe0,
@@ -149,7 +150,8 @@ struct x86_cpuid {
     uint32_t eax, ebx, ecx, edx;
 };
 
-static inline struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
+/* The instruction; a confidential guest cannot believe it, nor execute it without a handler: use x86_cpuid. */
+static inline struct x86_cpuid x86_cpuid_raw(uint32_t leaf, uint32_t sub)
 {
     struct x86_cpuid r;
     __asm__ volatile("cpuid"
@@ -157,6 +159,9 @@ static inline struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
                      : "a"(leaf), "c"(sub));
     return r;
 }
+
+/* What the CPU can do, from the best source there is (cc/snp.c). Works from the first C code on. */
+struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub);
 
 static inline uint64_t x86_rdtsc(void)
 {

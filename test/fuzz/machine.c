@@ -2,6 +2,8 @@
 /* Fuzz entry: what a loader and a host hand over at boot. The input is memory with ACPI tables, a memory map, and the
  * edges of a clock at the same time. */
 #include "boot/memory.h"
+#include "cc/cpuid.h"
+#include "cc/insn.h"
 #include "vm/acpi.h"
 #include "vm/clockmath.h"
 
@@ -59,6 +61,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         if (hz && !clock_plausible(hz) && hz >> 36)
             abort();
     }
+    struct plat_frame frame = { 0 };
+    struct insn insn;
+    if (insn_decode(bytes, size, &frame, &insn) && (insn.length > size || insn.size > 8))
+        abort();
+    static struct cc_cpuid_table table;
+    uint32_t out[4];
+    memcpy(&table, bytes, size < sizeof(table) ? size : sizeof(table));
+    cc_cpuid_lookup(&table, table.entries[0].eax_in, 0, UINT64_MAX, out);
     (void)clock_option((const char *)bytes, size);
     return 0;
 }

@@ -22,6 +22,12 @@ enum { ALCOVE_NOTE_ENTRY64 = 1 };
 /* In that structure's flags: what the UEFI stub made. Its only module is the payload. */
 #define ALCOVE_START_UEFI 0x80000000u
 
+/* In that structure's flags: a confidential guest; the last word of the structure, which PVH reserves, is the physical
+ * address (below 1 GiB, private memory) of what UEFI calls the confidential computing blob. RAM that the guest has to accept
+ * itself has the type 15 in the memory map, as UEFI numbers it. */
+#define ALCOVE_START_CC 0x40000000u
+enum { ALCOVE_MEMORY_UNACCEPTED = 15 };
+
 /* A part of the payload. offset is in bytes from the header, a multiple of ALCOVE_IMAGE_ALIGN; size is in bytes.
  * A part that is not there has size 0. */
 struct alcove_image_part {

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* The GHCB page and MSR. One page so far, the first CPU's: further CPUs are started with pages of their own.
+ * The page is shared: the host can change it at any time, so the valid bits and each field are read once into locals. */
+#include "cc/ghcb.h"
+#include "cc/cc.h"
+#include "x86_64/x86.h"
+
+#define MSR_GHCB 0xc0010130u
+
+_Static_assert(sizeof(struct ghcb) == GHCB_SIZE, "");
+_Static_assert(offsetof(struct ghcb, valid) == 0x3f0, "");
+_Static_assert(offsetof(struct ghcb, exitcode) == 0x390, "");
+
+enum { USAGE_STANDARD = 0, VERSION = 2, EVENT_GP = 13 | 3 << 8, EVENT_MASK = 0x7ff };
+
+static volatile struct ghcb *ghcb;
+static uint64_t ghcb_pa;
+
+void ghcb_set(struct ghcb *page, uint64_t pa)
+{
+    ghcb = page;
+    ghcb_pa = pa;
+}
+
+bool ghcb_ready(void)
+{
+    return ghcb != NULL;
+}
+
+/* rep vmmcall. Memory may have changed: the host wrote to the page. */
+static void vmgexit(void)
+{
+    __asm__ volatile(".byte 0xf3, 0x0f, 0x01, 0xd9" : : : "memory");
+}
+
+uint64_t ghcb_msr(uint64_t request)
+{
+    x86_wrmsr(MSR_GHCB, request);
+    vmgexit();
+    return x86_rdmsr(MSR_GHCB);
+}
+
+#define BIT_OF(field)     (offsetof(struct ghcb, field) / 8)
+#define MARK(bits, field) ((bits)[BIT_OF(field) / 64] |= 1ull << BIT_OF(field) % 64)
+#define HAS(bits, field)  ((bits)[BIT_OF(field) / 64] >> BIT_OF(field) % 64 & 1)
+
+static void request(uint64_t code, uint64_t info1, uint64_t info2, unsigned in,
+                    const struct ghcb_regs *r)
+{
+    volatile uint64_t *valid = (volatile uint64_t *)ghcb->valid;
+    uint64_t bits[2] = { 0, 0 };
+
+    ghcb->exitcode = code;
+    ghcb->exitinfo1 = info1;
+    ghcb->exitinfo2 = info2;
+    MARK(bits, exitcode);
+    MARK(bits, exitinfo1);
+    MARK(bits, exitinfo2);
+    if (in & GHCB_RAX) {
+        ghcb->rax = r->rax;
+        MARK(bits, rax);
+    }
+    if (in & GHCB_RCX) {
+        ghcb->rcx = r->rcx;
+        MARK(bits, rcx);
+    }
+    if (in & GHCB_RDX) {
+        ghcb->rdx = r->rdx;
+        MARK(bits, rdx);
+    }
+    if (in & GHCB_SCRATCH) {
+        ghcb->scratch = ghcb_pa + offsetof(struct ghcb, buffer);
+        MARK(bits, scratch);
+    }
+    ghcb->version = VERSION;
+    ghcb->usage = USAGE_STANDARD;
+    valid[0] = bits[0];
+    valid[1] = bits[1];
+}
+
+/* Fields that the host must have marked; its verdict. */
+static bool answer(unsigned out, struct ghcb_regs *r)
+{
+    const volatile uint64_t *valid = (const volatile uint64_t *)ghcb->valid;
+    uint64_t bits[2] = { valid[0], valid[1] }, verdict = ghcb->exitinfo1, event;
+
+    r->info2 = ghcb->exitinfo2;
+    if (!HAS(bits, exitinfo1))
+        cc_terminate(CC_GHCB_ANSWER);
+    switch ((uint32_t)verdict) {
+    case 0:
+        break;
+    case 1:
+        /* An event to take: only the one that we can have caused, and no other that the host would like. */
+        event = r->info2;
+        if (!HAS(bits, exitinfo2) || (event & EVENT_MASK) != EVENT_GP || !(event & 1ull << 31))
+            cc_terminate(CC_GHCB_ANSWER);
+        return false;
+    default:
+        cc_terminate(CC_GHCB_ANSWER);
+    }
+    if ((out & GHCB_RAX && !HAS(bits, rax)) || (out & GHCB_RDX && !HAS(bits, rdx)))
+        cc_terminate(CC_GHCB_ANSWER);
+    if (out & GHCB_RAX)
+        r->rax = ghcb->rax;
+    if (out & GHCB_RDX)
+        r->rdx = ghcb->rdx;
+    return true;
+}
+
+bool ghcb_exit(uint64_t code, uint64_t info1, uint64_t info2, unsigned in, unsigned out,
+               struct ghcb_regs *r)
+{
+    bool ok;
+
+    if (!ghcb)
+        cc_terminate(CC_VC_UNSUPPORTED);
+    request(code, info1, info2, in, r);
+    x86_wrmsr(MSR_GHCB, ghcb_pa);
+    vmgexit();
+    ok = answer(out, r);
+    /* Nothing of ours stays where the host reads. */
+    ghcb->rax = 0;
+    ghcb->rcx = 0;
+    ghcb->rdx = 0;
+    return ok;
+}
+
+void ghcb_buffer_put(const void *p, size_t n)
+{
+    const uint8_t *from = p;
+
+    if (!ghcb || n > GHCB_BUFFER)
+        cc_terminate(CC_VC_UNSUPPORTED);
+    for (size_t i = 0; i < n; i++)
+        ghcb->buffer[i] = from[i];
+}
+
+void ghcb_buffer_get(void *p, size_t n)
+{
+    uint8_t *to = p;
+
+    if (!ghcb || n > GHCB_BUFFER)
+        cc_terminate(CC_VC_UNSUPPORTED);
+    for (size_t i = 0; i < n; i++)
+        to[i] = ghcb->buffer[i];
+}

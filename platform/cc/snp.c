@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* SEV-SNP: what the processor vouches for, the pages that the guest accepts, and the way out. What the loader says in its
+ * blob is believed only as far as SEV_STATUS, which the host cannot intercept, and the CPUID page, which the security
+ * processor has checked, bear it out. */
+#include "boot/boot.h"
+#include "boot/image.h"
+#include "cc/cc.h"
+#include "cc/cpuid.h"
+#include "cc/ghcb.h"
+#include "x86_64/cpu.h"
+#include "x86_64/kmap.h"
+#include "x86_64/x86.h"
+
+#include <base/log.h>
+
+#define MSR_SEV_STATUS 0xc0010131u
+#define LEAF_SEV       0x8000001fu
+
+/* struct cc_blob_sev_info of Linux, which UEFI firmware hands over too. */
+struct PACKED cc_blob {
+    uint32_t magic;
+    uint16_t version, reserved0;
+    uint64_t secrets_pa;
+    uint32_t secrets_size, reserved1;
+    uint64_t cpuid_pa;
+    uint32_t cpuid_size, reserved2;
+};
+
+enum {
+    BLOB_MAGIC = 0x45444d41, /* "AMDE" */
+    STATUS_SNP = 7,          /* SEV, SEV-ES and SEV-SNP are on */
+    /* Features that ask nothing of the guest: DebugSwap, PreventHostIBS, BTB isolation, IBS virtualisation, SMT
+     * protection, IBPB on entry. Every other bit means code that is not here. */
+    STATUS_HARMLESS = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 14 | 1 << 17 | 1 << 23,
+    C_BIT_MIN = 32,
+    C_BIT_MAX = 51,
+    FEATURE_SNP = 1,
+    PSC_MAX = 253,
+    PSC_ROUNDS = 1000,
+    PVALIDATE_SIZE_MISMATCH = 6,
+};
+#define PSC_PRIVATE (1ull << 52)
+#define PSC_SHARED  (2ull << 52)
+#define PSC_LARGE   (1ull << 56)
+
+static bool active;
+static struct cc_cpuid_table table;
+static ALIGNED(GHCB_SIZE) struct ghcb first_ghcb;
+
+bool cc_active(void)
+{
+    return active;
+}
+
+static uint64_t xcr0(void)
+{
+    uint32_t lo, hi;
+
+    if (!(x86_cr4() & CR4_OSXSAVE))
+        return 1;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return lo | (uint64_t)hi << 32;
+}
+
+struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
+{
+    struct x86_cpuid r;
+    uint32_t out[4];
+
+    if (!active)
+        return x86_cpuid_raw(leaf, sub);
+    cc_cpuid_lookup(&table, leaf, sub, xcr0(), out);
+    r = (struct x86_cpuid){ out[0], out[1], out[2], out[3] };
+    return r;
+}
+
+static const char *reason_text(enum cc_reason why)
+{
+    switch (why) {
+    case CC_GHCB_PROTOCOL:
+        return "the host speaks no version of the GHCB protocol that is known here";
+    case CC_UNSUPPORTED:
+        return "SEV_STATUS has a feature that this version does not support";
+    case CC_PSC_REFUSED:
+        return "the host did not change a page's state";
+    case CC_PVALIDATE:
+        return "a page could not be validated, or was already";
+    case CC_NOT_VALIDATED:
+        return "the host took a page away";
+    case CC_VC_MISMATCH:
+        return "an exit code does not fit its instruction";
+    case CC_VC_UNSUPPORTED:
+        return "an exit that is not supported";
+    case CC_GHCB_ANSWER:
+        return "a malformed answer of the host";
+    case CC_MMIO_PRIVATE:
+        return "a device access outside of device memory";
+    default:
+        return "an error";
+    }
+}
+
+static void say_byte(uint8_t c)
+{
+    struct ghcb_regs r = { .rax = c };
+
+    if (!ghcb_exit(GHCB_EXIT_IOIO, 0x3f8u << 16 | 1 << 4, 0, GHCB_RAX, 0, &r))
+        return; /* a last word: there is nothing else to do about it */
+}
+
+NORETURN void cc_terminate(enum cc_reason why)
+{
+    static bool ending;
+
+    if (!ending && ghcb_ready()) {
+        const char *text = reason_text(why);
+
+        ending = true;
+        for (const char *p = "alcove: the confidential guest ends itself: "; *p; p++)
+            say_byte((uint8_t)*p);
+        for (const char *p = text; *p; p++)
+            say_byte((uint8_t)*p);
+        say_byte('\r');
+        say_byte('\n');
+    }
+    for (;;) {
+        (void)ghcb_msr((uint64_t)((uint32_t)why & 0xff) << 16 |
+                       (uint64_t)((uint32_t)why >> 8) << 12 | GHCB_MSR_TERMINATE);
+        __asm__ volatile("cli; hlt");
+    }
+}
+
+/* The boot tables were made without the C-bit. */
+static void protect_boot_tables(uint64_t mask)
+{
+    struct boot_tables *t = &boot_tables;
+
+    t->root[0] |= mask;
+    t->root[256] |= mask;
+    t->linear_pdpt[0] |= mask;
+    for (unsigned i = 0; i < 512; i++)
+        if (t->linear_pd[i])
+            t->linear_pd[i] |= mask;
+}
+
+uint64_t cc_start(const struct boot_start_info *info)
+{
+    const struct cc_blob *blob = (const struct cc_blob *)(uintptr_t)info->cc_blob;
+    const struct cc_cpuid_table *loaded;
+    uint32_t sev[4];
+    uint64_t status;
+
+    if (!(info->flags & ALCOVE_START_CC))
+        return 0;
+    if (blob->magic != BLOB_MAGIC || blob->cpuid_pa % PAGE_SIZE || blob->cpuid_pa >> 30 ||
+        blob->cpuid_size < sizeof(*loaded))
+        cc_terminate(CC_BLOB);
+    status = x86_rdmsr(MSR_SEV_STATUS);
+    if ((status & STATUS_SNP) != STATUS_SNP)
+        cc_terminate(CC_BLOB);
+    if (status & ~(uint64_t)(STATUS_SNP | STATUS_HARMLESS))
+        cc_terminate(CC_UNSUPPORTED);
+    loaded = (const struct cc_cpuid_table *)blob->cpuid_pa;
+    x86_copy(&table, loaded, sizeof(table));
+    cc_cpuid_lookup(&table, LEAF_SEV, 0, 1, sev);
+    sev[1] &= 63;
+    if (sev[1] < C_BIT_MIN || sev[1] > C_BIT_MAX)
+        cc_terminate(CC_CBIT);
+    x86_facts.enc_mask = 1ull << sev[1];
+    active = true;
+    protect_boot_tables(x86_facts.enc_mask);
+    return x86_facts.enc_mask;
+}
+
+/* 0, PVALIDATE_SIZE_MISMATCH, or the end of the guest. "No change" means that the page was in that state already: when it is
+ * to be validated, somebody had put another page there. */
+static unsigned pvalidate(uintptr_t va, bool large, bool validate)
+{
+    uint32_t result;
+    bool unchanged;
+
+    __asm__ volatile(".byte 0xf2, 0x0f, 0x01, 0xff"
+                     : "=a"(result), "=@ccc"(unchanged)
+                     : "a"(va), "c"((uint32_t)large), "d"((uint32_t)validate)
+                     : "memory");
+    if (result == PVALIDATE_SIZE_MISMATCH && large)
+        return result;
+    if (result || unchanged)
+        cc_terminate(CC_PVALIDATE);
+    return 0;
+}
+
+static void agree_on_protocol(void)
+{
+    uint64_t info = ghcb_msr(GHCB_MSR_SEV_INFO), features;
+
+    if ((info & 0xfff) != GHCB_MSR_SEV_INFO_ANSWER || info >> 48 < 2 || (info >> 32 & 0xffff) > 2)
+        cc_terminate(CC_GHCB_PROTOCOL);
+    features = ghcb_msr(GHCB_MSR_FEATURES);
+    if ((features & 0xfff) != GHCB_MSR_FEATURES_ANSWER || !(features >> 12 & FEATURE_SNP))
+        cc_terminate(CC_UNSUPPORTED);
+}
+
+void cc_init(void)
+{
+    uint64_t pa = x86_image_phys((const char *)&first_ghcb);
+
+    if (!active)
+        return;
+    agree_on_protocol();
+    (void)pvalidate((uintptr_t)&first_ghcb, false, false);
+    if (ghcb_msr(PSC_SHARED | pa | GHCB_MSR_PSC) != GHCB_MSR_PSC_ANSWER)
+        cc_terminate(CC_PSC_REFUSED);
+    kmap_share_page((uintptr_t)&first_ghcb);
+    x86_clear(&first_ghcb, sizeof(first_ghcb));
+    if (ghcb_msr(pa | GHCB_MSR_REGISTER) != (pa | GHCB_MSR_REGISTER_ANSWER))
+        cc_terminate(CC_GHCB_PROTOCOL);
+    ghcb_set(&first_ghcb, pa);
+}
+
+struct PACKED psc_list {
+    uint16_t cur, end;
+    uint32_t reserved;
+    uint64_t entries[PSC_MAX];
+};
+
+/* Ask for all of the list, as often as the host stops in the middle. */
+static void change_states(struct psc_list *list)
+{
+    struct psc_list head;
+
+    for (unsigned round = 0; round < PSC_ROUNDS; round++) {
+        struct ghcb_regs r = { 0 };
+
+        ghcb_buffer_put(list, sizeof(*list));
+        if (!ghcb_exit(GHCB_EXIT_PSC, 0, 0, GHCB_SCRATCH, 0, &r) || r.info2)
+            cc_terminate(CC_PSC_REFUSED);
+        ghcb_buffer_get(&head, offsetof(struct psc_list, entries));
+        if (head.cur < list->cur || head.cur > list->end + 1)
+            cc_terminate(CC_PSC_REFUSED);
+        if (head.cur == list->end + 1)
+            return;
+        list->cur = head.cur;
+    }
+    cc_terminate(CC_PSC_REFUSED);
+}
+
+static void validate(uint64_t pa, uint64_t size)
+{
+    uintptr_t va = (uintptr_t)boot_window(pa, size);
+
+    if (size == LARGE_SIZE && pvalidate(va, true, true) == 0)
+        return;
+    for (uint64_t at = 0; at < size; at += PAGE_SIZE)
+        (void)pvalidate(va + at, false, true);
+}
+
+void cc_accept(uint64_t start, uint64_t end)
+{
+    static struct psc_list list;
+
+    while (start < end) {
+        unsigned n = 0;
+
+        for (uint64_t pa = start; pa < end && n < PSC_MAX; n++) {
+            bool large = pa % LARGE_SIZE == 0 && end - pa >= LARGE_SIZE;
+            list.entries[n] = pa | PSC_PRIVATE | (large ? PSC_LARGE : 0);
+            pa += large ? LARGE_SIZE : PAGE_SIZE;
+        }
+        list.cur = 0;
+        list.end = (uint16_t)(n - 1);
+        change_states(&list);
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t size = list.entries[i] & PSC_LARGE ? LARGE_SIZE : PAGE_SIZE;
+            validate(start, size);
+            start += size;
+        }
+    }
+}

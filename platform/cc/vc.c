@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* The #VC exception: an instruction that the host has to serve. Ring 0's are a short list (ports, MSRs, device memory); of
+ * ring 3, which may execute CPUID and RDTSC only, anything else is the program's error. The host can inject #VC with an exit
+ * code of its choice, so each code must fit the instruction that is there. Runs on a stack of its own and uses no
+ * instruction that could raise it again. Spec: AMD APM volume 2, 15.35.5; GHCB specification 2.03, 4.1. */
+#include "cc/cc.h"
+#include "cc/ghcb.h"
+#include "cc/insn.h"
+#include "x86_64/cpu.h"
+#include "x86_64/kmap.h"
+#include "x86_64/x86.h"
+
+#include <plat/user.h>
+
+enum {
+    VC_CPUID = 0x72,
+    VC_MMIO = 0x400,
+    VC_NOT_VALIDATED = 0x404,
+    IO_IN = 1,
+    IO_A64 = 1 << 9,
+    DR7_RESET = 0x400,
+};
+
+extern const char __image_start[], __text_end[];
+
+static uint64_t dr7 = DR7_RESET; /* what a read gives; nothing of ours sets it to anything else */
+
+static uint64_t mask_of(unsigned size)
+{
+    return size >= 8 ? UINT64_MAX : (1ull << 8 * size) - 1;
+}
+
+static void set_register(struct plat_frame *f, const struct insn *i, uint64_t value)
+{
+    uint64_t *reg = insn_register(f, i->reg);
+
+    value &= mask_of(i->size);
+    if (i->extend || i->size >= 4)
+        *reg = value;
+    else if (i->high_byte)
+        *reg = (*reg & ~0xff00ull) | value << 8;
+    else
+        *reg = (*reg & ~mask_of(i->size)) | value;
+}
+
+static uint64_t get_register(struct plat_frame *f, const struct insn *i)
+{
+    return (*insn_register(f, i->reg) >> (i->high_byte ? 8 : 0)) & mask_of(i->size);
+}
+
+static void serve_cpuid(struct plat_frame *f)
+{
+    struct x86_cpuid r = x86_cpuid((uint32_t)f->rax, (uint32_t)f->rcx);
+
+    f->rax = r.eax;
+    f->rbx = r.ebx;
+    f->rcx = r.ecx;
+    f->rdx = r.edx;
+}
+
+static void serve_port(struct plat_frame *f, const struct insn *i)
+{
+    uint64_t port = i->immediate ? i->value : f->rdx & 0xffff;
+    uint64_t info = port << 16 | (uint64_t)i->size << 4 | IO_A64;
+    struct insn rax = { .reg = 0, .size = i->size };
+    struct ghcb_regs r = { .rax = f->rax & mask_of(i->size) };
+
+    if (i->kind == INSN_OUT) {
+        if (!ghcb_exit(GHCB_EXIT_IOIO, info, 0, GHCB_RAX, 0, &r))
+            cc_terminate(CC_GHCB_ANSWER);
+        return;
+    }
+    if (!ghcb_exit(GHCB_EXIT_IOIO, info | IO_IN, 0, 0, GHCB_RAX, &r))
+        cc_terminate(CC_GHCB_ANSWER);
+    set_register(f, &rax, r.rax);
+}
+
+/* False: there is no such MSR. */
+static bool serve_msr(struct plat_frame *f, bool write)
+{
+    struct ghcb_regs r = { (uint32_t)f->rax, (uint32_t)f->rcx, (uint32_t)f->rdx, 0 };
+
+    if (write)
+        return ghcb_exit(GHCB_EXIT_MSR, 1, 0, GHCB_RAX | GHCB_RCX | GHCB_RDX, 0, &r);
+    if (!ghcb_exit(GHCB_EXIT_MSR, 0, 0, GHCB_RCX, GHCB_RAX | GHCB_RDX, &r))
+        return false;
+    f->rax = (uint32_t)r.rax;
+    f->rdx = (uint32_t)r.rdx;
+    return true;
+}
+
+static void serve_tsc(struct plat_frame *f, bool aux)
+{
+    struct ghcb_regs r = { 0 };
+
+    if (!ghcb_exit(aux ? GHCB_EXIT_RDTSCP : GHCB_EXIT_RDTSC, 0, 0, 0, GHCB_RAX | GHCB_RDX, &r))
+        cc_terminate(CC_GHCB_ANSWER);
+    f->rax = (uint32_t)r.rax;
+    f->rdx = (uint32_t)r.rdx;
+    if (aux)
+        f->rcx = 0; /* MSR_TSC_AUX of the only CPU */
+}
+
+static void serve_memory(struct plat_frame *f, const struct insn *i)
+{
+    uint64_t pa, value = i->immediate ? i->value : get_register(f, i);
+    struct ghcb_regs r = { 0 };
+    bool write = i->kind == INSN_STORE;
+
+    if (!kmap_device_phys(i->address, i->size, &pa))
+        cc_terminate(CC_MMIO_PRIVATE);
+    if (write)
+        ghcb_buffer_put(&value, i->size);
+    if (!ghcb_exit(write ? GHCB_EXIT_MMIO_WRITE : GHCB_EXIT_MMIO_READ, pa, i->size, GHCB_SCRATCH, 0,
+                   &r))
+        cc_terminate(CC_GHCB_ANSWER);
+    if (write)
+        return;
+    value = 0;
+    ghcb_buffer_get(&value, i->size);
+    set_register(f, i, value);
+}
+
+static void serve_dr7(struct plat_frame *f, const struct insn *i)
+{
+    if (i->kind == INSN_DR7_READ)
+        *insn_register(f, i->reg) = dr7;
+    else if (*insn_register(f, i->reg) != DR7_RESET)
+        cc_terminate(CC_VC_UNSUPPORTED); /* ring 0 sets no breakpoints */
+}
+
+static bool fits(unsigned long error, enum insn_kind kind)
+{
+    switch (error) {
+    case VC_CPUID:
+        return kind == INSN_CPUID;
+    case GHCB_EXIT_IOIO:
+        return kind == INSN_IN || kind == INSN_OUT;
+    case GHCB_EXIT_MSR:
+        return kind == INSN_RDMSR || kind == INSN_WRMSR;
+    case VC_MMIO:
+        return kind == INSN_LOAD || kind == INSN_STORE;
+    case GHCB_EXIT_WBINVD:
+        return kind == INSN_WBINVD;
+    case GHCB_EXIT_DR7_READ:
+        return kind == INSN_DR7_READ;
+    case GHCB_EXIT_DR7_WRITE:
+        return kind == INSN_DR7_WRITE;
+    case GHCB_EXIT_RDTSC:
+        return kind == INSN_RDTSC;
+    case GHCB_EXIT_RDTSCP:
+        return kind == INSN_RDTSCP;
+    default:
+        return false;
+    }
+}
+
+static bool serve_user(unsigned long error, struct plat_frame *f)
+{
+    uint8_t bytes[INSN_MAX];
+    size_t n = plat_user_read_part(bytes, f->rip, sizeof(bytes));
+    struct insn i;
+
+    if (!insn_decode(bytes, n, f, &i) || !fits(error, i.kind))
+        return false;
+    if (i.kind == INSN_CPUID)
+        serve_cpuid(f);
+    else if (i.kind == INSN_RDTSC || i.kind == INSN_RDTSCP)
+        serve_tsc(f, i.kind == INSN_RDTSCP);
+    else
+        return false;
+    f->rip += i.length;
+    return true;
+}
+
+bool cc_vc(unsigned long error, struct plat_frame *f, bool from_user)
+{
+    struct insn i;
+    struct ghcb_regs none = { 0 };
+
+    if (!cc_active() || error == VC_NOT_VALIDATED)
+        cc_terminate(CC_NOT_VALIDATED);
+    if (from_user)
+        return serve_user(error, f);
+    if (f->rip < (uintptr_t)__image_start || f->rip >= (uintptr_t)__text_end)
+        cc_terminate(CC_VC_MISMATCH);
+    if (!insn_decode((const uint8_t *)f->rip, (uintptr_t)__text_end - f->rip, f, &i) ||
+        !fits(error, i.kind))
+        cc_terminate(CC_VC_MISMATCH);
+    switch (i.kind) {
+    case INSN_CPUID:
+        serve_cpuid(f);
+        break;
+    case INSN_RDMSR:
+    case INSN_WRMSR:
+        if (!serve_msr(f, i.kind == INSN_WRMSR))
+            return false;
+        break;
+    case INSN_IN:
+    case INSN_OUT:
+        serve_port(f, &i);
+        break;
+    case INSN_LOAD:
+    case INSN_STORE:
+        serve_memory(f, &i);
+        break;
+    case INSN_WBINVD:
+        if (!ghcb_exit(GHCB_EXIT_WBINVD, 0, 0, 0, 0, &none))
+            cc_terminate(CC_GHCB_ANSWER);
+        break;
+    case INSN_DR7_READ:
+    case INSN_DR7_WRITE:
+        serve_dr7(f, &i);
+        break;
+    case INSN_RDTSC:
+    case INSN_RDTSCP:
+        serve_tsc(f, i.kind == INSN_RDTSCP);
+        break;
+    }
+    f->rip += i.length;
+    return true;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* A hypervisor for tests: it runs an Alcove image as an AMD SEV-SNP guest on a machine that is none, QEMU's emulation of
+ * AMD SVM with nested paging. It plays the host and the security processor.
+ *
+ * Memory. Guest physical addresses have two aliases: with the C-bit (47) they are private, without it shared. A private
+ * page lives at another host address (+ PRIVATE_OFFSET) than its shared namesake, so that devices, whose addresses are not
+ * translated, see shared memory only, as the hardware would have it. The nested tables map the private alias of a page only
+ * while it is assigned and validated, the shared one only while it is not assigned.
+ *
+ * What this cannot show: encryption, cache effects, RMP entries of 2 MiB, timing, and whatever of the architecture the
+ * emulator does not have (x2APIC, TSC deadline, RDSEED). Spec: AMD APM volume 2, chapter 15; GHCB specification 2.03. */
+#ifndef CCSIM_H
+#define CCSIM_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+#define C_BIT          (1ull << 47)
+#define GUEST_MEMORY   0x20000000ull /* bytes of guest RAM, from 0 */
+#define PRIVATE_OFFSET GUEST_MEMORY
+#define SIM_PAGES      (GUEST_MEMORY / PAGE_SIZE)
+
+/* What the loader puts into the guest's first megabyte, all private. */
+#define GPA_TABLES  0x70000ull /* page tables: root, pdpt, pd */
+#define GPA_SECRETS 0x80000ull
+#define GPA_CPUID   0x81000ull
+#define GPA_BLOB    0x82000ull
+#define GPA_INFO    0x83000ull /* start info, memory map behind it */
+#define GPA_CMDLINE 0x84000ull
+#define GPA_STACK   0x90000ull
+
+/* General registers that the VMCB does not hold, in the order of sim_vmrun. */
+struct regs {
+    uint64_t rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15;
+};
+
+struct vmcb;
+
+/* One virtual CPU. */
+struct vcpu {
+    struct vmcb *vmcb;
+    struct regs regs;
+    uint64_t ghcb_msr;  /* C001_0130 */
+    uint64_t ghcb_page; /* guest address registered by the guest, 0: none */
+    unsigned index;
+    bool flush; /* page states changed: flush at the next entry */
+};
+
+/* What the simulator does wrong on purpose, by name on its command line: attack=NAME. */
+struct sim_options {
+    const char *attack; /* "" : none */
+    bool trace;         /* every exit on the console */
+};
+extern struct sim_options sim_options;
+
+/* Counted for the report at the end: see sim_end. */
+struct sim_counts {
+    uint64_t exits, vc, vmgexits, psc_pages, pvalidates, cpuid, io, msr, mmio;
+};
+extern struct sim_counts sim_counts;
+
+/* io.c */
+PRINTF(1, 2) void sim_say(const char *format, ...);
+/* The run has failed: say why and what the guest was doing, end the machine. */
+NORETURN PRINTF(1, 2) void sim_fail(const char *format, ...);
+/* The guest is over as it wanted. */
+NORETURN void sim_end(const char *how);
+bool sim_attack(const char *name);
+
+/* memory.c: page states and nested tables. */
+enum page_state { PAGE_SHARED = 0, PAGE_ASSIGNED = 1, PAGE_VALID = 3 };
+void sim_memory_init(void);
+uint64_t sim_nested_root(void);
+enum page_state sim_page_state(uint64_t gpa);
+void sim_page_set(uint64_t gpa, enum page_state s);
+/* Host address of a guest address (with the C-bit: private); NULL: no RAM. */
+void *sim_host(uint64_t gpa);
+
+/* walk.c: the guest's own address space. */
+bool sim_translate(struct vcpu *c, uint64_t va, uint64_t *ret_gpa);
+size_t sim_guest_read(struct vcpu *c, uint64_t va, void *buf, size_t n);
+bool sim_guest_write(struct vcpu *c, uint64_t va, const void *buf, size_t n);
+/* Make the guest take vector with an error code, which the emulator's event injection does not push for 29. */
+void sim_raise_vc(struct vcpu *c, uint64_t error);
+
+/* load.c */
+void sim_load(struct vcpu *c, uint64_t info_pa);
+
+/* cpuid.c: the table that the security processor has checked. */
+void sim_cpuid_page(void *page);
+void sim_secrets_page(void *page);
+
+/* ghcb.c */
+void sim_vmgexit(struct vcpu *c);
+
+/* exits.c */
+NORETURN void sim_run(struct vcpu *c);
+
+/* start.S */
+void sim_vmrun(uint64_t vmcb_pa, struct regs *r);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Why the guest stopped, and what the hardware or the host would do then. */
+#include "ccsim.h"
+#include "vmcb.h"
+#include "x86_64/x86.h"
+
+#include <string.h>
+
+enum {
+    EVENT_VALID = 1u << 31,
+    EVENT_EXCEPTION = 3 << 8,
+    MSR_GHCB = 0xc0010130u,
+    MSR_SEV_STATUS = 0xc0010131u,
+    SEV_STATUS = 7, /* SEV, SEV-ES, SEV-SNP */
+    RECENT = 16,
+    ATTACK_AFTER = 1500, /* exits: the guest is past its boot code */
+};
+
+static struct {
+    uint64_t code, rip, info1, info2;
+} recent[RECENT];
+
+static void show_recent(void)
+{
+    for (unsigned i = 0; i < RECENT; i++) {
+        unsigned at = (unsigned)(sim_counts.exits + 1 + i) % RECENT;
+        if (recent[at].rip)
+            sim_say("  exit 0x%lx at 0x%lx, 0x%lx 0x%lx", recent[at].code, recent[at].rip,
+                    recent[at].info1, recent[at].info2);
+    }
+}
+
+static void flags_carry(struct vmcb *v, bool carry)
+{
+    v->rflags = (v->rflags & ~0x8d5ull) | (carry ? 1 : 0);
+}
+
+/* PVALIDATE: rax = address, ecx = size, edx = 1 to validate. */
+static void pvalidate(struct vcpu *c)
+{
+    struct vmcb *v = c->vmcb;
+    uint64_t gpa, size = c->regs.rcx & 1 ? LARGE_SIZE : PAGE_SIZE;
+    bool on = c->regs.rdx & 1, changed = false;
+
+    sim_counts.pvalidates++;
+    if (!sim_translate(c, v->rax, &gpa) || !(gpa & C_BIT))
+        sim_fail("PVALIDATE of 0x%lx, which is not mapped as private memory", v->rax);
+    gpa &= ~C_BIT;
+    if (gpa % size || gpa >= GUEST_MEMORY)
+        sim_fail("PVALIDATE of 0x%lx", gpa);
+    if (size == LARGE_SIZE && sim_attack("size-mismatch")) {
+        v->rax = 6;
+        return;
+    }
+    for (uint64_t at = gpa; at < gpa + size; at += PAGE_SIZE) {
+        enum page_state s = sim_page_state(at);
+        if (s == PAGE_SHARED)
+            sim_fail("PVALIDATE of page 0x%lx, which is not assigned", at);
+        changed |= (s == PAGE_VALID) != on;
+        sim_page_set(at, on ? PAGE_VALID : PAGE_ASSIGNED);
+    }
+    if (sim_attack("no-change"))
+        changed = false;
+    v->rax = 0;
+    flags_carry(v, !changed);
+    c->flush = true;
+}
+
+static void invalid_opcode(struct vcpu *c)
+{
+    struct vmcb *v = c->vmcb;
+    uint8_t op[4] = { 0 };
+
+    sim_guest_read(c, v->rip, op, sizeof(op));
+    if (!v->cpl && !memcmp(op, "\xf2\x0f\x01\xff", 4)) {
+        v->rip += 4;
+        pvalidate(c);
+        return;
+    }
+    v->event_inject = VEC_UD | EVENT_EXCEPTION | EVENT_VALID;
+}
+
+static void vmmcall(struct vcpu *c)
+{
+    uint8_t op[4] = { 0 };
+
+    sim_guest_read(c, c->vmcb->rip, op, sizeof(op));
+    if (memcmp(op, "\xf3\x0f\x01\xd9", 4) != 0)
+        sim_fail("vmmcall at 0x%lx", c->vmcb->rip);
+    if (c->vmcb->cpl) {
+        sim_raise_vc(c, EXIT_VMMCALL);
+        return;
+    }
+    c->vmcb->rip += 4;
+    sim_vmgexit(c);
+}
+
+static void msr_exit(struct vcpu *c)
+{
+    struct vmcb *v = c->vmcb;
+    bool write = v->exit_info1 & 1;
+    uint64_t value = (uint32_t)v->rax | c->regs.rdx << 32;
+
+    if ((uint32_t)c->regs.rcx == MSR_GHCB) {
+        if (write)
+            c->ghcb_msr = value;
+        else
+            value = c->ghcb_msr;
+    } else if ((uint32_t)c->regs.rcx == MSR_SEV_STATUS && !write) {
+        value = SEV_STATUS | (sim_attack("unknown-feature") ? 1u << 30 : 0);
+    } else {
+        sim_raise_vc(c, EXIT_MSR);
+        return;
+    }
+    if (!write) {
+        v->rax = (uint32_t)value;
+        c->regs.rdx = value >> 32;
+    }
+    v->rip += 2;
+}
+
+static void nested_fault(struct vcpu *c)
+{
+    struct vmcb *v = c->vmcb;
+    uint64_t gpa = v->exit_info2, plain = gpa & ~C_BIT;
+
+    if (plain >= GUEST_MEMORY) {
+        if (gpa & C_BIT)
+            sim_fail("private access to 0x%lx, which is no RAM, at 0x%lx", plain, v->rip);
+        sim_raise_vc(c, EXIT_NPF);
+        return;
+    }
+    if (gpa & C_BIT && sim_page_state(plain) == PAGE_ASSIGNED) {
+        sim_raise_vc(c, EXIT_NOT_VALIDATED);
+        return;
+    }
+    show_recent();
+    sim_fail("%s access to page 0x%lx, which is %s, at 0x%lx", gpa & C_BIT ? "private" : "shared",
+             plain, sim_page_state(plain) == PAGE_SHARED ? "shared" : "private", v->rip);
+}
+
+/* What the host does to a guest that runs, once. True: the exit has been dealt with. */
+static bool attack(struct vcpu *c)
+{
+    static bool done;
+    struct vmcb *v = c->vmcb;
+    uint64_t gpa;
+
+    if (done || !*sim_options.attack || sim_counts.exits < ATTACK_AFTER ||
+        v->exit_code != EXIT_IOIO || v->cpl)
+        return false;
+    done = true;
+    if (sim_attack("steal") && sim_translate(c, v->rsp, &gpa)) {
+        sim_page_set(gpa & ~C_BIT, PAGE_ASSIGNED); /* remapped: no longer validated */
+        c->flush = true;
+        return true;
+    }
+    if (sim_attack("inject-vc")) {
+        sim_raise_vc(c, EXIT_CPUID); /* at an instruction that is none */
+        return true;
+    }
+    if (sim_attack("inject-80")) {
+        v->event_inject = 0x80 | EVENT_VALID; /* an external interrupt where int 0x80 would be */
+        return true;
+    }
+    return false;
+}
+
+static void handle(struct vcpu *c)
+{
+    struct vmcb *v = c->vmcb;
+
+    switch (v->exit_code) {
+    case EXIT_CPUID:
+        sim_counts.cpuid++;
+        sim_raise_vc(c, EXIT_CPUID);
+        break;
+    case EXIT_IOIO:
+    case EXIT_WBINVD:
+    case EXIT_MONITOR:
+    case EXIT_MWAIT:
+    case EXIT_DR7_READ:
+    case EXIT_DR7_WRITE:
+        sim_raise_vc(c, v->exit_code);
+        break;
+    case EXIT_MSR:
+        msr_exit(c);
+        break;
+    case EXIT_VMMCALL:
+        vmmcall(c);
+        break;
+    case EXIT_EXCEPTION + VEC_UD:
+        invalid_opcode(c);
+        break;
+    case EXIT_NPF:
+        nested_fault(c);
+        break;
+    case EXIT_SHUTDOWN:
+        show_recent();
+        sim_fail("the guest shut down (triple fault) at 0x%lx, stack 0x%lx, cr2 0x%lx", v->rip,
+                 v->rsp, v->cr2);
+    default:
+        show_recent();
+        sim_fail("unexpected exit 0x%lx at 0x%lx (0x%lx, 0x%lx)", v->exit_code, v->rip,
+                 v->exit_info1, v->exit_info2);
+    }
+}
+
+void sim_run(struct vcpu *c)
+{
+    struct vmcb *v = c->vmcb;
+
+    for (;;) {
+        v->tlb_control = c->flush;
+        c->flush = false;
+        sim_vmrun((uintptr_t)v, &c->regs);
+        sim_counts.exits++;
+        recent[sim_counts.exits % RECENT].code = v->exit_code;
+        recent[sim_counts.exits % RECENT].rip = v->rip;
+        recent[sim_counts.exits % RECENT].info1 = v->exit_info1;
+        recent[sim_counts.exits % RECENT].info2 = v->exit_info2;
+        if (sim_options.trace)
+            sim_say("exit 0x%lx at 0x%lx, 0x%lx 0x%lx, rcx 0x%lx", v->exit_code, v->rip,
+                    v->exit_info1, v->exit_info2, c->regs.rcx);
+        /* An event that was being delivered is delivered again. */
+        v->event_inject = v->exit_int_info & EVENT_VALID ? v->exit_int_info : 0;
+        if (!attack(c))
+            handle(c);
+    }
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* VMGEXIT: the MSR protocol, and the GHCB page. Spec: GHCB specification 2.03, sections 2.3 and 4. The guest's mistakes end
+ * the run; what the host may do wrong is done on request (attack=NAME). */
+#include "ccsim.h"
+#include "vmcb.h"
+#include "x86_64/x86.h"
+
+#include <string.h>
+
+struct PACKED ghcb {
+    uint8_t save[0x1f8];
+    uint64_t rax;
+    uint8_t pad0[0x308 - 0x200];
+    uint64_t rcx, rdx, rbx;
+    uint8_t pad1[0x390 - 0x320];
+    uint64_t exitcode, exitinfo1, exitinfo2, scratch;
+    uint8_t pad2[0x3e8 - 0x3b0];
+    uint64_t xcr0;
+    uint8_t valid[16];
+    uint8_t pad3[0x800 - 0x400];
+    uint8_t buffer[0x7f0];
+    uint8_t pad4[0xffa - 0xff0];
+    uint16_t version;
+    uint32_t usage;
+};
+_Static_assert(sizeof(struct ghcb) == PAGE_SIZE, "");
+_Static_assert(offsetof(struct ghcb, valid) == 0x3f0, "");
+
+enum {
+    PSC_PRIVATE = 1,
+    PSC_SHARED = 2,
+    SW_MMIO_READ = 0x80000001,
+    SW_MMIO_WRITE = 0x80000002,
+    SW_PSC = 0x80000010u,
+    SW_FEATURES = 0x8000fffdu,
+    SW_TERMINATE = 0x8000fffeu,
+    FEATURES = 1, /* SNP */
+    PSC_MAX = 253,
+};
+
+static bool valid(const struct ghcb *g, size_t offset)
+{
+    return g->valid[offset / 64] >> (offset / 8 % 8) & 1;
+}
+
+static void set_valid(struct ghcb *g, size_t offset)
+{
+    if (!sim_attack("no-valid-bits"))
+        g->valid[offset / 64] |= (uint8_t)(1 << (offset / 8 % 8));
+}
+
+#define NEED(g, field)                                                                             \
+    do {                                                                                           \
+        if (!valid(g, offsetof(struct ghcb, field)))                                               \
+            sim_fail("GHCB exit 0x%lx without a valid %s", (g)->exitcode, #field);                 \
+    } while (0)
+
+/* One page to private or shared. False: the host refuses. */
+static bool change(struct vcpu *c, uint64_t gpa, unsigned op)
+{
+    enum page_state s;
+
+    if (gpa >= GUEST_MEMORY)
+        sim_fail("page state change of 0x%lx, which is no RAM", gpa);
+    s = sim_page_state(gpa);
+    if (op == PSC_PRIVATE) {
+        if (s != PAGE_SHARED)
+            sim_fail("page 0x%lx is made private twice", gpa);
+        memset(sim_host(gpa | C_BIT), 0xcc,
+               PAGE_SIZE); /* not the guest's zeros: it has to clear it */
+        sim_page_set(gpa, PAGE_ASSIGNED);
+        if (sim_attack("lie-private"))
+            sim_page_set(gpa, PAGE_SHARED);
+    } else if (op == PSC_SHARED) {
+        if (s == PAGE_VALID)
+            sim_fail("page 0x%lx is made shared while it is validated", gpa);
+        memset(sim_host(gpa), 0xdd, PAGE_SIZE);
+        sim_page_set(gpa, PAGE_SHARED);
+    } else {
+        sim_fail("page state change with operation %u", op);
+    }
+    sim_counts.psc_pages++;
+    c->flush = true;
+    return true;
+}
+
+static void psc_list(struct vcpu *c, struct ghcb *g)
+{
+    struct PACKED {
+        uint16_t cur, end;
+        uint32_t reserved;
+        uint64_t entries[PSC_MAX];
+    } *list = (void *)g->buffer;
+    unsigned todo = sim_attack("psc-partial") ? 3 : PSC_MAX + 1;
+
+    NEED(g, scratch);
+    if (g->scratch != (c->ghcb_page | offsetof(struct ghcb, buffer)))
+        sim_fail("the page state list is not in the GHCB");
+    if (list->end >= PSC_MAX || list->cur > list->end)
+        sim_fail("page state list from %u to %u", list->cur, list->end);
+    for (; list->cur <= list->end && todo; list->cur++, todo--) {
+        uint64_t e = list->entries[list->cur], gpa = e & 0xffffffffff000;
+        uint64_t size = e >> 56 & 1 ? LARGE_SIZE : PAGE_SIZE;
+
+        if (sim_attack("psc-refused")) {
+            g->exitinfo2 = 1ull << 32 | 1;
+            set_valid(g, offsetof(struct ghcb, exitinfo2));
+            return;
+        }
+        if (gpa % size)
+            sim_fail("page state change of 0x%lx is not aligned to its size", gpa);
+        for (uint64_t at = 0; at < size; at += PAGE_SIZE)
+            change(c, gpa + at, e >> 52 & 15);
+    }
+    g->exitinfo2 = 0;
+    set_valid(g, offsetof(struct ghcb, exitinfo2));
+}
+
+static void port(struct ghcb *g)
+{
+    uint16_t number = (uint16_t)(g->exitinfo1 >> 16);
+    unsigned size = g->exitinfo1 >> 4 & 7;
+
+    if (g->exitinfo1 & 4)
+        sim_fail("string I/O of port 0x%x", number);
+    sim_counts.io++;
+    if (g->exitinfo1 & 1) {
+        uint64_t value = ~0ull;
+        if (size == 1)
+            value = x86_in8(number);
+        else if (size == 2)
+            value = x86_in16(number);
+        else if (size == 4)
+            value = x86_in32(number);
+        else
+            sim_fail("port I/O of %u bytes", size);
+        g->rax = value;
+        set_valid(g, offsetof(struct ghcb, rax));
+        return;
+    }
+    NEED(g, rax);
+    if (size == 1)
+        x86_out8(number, (uint8_t)g->rax);
+    else if (size == 2)
+        x86_out16(number, (uint16_t)g->rax);
+    else if (size == 4)
+        __asm__ volatile("outl %0, %1" : : "a"((uint32_t)g->rax), "Nd"(number));
+    else
+        sim_fail("port I/O of %u bytes", size);
+}
+
+static void mmio(struct vcpu *c, struct ghcb *g, bool write)
+{
+    volatile void *at = (volatile void *)g->exitinfo1;
+    uint64_t value = 0;
+
+    NEED(g, scratch);
+    if (g->scratch != (c->ghcb_page | offsetof(struct ghcb, buffer)))
+        sim_fail("the MMIO buffer is not in the GHCB");
+    if (g->exitinfo1 < GUEST_MEMORY || g->exitinfo1 >= 512ull << 30)
+        sim_fail("MMIO at 0x%lx", g->exitinfo1);
+    sim_counts.mmio++;
+    if (write)
+        memcpy(&value, g->buffer, min_u64(g->exitinfo2, 8));
+    switch (g->exitinfo2) {
+    case 1:
+        write ? (void)(*(volatile uint8_t *)at = (uint8_t)value)
+              : (void)(value = *(volatile uint8_t *)at);
+        break;
+    case 2:
+        write ? (void)(*(volatile uint16_t *)at = (uint16_t)value)
+              : (void)(value = *(volatile uint16_t *)at);
+        break;
+    case 4:
+        write ? (void)(*(volatile uint32_t *)at = (uint32_t)value)
+              : (void)(value = *(volatile uint32_t *)at);
+        break;
+    case 8:
+        write ? (void)(*(volatile uint64_t *)at = value) : (void)(value = *(volatile uint64_t *)at);
+        break;
+    default:
+        sim_fail("MMIO of %lu bytes", g->exitinfo2);
+    }
+    if (!write)
+        memcpy(g->buffer, &value, g->exitinfo2);
+}
+
+/* Ask the guest to take a general protection fault: an MSR that does not exist. */
+static void answer_gp(struct ghcb *g)
+{
+    g->exitinfo1 = 1;
+    g->exitinfo2 = 13 | 3 << 8 | 1 << 11 | 1ull << 31;
+    set_valid(g, offsetof(struct ghcb, exitinfo2));
+}
+
+/* False: the guest is told to fault. */
+static bool msr(struct ghcb *g)
+{
+    NEED(g, rcx);
+    sim_counts.msr++;
+    if (g->rcx != MSR_APIC_BASE) { /* the one that QEMU has and a guest needs */
+        answer_gp(g);
+        return false;
+    }
+    if (g->exitinfo1) {
+        NEED(g, rax);
+        NEED(g, rdx);
+        x86_wrmsr((uint32_t)g->rcx, (uint32_t)g->rax | g->rdx << 32);
+        return true;
+    }
+    uint64_t value = x86_rdmsr((uint32_t)g->rcx);
+    g->rax = (uint32_t)value;
+    g->rdx = value >> 32;
+    set_valid(g, offsetof(struct ghcb, rax));
+    set_valid(g, offsetof(struct ghcb, rdx));
+    return true;
+}
+
+static void page_exit(struct vcpu *c)
+{
+    struct ghcb *g;
+
+    if (c->ghcb_msr != c->ghcb_page || !c->ghcb_page)
+        sim_fail("VMGEXIT with GHCB 0x%lx, registered is 0x%lx", c->ghcb_msr, c->ghcb_page);
+    if (sim_page_state(c->ghcb_page) != PAGE_SHARED)
+        sim_fail("the GHCB is not shared");
+    g = sim_host(c->ghcb_page);
+    NEED(g, exitcode);
+    NEED(g, exitinfo1);
+    NEED(g, exitinfo2);
+    if (g->version != 2 || g->usage != 0)
+        sim_fail("GHCB of version %u, usage %u", g->version, g->usage);
+    switch (g->exitcode) {
+    case EXIT_IOIO:
+        port(g);
+        break;
+    case EXIT_MSR:
+        if (!msr(g))
+            goto answered;
+        break;
+    case EXIT_WBINVD:
+        break;
+    case SW_MMIO_READ:
+    case SW_MMIO_WRITE:
+        mmio(c, g, g->exitcode == SW_MMIO_WRITE);
+        break;
+    case SW_PSC:
+        psc_list(c, g);
+        g->exitinfo1 = 0;
+        goto answered;
+    case SW_FEATURES:
+        g->exitinfo2 = FEATURES;
+        set_valid(g, offsetof(struct ghcb, exitinfo2));
+        break;
+    case SW_TERMINATE:
+        sim_end("terminated by the guest through its GHCB");
+    default:
+        sim_fail("unknown GHCB exit 0x%lx", g->exitcode);
+    }
+    g->exitinfo1 = 0;
+    if (sim_attack("answer-error"))
+        g->exitinfo1 = 2;
+    if (sim_attack("answer-event")) {
+        g->exitinfo1 = 1; /* a page fault, please */
+        g->exitinfo2 = 14 | 3 << 8 | 1 << 11 | 1ull << 31;
+        set_valid(g, offsetof(struct ghcb, exitinfo2));
+    }
+answered:
+    set_valid(g, offsetof(struct ghcb, exitinfo1));
+}
+
+static uint64_t msr_cpuid(uint64_t request)
+{
+    struct x86_cpuid r = x86_cpuid_raw((uint32_t)(request >> 32), 0);
+    const uint32_t values[] = { r.eax, r.ebx, r.ecx, r.edx };
+
+    return (uint64_t)values[request >> 30 & 3] << 32 | (request & 3ull << 30) | 5;
+}
+
+void sim_vmgexit(struct vcpu *c)
+{
+    uint64_t m = c->ghcb_msr;
+
+    sim_counts.vmgexits++;
+    switch (m & 0xfff) {
+    case 0:
+        page_exit(c);
+        return;
+    case 0x002:
+        c->ghcb_msr = 2ull << 48 | 1ull << 32 | 47u << 24 | 1;
+        return;
+    case 0x004:
+        c->ghcb_msr = msr_cpuid(m);
+        return;
+    case 0x012:
+        c->ghcb_page = m & ~0xfffull;
+        if (c->ghcb_page >= GUEST_MEMORY || sim_page_state(c->ghcb_page) != PAGE_SHARED)
+            sim_fail("the GHCB 0x%lx is not a shared page", c->ghcb_page);
+        c->ghcb_msr = c->ghcb_page | 0x013;
+        return;
+    case 0x014:
+        c->ghcb_msr = change(c, m & 0xffffffffff000, m >> 52 & 15) && !sim_attack("psc-refused")
+                          ? 0x015
+                          : 1ull << 32 | 0x015;
+        return;
+    case 0x080:
+        c->ghcb_msr = (uint64_t)FEATURES << 12 | 0x081;
+        return;
+    case 0x100: {
+        static char how[64];
+        strcpy(how, "terminated by the guest: set _, reason __");
+        how[29] = (char)('0' + (m >> 12 & 15) % 10);
+        how[39] = (char)('0' + (m >> 16 & 255) / 10);
+        how[40] = (char)('0' + (m >> 16 & 255) % 10);
+        sim_end(how);
+    }
+    default:
+        sim_fail("unknown request 0x%lx by GHCB MSR", m);
+    }
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulator's console (COM1, which the guest uses too), its options, and the ways a run ends. */
+#include "ccsim.h"
+#include "vmcb.h"
+#include "x86_64/x86.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { COM1 = 0x3f8, DEBUG_EXIT = 0xf4, WAIT_MAX = 100000 };
+
+struct sim_options sim_options = { .attack = "" };
+struct sim_counts sim_counts;
+
+static void put(const char *s)
+{
+    for (; *s; s++) {
+        for (unsigned i = 0; i < WAIT_MAX && !(x86_in8(COM1 + 5) & 0x20); i++)
+            x86_pause();
+        x86_out8(COM1, (uint8_t)*s);
+    }
+}
+
+void sim_say(const char *format, ...)
+{
+    char text[256];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    put("ccsim: ");
+    put(text);
+    put("\r\n");
+}
+
+/* QEMU ends with (value << 1) | 1. */
+static NORETURN void leave(uint8_t value)
+{
+    x86_out8(DEBUG_EXIT, value);
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
+void sim_fail(const char *format, ...)
+{
+    char text[256];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    put("\r\nccsim: FAILED: ");
+    put(text);
+    put("\r\n");
+    leave(1);
+}
+
+/* Shared memory in which a key of the secrets page lies: the guest has let it out. The pattern is cpuid.c's. */
+static void scan_shared(void)
+{
+    for (uint64_t gpa = 0; gpa < GUEST_MEMORY; gpa += PAGE_SIZE) {
+        const uint8_t *p = sim_host(gpa);
+
+        if (sim_page_state(gpa) != PAGE_SHARED)
+            continue;
+        for (unsigned i = 0; i + 16 <= PAGE_SIZE; i++) {
+            unsigned n = 0;
+            while (n < 16 && p[i + n] == 0xa0 + n)
+                n++;
+            if (n == 16)
+                sim_fail("a secret of the guest lies in shared page 0x%lx", gpa);
+        }
+    }
+}
+
+void sim_end(const char *how)
+{
+    const struct sim_counts *n = &sim_counts;
+
+    scan_shared();
+
+    sim_say("%s; exits %lu, vmgexits %lu, vc %lu (cpuid %lu, io %lu, msr %lu, mmio %lu), pages "
+            "changed %lu, pvalidates %lu",
+            how, n->exits, n->vmgexits, n->vc, n->cpuid, n->io, n->msr, n->mmio, n->psc_pages,
+            n->pvalidates);
+    leave(0x10);
+}
+
+bool sim_attack(const char *name)
+{
+    return !strcmp(sim_options.attack, name);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* Loads the image and hands over as a measured loader (an IGVM file, a small firmware) does: 64-bit mode at the
+ * image's entry for it, the first GiB mapped one to one as private memory, rdi = PVH start info. Only what
+ * was loaded is validated; the rest of RAM has type 15 in the memory map. */
+#include "ccsim.h"
+#include "vmcb.h"
+#include "x86_64/x86.h"
+
+#include <abi/elf.h>
+#include <alcove/image.h>
+#include <string.h>
+
+enum {
+    START_MAGIC = 0x336ec578,
+    RAM = 1,
+    UNACCEPTED = ALCOVE_MEMORY_UNACCEPTED,
+    MAP_MAX = 32,
+    BLOB_MAGIC = 0x45444d41
+};
+
+struct start_info {
+    uint32_t magic, version, flags, modules;
+    uint64_t modules_pa, cmdline_pa, rsdp_pa, memmap_pa;
+    uint32_t memmap_entries, cc_blob;
+};
+struct module {
+    uint64_t pa, size, cmdline, reserved;
+};
+struct map_entry {
+    uint64_t addr, size;
+    uint32_t type, reserved;
+};
+/* struct cc_blob_sev_info */
+struct PACKED blob {
+    uint32_t magic;
+    uint16_t version, reserved0;
+    uint64_t secrets_pa;
+    uint32_t secrets_size, reserved1;
+    uint64_t cpuid_pa;
+    uint32_t cpuid_size, reserved2;
+};
+
+static void *private(uint64_t gpa)
+{
+    return sim_host(gpa | C_BIT);
+}
+
+static void launch_page(uint64_t gpa)
+{
+    sim_page_set(gpa, PAGE_VALID);
+}
+
+/* The pages of [start, end) become private with the content that the machine's firmware left there. */
+static void take_over(uint64_t start, uint64_t end)
+{
+    for (uint64_t gpa = align_down(start, PAGE_SIZE); gpa < end && gpa < GUEST_MEMORY;
+         gpa += PAGE_SIZE) {
+        memcpy(private(gpa), sim_host(gpa), PAGE_SIZE);
+        launch_page(gpa);
+    }
+}
+
+/* The note of alcove/image.h: where 64-bit mode enters, relative to the note's own word. */
+static uint64_t find_entry(const uint8_t *file, uint64_t size, const struct abi_elf64_ehdr *h)
+{
+    for (unsigned i = 0; i < h->e_phnum; i++) {
+        const struct abi_elf64_phdr *p = (const void *)(file + h->e_phoff + i * h->e_phentsize);
+        uint64_t at = p->p_offset;
+
+        while (p->p_type == PT_NOTE && at + 12 < p->p_offset + p->p_filesz && at + 12 < size) {
+            const uint32_t *note = (const void *)(file + at);
+            uint64_t desc = at + 12 + align_up(note[0], 4);
+
+            if (note[2] == ALCOVE_NOTE_ENTRY64 && !memcmp(note + 3, "Alcove", 7))
+                return p->p_paddr + (desc - p->p_offset) +
+                       (uint64_t)(int64_t) * (const int32_t *)(file + desc);
+            at = desc + align_up(note[1], 4);
+        }
+    }
+    sim_fail("the image has no 64-bit entry");
+}
+
+/* Returns the first address after the image. */
+static uint64_t load_elf(const uint8_t *file, uint64_t size, uint64_t *ret_entry)
+{
+    const struct abi_elf64_ehdr *h = (const void *)file;
+    uint64_t end = 0;
+
+    if (size < sizeof(*h) || memcmp(h->e_ident, "\177ELF", 4) != 0)
+        sim_fail("the module is no ELF file");
+    for (unsigned i = 0; i < h->e_phnum; i++) {
+        const struct abi_elf64_phdr *p = (const void *)(file + h->e_phoff + i * h->e_phentsize);
+        uint64_t last = align_up(p->p_paddr + p->p_memsz, PAGE_SIZE);
+
+        if (p->p_type != 1)
+            continue;
+        if (last > GUEST_MEMORY || p->p_offset + p->p_filesz > size)
+            sim_fail("the image does not fit into the guest's memory");
+        for (uint64_t gpa = align_down(p->p_paddr, PAGE_SIZE); gpa < last; gpa += PAGE_SIZE) {
+            memset(private(gpa), 0, PAGE_SIZE);
+            launch_page(gpa);
+        }
+        memcpy(private(p->p_paddr), file + p->p_offset, p->p_filesz);
+        end = max_u64(end, last);
+    }
+    *ret_entry = find_entry(file, size, h);
+    return end;
+}
+
+static unsigned memory_map(const struct start_info *host, uint64_t image_end, struct map_entry *out)
+{
+    const struct map_entry *in = (const void *)host->memmap_pa;
+    unsigned n = 0;
+
+    out[n++] = (struct map_entry){ 0, 0x9f000, RAM, 0 };
+    out[n++] = (struct map_entry){ 0x100000, image_end - 0x100000, RAM, 0 };
+    out[n++] = (struct map_entry){ image_end, GUEST_MEMORY - image_end, UNACCEPTED, 0 };
+    for (unsigned i = 0; i < host->memmap_entries && n < MAP_MAX; i++)
+        if (in[i].type != RAM && in[i].addr >= GUEST_MEMORY)
+            out[n++] = in[i];
+    return n;
+}
+
+static void boot_state(struct vmcb *v, uint64_t entry)
+{
+    uint64_t *tables = private(GPA_TABLES);
+
+    tables[0] = (GPA_TABLES + 0x1000) | C_BIT | PTE_P | PTE_W;
+    tables[512] = (GPA_TABLES + 0x2000) | C_BIT | PTE_P | PTE_W;
+    for (unsigned i = 0; i < 512; i++)
+        tables[1024 + i] = (uint64_t)i << LARGE_SHIFT | C_BIT | PTE_P | PTE_W | PTE_LARGE;
+    v->cs = (struct vmcb_segment){ 0x8, 0x29b, 0xffffffff, 0 };
+    v->ds = v->es = v->ss = v->fs = v->gs = (struct vmcb_segment){ 0x10, 0xc93, 0xffffffff, 0 };
+    v->tr = (struct vmcb_segment){ 0, 0x8b, 0xffff, 0 };
+    v->ldtr = (struct vmcb_segment){ 0, 0x82, 0xffff, 0 };
+    v->efer = 0x1d00 & ~0x800u; /* LME, LMA, SVME */
+    v->cr0 = 0x80010033;
+    v->cr4 = CR4_PAE | CR4_OSFXSR;
+    v->cr3 = GPA_TABLES | C_BIT;
+    v->dr6 = 0xffff0ff0;
+    v->dr7 = 0x400;
+    v->rflags = 2;
+    v->pat = 0x0007040600070406;
+    v->rip = entry;
+    v->rsp = 0; /* nothing is promised */
+}
+
+void sim_load(struct vcpu *c, uint64_t info_pa)
+{
+    const struct start_info *host = (const void *)info_pa;
+    const struct module *m = (const void *)host->modules_pa;
+    struct start_info *info;
+    struct blob *blob;
+    uint64_t entry, end;
+    size_t length = strlen((const char *)host->cmdline_pa);
+
+    if (host->magic != START_MAGIC || !host->modules)
+        sim_fail("no image: give it as -initrd");
+    if (m->pa < 2 * GUEST_MEMORY || length >= 0x8000)
+        sim_fail("the machine needs more memory, or the command line less");
+    take_over(0, 0x100000);
+    end = load_elf((const void *)m->pa, m->size, &entry);
+
+    info = private(GPA_INFO);
+    *info =
+        (struct start_info){ START_MAGIC,      1, ALCOVE_START_CC, 0, 0, GPA_CMDLINE, host->rsdp_pa,
+                             GPA_INFO + 0x100, 0, GPA_BLOB };
+    info->memmap_entries = memory_map(host, end, private(GPA_INFO + 0x100));
+    memcpy(private(GPA_CMDLINE), (const void *)host->cmdline_pa, length + 1);
+    blob = private(GPA_BLOB);
+    *blob = (struct blob){ BLOB_MAGIC, 0, 0, GPA_SECRETS, PAGE_SIZE, 0, GPA_CPUID, PAGE_SIZE, 0 };
+    sim_secrets_page(private(GPA_SECRETS));
+    sim_cpuid_page(private(GPA_CPUID));
+    boot_state(c->vmcb, entry);
+    c->regs.rdi = GPA_INFO;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Page states, as the hardware's reverse map keeps them, and the nested page tables that follow from them. */
+#include "ccsim.h"
+#include "x86_64/x86.h"
+
+enum { TABLES = SIM_PAGES / 512 };
+
+static ALIGNED(PAGE_SIZE) uint64_t root[512];
+static ALIGNED(PAGE_SIZE) uint64_t pdpt[2][512], pd[2][512]; /* [1]: the private alias */
+static ALIGNED(PAGE_SIZE) uint64_t pt[2][TABLES][512];
+static uint8_t states[SIM_PAGES];
+
+#define NPT_TABLE (PTE_P | PTE_W | PTE_U)
+#define NPT_LEAF  (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+
+static uint64_t address(const void *p)
+{
+    return (uintptr_t)p;
+}
+
+void sim_memory_init(void)
+{
+    root[0] = address(pdpt[0]) | NPT_TABLE;
+    root[C_BIT >> 39] = address(pdpt[1]) | NPT_TABLE;
+    for (unsigned alias = 0; alias < 2; alias++) {
+        pdpt[alias][0] = address(pd[alias]) | NPT_TABLE;
+        for (unsigned i = 0; i < TABLES; i++)
+            pd[alias][i] = address(pt[alias][i]) | NPT_TABLE;
+    }
+    for (uint64_t gpa = 0; gpa < GUEST_MEMORY; gpa += PAGE_SIZE)
+        sim_page_set(gpa, PAGE_SHARED);
+}
+
+uint64_t sim_nested_root(void)
+{
+    return address(root);
+}
+
+enum page_state sim_page_state(uint64_t gpa)
+{
+    return (enum page_state)states[gpa >> PAGE_SHIFT];
+}
+
+void sim_page_set(uint64_t gpa, enum page_state s)
+{
+    uint64_t page = gpa >> PAGE_SHIFT;
+
+    states[page] = (uint8_t)s;
+    pt[0][page / 512][page % 512] = s == PAGE_SHARED ? (page << PAGE_SHIFT) | NPT_LEAF : 0;
+    pt[1][page / 512][page % 512] =
+        s == PAGE_VALID ? ((page << PAGE_SHIFT) + PRIVATE_OFFSET) | NPT_LEAF : 0;
+}
+
+void *sim_host(uint64_t gpa)
+{
+    uint64_t plain = gpa & ~C_BIT;
+
+    if (plain >= GUEST_MEMORY)
+        return NULL;
+    return (void *)(plain + (gpa & C_BIT ? PRIVATE_OFFSET : 0));
+}
