@@ -2,6 +2,7 @@
 /* read, write and their relatives; positions; copies between files; sizes. */
 #include "name.h"
 #include "sys_proto.h"
+#include "vector.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -14,8 +15,7 @@
 #include <libos/sched.h>
 #include <libos/user.h>
 
-enum { IOV_FAST = 8, COPY_CHUNK = 64 * 1024 };
-#define TRANSFER_MAX 0x7ffff000ul /* as Linux bounds one transfer */
+enum { COPY_CHUNK = 64 * 1024 };
 
 long sys_read(int fd, user_u8_out_t buf, size_t count)
 {
@@ -73,47 +73,6 @@ long sys_pwrite64(int fd, user_u8_in_t buf, size_t count, long pos)
     struct iter it;
     iter_user(&it, buf.addr, count);
     return at_position(fd, &it, pos, file_write);
-}
-
-/* A vector copied in and bounded. */
-struct vector {
-    struct iter it;
-    struct iter_seg *segs;
-    union { /* the two have the same layout; what was copied in is converted in place */
-        struct abi_iovec user;
-        struct iter_seg seg;
-    } fast[IOV_FAST], *all;
-};
-
-static int vector_get(struct vector *v, user_iovec_in_t iov, unsigned long n)
-{
-    _Static_assert(sizeof(v->fast[0]) == sizeof(struct abi_iovec), "iovec and segment");
-    size_t total = 0;
-    v->all = v->fast;
-    if (n > UIO_MAXIOV)
-        return -EINVAL;
-    if (n > IOV_FAST && !(v->all = heap_calloc(n, sizeof(v->fast[0]))))
-        return -ENOMEM;
-    int err = user_get(&v->all[0].user, iov, n);
-    for (unsigned long i = 0; i < n && !err; i++) {
-        struct iter_seg s = { v->all[i].user.iov_base.addr, v->all[i].user.iov_len };
-        if ((ssize_type)s.len < 0)
-            err = -EINVAL;
-        if (s.len > TRANSFER_MAX - total)
-            s.len = TRANSFER_MAX - total;
-        total += s.len;
-        v->all[i].seg = s;
-    }
-    if (err && v->all != v->fast)
-        heap_free(v->all);
-    iter_vector(&v->it, &v->all[0].seg, n, total);
-    return err;
-}
-
-static void vector_put(struct vector *v)
-{
-    if (v->all != v->fast)
-        heap_free(v->all);
 }
 
 static long at_file(int fd, user_iovec_in_t iov, unsigned long n, transfer_fn *transfer,

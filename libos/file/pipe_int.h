@@ -67,7 +67,5 @@ NODISCARD int pipe_sleep(struct pipe *p, struct waitq *q, bool (*cond)(const str
 /* There is something to read or nobody to write it; room or nobody to read. Without the lock. */
 bool pipe_can_read(const struct pipe *p);
 bool pipe_can_write(const struct pipe *p);
-/* SIGPIPE to the current thread. */
-void pipe_sigpipe(void);
 
 #endif

@@ -57,7 +57,9 @@ ROWS = [
     ('dirent.h', 'dirent', {}, {}),
     ('sys/vfs.h linux/magic.h sys/statvfs.h', 'statfs', {}, {}),
     ('asm/statfs.h', '', {'statfs': 'struct statfs'}, {'f_fsid': 'f_fsid.val'}),
-    ('sys/socket.h', 'socket', {'msghdr': 'struct msghdr', 'mmsghdr': 'struct mmsghdr'}, {}),
+    ('sys/socket.h sys/un.h linux/sockios.h sys/ioctl.h', 'socket',
+     {'msghdr': 'struct msghdr', 'mmsghdr': 'struct mmsghdr', 'cmsghdr': 'struct cmsghdr', 'ucred': 'struct ucred',
+      'linger': 'struct linger', 'sockaddr_un': 'struct sockaddr_un'}, {}),
     ('sys/xattr.h linux/limits.h', 'xattr', {}, {}),
     ('sys/inotify.h', 'inotify', {'inotify_event': 'struct inotify_event'}, {}),
     ('linux/rseq.h', 'rseq', {'rseq_cs': 'struct rseq_cs'}, {}),
@@ -81,7 +83,7 @@ KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTOD
 # Not numbers, another name for a number that is compared, or never seen by a program.
 ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG', 'ERESTARTSYS', 'ERESTARTNOINTR', 'ERESTARTNOHAND', 'ERESTART_RESTARTBLOCK'}
 # Structs that no header of the host declares in this form: getdents, the newest rseq, pselect6's pair.
-NO_COUNTERPART = {'dirent64', 'dirent', 'rseq', 'sigset_arg'}
+NO_COUNTERPART = {'dirent64', 'dirent', 'rseq', 'sigset_arg', 'sockaddr_storage'}
 
 
 def read(repository, name):

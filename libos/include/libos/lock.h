@@ -19,26 +19,30 @@ enum lock_rank {
     RANK_EPOLL_ITEMS, /* epoll instance: its items; an instance that watches another comes first, five deep */
     RANK_EPOLL_ITEMS_LAST = RANK_EPOLL_ITEMS + 5,
     RANK_PIPE,       /* pipe buffers; two at once in order of address */
+    RANK_SOCKET_IO,  /* a socket's readers, and its bind */
     RANK_INODE,      /* inode->lock of anything else: size and content */
     RANK_MM,         /* mm->lock: the areas of an address space */
     RANK_PAGEMAP_IO, /* filling a page */
     /* Spin locks, outermost first. */
-    RANK_TTY = 32,   /* line discipline, from interrupts too */
-    RANK_PTS,        /* the table of pseudo-terminals */
-    RANK_PTY_MASTER, /* the same of a pseudo-terminal's master; its slave comes first */
-    RANK_EPOLL_LINK, /* which epoll instances watch a file */
-    RANK_PROCESS,    /* process tree, pid table */
-    RANK_FD_TABLE,   /* descriptor table */
-    RANK_SIGHAND,    /* actions and pending signals of a process */
-    RANK_FS_CONTEXT, /* cwd, root, umask */
-    RANK_MOUNT,      /* the mount table */
-    RANK_DENTRY,     /* children of one directory in the name cache */
-    RANK_FILE,       /* what small files keep: eventfd, timerfd, signalfd, locks of an inode */
-    RANK_PAGEMAP,    /* page map of an inode */
-    RANK_MM_MOVE,    /* leaves of one address space move */
-    RANK_MM_RANGE,   /* the page table of one 2 MiB range */
-    RANK_FUTEX,      /* one futex bucket */
-    RANK_WAITQ,      /* a wait queue's list */
+    RANK_TTY = 32,     /* line discipline, from interrupts too */
+    RANK_PTS,          /* the table of pseudo-terminals */
+    RANK_PTY_MASTER,   /* the same of a pseudo-terminal's master; its slave comes first */
+    RANK_EPOLL_LINK,   /* which epoll instances watch a file */
+    RANK_PROCESS,      /* process tree, pid table */
+    RANK_FD_TABLE,     /* descriptor table */
+    RANK_SIGHAND,      /* actions and pending signals of a process */
+    RANK_FS_CONTEXT,   /* cwd, root, umask */
+    RANK_MOUNT,        /* the mount table */
+    RANK_DENTRY,       /* children of one directory in the name cache */
+    RANK_FILE,         /* what small files keep: eventfd, timerfd, signalfd, locks of an inode */
+    RANK_PAGEMAP,      /* page map of an inode */
+    RANK_MM_MOVE,      /* leaves of one address space move */
+    RANK_MM_RANGE,     /* the page table of one 2 MiB range */
+    RANK_FUTEX,        /* one futex bucket */
+    RANK_NET_CORE,     /* the protocol stack */
+    RANK_SOCKET_TABLE, /* names and ports that sockets are bound to */
+    RANK_SOCKET,       /* one socket: its queues and state; two at once in order of address */
+    RANK_WAITQ,        /* a wait queue's list */
     RANK_EPOLL_READY, /* epoll instance: what is ready, then who waits for it; the watched comes first, five deep */
     RANK_EPOLL_READY_LAST = RANK_EPOLL_READY + 11,
     RANK_TIMERFD, /* a timerfd; taken in the timer interrupt */

@@ -36,6 +36,8 @@ long pipe_splice(struct file *in, uint64_t *in_pos, struct file *out, uint64_t *
 long pipe_tee(struct file *in, struct file *out, size_t len, bool no_wait);
 /* True when f is an end of a pipe. */
 bool pipe_is(const struct file *f);
+/* SIGPIPE to the current thread. */
+void pipe_sigpipe(void);
 /* An end of a pipe could read or write something now. */
 bool pipe_ready(const struct file *f);
 
