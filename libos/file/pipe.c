@@ -347,6 +347,7 @@ int pipe_create(unsigned flags, struct file *ret_ends[2])
         goto out_inode;
     p->readers = p->writers = p->writer_opens = p->reader_opens = 1;
     p->files = 2;
+    p->anonymous = true;
     inode->pipe = p;
     err = file_create_inode(&pipe_ops, inode, "pipe", O_RDONLY | keep, p, &in);
     if (err)
@@ -406,9 +407,9 @@ static int fifo_wait_partner(struct waitq *q, const uint32_t *counter, uint32_t 
 /* The two halves of opening: count this side in, wake those who wait for it, and wait for the other. */
 static int fifo_enter(struct pipe *p, struct file *f)
 {
-    bool wait = !(f->flags & O_NONBLOCK);
+    bool wait = !(f->flags & O_NONBLOCK) && !p->anonymous;
     mutex_lock(&p->lock);
-    if (f->can_write && !f->can_read && !wait && !p->readers) {
+    if (f->can_write && !f->can_read && !wait && !p->anonymous && !p->readers) {
         mutex_unlock(&p->lock);
         return -ENXIO;
     }
@@ -418,7 +419,7 @@ static int fifo_enter(struct pipe *p, struct file *f)
     p->readers += f->can_read;
     p->writers += f->can_write;
     bool need_writer = f->can_read && !p->writers, need_reader = f->can_write && !p->readers;
-    f->pos = need_writer && !wait ? writers_seen : UINT64_MAX;
+    f->pos = need_writer && !wait && !p->anonymous ? writers_seen : UINT64_MAX;
     mutex_unlock(&p->lock);
     if (f->can_read)
         waitq_wake(&p->write_wait, WAITQ_ALL, PIPE_OUT);

@@ -38,6 +38,7 @@ struct pipe {
     struct waitq read_wait, write_wait;
     struct inode *inode; /* borrowed: each file of the pipe holds it */
     uint32_t files;      /* guarded by inode->lock_lock */
+    bool anonymous;      /* of pipe(2): opening it through /proc waits for nobody */
     struct pipe_slot first_slots[PIPE_DEFAULT_SLOTS];
 };
 

@@ -156,6 +156,20 @@ static void opens_again(void)
     CHECK(2, call(SYS_write, again, "hi", 2));
     CHECK(2, call(SYS_read, fds[0], buf, 10));
     call(SYS_close, again);
+    /* Unlike a FIFO, a pipe whose other side is gone opens at once. */
+    call(SYS_close, fds[1]);
+    again = call(SYS_open, path, O_RDONLY);
+    CHECK(1, again >= 0);
+    CHECK(POLLHUP, ready(again, POLLIN));
+    CHECK(0, call(SYS_read, again, buf, 10));
+    call(SYS_close, again);
+    make(0);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[1]);
+    call(SYS_close, fds[0]);
+    again = call(SYS_open, path, O_WRONLY | O_NONBLOCK);
+    CHECK(1, again >= 0);
+    CHECK(POLLERR, ready(again, 0));
+    call(SYS_close, again);
     close_both();
 }
 
