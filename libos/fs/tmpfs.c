@@ -607,14 +607,14 @@ static int root_image(struct tmpfs *t, const void *image, size_t size)
 int vfs_init(const void *image, size_t size)
 {
     struct tmpfs *t;
-    int err = tmpfs_make(image ? "rootfs" : "tmpfs", 0755, &t);
+    int err = tmpfs_make("tmpfs", 0755, &t);
     if (!err)
         err = anon_init();
     if (!err)
         err = shm_init();
     if (!err && image)
         err = root_image(t, image, size);
-    if (!err && !mount_attach(&t->sb, NULL, "rootfs", 0))
+    if (!err && !mount_attach(&t->sb, NULL, image ? "root" : "tmpfs", 0))
         err = -ENOMEM;
     return err;
 }
