@@ -11,13 +11,30 @@
 #include <libos/sched.h>
 #include <libos/sysinfo.h>
 #include <libos/time.h>
+#include <libos/thread.h>
 #include <libos/user.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { PER_MASK = 0xff, PER_LINUX32 = 8, UNAME26 = 0x20000 }; /* personality(2) */
 
 long sys_uname(user_utsname_out_t buf)
 {
     struct abi_utsname u;
+    unsigned persona = thread_current()->personality;
     system_names(&u);
+    if ((persona & PER_MASK) == PER_LINUX32)
+        strcpy(u.machine, "i686");
+    if (persona & UNAME26) { /* 6.12-x is called 2.6.72-x */
+        char rest[sizeof(u.release)];
+        unsigned minor = 0;
+        const char *at = u.release + 2;
+        for (; *at >= '0' && *at <= '9'; at++)
+            minor = minor * 10 + (unsigned)(*at - '0');
+        at += strspn(at, ".0123456789");
+        strcpy(rest, at);
+        snprintf(u.release, sizeof(u.release), "2.6.%u%.32s", minor + 60, rest);
+    }
     return user_put(buf, &u, 1);
 }
 

@@ -17,6 +17,12 @@ static void names(void)
     CHECK(0, strcmp(u.machine, "x86_64"));
     CHECK(true, u.release[0] >= '3' && u.nodename[0]);
     CHECK(-EFAULT, call(SYS_uname, T_BAD));
+    CHECK(0, call(SYS_personality, 8 | 0x20000)); /* PER_LINUX32, UNAME26 */
+    CHECK(0, call(SYS_uname, &u));
+    CHECK(0, strcmp(u.machine, "i686"));
+    CHECK(0, strncmp(u.release, "2.6.", 4));
+    CHECK(8 | 0x20000, call(SYS_personality, 0));
+    CHECK(0, call(SYS_uname, &u));
     strcpy(old, u.nodename);
     CHECK(true, call(SYS_sethostname, "x", -1) < 0);
     CHECK(true, call(SYS_sethostname, "x", 65) < 0);
