@@ -20,7 +20,7 @@ static const struct option_row rows[] = {
     { OPT_MEMORY, 'm', "memory", "SIZE" }, { OPT_CPUS, 0, "cpus", "N" },
     { OPT_MACHINE, 0, "machine", "M" },    { OPT_VERBOSE, 'v', "verbose", NULL },
     { OPT_ACCEL, 0, "accel", "tcg|kvm" },  { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
-    { OPT_VERITY, 0, "verity", "on|off" },
+    { OPT_VERITY, 0, "verity", "on|off" }, { OPT_WITH, 0, "with", "PROGRAM" },
 };
 
 /* What people type from other tools. */
@@ -111,6 +111,9 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         break;
     case OPT_ROOT:
         list_add(&o->pack.roots, v);
+        break;
+    case OPT_WITH:
+        list_add(&o->pack.with, v);
         break;
     case OPT_ENV:
         set_env(o, v);
@@ -225,7 +228,7 @@ int options_read_tail(unsigned known, int first, int argc, char **argv, struct o
         /* The end is read first: what was set already stays, lists are turned round below. */
         if (r->bit == OPT_ROOT)
             list_add(&words, value);
-        else if (!(o->given & r->bit) || r->bit == OPT_ENV)
+        else if (!(o->given & r->bit) || r->bit & (OPT_ENV | OPT_WITH))
             set(o, r, value);
         argc = at;
     }

@@ -232,6 +232,17 @@ static void add_program(struct packer *p, const char *typed, const char *path, c
             list_add(&p->out->libraries, l.objects[i]->path);
 }
 
+/* The programs that the program calls: each is packed as the program itself is. */
+static void add_with(struct packer *p)
+{
+    for (size_t i = 0; i < p->spec->with.n; i++) {
+        const char *typed = p->spec->with.v[i];
+        struct stage_found found;
+        (void)place_program(p, find_program(p, typed), &found);
+        add_program(p, typed, found.path, stage_host(p->stage, found.path), 0);
+    }
+}
+
 static void add_directories(struct stage *s, const char *cwd)
 {
     static const struct {
@@ -243,6 +254,7 @@ static void add_directories(struct stage *s, const char *cwd)
     for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++)
         stage_mkdir(s, dirs[i].path, dirs[i].mode);
     stage_link(s, "/var/run", "/run");
+    stage_link(s, "/etc/mtab", "../proc/self/mounts");
     if (cwd)
         stage_mkdir(s, cwd, 0755);
 }
@@ -356,6 +368,7 @@ static struct identity_facts stage_all(struct packer *p, bool keep_ids)
     struct stage_found found;
     p->out->exe = place_program(p, find_program(p, p->spec->program), &found);
     add_program(p, p->spec->program, found.path, stage_host(p->stage, found.path), 0);
+    add_with(p);
     add_directories(p->stage, p->spec->cwd);
     stage_check_links(p->stage);
     return id;

@@ -11,6 +11,7 @@ struct pack_spec {
     const char *program;               /* as typed */
     struct list args;                  /* after argv[0] */
     struct list roots;                 /* --root, in order */
+    struct list with;                  /* --with: more programs, as typed */
     struct list env;                   /* -e, "K=V" */
     const char *cwd, *user, *hostname; /* NULL: not given */
     bool no_verity; /* pages are used unchecked; the tree is packed all the same */
@@ -21,7 +22,7 @@ struct packed {
     char *dir; /* temporary directory */
     struct stage stage;
     char *exe;             /* image path that is executed */
-    struct list programs;  /* image paths: the program, or a script's interpreter and so on */
+    struct list programs;  /* image paths: the program, a script's interpreter, those of --with */
     struct list libraries; /* image paths */
     struct list recipes;
     uint64_t root_size, hash_size;

@@ -88,7 +88,7 @@ check 'the C library' test -f u/lib/x86_64-linux-gnu/libc.so.6
 check 'the interpreter' test -e u/lib64
 same 'links on the way are kept' "$(readlink /lib64)" "$(readlink u/lib64)"
 same 'mount points' '555 555 755 1777 755 1777 700' "$(stat -c %a u/proc u/sys u/dev u/tmp u/run u/var/tmp u/root | tr '\n' ' ' | sed 's/ $//')"
-same 'files of /etc' 'group hostname hosts nsswitch.conf passwd' "$(ls u/etc | tr '\n' ' ' | sed 's/ $//')"
+same 'files of /etc' 'group hostname hosts mtab nsswitch.conf passwd' "$(ls u/etc | tr '\n' ' ' | sed 's/ $//')"
 check 'veritysetup agrees' sh -c 'veritysetup verify u.erofs u.hash "$1" >/dev/null' sh \
     "$("$ALCOVE" inspect --json one.elf | python3 -c 'import json, sys; print(json.load(sys.stdin)["roothash"])')"
 "$ALCOVE" inspect --json one.elf >one.json
@@ -104,6 +104,21 @@ check 'system program' "$ALCOVE" build -o sys ./true-link
 unpack sys.elf u
 check 'system program keeps its path' cmp u/usr/bin/true /usr/bin/true
 check 'nothing in /app' test ! -e u/app
+
+# --with: more programs, each with its libraries, links and recipes; a script's interpreter too.
+printf '#!/bin/sh\ncat "$1" | gzip -c\n' >script
+chmod +x script
+check 'more programs' "$ALCOVE" build -o with --with cat --with=/bin/gzip --with ./hello --with stdbuf ./script /etc/passwd
+unpack with.elf u
+check 'the first' cmp u/usr/bin/cat /usr/bin/cat
+check 'the second' cmp u/usr/bin/gzip /usr/bin/gzip
+check 'one from here' cmp u/app/hello hello
+check 'the script' cmp u/app/script script
+check 'a recipe' test -f u/usr/libexec/coreutils/libstdbuf.so
+same 'all are named' '/app/hello /app/script /usr/bin/cat /usr/bin/dash /usr/bin/gzip /usr/bin/stdbuf' \
+    "$("$ALCOVE" inspect --json with.elf | python3 -c 'import json, sys; print(*sorted(json.load(sys.stdin)["programs"]))')"
+refused 1 "nosuchprogram.*is not a program" "$ALCOVE" build -o bad --with nosuchprogram /bin/true
+refused 1 "--with.*needs a value" "$ALCOVE" build -o bad --with
 
 # Libraries: RPATH and RUNPATH with $ORIGIN, inherited and not, transitive; LD_LIBRARY_PATH of the image only.
 mkdir -p prog/bin prog/lib prog/sub
