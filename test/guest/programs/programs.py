@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Programs from Debian, unmodified: each runs on this host and through `alcove run`; output and exit status must agree.
 
-usage: programs.py --list                          names, one a line, each with its time limit in seconds
-       programs.py [--verbose] ALCOVE NAME...      run these; exit status 1 when one differs
+usage: programs.py --list                          names, one a line, each with its time limit in seconds and suite
+       programs.py [--verbose] [--results DIR] ALCOVE NAME...
+                                                   run these; exit status 1 when one differs. DIR gets NAME.json, from
+                                                   which ci/programs.py makes docs/PROGRAMS.md
 
 A program's standard error goes to its standard output on both sides, as the raw console has it (ARCHITECTURE.md).
+The output of a script of scripts/ is compared by section, which a line "== NAME" begins.
 """
+import json
 import os
 import re
 import shutil
@@ -94,6 +98,27 @@ def nothing(_work):
     pass
 
 
+def sections(text):
+    """What scripts/ print: {name: output}; what comes before the first section has the name ''."""
+    parts = re.split(rb'(?m)^== (.*)\n', text)
+    return {'': parts[0], **{n.decode(): t for n, t in zip(parts[1::2], parts[2::2])}}
+
+
+def script(shell, name, seconds, calls=(), options=(), env=(), suite='guest', prepare=nothing):
+    """A row for scripts/NAME run by a shell that may call these programs."""
+    def copy(work):
+        shutil.copy(os.path.join(HERE, 'scripts', name), work + '/' + name)
+        prepare(work)
+    more = [w for c in calls for w in ('--with', c)]
+    return ([*shell.split(), name], copy, seconds, [*more, *options], sections, suite, dict(env))
+
+
+def programs_of(package):
+    """Names of the programs that a Debian package brings."""
+    out = subprocess.run(['dpkg-query', '-L', package], stdout=subprocess.PIPE, check=True).stdout.decode().split()
+    return sorted(os.path.basename(p) for p in out if re.fullmatch(r'(/usr)?/s?bin/[^/]+', p))
+
+
 PY = '/usr/bin/python3'
 PY_THREADS = '''
 import threading, queue
@@ -131,7 +156,10 @@ SQL = ('create table t(a integer primary key, b text); with recursive c(x) as (s
 NODE = ('const a=[3,1,2].sort(); Promise.all([1,2,3].map(x=>new Promise(r=>setTimeout(()=>r(x*x),10*x))))'
         '.then(v=>{console.log(a.join(), v.join(), /(\\d+)/.exec("ab12")[1]); process.exit(4)})')
 
-# name: (arguments, preparation, seconds, options of alcove run, normaliser)
+# Programs that scripts call besides what a shell has built in.
+FEW = 'yes cat sort tr head tail wc seq tee sleep mkfifo mkdir touch ls cut sed stat true ln readlink sh chmod rm'.split()
+
+# name: (arguments, preparation, seconds, options of alcove run, normaliser, suite, more environment), the last two optional
 TABLE = {
     'echo': (['/bin/echo', 'hello', 'two  words', ''], nothing, 60, [], None),
     'true': (['/bin/true'], nothing, 60, [], None),
@@ -178,6 +206,15 @@ TABLE = {
     'dynamic-no-pie': (['./hello', '10'], compile_with(['gcc', '-no-pie', '-fno-pie', '-o']), 60, [], None),
     'musl-static': (['./hello', '11'], compile_with(['musl-gcc', '-static', '-o']), 60, [], None),
     'musl-dynamic': (['./hello', '12'], compile_with(['musl-gcc', '-o']), 60, [], None),
+    'dash': script('/bin/dash', 'shell.sh', 300, FEW),
+    'bash-posix': script('/bin/bash', 'shell.sh', 400, FEW, suite='long'),
+    'bash': script('/bin/bash', 'bash.sh', 400, [*FEW, 'diff', 'paste']),
+    'coreutils': script('/bin/dash', 'coreutils.sh', 500, [*programs_of('coreutils'), 'sh', 'cmp', 'sed', 'grep'],
+                        env={'LIST': ' '.join(programs_of('coreutils'))}),
+    'busybox': script('/bin/busybox sh', 'busybox.sh', 500),
+    'find': script('/bin/dash', 'find.sh', 300, [*FEW, 'find', 'xargs', 'echo']),
+    'git': script('/bin/dash', 'git.sh', 500, [*FEW, 'git', 'grep', 'tar'], ['-m', '512M'], suite='long'),
+    'gcc': script('/bin/dash', 'build.sh', 900, [*FEW, 'gcc', 'make', 'ar', 'test'], ['-m', '1G'], suite='long'),
 }
 
 
@@ -186,49 +223,82 @@ def show(what, text):
     print(f'--- {what} ({len(text)} bytes{", the end" if len(text) > 3000 else ""})\n{tail}')
 
 
-def run_one(alcove, name, verbose):
-    argv, prepare, seconds, options, normalise = TABLE[name]
+def row_of(name):
+    argv, prepare, seconds, options, normalise, *rest = TABLE[name]
+    return (argv, prepare, seconds, options, normalise, *(rest or ('guest', {})))
+
+
+def on_host(name, where):
+    argv, _, seconds, _, _, _, more = row_of(name)
+    return subprocess.run(argv, cwd=where, env={**ENV, **more}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=seconds, check=False)
+
+
+def in_guest(name, alcove, top):
+    argv, _, seconds, options, _, _, more = row_of(name)
+    program = argv[0] if argv[0].startswith('/') else '/work/' + argv[0][2:]
+    command = ['timeout', '-k', '5', str(seconds), alcove, 'run', '--root', top + '/root', '--cwd', '/work', *options]
+    for k, v in {**ENV, **more}.items():
+        command += ['-e', f'{k}={v}']
+    # Names of --with are looked for where the host's run finds them.
+    guest = subprocess.run([*command, program, *argv[1:]], env={**os.environ, 'PATH': ENV['PATH']}, check=False,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if not argv[0].startswith('/'):
+        guest.stdout = guest.stdout.replace(program.encode(), argv[0].encode())
+    return guest
+
+
+def parts(name, text, where):
+    """What is compared: {part: output}."""
+    normalise = row_of(name)[4]
+    text = text.replace(where.encode(), b'WORK')
+    return sections(text) if normalise is sections else {'output': normalise(text) if normalise else text}
+
+
+def run_one(alcove, name, verbose, results):
     with tempfile.TemporaryDirectory(prefix='alcove-test.') as top:
-        work = top + '/root/work'
-        os.makedirs(work)
-        prepare(work)
-        host = subprocess.run(argv, cwd=work, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=seconds, check=False)
-        program = argv[0] if argv[0].startswith('/') else '/work/' + argv[0][2:]
-        command = [alcove, 'run', '--root', top + '/root', '--cwd', '/work', *options]
-        for k, v in ENV.items():
-            command += ['-e', f'{k}={v}']
-        command += [program, *argv[1:]]
+        os.makedirs(top + '/root/work')
+        row_of(name)[1](top + '/root/work')
+        # What the program writes here must not be there already in the guest.
+        shutil.copytree(top + '/root/work', top + '/host', symlinks=True)
+        host = on_host(name, top + '/host')
         try:
-            guest = subprocess.run(['timeout', '-k', '5', str(seconds), *command], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            guest = in_guest(name, alcove, top)
         finally:
             subprocess.run(['rm', '-f', '/tmp/alcove-test.db'], check=False)
-    want, got = host.stdout, guest.stdout
-    if not argv[0].startswith('/'):
-        got = got.replace(program.encode(), argv[0].encode())
-    if normalise:
-        want, got = normalise(want), normalise(got)
-    ok = want == got and host.returncode == guest.returncode
-    print(f'{name}: {"ok" if ok else "FAILED"}, exit status {guest.returncode} (host {host.returncode})')
-    if not ok or verbose:
-        show('host', want)
-        show('alcove', got)
+        want, got = parts(name, host.stdout, top + '/host'), parts(name, guest.stdout, '/work')
+    failed = [p for p in {**want, **got} if want.get(p) != got.get(p)]
+    if host.returncode != guest.returncode:
+        failed.append('exit status')
+    if re.search(rb'(?m)^(panic|warning):', guest.stderr):
+        failed.append('messages')
+    print(f'{name}: {"FAILED" if failed else "ok"}, exit status {guest.returncode} (host {host.returncode}), '
+          f'{len(want)} parts, failed: {", ".join(failed) or "none"}')
+    for p in want if verbose else [p for p in failed if p in {**want, **got}]:
+        show(f'host, {p}', want.get(p, b''))
+        show(f'alcove, {p}', got.get(p, b''))
+    if failed or verbose:
         show('alcove stderr', guest.stderr)
-    return ok
+    if results:
+        os.makedirs(results, exist_ok=True)
+        with open(f'{results}/{name}.json', 'w', encoding='utf-8') as f:
+            json.dump({'name': name, 'what': ' '.join(row_of(name)[0])[:60], 'parts': len({**want, **got}), 'failed': failed}, f)
+    return not failed
 
 
 def main(args):
     if args == ['--list']:
-        for name, row in TABLE.items():
-            print(f'{name}:{row[2]}')
+        for name in TABLE:
+            print(f'{name}:{row_of(name)[2]}:{row_of(name)[5]}')
         return 0
     verbose = args[:1] == ['--verbose']
     args = args[1:] if verbose else args
+    results = args[1] if args[:1] == ['--results'] else None
+    args = args[2:] if results else args
     if len(args) < 2 or not set(args[1:]) <= set(TABLE):
         print(__doc__, file=sys.stderr)
         return 2
-    return 0 if all([run_one(os.path.abspath(args[0]), name, verbose) for name in args[1:]]) else 1
+    return 0 if all([run_one(os.path.abspath(args[0]), name, verbose, results) for name in args[1:]]) else 1
 
 
 sys.exit(main(sys.argv[1:]))
