@@ -159,6 +159,8 @@ void upcall_boot(void)
     if (config()->trace)
         plat_syscall_trace();
     plat_cpu_start_all(); /* the other CPUs enter upcall_cpu_start */
+    sched_wait_cpus();    /* and can be given threads */
+    plat_boot_mark("cpus");
     boot_check("no memory for the first process", process_create_first(first, NULL, &thread));
     sched_start(thread);
     sched_idle();

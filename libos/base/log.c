@@ -88,6 +88,8 @@ void panic(const char *format, ...)
     char buf[LINE_MAX_BYTES];
     va_list args;
 
+    if (backend)
+        backend->stop();
     if (!panicking) {
         panicking = true;
         va_start(args, format);

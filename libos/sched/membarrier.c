@@ -26,13 +26,13 @@ int thread_membarrier(int cmd, unsigned flags, int cpu)
         return SUPPORTED;
     case MEMBARRIER_CMD_GLOBAL:
     case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
-        plat_membarrier();
+        plat_membarrier(NULL);
         return 0;
     case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
     case MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE:
         if (!(mm->membarrier & (unsigned)cmd << 1))
             return -EPERM;
-        plat_membarrier();
+        plat_membarrier(&mm->aspace);
         return 0;
     case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
     case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:

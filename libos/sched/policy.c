@@ -77,7 +77,10 @@ int sched_set_affinity(struct thread *t, uint64_t cpus)
         spin_unlock(&rq->lock);
         return 0;
     }
-    if (t->queued && !t->on_cpu) {
+    if (t->queued) {
+        /* It may be about to leave the CPU that it is queued on. */
+        while (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE))
+            plat_relax();
         struct runq *to = runq_of((unsigned)__builtin_ctzll(cpus));
         runq_remove(rq, t);
         __atomic_store_n(&t->cpu, to->cpu, __ATOMIC_RELAXED);

@@ -183,14 +183,21 @@ void runq_add(struct runq *rq, struct thread *t)
  * is on return. */
 static NOINLINE struct runq *place_elsewhere(struct runq *rq, struct thread *t, uint64_t idle)
 {
-    unsigned cpu = (unsigned)__builtin_ctzll(idle ? idle : t->affinity);
-    struct runq *to = runq_table[cpu];
-    if (!to || to == rq)
-        return rq;
-    spin_unlock(&rq->lock);
-    spin_lock(&to->lock);
-    __atomic_store_n(&t->cpu, cpu, __ATOMIC_RELAXED);
-    return to;
+    for (;; idle = 0) {
+        unsigned cpu = (unsigned)__builtin_ctzll(idle ? idle : t->affinity);
+        struct runq *to = runq_table[cpu];
+        if (!to || to == rq)
+            return rq;
+        /* Taken: the next waker finds another idle CPU. */
+        atomic_fetch_and_explicit(&idle_cpus, ~(1ull << cpu), memory_order_relaxed);
+        /* From here on who changes t wants the new queue's lock, and may change where it can run. */
+        __atomic_store_n(&t->cpu, cpu, __ATOMIC_RELAXED);
+        spin_unlock(&rq->lock);
+        spin_lock(&to->lock);
+        if (LIKELY(t->affinity >> cpu & 1))
+            return to;
+        rq = to;
+    }
 }
 
 /* The queue for t, which belongs to rq: rq unless another CPU has nothing to do. Locks as place_elsewhere. */
@@ -253,12 +260,11 @@ static void charge(struct thread *t, uint64_t now)
 /* t, which has left this CPU, may run on others only. */
 static COLD void move_away(struct runq *rq, struct thread *t)
 {
-    struct runq *to = runq_table[__builtin_ctzll(t->affinity)];
     rq->moving = NULL;
-    spin_lock(&to->lock);
-    __atomic_store_n(&t->cpu, to->cpu, __ATOMIC_RELAXED);
-    runq_add(to, t);
-    spin_unlock(&to->lock);
+    spin_lock(&rq->lock);
+    rq = place_elsewhere(rq, t, 0);
+    runq_add(rq, t);
+    spin_unlock(&rq->lock);
 }
 
 /* On the stack of the thread switched to: the one switched from is saved now. */
@@ -313,7 +319,8 @@ void sched_switch(void)
     }
     rq->current = next;
     next->started_ns = now;
-    next->on_cpu = true;
+    /* A full barrier: who sets work for next and does not see on_cpu has set it before next looks (signal.c, poke). */
+    (void)__atomic_exchange_n(&next->on_cpu, true, __ATOMIC_SEQ_CST);
     rq->prev = prev;
     if (rq->queued)
         want_tick(rq);
@@ -380,6 +387,29 @@ bool thread_preempt_point(void)
     return t->plat.work & WORK_KILLED;
 }
 
+/* The first thread of a list that may run on cpu and is not just leaving its own. */
+static struct thread *movable(const struct run_list *l, unsigned cpu)
+{
+    struct thread *t = l->head;
+    while (t && (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) || !(t->affinity >> cpu & 1)))
+        t = t->run_next;
+    return t;
+}
+
+static struct thread *best_movable(const struct runq *from, unsigned cpu)
+{
+    for (unsigned i = 2; i-- > 0;)
+        for (uint64_t bits = from->rt_bits[i]; bits;) {
+            unsigned p = 63u - (unsigned)__builtin_clzll(bits);
+            struct thread *t = movable(&from->rt[i * 64 + p], cpu);
+            if (t)
+                return t;
+            bits &= ~(1ull << p);
+        }
+    struct thread *t = movable(&from->fair, cpu);
+    return t ? t : movable(&from->background, cpu);
+}
+
 /* Take a waiting thread from another CPU. */
 static bool steal(struct runq *rq)
 {
@@ -387,10 +417,7 @@ static bool steal(struct runq *rq)
         struct runq *from = runq_table[i];
         if (!from || from == rq || !from->queued || !spin_trylock(&from->lock))
             continue;
-        struct thread *t = from->fair.head;
-        while (t &&
-               (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) || !(t->affinity >> rq->cpu & 1)))
-            t = t->run_next;
+        struct thread *t = best_movable(from, rq->cpu);
         if (t) {
             runq_remove(from, t);
             __atomic_store_n(&t->cpu, rq->cpu, __ATOMIC_RELAXED);
@@ -447,7 +474,7 @@ void sched_init_cpu(unsigned cpu)
     rq->idle = rq->current = idle;
     plat_percpu_set(rq);
     plat_thread_adopt(&idle->plat);
-    runq_table[cpu] = rq;
+    __atomic_store_n(&runq_table[cpu], rq, __ATOMIC_RELEASE);
 }
 
 uint64_t sched_idle_ns(unsigned cpu)
@@ -460,6 +487,13 @@ void upcall_cpu_start(unsigned cpu)
 {
     sched_init_cpu(cpu);
     sched_idle();
+}
+
+void sched_wait_cpus(void)
+{
+    for (unsigned i = 0; i < plat_cpu_count(); i++)
+        while (!__atomic_load_n(&runq_table[i], __ATOMIC_ACQUIRE))
+            plat_relax();
 }
 
 void upcall_kick(void)

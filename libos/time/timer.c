@@ -64,7 +64,13 @@ void timer_start(struct timer *t, uint64_t deadline_ns)
     if (t->armed)
         RB_REMOVE(timer_tree, &c->tree, t);
     t->armed = false;
-    __atomic_store_n(&t->cpu, plat_cpu_id(), __ATOMIC_RELAXED);
+    if (UNLIKELY(c != here && c->running == t)) {
+        /* Its callback runs there, and that CPU looks at its tree again afterwards. It stays there, so that timer_stop
+         * knows what to wait for. */
+        here = c;
+    } else {
+        __atomic_store_n(&t->cpu, plat_cpu_id(), __ATOMIC_RELAXED);
+    }
     if (c != here) {
         spin_unlock(&c->lock);
         spin_lock(&here->lock);
@@ -73,7 +79,8 @@ void timer_start(struct timer *t, uint64_t deadline_ns)
     t->armed = true;
     RB_INSERT(timer_tree, &here->tree, t);
     spin_unlock(&here->lock);
-    set_hardware(here, deadline_ns);
+    if (LIKELY(here == &cpus[plat_cpu_id()]))
+        set_hardware(here, deadline_ns);
 }
 
 bool timer_stop(struct timer *t)
@@ -85,7 +92,7 @@ bool timer_stop(struct timer *t)
         t->armed = false;
     }
     spin_unlock(&c->lock);
-    if (!armed && c != &cpus[plat_cpu_id()])
+    if (c != &cpus[plat_cpu_id()]) /* rearmed or not, the callback may still run */
         while (c->running == t)
             plat_relax();
     return armed;

@@ -138,8 +138,14 @@ static void log_write(enum log_level level, const char *text, size_t len)
     plat_console_write(text, len);
 }
 
+static void log_stop(void)
+{
+    vm_smp_stop_others();
+}
+
 static NORETURN void log_finish(void)
 {
+    vm_smp_say_others();
     plat_power_off(true);
 }
 
@@ -148,7 +154,7 @@ static size_t log_backtrace(unsigned long *addrs, size_t max)
     return plat_backtrace(addrs, max);
 }
 
-static const struct log_backend backend = { log_write, log_backtrace, log_finish };
+static const struct log_backend backend = { log_write, log_stop, log_backtrace, log_finish };
 
 void boot_main(uint64_t info)
 {
@@ -172,6 +178,7 @@ void boot_main(uint64_t info)
     vm_clock_init();
     vm_timer_init();
     plat_boot_mark("clock");
+    vm_smp_reserve();
     boot_memory_done();
     kmap_boot_done();
     upcall_boot();

@@ -186,6 +186,15 @@ void *boot_scratch(size_t size)
     return plat_phys_to_virt(PADDR(r->start));
 }
 
+uint64_t boot_low_pages(size_t n)
+{
+    if (low.start >= low.end || (low.end - low.start) / PAGE_SIZE < n)
+        return 0;
+    low.end -= n * PAGE_SIZE;
+    x86_clear(plat_phys_to_virt(PADDR(low.end)), n * PAGE_SIZE);
+    return low.end;
+}
+
 void boot_memory_done(void)
 {
     if (low.start >= low.end || run_count == MEMMAP_MAX)

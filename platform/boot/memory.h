@@ -48,6 +48,10 @@ bool boot_is_ram(uint64_t pa, uint64_t size);
 /* The linear address of size bytes of scratch memory that libOS will get later; NULL: too much. One use at a time. */
 void *boot_scratch(size_t size);
 
+/* The address of n zeroed pages below 1 MiB, above what a loader leaves there, that stay the platform's; 0: none left.
+ * Before boot_memory_done. */
+uint64_t boot_low_pages(size_t n);
+
 /* End of boot: give what lies below 1 MiB to libOS; no boot_page any more. */
 void boot_memory_done(void);
 

@@ -24,6 +24,10 @@ static void write_log(enum log_level level, const char *text, size_t len)
     plat_console_write(text, len);
 }
 
+static void stop_nobody(void)
+{
+}
+
 static size_t no_backtrace(unsigned long *addrs, size_t max)
 {
     (void)addrs, (void)max;
@@ -37,7 +41,7 @@ static NORETURN void finish(void)
 
 void plat_host_init(void)
 {
-    static const struct log_backend backend = { write_log, no_backtrace, finish };
+    static const struct log_backend backend = { write_log, stop_nobody, no_backtrace, finish };
 
     log_set_backend(&backend);
     host_mem_init();
@@ -136,8 +140,9 @@ void plat_cpu_kick(unsigned cpu)
     (void)cpu; /* only this one, which is in libOS already */
 }
 
-void plat_membarrier(void)
+void plat_membarrier(struct plat_aspace *as)
 {
+    (void)as;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 

@@ -39,6 +39,7 @@ struct acpi_facts {
     uint64_t lapic;     /* address, 0: not said */
     unsigned cpu_count; /* enabled ones */
     uint32_t cpus[ACPI_CPU_MAX];
+    uint64_t mailbox; /* of the multiprocessor wake-up structure, 0: none */
     unsigned ioapic_count, override_count;
     struct acpi_ioapic ioapics[ACPI_IOAPIC_MAX];
     struct acpi_override overrides[ACPI_OVERRIDE_MAX];

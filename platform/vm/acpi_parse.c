@@ -11,7 +11,8 @@ enum {
     MADT_IOAPIC = 1,
     MADT_OVERRIDE = 2,
     MADT_LAPIC_ADDRESS = 5,
-    MADT_X2APIC = 9
+    MADT_X2APIC = 9,
+    MADT_WAKEUP = 0x10,
 };
 
 static void add_cpu(struct acpi_facts *f, uint32_t id, uint32_t flags)
@@ -48,6 +49,10 @@ static void madt_entry(const uint8_t *e, uint8_t length, struct acpi_facts *f)
     case MADT_X2APIC:
         if (length >= 16)
             add_cpu(f, get32(e + 4), get32(e + 8));
+        break;
+    case MADT_WAKEUP:
+        if (length >= 16 && get16(e + 2) == 0 && get64(e + 8) % 4096 == 0)
+            f->mailbox = get64(e + 8);
         break;
     case MADT_IOAPIC:
         if (length >= 12 && f->ioapic_count < ACPI_IOAPIC_MAX && get32(e + 4) % 4096 <= 4096 - 32)

@@ -9,6 +9,8 @@
 
 enum {
     REG_ID = 0x20,
+    REG_COMMAND = 0x300, /* ICR; as x2APIC one register of 64 bits */
+    REG_COMMAND_HIGH = 0x310,
     REG_TPR = 0x80,
     REG_EOI = 0xb0,
     REG_SPURIOUS = 0xf0,
@@ -24,6 +26,8 @@ enum {
     LVT_TSC_DEADLINE = 2 << 17,
     DIVIDE_BY_1 = 0xb,
     SPURIOUS_ENABLE = 1 << 8,
+    COMMAND_BUSY = 1 << 12,
+    COMMAND_ASSERT = 1 << 14,
 };
 #define APIC_BASE_DEFAULT 0xfee00000ull
 #define APIC_BASE_ENABLE  (1u << 11)
@@ -61,6 +65,16 @@ static void mask_pic(void)
         x86_out8(steps[i].port, steps[i].value);
 }
 
+static void setup(void)
+{
+    reg_write(REG_TPR, 0);
+    reg_write(REG_LVT_TIMER, LVT_MASKED);
+    reg_write(REG_LVT_LINT0, LVT_MASKED);
+    reg_write(REG_LVT_LINT1, LVT_NMI);
+    reg_write(REG_LVT_ERROR, LVT_MASKED);
+    reg_write(REG_SPURIOUS, SPURIOUS_ENABLE | VEC_SPURIOUS);
+}
+
 void vm_apic_init(void)
 {
     uint64_t base = x86_rdmsr(MSR_APIC_BASE);
@@ -76,13 +90,44 @@ void vm_apic_init(void)
         mmio = kmap_device(base ? base : APIC_BASE_DEFAULT, PAGE_SIZE);
         must(mmio);
     }
-    reg_write(REG_TPR, 0);
-    reg_write(REG_LVT_TIMER, LVT_MASKED);
-    reg_write(REG_LVT_LINT0, LVT_MASKED);
-    reg_write(REG_LVT_LINT1, LVT_NMI);
-    reg_write(REG_LVT_ERROR, LVT_MASKED);
-    reg_write(REG_SPURIOUS, SPURIOUS_ENABLE | VEC_SPURIOUS);
-    vm_ioapic_init(mmio ? reg_read(REG_ID) >> 24 : reg_read(REG_ID));
+    setup();
+    x86_this_cpu()->apic_id = vm_apic_id();
+    vm_ioapic_init(vm_apic_id());
+}
+
+void vm_apic_init_cpu(void)
+{
+    uint64_t base = x86_rdmsr(MSR_APIC_BASE);
+
+    x86_wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+    if (!mmio)
+        x86_wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2);
+    setup();
+}
+
+uint32_t vm_apic_id(void)
+{
+    return mmio ? reg_read(REG_ID) >> 24 : reg_read(REG_ID);
+}
+
+bool vm_apic_reaches(uint32_t apic_id)
+{
+    return !mmio || apic_id < 0xff; /* that one is everybody's */
+}
+
+void vm_apic_send(uint32_t apic_id, uint32_t command)
+{
+    command |= COMMAND_ASSERT;
+    if (!mmio) {
+        /* Not ordered with stores by itself (SDM 11.12.3): what the other CPU will look at is written before. */
+        __asm__ volatile("mfence; lfence" : : : "memory");
+        x86_wrmsr(MSR_X2APIC + REG_COMMAND / 16, (uint64_t)apic_id << 32 | command);
+        return;
+    }
+    for (unsigned i = 0; i < 100000 && reg_read(REG_COMMAND) & COMMAND_BUSY; i++)
+        x86_pause();
+    reg_write(REG_COMMAND_HIGH, apic_id << 24);
+    reg_write(REG_COMMAND, command);
 }
 
 void vm_apic_eoi(void)

@@ -11,6 +11,7 @@
 #include <abi/errno.h>
 #include <base/log.h>
 #include <plat/upcall.h>
+#include <stdatomic.h>
 
 enum {
     IOAPIC_VERSION = 1,
@@ -124,6 +125,9 @@ void x86_interrupt(long stub)
         const struct line *l = &lines[vector - VEC_LINE];
         l->fn(l->arg);
         vm_apic_eoi();
+    } else if (vector == VEC_TLB) {
+        vm_apic_eoi();
+        x86_tlb_serve();
     } else if (vector == VEC_KICK) {
         vm_apic_eoi();
         upcall_kick();
@@ -143,29 +147,10 @@ void plat_irq_window(void)
     __asm__ volatile("sti; nop; cli" : : : "memory");
 }
 
-void plat_relax(void)
-{
-    x86_pause();
-}
-
-/* One CPU: there is nobody to kick, and a barrier on this CPU is all. */
 void plat_cpu_kick(unsigned cpu)
 {
     if (cpu == plat_cpu_id())
         upcall_kick();
-}
-
-void plat_membarrier(void)
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-/* Further CPUs are not started yet: INIT-SIPI-SIPI to a trampoline below 1 MiB comes with SMP. They stay halted as
- * the VMM left them, which is safe. */
-void plat_cpu_start_all(void)
-{
-    unsigned n = vm_acpi()->cpu_count;
-
-    if (n > 1)
-        log_info("%u CPUs are there, one is used", n);
+    else if (atomic_load_explicit(&x86_online, memory_order_relaxed) >> cpu & 1)
+        vm_apic_send(x86_cpus[cpu]->apic_id, VEC_KICK);
 }

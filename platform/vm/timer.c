@@ -9,7 +9,6 @@
 #include <plat/time.h>
 #include <plat/upcall.h>
 
-static uint64_t deadline = UINT64_MAX; /* ns; per CPU once there are more */
 static uint64_t count_mult; /* counts (or counter ticks) = ns * count_mult >> COUNT_SHIFT */
 
 enum {
@@ -56,6 +55,11 @@ void vm_timer_init(void)
     if (!hz || hz >> 36)
         panic("the local APIC's timer does not count");
     count_mult = (hz << COUNT_SHIFT) / NS_PER_SEC;
+    vm_timer_init_cpu();
+}
+
+void vm_timer_init_cpu(void)
+{
     vm_apic_timer_count(0);
     vm_apic_timer_mode(x86_facts.tsc_deadline);
 }
@@ -64,7 +68,7 @@ void plat_timer_set(uint64_t deadline_ns)
 {
     uint64_t now, left, count;
 
-    deadline = deadline_ns;
+    x86_this_cpu()->timer_deadline = deadline_ns;
     if (deadline_ns == UINT64_MAX) {
         if (x86_facts.tsc_deadline)
             x86_wrmsr(MSR_TSC_DEADLINE, 0);
@@ -83,12 +87,14 @@ void plat_timer_set(uint64_t deadline_ns)
 
 void vm_timer_interrupt(void)
 {
-    if (deadline == UINT64_MAX)
+    struct x86_cpu *c = x86_this_cpu();
+
+    if (c->timer_deadline == UINT64_MAX)
         return;
-    if (plat_time_ns() < deadline) {
-        plat_timer_set(deadline);
+    if (plat_time_ns() < c->timer_deadline) {
+        plat_timer_set(c->timer_deadline);
         return;
     }
-    deadline = UINT64_MAX;
+    c->timer_deadline = UINT64_MAX;
     upcall_timer();
 }

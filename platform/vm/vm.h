@@ -5,6 +5,7 @@
 
 #include <base/compiler.h>
 #include <base/types.h>
+#include <plat/thread.h>
 
 #include "vm/acpi.h"
 
@@ -18,6 +19,15 @@ const struct acpi_facts *vm_acpi(void);
 
 /* Mask the 8259, map and enable the local APIC, map the IOAPICs. */
 void vm_apic_init(void);
+/* Enable this CPU's local APIC as vm_apic_init did that of the first. */
+void vm_apic_init_cpu(void);
+/* This CPU's APIC id. */
+uint32_t vm_apic_id(void);
+/* Whether an interrupt can be sent to the CPU with this id. */
+bool vm_apic_reaches(uint32_t apic_id);
+/* Send an interrupt: what the command register's low half says (a vector, APIC_INIT, APIC_STARTUP | page, APIC_NMI). */
+enum { APIC_NMI = 4 << 8, APIC_INIT = 5 << 8, APIC_STARTUP = 6 << 8 };
+void vm_apic_send(uint32_t apic_id, uint32_t command);
 /* Tell the local APIC that the interrupt is served. */
 void vm_apic_eoi(void);
 /* The local APIC's counter: set it (0 stops it), read it, and say which vector it raises, once. */
@@ -49,7 +59,18 @@ uint64_t vm_kvm_wall_at_boot_ns(void);
 uint64_t vm_rtc_seconds(void);
 /* Enable this CPU's timer; after vm_clock_init and vm_apic_init. */
 void vm_timer_init(void);
+/* The same on a further CPU. */
+void vm_timer_init_cpu(void);
 void vm_timer_interrupt(void);
+
+/* Take the pages that starting other CPUs needs; before boot_memory_done. */
+void vm_smp_reserve(void);
+/* A panic: halt every other CPU where it is. False: another CPU's panic stops this one, which does not return then. */
+void vm_smp_stop_others(void);
+/* This CPU got an NMI with frame f: if a panic stops it, do not return. */
+void vm_smp_stopped(const struct plat_frame *f);
+/* Print where each CPU was stopped. */
+void vm_smp_say_others(void);
 
 /* Map what ending the machine needs. */
 void vm_power_init(void);

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* What the CPU can do, and its tables: GDT, TSS, IDT, control registers, system call registers. Everything is per
- * CPU from the start; only the first CPU is started so far. Spec: Intel SDM volume 3, chapters 2, 3 and 6. */
+/* What the CPU can do, and its tables: GDT, TSS, IDT, control registers, system call registers. Everything but the IDT
+ * is per CPU. Spec: Intel SDM volume 3, chapters 2, 3 and 6. */
 #include "x86_64/cpu.h"
 #include "boot/boot.h"
 #include "x86_64/fpu.h"
 #include "x86_64/offsets.h"
+#include "x86_64/stack.h"
 #include "x86_64/x86.h"
+
+#include <plat/mem.h>
+#include <plat/upcall.h>
 
 _Static_assert(offsetof(struct plat_percpu, current) == PERCPU_CURRENT, "offsets.h");
 _Static_assert(offsetof(struct plat_percpu, user_sp) == PERCPU_USER_SP, "offsets.h");
 _Static_assert(offsetof(struct plat_percpu, kernel_top) == PERCPU_KERNEL_TOP, "offsets.h");
 _Static_assert(offsetof(struct x86_facts, smap) == 0, "entry.S reads it");
 _Static_assert(offsetof(struct x86_cpu, p) == 0, "%gs points at it");
+_Static_assert(sizeof(struct x86_cpu) <= PAGE_SIZE, "x86_cpu_create");
 
 struct x86_facts x86_facts;
+struct x86_cpu *x86_cpus[PLAT_CPU_MAX];
+_Atomic uint64_t x86_online;
 
 static struct x86_cpu first_cpu;
 static ALIGNED(IST_SIZE) uint64_t first_ist[IST_COUNT][IST_SIZE / 8];
@@ -126,12 +133,16 @@ static void set_gate(unsigned vector, uintptr_t entry)
     };
 }
 
+static void make_idt(void)
+{
+    for (unsigned v = 0; v < 256; v++)
+        set_gate(v, (uintptr_t)x86_stubs + (v < 32 ? v * 16 : 512 + (v - 32) * 8));
+}
+
 static void load_idt(void)
 {
     struct table_pointer ip = { sizeof(idt) - 1, (uintptr_t)idt };
 
-    for (unsigned v = 0; v < 256; v++)
-        set_gate(v, (uintptr_t)x86_stubs + (v < 32 ? v * 16 : 512 + (v - 32) * 8));
     __asm__ volatile("lidt %0" : : "m"(ip));
 }
 
@@ -175,28 +186,75 @@ void plat_syscall_trace(void)
     x86_wrmsr(MSR_LSTAR, (uintptr_t)syscall_entry);
 }
 
-void x86_cpu_init_first(void)
+static void set_ist(struct x86_cpu *c, unsigned i, uint64_t *stack)
 {
-    struct x86_cpu *c = &first_cpu;
+    stack[0] = (uintptr_t)c;
+    c->tss.ist[i] = (uintptr_t)stack + IST_SIZE;
+}
 
+static void init(struct x86_cpu *c)
+{
     c->p.self = &c->p;
-    c->p.kernel_top = (uintptr_t)boot_stack_top;
-    for (unsigned i = 0; i < IST_COUNT; i++) {
-        first_ist[i][0] = (uintptr_t)c;
-        c->tss.ist[i] = (uintptr_t)first_ist[i] + IST_SIZE;
-    }
     c->tss.rsp[0] = c->p.kernel_top;
+    c->timer_deadline = UINT64_MAX;
     load_gdt(c);
     x86_wrmsr(MSR_GS_BASE, (uintptr_t)c);
     x86_wrmsr(MSR_KERNEL_GS_BASE, 0);
     load_idt();
     load_control();
-    x86_fpu_init();
 }
 
-unsigned plat_cpu_count(void)
+void x86_cpu_init_first(void)
 {
-    return 1;
+    struct x86_cpu *c = &first_cpu;
+
+    c->p.kernel_top = (uintptr_t)boot_stack_top;
+    for (unsigned i = 0; i < IST_COUNT; i++)
+        set_ist(c, i, first_ist[i]);
+    make_idt();
+    init(c);
+    x86_fpu_init();
+    x86_cpus[0] = c;
+    x86_online = 1;
+}
+
+void x86_cpu_init(struct x86_cpu *c)
+{
+    init(c);
+    x86_fpu_init_further();
+}
+
+struct x86_cpu *x86_cpu_create(void)
+{
+    paddr_t pa = upcall_page_alloc();
+    struct x86_cpu *c;
+    uintptr_t slot;
+
+    if (!pa.v)
+        return NULL;
+    c = plat_phys_to_virt(pa);
+    slot = x86_slot_get();
+    c->p.kernel_top = slot ? x86_slot_top(slot) : 0;
+    for (unsigned i = 0; slot && i < IST_COUNT; i++) {
+        pa = upcall_page_alloc();
+        if (!pa.v)
+            break;
+        set_ist(c, i, plat_phys_to_virt(pa));
+    }
+    if (slot && pa.v)
+        return c;
+    x86_cpu_destroy(c);
+    return NULL;
+}
+
+void x86_cpu_destroy(struct x86_cpu *c)
+{
+    for (unsigned i = 0; i < IST_COUNT; i++)
+        if (c->tss.ist[i])
+            upcall_page_free(plat_virt_to_phys((const void *)(c->tss.ist[i] - IST_SIZE)));
+    if (c->p.kernel_top)
+        x86_slot_put(c->p.kernel_top - x86_slot_top(0));
+    upcall_page_free(plat_virt_to_phys(c));
 }
 
 unsigned long plat_hwcap(void)

@@ -4,6 +4,7 @@
 #define X86_64_CPU_H
 
 #include "boot/boot.h"
+#include "x86_64/tlb.h"
 
 #include <base/compiler.h>
 #include <base/types.h>
@@ -60,7 +61,19 @@ struct x86_cpu {
     struct plat_thread *fpu_owner; /* whose FPU state is in the registers */
     uint64_t *spare_tables[4];     /* zeroed page-table pages, kept back for the next need */
     unsigned spare_count;
+    uint32_t apic_id;
+    uint64_t timer_deadline; /* ns; UINT64_MAX: none */
+    /* What others write lies in lines of its own. */
+    ALIGNED(64) _Atomic uint64_t tlb_from;    /* CPUs whose requests wait for this one */
+    _Atomic uint32_t start;                   /* enum in smp.c */
+    _Atomic uint64_t start_tsc;               /* for the comparison of counters at start */
+    const struct plat_frame *_Atomic stopped; /* where a panic of another CPU stopped this one */
+    ALIGNED(64) struct tlb_request request;
 };
+
+/* The CPUs by number; those that do not run are NULL. Only x86_online's may be asked for anything. */
+extern struct x86_cpu *x86_cpus[PLAT_CPU_MAX];
+extern _Atomic uint64_t x86_online;
 
 static inline struct x86_cpu *x86_this_cpu(void)
 {
@@ -74,5 +87,12 @@ void x86_facts_init(void);
 
 /* Load descriptor tables and control registers of the first CPU, and make %gs valid. */
 void x86_cpu_init_first(void);
+
+/* Memory for a further CPU: its block, with stacks. NULL: there is none. And its return, while it has not run. */
+struct x86_cpu *x86_cpu_create(void);
+void x86_cpu_destroy(struct x86_cpu *c);
+
+/* The same as x86_cpu_init_first, on the further CPU that c is of. */
+void x86_cpu_init(struct x86_cpu *c);
 
 #endif

@@ -58,6 +58,12 @@ void x86_fpu_init(void)
     x86_fpu_facts_init();
 }
 
+void x86_fpu_init_further(void)
+{
+    if (x86_fpu.xsave)
+        set_xcr0(x86_fpu.xcr0);
+}
+
 void x86_fpu_facts_init(void)
 {
     static ALIGNED(64) struct fpu_area area;

@@ -24,6 +24,8 @@ extern struct x86_fpu_facts x86_fpu;
 
 /* Enable what the CPU has and the area can hold. Privileged: once per CPU. */
 void x86_fpu_init(void);
+/* The same on a further CPU, with what the first one found. */
+void x86_fpu_init_further(void);
 
 /* Learn what is enabled (by whomever): everything in x86_fpu. */
 void x86_fpu_facts_init(void);

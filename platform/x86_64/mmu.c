@@ -4,11 +4,17 @@
  * An entry that points to a table keeps the number of used entries of that table in its bits 52 to 61, which the CPU
  * ignores, so that a table is freed when its last entry goes. Entries of a page table (level 1) and its count are
  * covered by the caller's lock on the 2 MiB range; the levels above are changed under the address space's lock, by
- * whoever adds or removes a table. A table just emptied is all zero again and is kept for the next need. (With more
- * than one CPU, a walk without the lock must not meet a table that is being freed: to be solved with start-up.)
+ * whoever adds or removes a table. A table just emptied is all zero again and is kept for the next need.
  *
- * Translations are flushed before a page or table is given back: by page for a few, by reloading CR3 for many; INVLPG
- * drops the CPU's cached upper levels too. User pages are not global.
+ * Walks take no lock. A page table stays while its range's lock is held; a table above that is given back only after
+ * every CPU has answered a shoot-down, which none does in the middle of a walk: between find_pde and the last use of
+ * what it returned there is no plat_relax unless the entry was in use, which keeps the tables above it.
+ *
+ * Other CPUs set the accessed and dirty marks of a leaf until it is out of the table and flushed, so a leaf is taken and
+ * changed by atomic exchanges. Translations are flushed before a page or table is given back, here and on the CPUs that
+ * run the address space (as->cpus): by page for a few, by reloading CR3 for many; INVLPG drops the CPU's cached upper
+ * levels too. User pages are not global, and an address space that is not loaded has no translations: loading CR3 drops
+ * them.
  * Spec: Intel SDM volume 3, chapter 4; 4.10.4 for what must be flushed when. */
 #include <abi/errno.h>
 #include <base/log.h>
@@ -23,7 +29,7 @@
 #include "x86_64/kmap.h"
 #include "x86_64/x86.h"
 
-enum { FLUSH_PAGES = 32 };
+enum { FLUSH_PAGES = TLB_PAGES };
 
 /* Each used entry is not 0. A leaf without any right is not present to the CPU (a copy in ring 0 must fault on it
  * too), so leaves have a bit of their own. */
@@ -59,20 +65,29 @@ static ALWAYS_INLINE void flush_add(struct flush *f, uintptr_t va)
     f->n++;
 }
 
-/* Only this CPU can hold translations: others are not started. With more CPUs, those in as->cpus get VEC_TLB and are
- * waited for with plat_relax. An address space that is not loaded has none: loading CR3 drops them. */
-static void flush_run(struct flush *f)
+/* The entries have been changed. */
+static void flush_cpus(struct flush *f, uint64_t cpus)
 {
-    if (!f->n || x86_this_cpu()->aspace != f->as) {
-        f->n = 0;
-        return;
-    }
-    if (f->n <= FLUSH_PAGES)
+    if (x86_this_cpu()->aspace != f->as)
+        ;
+    else if (f->n <= FLUSH_PAGES)
         for (unsigned i = 0; i < f->n; i++)
             x86_invlpg(f->va[i]);
     else
         x86_set_cr3(x86_cr3());
+    if (UNLIKELY(cpus & ~(1ull << plat_cpu_id())))
+        x86_tlb_shoot(cpus, f->as, f->va, f->n);
     f->n = 0;
+}
+
+static void flush_run(struct flush *f)
+{
+    if (!f->n)
+        return;
+    /* A CPU that loads the address space from here on sees the changed entries; pairs with plat_aspace_activate. */
+    if (plat_cpu_count() > 1)
+        atomic_thread_fence(memory_order_seq_cst);
+    flush_cpus(f, atomic_load_explicit(&f->as->cpus, memory_order_relaxed));
 }
 
 static void lock(struct plat_aspace *as)
@@ -160,6 +175,7 @@ static void tables_trim(struct plat_aspace *as, uintptr_t va)
     struct flush f;
     uint64_t *empty[3];
     unsigned n = 0;
+    bool walked = false; /* a table goes that others may be walking through */
 
     for (unsigned level = 4; level > 1; level--) {
         slot[level] = &t[index_at(va, level)];
@@ -176,6 +192,7 @@ static void tables_trim(struct plat_aspace *as, uintptr_t va)
         if (*slot[level] & COUNT_MASK)
             break;
         empty[n++] = table_of(*slot[level]);
+        walked |= level > 2;
         *slot[level] = 0;
         if (level < 4)
             *slot[level + 1] -= COUNT_ONE;
@@ -184,7 +201,10 @@ static void tables_trim(struct plat_aspace *as, uintptr_t va)
         return;
     flush_begin(&f, as);
     flush_add(&f, va);
-    flush_run(&f);
+    if (walked)
+        flush_cpus(&f, x86_online);
+    else
+        flush_run(&f);
     while (n)
         table_free(empty[--n]);
 }
@@ -286,15 +306,17 @@ void plat_aspace_fini(struct plat_aspace *as)
 void plat_aspace_activate(struct plat_aspace *as)
 {
     struct x86_cpu *c = x86_this_cpu();
+    struct plat_aspace *old = c->aspace;
 
-    if (c->aspace == as)
+    if (old == as)
         return;
-    if (c->aspace)
-        atomic_fetch_and_explicit(&c->aspace->cpus, ~(1ull << c->p.cpu), memory_order_relaxed);
+    /* In before the first walk, out after the last. */
     if (as)
         atomic_fetch_or(&as->cpus, 1ull << c->p.cpu);
     c->aspace = as;
     x86_set_cr3((as ? as->root.v : kmap_root_phys()) | x86_facts.enc_mask);
+    if (old)
+        atomic_fetch_and_explicit(&old->cpus, ~(1ull << c->p.cpu), memory_order_release);
 }
 
 void plat_mmu_query(struct plat_aspace *as, uintptr_t va, struct plat_leaf *ret)
@@ -395,16 +417,19 @@ int plat_mmu_map_large(struct plat_aspace *as, uintptr_t va, paddr_t pa, unsigne
 /* Turn a large leaf into a table of the same pages. */
 static int split(struct plat_aspace *as, uint64_t *pde, uintptr_t va)
 {
-    uint64_t *pt = table_alloc(), e = *pde & ~PTE_LARGE;
+    uint64_t *pt = table_alloc(), e = *pde, table;
     struct flush f;
 
     if (!pt)
         return -ENOMEM;
     flush_begin(&f, as);
-    for (unsigned i = 0; i < 512; i++)
-        pt[i] = e + (uint64_t)i * PAGE_SIZE;
-    *pde = plat_virt_to_phys(pt).v | x86_facts.enc_mask | PTE_P | PTE_W | PTE_U | PTE_A |
-           512 * COUNT_ONE;
+    table = plat_virt_to_phys(pt).v | x86_facts.enc_mask | PTE_P | PTE_W | PTE_U | PTE_A |
+            512 * COUNT_ONE;
+    do { /* again if another CPU has set a mark meanwhile */
+        for (unsigned i = 0; i < 512; i++)
+            pt[i] = (e & ~PTE_LARGE) + (uint64_t)i * PAGE_SIZE;
+    } while (
+        !__atomic_compare_exchange_n(pde, &e, table, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
     flush_add(&f, va);
     flush_run(&f);
     return 0;
@@ -418,9 +443,8 @@ static void take_large(struct plat_aspace *as, uint64_t *pde, uintptr_t va, stru
     uint64_t *pdpt, *root = plat_phys_to_virt(as->root);
 
     flush_begin(&f, as);
-    leaf_of(*pde, LARGE_SIZE, out);
     lock(as);
-    *pde = 0;
+    leaf_of(__atomic_exchange_n(pde, 0, __ATOMIC_RELAXED), LARGE_SIZE, out);
     pdpt = table_of(root[index_at(va, 4)]);
     pdpt[index_at(va, 3)] -= COUNT_ONE;
     flush_add(&f, base);
@@ -443,10 +467,9 @@ static size_t take_pages(struct plat_aspace *as, uint64_t *pde, uintptr_t *va, u
     if (max > used)
         max = used;
     for (; p < end && n < max; p += PAGE_SIZE, pte++) {
-        e = *pte;
-        if (!e)
+        if (!*pte)
             continue;
-        *pte = 0;
+        e = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED); /* with all marks that were set */
         if (UNLIKELY((e & ~address) != marks)) {
             marks = e & ~address;
             word = leaf_word(e, PAGE_SIZE);
@@ -459,7 +482,6 @@ static size_t take_pages(struct plat_aspace *as, uint64_t *pde, uintptr_t *va, u
     f.n = (unsigned)n;
     *va = n == used ? end : p; /* nothing is left in this table */
     if (n) {
-        /* Another CPU may have marked a leaf dirty between the look and the removal; there is no other CPU yet. */
         flush_run(&f);
         *pde -= n * COUNT_ONE;
         if (n == used) {
@@ -498,17 +520,24 @@ int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct 
     return (int)n;
 }
 
-/* What a leaf becomes. *lost: a right was taken, so the old translation must go. */
-static uint64_t protected(uint64_t e, uint64_t bits, bool may_write, bool *lost)
+/* What a leaf becomes. */
+static uint64_t protected(uint64_t e, uint64_t bits, bool may_write)
 {
-    uint64_t keep = e & ~LEAF_RIGHTS, new;
-
     bits &= LEAF_RIGHTS;
     if (!(e & PTE_W) && !may_write)
         bits &= ~PTE_W;
-    new = keep | bits;
-    *lost = e & PTE_P && ((e & ~new &(PTE_P | PTE_W)) || (new & ~e &PTE_NX));
-    return new;
+    return (e & ~LEAF_RIGHTS) | bits;
+}
+
+/* Change a leaf; true: a right was taken, so the old translation must go. */
+static bool protect_leaf(uint64_t *leaf, uint64_t bits, bool may_write)
+{
+    uint64_t e = *leaf, new;
+
+    do
+        new = protected(e, bits, may_write);
+    while (!__atomic_compare_exchange_n(leaf, &e, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return e & PTE_P && ((e & ~new &(PTE_P | PTE_W)) || (new & ~e &PTE_NX));
 }
 
 int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsigned prot,
@@ -516,7 +545,6 @@ int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsign
 {
     uint64_t bits = leaf_bits(prot);
     struct flush f;
-    bool lost;
 
     flush_begin(&f, as);
     while (va < end) {
@@ -529,8 +557,7 @@ int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsign
         }
         if (*pde & PTE_LARGE) {
             if ((va & ~LARGE_MASK) == 0 && stop - va == LARGE_SIZE) {
-                *pde = protected(*pde, bits, may_write, &lost);
-                if (lost)
+                if (protect_leaf(pde, bits, may_write))
                     flush_add(&f, va);
                 va = stop;
                 continue;
@@ -543,10 +570,7 @@ int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsign
         pt = table_of(*pde);
         for (; va < stop; va += PAGE_SIZE) {
             uint64_t *pte = &pt[index_at(va, 1)];
-            if (!*pte)
-                continue;
-            *pte = protected(*pte, bits, may_write, &lost);
-            if (lost)
+            if (*pte && protect_leaf(pte, bits, may_write))
                 flush_add(&f, va);
         }
     }
@@ -630,10 +654,9 @@ static void move_leaves(struct plat_aspace *as, uintptr_t from, uintptr_t to, si
         lock(as);
         dst = make_pde(as, to, &upper);
         must(dst && !*dst);
-        *dst = *src;
+        *dst = __atomic_exchange_n(src, 0, __ATOMIC_RELAXED);
         *upper += COUNT_ONE;
         make_pde(as, from, &upper);
-        *src = 0;
         *upper -= COUNT_ONE;
         unlock(as);
         flush_add(f, from);
@@ -648,8 +671,7 @@ static void move_leaves(struct plat_aspace *as, uintptr_t from, uintptr_t to, si
         if (!*s)
             continue;
         must(!*d);
-        *d = *s;
-        *s = 0;
+        *d = __atomic_exchange_n(s, 0, __ATOMIC_RELAXED);
         moved += COUNT_ONE;
         flush_add(f, from + i);
     }

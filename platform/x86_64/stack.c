@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Slots lie one after another in their area. A free slot keeps its pages while there are few of them, so that making
- * a thread maps nothing; its first stack word links the list. lock guards everything here. */
+ * a thread maps nothing; its first stack word links the list. When there are many, half of them lose their pages at
+ * once, as every CPU has to forget them. lock guards everything here. */
 #include "x86_64/stack.h"
 #include "x86_64/kmap.h"
+#include "x86_64/tlb.h"
 
 #include <plat/upcall.h>
 
-enum { KEEP_MAX = 32 };
+enum { KEEP_MAX = 64, SHRINK = KEEP_MAX / 2, PAGES = SLOT_SIZE / PAGE_SIZE };
 
 static uint32_t busy;         /* lock */
 static uintptr_t mapped_free; /* list of slots with pages */
@@ -51,17 +53,16 @@ static bool map_pages(uintptr_t slot, unsigned from, unsigned to)
 
 static uintptr_t slot_make(void)
 {
-    const unsigned pages = SLOT_SIZE / PAGE_SIZE;
     uintptr_t slot = bare_free;
 
     if (slot) {
         uintptr_t next = *link_of(slot);
-        if (!map_pages(slot, 2, pages))
+        if (!map_pages(slot, 2, PAGES))
             return 0;
         bare_free = next;
         return slot;
     }
-    if (area_next + SLOT_SIZE > KMAP_STACK_END || !map_pages(area_next, 1, pages))
+    if (area_next + SLOT_SIZE > KMAP_STACK_END || !map_pages(area_next, 1, PAGES))
         return 0;
     slot = area_next;
     area_next += SLOT_SIZE;
@@ -84,18 +85,32 @@ uintptr_t x86_slot_get(void)
     return slot;
 }
 
-void x86_slot_put(uintptr_t slot)
+static void shrink(void)
 {
-    lock();
-    if (mapped_free_count < KEEP_MAX) {
-        *link_of(slot) = mapped_free;
-        mapped_free = slot;
-        mapped_free_count++;
-    } else {
-        for (unsigned i = 2; i < SLOT_SIZE / PAGE_SIZE; i++)
-            upcall_page_free(kmap_unmap_page(slot + i * PAGE_SIZE));
+    static paddr_t pages[SHRINK * (PAGES - 2)];
+    unsigned n = 0;
+
+    while (n < SHRINK * (PAGES - 2)) {
+        uintptr_t slot = mapped_free;
+
+        mapped_free = *link_of(slot);
+        mapped_free_count--;
+        for (unsigned i = 2; i < PAGES; i++)
+            pages[n++] = kmap_unmap_page(slot + i * PAGE_SIZE);
         *link_of(slot) = bare_free;
         bare_free = slot;
     }
+    x86_tlb_shoot(UINT64_MAX, NULL, NULL, TLB_PAGES + 1);
+    while (n)
+        upcall_page_free(pages[--n]);
+}
+
+void x86_slot_put(uintptr_t slot)
+{
+    lock();
+    *link_of(slot) = mapped_free;
+    mapped_free = slot;
+    if (++mapped_free_count > KEEP_MAX)
+        shrink();
     unlock();
 }

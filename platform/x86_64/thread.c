@@ -194,7 +194,8 @@ void plat_thread_exec(struct plat_thread *t, uintptr_t entry, uintptr_t sp)
     if (t == plat_current()) {
         struct x86_cpu *c = x86_this_cpu();
 
-        if (c->fpu_owner && c->fpu_owner != t)
+        /* With more CPUs every thread's state is saved when it leaves its CPU. */
+        if (c->fpu_owner && c->fpu_owner != t && plat_cpu_count() == 1)
             x86_fpu_save(c->fpu_owner->fpu);
         x86_thread_load_fpu(t);
         write_fs(0);

@@ -3,6 +3,7 @@
  * .ex_table is expected, anything else is a bug of ours and ends the machine with registers and backtrace. */
 #include "x86_64/trap.h"
 #include "cc/cc.h"
+#include "vm/vm.h"
 #include "x86_64/cpu.h"
 #include "x86_64/fpu.h"
 #include "x86_64/relink.h"
@@ -103,6 +104,28 @@ static void say_frame_number(unsigned n)
     x86_say(n < 10 ? "0x" : " 0x");
 }
 
+void x86_say_stack(const struct plat_frame *f)
+{
+    uintptr_t addrs[24];
+    size_t n;
+
+    if (f->cs & 3) {
+        x86_say_hex(": in ring 3, rip 0x", f->rip);
+        x86_say("\r\n");
+        return;
+    }
+    x86_say(":\r\n");
+    say_frame_number(0);
+    x86_say_hex("", link_address(f->rip));
+    x86_say("\r\n");
+    n = walk(f->rsp, f->rbp, addrs, ARRAY_SIZE(addrs));
+    for (unsigned i = 0; i < n; i++) {
+        say_frame_number(i + 1);
+        x86_say_hex("", addrs[i]);
+        x86_say("\r\n");
+    }
+}
+
 static NORETURN COLD void die(unsigned vector, unsigned long error, const struct plat_frame *f)
 {
     static const char *const reg_names[] = { "r15 ", "r14 ", "r13 ", "r12 ", "rbp ",
@@ -110,9 +133,10 @@ static NORETURN COLD void die(unsigned vector, unsigned long error, const struct
                                              "rax ", "rcx ", "rdx ", "rsi ", "rdi " };
     static bool dying;
     const uint64_t *regs = &f->r15;
-    uintptr_t addrs[24];
-    size_t n;
 
+    if (vector == VEC_NMI)
+        vm_smp_stopped(f);
+    vm_smp_stop_others();
     if (__atomic_exchange_n(&dying, true, __ATOMIC_RELAXED))
         plat_power_off(true);
     x86_say("\r\npanic: ");
@@ -130,17 +154,9 @@ static NORETURN COLD void die(unsigned vector, unsigned long error, const struct
     x86_say_hex("  flags ", f->rflags);
     x86_say_hex("  cr2 ", x86_cr2());
     x86_say("\r\n");
-    if (!(f->cs & 3)) {
-        say_frame_number(0);
-        x86_say_hex("", link_address(f->rip));
-        x86_say("\r\n");
-        n = walk(f->rsp, f->rbp, addrs, ARRAY_SIZE(addrs));
-        for (unsigned i = 0; i < n; i++) {
-            say_frame_number(i + 1);
-            x86_say_hex("", addrs[i]);
-            x86_say("\r\n");
-        }
-    }
+    x86_say_hex("CPU 0x", plat_cpu_id());
+    x86_say_stack(f);
+    vm_smp_say_others();
     plat_power_off(true);
 }
 

@@ -18,6 +18,9 @@ void x86_interrupt(long stub);
 /* Pending work until there is none; the frame is fit for IRET afterwards. */
 void x86_user_exit_work(struct plat_frame *frame);
 
+/* Print where frame f was, with the return addresses of ring 0. */
+void x86_say_stack(const struct plat_frame *f);
+
 /* Print a number in hexadecimal and a text on the console; for code that may run when nothing else works. */
 void x86_say(const char *text);
 void x86_say_hex(const char *name, uint64_t value);

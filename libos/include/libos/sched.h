@@ -11,6 +11,8 @@ struct plat_aspace;
 
 /* Set up this CPU's run queue and idle thread; called once per CPU on its boot stack. */
 void sched_init_cpu(unsigned cpu);
+/* Wait until every CPU that the platform has started can be given threads. At boot. */
+void sched_wait_cpus(void);
 /* Become the idle loop of this CPU. */
 NORETURN void sched_idle(void);
 

@@ -28,8 +28,10 @@ void plat_relax(void);
 /* Make another CPU call upcall_kick (to reschedule, or to look at a thread's work flags). */
 void plat_cpu_kick(unsigned cpu);
 
-/* Make every running thread of an address space, on every CPU, pass a full memory barrier (membarrier(2)). */
-void plat_membarrier(void);
+/* Make every running thread of an address space, on every CPU, pass a full memory barrier and a serialising instruction
+ * (membarrier(2)). NULL: of every one. */
+struct plat_aspace;
+void plat_membarrier(struct plat_aspace *as);
 
 /* From now on system calls go to upcall_syscall_traced. Once, at boot, before plat_cpu_start_all. */
 void plat_syscall_trace(void);

@@ -23,9 +23,11 @@ void log_set_level(enum log_level level);
 NORETURN void panic(const char *format, ...) PRINTF(1, 2) COLD;
 
 /* Where messages go; the platform sets it as its first act. write gets whole lines with their newline (log_line) or
- * bytes as they are (log_raw); finish ends the VM as failed, after a panic's text, and does not return. */
+ * bytes as they are (log_raw); stop, called first by a panic, halts the other CPUs, or this one if another
+ * panics already; finish ends the VM as failed, after a panic's text, and does not return. */
 struct log_backend {
     void (*write)(enum log_level level, const char *text, size_t len);
+    void (*stop)(void);
     size_t (*backtrace)(unsigned long *addrs, size_t max);
     NORETURN void (*finish)(void);
 };
