@@ -105,6 +105,9 @@ static int set_registers(struct thread *t, struct thread *from, const struct clo
         t->rseq = from->rseq;
         t->rseq_len = from->rseq_len;
         t->rseq_sig = from->rseq_sig;
+        t->rseq_cpu = from->rseq_cpu;
+        if (t->rseq && t->rseq_cpu != t->cpu)
+            thread_set_work(t, WORK_TASK);
     }
     if (!(r->flags & CLONE_VM) || r->flags & CLONE_VFORK) {
         t->alt_sp = from->alt_sp;

@@ -17,8 +17,11 @@ void upcall_user_return(struct plat_frame *frame)
             rseq_preempted(t, frame);
         work = t->plat.work;
     }
-    if (work & WORK_TASK)
+    if (work & WORK_TASK) {
         thread_clear_work(t, WORK_TASK);
+        if (t->rseq && t->rseq_cpu != t->cpu)
+            rseq_preempted(t, frame);
+    }
     if (work & (WORK_SIGNAL | WORK_TASK))
         signal_deliver(frame);
 }

@@ -8,13 +8,30 @@
 #include <libos/sched.h>
 #include <libos/waitq.h>
 #include <plat/cpu.h>
+#include <plat/time.h>
 #include <utlist.h>
+
+enum { HELD_MAX_SECONDS = 120, SPINS_PER_LOOK = 65536 };
+
+static COLD NOINLINE void check_holder(const struct spin *s, uint64_t *since)
+{
+    uint64_t now = plat_time_ns();
+    if (!*since)
+        *since = now;
+    else if (now - *since > HELD_MAX_SECONDS * NS_PER_SEC)
+        panic("a spin lock of rank %u is not let go", s->rank);
+}
 
 void spin_wait(struct spin *s)
 {
+    uint64_t since = 0;
+    unsigned spins = 0;
     do {
-        while (atomic_load_explicit(&s->locked, memory_order_relaxed))
+        while (atomic_load_explicit(&s->locked, memory_order_relaxed)) {
             plat_relax();
+            if (UNLIKELY(++spins % SPINS_PER_LOOK == 0))
+                check_holder(s, &since);
+        }
         /* Acquire: as in spin_lock. */
     } while (atomic_exchange_explicit(&s->locked, 1, memory_order_acquire));
 }

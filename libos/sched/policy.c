@@ -83,7 +83,7 @@ int sched_set_affinity(struct thread *t, uint64_t cpus)
             plat_relax();
         struct runq *to = runq_of((unsigned)__builtin_ctzll(cpus));
         runq_remove(rq, t);
-        __atomic_store_n(&t->cpu, to->cpu, __ATOMIC_RELAXED);
+        thread_set_cpu(t, to->cpu);
         spin_unlock(&rq->lock);
         spin_lock(&to->lock);
         runq_add(to, t);

@@ -52,6 +52,13 @@ static inline struct runq *runq_lock_of(struct thread *t)
         spin_unlock(&rq->lock);
     }
 }
+/* t, which is not queued, will be on another CPU; the program may want to know (rseq). */
+static inline void thread_set_cpu(struct thread *t, unsigned cpu)
+{
+    __atomic_store_n(&t->cpu, cpu, __ATOMIC_RELAXED);
+    if (t->rseq)
+        thread_set_work(t, WORK_TASK);
+}
 /* Put t, which is runnable and not queued, at the tail of its list, and have this or that CPU notice it. */
 void runq_add(struct runq *rq, struct thread *t);
 void runq_remove(struct runq *rq, struct thread *t);

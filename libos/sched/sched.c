@@ -191,7 +191,7 @@ static NOINLINE struct runq *place_elsewhere(struct runq *rq, struct thread *t, 
         /* Taken: the next waker finds another idle CPU. */
         atomic_fetch_and_explicit(&idle_cpus, ~(1ull << cpu), memory_order_relaxed);
         /* From here on who changes t wants the new queue's lock, and may change where it can run. */
-        __atomic_store_n(&t->cpu, cpu, __ATOMIC_RELAXED);
+        thread_set_cpu(t, cpu);
         spin_unlock(&rq->lock);
         spin_lock(&to->lock);
         if (LIKELY(t->affinity >> cpu & 1))
@@ -420,7 +420,7 @@ static bool steal(struct runq *rq)
         struct thread *t = best_movable(from, rq->cpu);
         if (t) {
             runq_remove(from, t);
-            __atomic_store_n(&t->cpu, rq->cpu, __ATOMIC_RELAXED);
+            thread_set_cpu(t, rq->cpu);
         }
         spin_unlock(&from->lock);
         if (!t)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting the other CPUs, and stopping them for a panic.
  *
- * Memory for each CPU is made first; then all that the MADT says are enabled are sent to the trampoline (boot/ap.S) and
- * take the prepared blocks in whatever order they come. The first CPU gives out the numbers, in the MADT's order, after it
- * has compared their counters with its own: time must not go back when a thread moves.
+ * Memory for each CPU is made first; then each that the MADT says is enabled is sent to the trampoline (boot/ap.S) and
+ * takes the next prepared block. The first CPU gives out the numbers, in the MADT's order, after it has compared the
+ * other's counter with its own: time must not go back when a thread moves.
  * Spec: Intel SDM volume 3, 9.4 (INIT-SIPI-SIPI); ACPI 6.5, 5.2.12.19 (wake-up mailbox). */
 #include "boot/boot.h"
 #include "boot/memory.h"
@@ -44,9 +44,9 @@ struct mailbox {
     uint64_t vector;
 };
 
-static uint64_t low;                /* LOW_PAGES pages below 1 MiB */
-static unsigned count = 1;          /* CPUs that run */
-static _Atomic uint32_t panic_by;   /* number + 1 of the CPU that stops the others */
+static uint64_t low;              /* LOW_PAGES pages below 1 MiB */
+static unsigned count = 1;        /* CPUs that run */
+static _Atomic uint32_t panic_by; /* number + 1 of the CPU that stops the others */
 
 unsigned plat_cpu_count(void)
 {
@@ -116,6 +116,7 @@ void smp_ap_main(struct x86_cpu *c)
     }
     if (atomic_load(&c->start_tsc)) /* what it is ahead by, to be taken off */
         x86_wrmsr(MSR_TSC_ADJUST, x86_rdmsr(MSR_TSC_ADJUST) - atomic_load(&c->start_tsc));
+    x86_cpu_set_number(c);
     upcall_cpu_start(c->p.cpu);
 }
 
@@ -169,52 +170,74 @@ static void release(struct x86_cpu *c)
     atomic_store(&c->start, use ? START_GO : START_PARK);
 }
 
-static unsigned arrived(void)
+/* The block that the CPU with this id has taken; NULL: it has not come yet. */
+static struct x86_cpu *find_arrived(uint32_t id)
 {
-    unsigned n = 0;
-
     for (unsigned i = 0; i < ap_prepared; i++)
-        n += atomic_load_explicit(&ap_blocks[i]->start, memory_order_acquire) == START_ARRIVED;
-    return n;
+        if (atomic_load_explicit(&ap_blocks[i]->start, memory_order_acquire) == START_ARRIVED &&
+            ap_blocks[i]->apic_id == id)
+            return ap_blocks[i];
+    return NULL;
 }
 
-static void wait_arrived(unsigned n, uint64_t ns)
+static struct x86_cpu *wait_arrived(uint32_t id, uint64_t ns)
+{
+    uint64_t start = plat_time_ns();
+    struct x86_cpu *c;
+
+    while (!(c = find_arrived(id)) && plat_time_ns() - start < ns)
+        x86_pause();
+    return c;
+}
+
+/* Through the firmware's mailbox, which is free again when command is 0. */
+static void wake_by_mailbox(volatile struct mailbox *m, uint32_t id)
 {
     uint64_t start = plat_time_ns();
 
-    while (arrived() < n && plat_time_ns() - start < ns)
+    m->apic_id = id;
+    m->vector = low + (uint64_t)(ap_long - ap_start);
+    atomic_thread_fence(memory_order_seq_cst);
+    m->command = MAILBOX_WAKE;
+    while (m->command && plat_time_ns() - start < LATE_SECONDS * NS_PER_SEC)
         x86_pause();
 }
 
-/* One after another through the firmware's mailbox, which is free again when command is 0. */
-static void wake_by_mailbox(const uint32_t *ids, unsigned n)
+static void wake_by_ipi(uint32_t id)
 {
-    uint64_t pa = vm_acpi()->mailbox;
-    volatile struct mailbox *m = boot_is_ram(pa, PAGE_SIZE) ? plat_phys_to_virt(PADDR(pa))
-                                                            : kmap_device(pa, PAGE_SIZE);
+    uint32_t startup = APIC_STARTUP | (uint32_t)(low / PAGE_SIZE);
 
-    for (unsigned i = 0; m && i < n; i++) {
-        uint64_t start = plat_time_ns();
-
-        m->apic_id = ids[i];
-        m->vector = low + (uint64_t)(ap_long - ap_start);
-        atomic_thread_fence(memory_order_seq_cst);
-        m->command = MAILBOX_WAKE;
-        while (m->command && plat_time_ns() - start < LATE_SECONDS * NS_PER_SEC)
-            x86_pause();
-    }
+    vm_apic_send(id, APIC_INIT);
+    vm_apic_send(id, startup);
+    if (!wait_arrived(id, RESEND_NS))
+        vm_apic_send(id, startup); /* a CPU that runs already ignores the second one */
 }
 
-static void wake_by_ipi(const uint32_t *ids, unsigned n)
+/* One at a time: a CPU that waits for its turn would only take time from the others where CPUs are shared. */
+static void start_all(const uint32_t *ids, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++)
-        vm_apic_send(ids[i], APIC_INIT);
-    for (unsigned i = 0; i < n; i++)
-        vm_apic_send(ids[i], APIC_STARTUP | (uint32_t)(low / PAGE_SIZE));
-    wait_arrived(n, RESEND_NS);
-    /* A CPU that runs already ignores the second one. */
-    for (unsigned i = 0; i < n && arrived() < n; i++)
-        vm_apic_send(ids[i], APIC_STARTUP | (uint32_t)(low / PAGE_SIZE));
+    uint64_t pa = vm_acpi()->mailbox;
+    volatile struct mailbox *box = NULL;
+
+    if (pa)
+        box =
+            boot_is_ram(pa, PAGE_SIZE) ? plat_phys_to_virt(PADDR(pa)) : kmap_device(pa, PAGE_SIZE);
+    for (unsigned i = 0; i < n; i++) {
+        struct x86_cpu *c;
+
+        if (box)
+            wake_by_mailbox(box, ids[i]);
+        else
+            wake_by_ipi(ids[i]);
+        c = wait_arrived(ids[i], LATE_SECONDS * NS_PER_SEC);
+        if (c)
+            release(c);
+        else
+            log_warn("the CPU with APIC id %u did not start", ids[i]);
+    }
+    for (unsigned i = 0; i < n; i++) /* whoever came too late */
+        if (atomic_load(&ap_blocks[i]->start) == START_ARRIVED)
+            atomic_store(&ap_blocks[i]->start, START_PARK);
 }
 
 /* The CPUs to start: enabled, in reach, not this one. */
@@ -256,22 +279,7 @@ void plat_cpu_start_all(void)
     if (!n)
         return;
     make_trampoline();
-    if (vm_acpi()->mailbox)
-        wake_by_mailbox(ids, n);
-    else
-        wake_by_ipi(ids, n);
-    wait_arrived(n, LATE_SECONDS * NS_PER_SEC);
-    for (unsigned i = 0; i < n; i++) {
-        struct x86_cpu *c = NULL;
-
-        for (unsigned j = 0; j < ap_prepared; j++)
-            if (atomic_load(&ap_blocks[j]->start) == START_ARRIVED && ap_blocks[j]->apic_id == ids[i])
-                c = ap_blocks[j];
-        if (c)
-            release(c);
-        else
-            log_warn("the CPU with APIC id %u did not start", ids[i]);
-    }
+    start_all(ids, n);
 }
 
 void vm_smp_stop_others(void)
@@ -289,8 +297,8 @@ void vm_smp_stop_others(void)
         if (i != c->p.cpu)
             vm_apic_send(x86_cpus[i]->apic_id, APIC_NMI);
     for (unsigned i = 0; i < count; i++)
-        for (unsigned spins = 0; i != c->p.cpu && !atomic_load(&x86_cpus[i]->stopped) && spins < 1000000;
-             spins++)
+        for (unsigned spins = 0;
+             i != c->p.cpu && !atomic_load(&x86_cpus[i]->stopped) && spins < 1000000; spins++)
             x86_pause();
 }
 

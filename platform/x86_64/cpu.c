@@ -164,12 +164,10 @@ static void load_control(void)
         cr4 |= CR4_UMIP;
     x86_set_cr4(cr4);
 
-    /* What firmware may have left: breakpoints, a SYSENTER target, another CPU number for RDTSCP. */
+    /* What firmware may have left: breakpoints, a SYSENTER target, another CPU number for RDTSCP (x86_cpu_set_number). */
     __asm__ volatile("movq %0, %%dr7" : : "r"(0x400ull));
     if (x86_facts.hwcap & 1u << 11)
         x86_wrmsr(MSR_SYSENTER_CS, 0);
-    if (x86_cpuid(0x80000001, 0).edx & 1u << 27)
-        x86_wrmsr(MSR_TSC_AUX, 0);
 
     /* SYSCALL: kernel selectors from bit 32, SYSRET's base from bit 48. Cleared flags: all that ring 3 could use to
      * disturb ring 0. */
@@ -214,6 +212,7 @@ void x86_cpu_init_first(void)
     make_idt();
     init(c);
     x86_fpu_init();
+    x86_cpu_set_number(c);
     x86_cpus[0] = c;
     x86_online = 1;
 }
@@ -222,6 +221,12 @@ void x86_cpu_init(struct x86_cpu *c)
 {
     init(c);
     x86_fpu_init_further();
+}
+
+void x86_cpu_set_number(const struct x86_cpu *c)
+{
+    if (x86_cpuid(0x80000001, 0).edx & 1u << 27)
+        x86_wrmsr(MSR_TSC_AUX, c->p.cpu);
 }
 
 struct x86_cpu *x86_cpu_create(void)

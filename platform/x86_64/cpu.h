@@ -95,4 +95,7 @@ void x86_cpu_destroy(struct x86_cpu *c);
 /* The same as x86_cpu_init_first, on the further CPU that c is of. */
 void x86_cpu_init(struct x86_cpu *c);
 
+/* Tell the CPU its number, which is in c by now: ring 3 can read it (RDTSCP). */
+void x86_cpu_set_number(const struct x86_cpu *c);
+
 #endif

@@ -125,6 +125,27 @@ static void cpus(void)
     CHECK(-EFAULT, call(SYS_getcpu, T_BAD, NULL, NULL));
 }
 
+/* Whoever asks for another CPU is there when the call returns, and every way to look says so. */
+static void moves(void)
+{
+    uint64_t mask[16] = { 0 }, all[16] = { 0 };
+    CHECK(true, call(SYS_sched_getaffinity, 0, sizeof(all), all) >= 8);
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < 64; i++) {
+            unsigned cpu = 99, fast = 99;
+            if (!(all[0] >> i & 1))
+                continue;
+            mask[0] = 1ull << i;
+            CHECK(0, call(SYS_sched_setaffinity, 0, 8, mask));
+            CHECK(0, call(SYS_getcpu, &cpu, NULL, NULL));
+            CHECK(0, getcpu(&fast, NULL));
+            CHECK(i, cpu);
+            CHECK(i, fast);
+            CHECK(i, sched_getcpu());
+        }
+    CHECK(0, call(SYS_sched_setaffinity, 0, 8, all));
+}
+
 int main(void)
 {
     bounds();
@@ -132,5 +153,6 @@ int main(void)
     attributes();
     priorities();
     cpus();
+    moves();
     return t_end();
 }

@@ -163,8 +163,14 @@ static void sections(void)
     struct rseq *area = (struct rseq *)(thread_pointer() + __rseq_offset);
     static struct rseq_cs cs __attribute__((aligned(32)));
     long aborted = 0;
+    cpu_set_t all, one;
     if (!__rseq_size)
         return;
+    /* Both on this CPU, so that one preempts the other. */
+    CHECK(0, sched_getaffinity(0, sizeof(all), &all));
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    CHECK(0, sched_setaffinity(0, sizeof(one), &one));
     static _Atomic int flag;
     pthread_t t;
     CHECK(0, pthread_create(&t, NULL, spinner, &flag));
@@ -197,6 +203,7 @@ static void sections(void)
     CHECK(0, area->rseq_cs != 0);
     atomic_store(&flag, 2);
     CHECK(0, pthread_join(t, NULL));
+    CHECK(0, sched_setaffinity(0, sizeof(all), &all));
 }
 
 static void barriers(void)
