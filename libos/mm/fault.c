@@ -37,7 +37,9 @@ static size_t batch_size(struct area *a, uintptr_t va)
 {
     uint32_t batch = 1;
     if (va == a->fault_next && !(a->flags & AREA_RANDOM)) {
-        batch = a->fault_batch < BATCH_MAX / 2 ? a->fault_batch * 2 : BATCH_MAX;
+        /* Once: other faults in the area change it meanwhile. */
+        uint32_t last = __atomic_load_n(&a->fault_batch, __ATOMIC_RELAXED);
+        batch = last < BATCH_MAX / 2 ? last * 2 : BATCH_MAX;
         uintptr_t end = (va & LARGE_MASK) + LARGE_SIZE;
         size_t left = ((end < a->end ? end : a->end) - va) >> PAGE_SHIFT;
         batch = batch < left ? batch : (uint32_t)left;
@@ -395,7 +397,7 @@ int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool presen
     int err;
     do {
         rwmutex_read_lock(&mm->lock);
-        struct area *a = mm->cached;
+        struct area *a = __atomic_load_n(&mm->cached, __ATOMIC_RELAXED);
         if (!a || addr < a->start || addr >= a->end) {
             a = area_find(mm, addr);
             if (!a || addr < a->start) {
@@ -406,7 +408,7 @@ int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool presen
                 err = RETRY;
                 continue;
             }
-            mm->cached = a;
+            __atomic_store_n(&mm->cached, a, __ATOMIC_RELAXED);
         }
         struct fault f = {
             .a = a, .va = addr & PAGE_MASK, .write = access == PLAT_ACCESS_WRITE, .present = present

@@ -7,6 +7,7 @@
 #include <abi/errno.h>
 #include <libos/file.h>
 #include <libos/page.h>
+#include <libos/pagemap.h>
 #include <string.h>
 
 enum { BATCH = 64 };
@@ -25,8 +26,8 @@ static int share_large(struct mm *to, uintptr_t va, const struct plat_leaf *leaf
 }
 
 /* Share up to BATCH small pages from va on, at most to end. *ret_next: where to go on. */
-static int share_small(struct mm *from, struct mm *to, uintptr_t va, uintptr_t end, unsigned prot,
-                       uintptr_t *ret_next)
+static int share_some(struct mm *from, struct mm *to, uintptr_t va, uintptr_t end, unsigned prot,
+                      uintptr_t *ret_next)
 {
     paddr_t pa[BATCH];
     struct plat_leaf leaf;
@@ -56,6 +57,18 @@ static int share_small(struct mm *from, struct mm *to, uintptr_t va, uintptr_t e
     return 0;
 }
 
+static int share_small(struct area *a, struct mm *to, uintptr_t va, uintptr_t end, unsigned prot,
+                       uintptr_t *ret_next)
+{
+    /* The page map takes no page away between the look, the child's leaf and its reference. */
+    if (a->pages)
+        spin_lock(&a->pages->lock);
+    int err = share_some(a->mm, to, va, end, prot, ret_next);
+    if (a->pages)
+        spin_unlock(&a->pages->lock);
+    return err;
+}
+
 static int share_leaves(struct area *a, struct mm *to)
 {
     struct mm *from = a->mm;
@@ -71,7 +84,7 @@ static int share_leaves(struct area *a, struct mm *to)
         else if (leaf.size == LARGE_SIZE && !(va & ~LARGE_MASK) && a->end - va >= LARGE_SIZE)
             err = share_large(to, va, &leaf, prot), va = stop;
         else
-            err = share_small(from, to, va, end < a->end ? end : a->end, prot, &va);
+            err = share_small(a, to, va, end < a->end ? end : a->end, prot, &va);
     }
     return err;
 }

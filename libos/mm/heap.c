@@ -4,15 +4,28 @@
  *
  * In a slab's page, struct page holds: owner the slab, refs 1 + objects taken out of the page, flags the index of the
  * first free object (each free object begins with the index of the next), next and prev the list of pages with free
- * objects. A page is cut only when it joins its slab. Objects larger than half a page have a block of pages each. */
+ * objects. A page is cut only when it joins its slab. Objects larger than half a page have a block of pages each.
+ *
+ * In front of the magazine each CPU has a few objects of each slab for itself, which need no lock: ring 0 is not
+ * interrupted. Half of such a front moves to or from the magazine at a time. */
 #include <libos/heap.h>
 
 #include <base/log.h>
 #include <libos/page.h>
+#include <plat/cpu.h>
 #include <plat/mem.h>
+#include <plat/thread.h>
 #include <string.h>
 
-enum { NONE = 0xffff, REFILL = 16 };
+enum { NONE = 0xffff, REFILL = 16, FRONT = 15, FRONTS = 128 };
+
+struct front {
+    uint32_t n;
+    void *object[FRONT]; /* most recent last */
+} ALIGNED(64);
+static struct front
+    *fronts[PLAT_CPU_MAX]; /* FRONTS of each CPU, by the slab's id; made at its first use */
+static _Atomic uint32_t last_id;
 
 static uint32_t stride(const struct slab *s)
 {
@@ -93,7 +106,7 @@ static struct page *object_return(struct slab *s, void *o)
         partial_add(s, p);
     *(uint16_t *)o = p->flags;
     p->flags = (uint16_t)((uint32_t)((char *)o - (char *)page_ptr(p)) / step);
-    if (--p->refs != 1 || (!p->next && !p->prev))
+    if (--p->refs != 1 || (!p->next && !p->prev) || s->keep)
         return NULL;
     partial_remove(s, p);
     s->slabs--;
@@ -111,33 +124,83 @@ static void *large_alloc(size_t size, struct slab *owner)
     return page_ptr(p);
 }
 
-void *slab_alloc(struct slab *s)
+/* This CPU's front of s; NULL: there is none (yet). */
+static ALWAYS_INLINE struct front *front_of(const struct slab *s)
+{
+    struct front *f = fronts[plat_cpu_id()];
+    return LIKELY(f && s->id - 1 < FRONTS) ? &f[s->id - 1] : NULL;
+}
+
+/* Objects for the magazine, from a fresh page. The lock is held, and dropped meanwhile. */
+static bool magazine_grow(struct slab *s)
+{
+    spin_unlock(&s->lock);
+    struct page *p = page_alloc(0, PAGE_KERNEL, 0);
+    spin_lock(&s->lock);
+    if (p) {
+        page_cut(s, p);
+        magazine_fill(s);
+    }
+    return s->in_magazine != 0;
+}
+
+/* Make this CPU's fronts, and give s its place in them. */
+static void front_make(struct slab *s)
+{
+    unsigned cpu = plat_cpu_id();
+    uint32_t none = 0;
+    if (!fronts[cpu]) {
+        struct page *p = page_alloc(order_for(FRONTS * sizeof(struct front)), PAGE_KERNEL,
+                                    PAGE_ZERO | PAGE_NORECLAIM);
+        fronts[cpu] = p ? page_ptr(p) : NULL;
+    }
+    if (!s->id)
+        __atomic_compare_exchange_n(&s->id, &none, ++last_id, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
+}
+
+static NOINLINE void *alloc_slow(struct slab *s)
 {
     if (UNLIKELY(s->size > PAGE_SIZE / 2))
         return large_alloc(s->size, s);
+    if (!front_of(s))
+        front_make(s);
     spin_lock(&s->lock);
     if (UNLIKELY(s->in_magazine == 0)) {
         magazine_fill(s);
-        if (s->in_magazine == 0) {
+        if (s->in_magazine == 0 && !magazine_grow(s)) {
             spin_unlock(&s->lock);
-            struct page *p = page_alloc(0, PAGE_KERNEL, 0);
-            if (!p)
-                return NULL;
-            spin_lock(&s->lock);
-            page_cut(s, p);
-            magazine_fill(s);
+            return NULL;
         }
     }
+    struct front *f = front_of(s);
     void *o = s->magazine[--s->in_magazine];
-    s->objects++;
+    while (f && f->n < FRONT / 2 && s->in_magazine)
+        f->object[f->n++] = s->magazine[--s->in_magazine];
     spin_unlock(&s->lock);
     return o;
 }
 
-void slab_free(struct slab *s, void *o)
+void *slab_alloc(struct slab *s)
 {
-    if (!o)
-        return;
+    struct front *f = front_of(s);
+    if (LIKELY(f && f->n))
+        return f->object[--f->n];
+    return alloc_slow(s);
+}
+
+/* Make room in the magazine; the pages that nobody uses any more. */
+static size_t magazine_drain(struct slab *s, struct page **empty)
+{
+    size_t n = 0;
+    while (s->in_magazine > ARRAY_SIZE(s->magazine) / 2)
+        if ((empty[n] = object_return(s, s->magazine[--s->in_magazine])))
+            n++;
+    return n;
+}
+
+static NOINLINE void free_slow(struct slab *s, void *o, struct front *f)
+{
     if (UNLIKELY(s->size > PAGE_SIZE / 2)) {
         page_put(page_holding(o));
         return;
@@ -145,16 +208,25 @@ void slab_free(struct slab *s, void *o)
     struct page *empty[ARRAY_SIZE(s->magazine)];
     size_t n = 0;
     spin_lock(&s->lock);
-    s->objects--;
-    if (UNLIKELY(s->in_magazine == ARRAY_SIZE(s->magazine))) {
-        while (s->in_magazine > ARRAY_SIZE(s->magazine) / 2)
-            if ((empty[n] = object_return(s, s->magazine[--s->in_magazine])))
-                n++;
-    }
+    if (UNLIKELY(s->in_magazine + FRONT > ARRAY_SIZE(s->magazine)))
+        n = magazine_drain(s, empty);
     s->magazine[s->in_magazine++] = o;
+    while (f && f->n > FRONT / 2)
+        s->magazine[s->in_magazine++] = f->object[--f->n];
     spin_unlock(&s->lock);
     while (n)
         page_put(empty[--n]);
+}
+
+void slab_free(struct slab *s, void *o)
+{
+    if (!o)
+        return;
+    struct front *f = front_of(s);
+    if (LIKELY(f && f->n < FRONT))
+        f->object[f->n++] = o;
+    else
+        free_slow(s, o, f);
 }
 
 #define CLASS(n)                                                                                   \

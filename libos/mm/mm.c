@@ -20,14 +20,17 @@
 enum { RANGE_LOCKS = 64, BATCH = 64 };
 
 static struct slab slab = SLAB_INIT("mm", struct mm);
-static struct spin range_locks[RANGE_LOCKS] = {
-    [0 ... RANGE_LOCKS - 1] = SPIN_INIT(RANK_MM_RANGE),
+/* Each in a cache line of its own: they are for CPUs that do not meet. */
+static struct range_lock {
+    ALIGNED(64) struct spin lock;
+} range_locks[RANGE_LOCKS] = {
+    [0 ... RANGE_LOCKS - 1] = { SPIN_INIT(RANK_MM_RANGE) },
 };
 
 struct spin *range_lock(struct mm *mm, uintptr_t va)
 {
     uintptr_t h = (va >> LARGE_SHIFT) ^ ((uintptr_t)mm >> 8);
-    return &range_locks[(h ^ h >> 6) % RANGE_LOCKS];
+    return &range_locks[(h ^ h >> 6) % RANGE_LOCKS].lock;
 }
 
 struct mm *mm_create(void)

@@ -39,7 +39,7 @@ struct futex_waiter {
 struct futex_bucket {
     struct spin lock;
     struct futex_waiter *head; /* guarded by lock; utlist DL */
-} ALIGNED(32);
+} ALIGNED(64);
 
 /* The key of addr in memory that may be shared. -EFAULT. */
 NODISCARD int futex_shared_key(uintptr_t addr, struct futex_key *ret);

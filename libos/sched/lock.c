@@ -60,8 +60,10 @@ static void grant(struct waiter **list, struct lock_waiter *w)
 {
     struct thread *t = w->entry.thread;
     DL_DELETE(*list, &w->entry);
+    thread_get(t);     /* it may not sleep yet, see that, go on and end before the wake */
     w->granted = true; /* w is on t's stack and gone from here on */
     thread_wake(t);
+    thread_put(t);
 }
 
 enum { MUTEX_WAITED = 1 };

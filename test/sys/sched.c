@@ -133,15 +133,18 @@ static void moves(void)
     for (unsigned round = 0; round < 3; round++)
         for (unsigned i = 0; i < 64; i++) {
             unsigned cpu = 99, fast = 99;
+            (void)fast;
             if (!(all[0] >> i & 1))
                 continue;
             mask[0] = 1ull << i;
             CHECK(0, call(SYS_sched_setaffinity, 0, 8, mask));
             CHECK(0, call(SYS_getcpu, &cpu, NULL, NULL));
-            CHECK(0, getcpu(&fast, NULL));
             CHECK(i, cpu);
+#ifndef T_IN_PROCESS /* these ask the real machine */
+            CHECK(0, getcpu(&fast, NULL));
             CHECK(i, fast);
             CHECK(i, sched_getcpu());
+#endif
         }
     CHECK(0, call(SYS_sched_setaffinity, 0, 8, all));
 }

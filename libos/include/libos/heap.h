@@ -23,9 +23,12 @@ struct slab {
     const char *name;
     uint32_t size, align;
     struct spin lock;
-    void *partial;           /* guarded by lock: slabs with free objects */
-    uint32_t objects, slabs; /* guarded by lock: in use, pages held */
-    void *magazine[64];      /* guarded by lock: free objects at hand, most recent last */
+    uint32_t id; /* of its place in each CPU's front; 0: none yet */
+    bool
+        keep; /* its pages never become anything else: who reads a freed object finds one of the kind */
+    void *partial;      /* guarded by lock: slabs with free objects */
+    uint32_t slabs;     /* guarded by lock: pages held */
+    void *magazine[64]; /* guarded by lock: free objects at hand, most recent last */
     uint32_t in_magazine;
 };
 
