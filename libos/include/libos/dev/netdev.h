@@ -142,4 +142,7 @@ NODISCARD int netdev_attach(struct netdev *n, const struct netdev_user *user, vo
 /* For drivers: a buffer of one page with one reference, len PAGE_SIZE; not cleared. NULL: no memory. */
 struct netbuf *netbuf_alloc(void);
 
+/* Make up a unicast address of the locally administered kind. */
+void netdev_random_mac(uint8_t mac[6]);
+
 #endif
