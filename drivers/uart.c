@@ -8,6 +8,8 @@
 #include <libos/lock.h>
 #include <plat/console.h>
 #include <plat/cpu.h>
+#include <plat/irq.h>
+#include <plat/mmio.h>
 #include <plat/time.h>
 
 enum {

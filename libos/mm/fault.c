@@ -479,3 +479,14 @@ void upcall_page_free(paddr_t pa)
 {
     page_put(page_of(pa));
 }
+
+paddr_t upcall_block_alloc(unsigned order)
+{
+    struct page *p = order <= PAGE_ORDER_MAX ? page_alloc(order, PAGE_KERNEL, PAGE_ZERO) : NULL;
+    return p ? page_addr(p) : PADDR(0);
+}
+
+void upcall_block_free(paddr_t pa)
+{
+    page_put(page_of(pa));
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The rest of the machine that the host platform plays: one CPU, no devices, messages to standard error, the end. */
+/* The rest of the machine that the host platform plays: one CPU, messages to standard error, the end. */
 #define _GNU_SOURCE
 #include "host.h"
 
@@ -115,17 +115,6 @@ bool plat_uart(size_t i, struct plat_uart *ret)
     return false;
 }
 
-uint8_t plat_io_read8(uint16_t port)
-{
-    (void)port;
-    return 0xff;
-}
-
-void plat_io_write8(uint16_t port, uint8_t value)
-{
-    (void)port, (void)value;
-}
-
 unsigned plat_cpu_count(void)
 {
     return 1;
@@ -144,12 +133,6 @@ void plat_membarrier(struct plat_aspace *as)
 {
     (void)as;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-int plat_irq_attach(unsigned gsi, void (*fn)(void *arg), void *arg)
-{
-    (void)gsi, (void)fn, (void)arg;
-    return -ENODEV;
 }
 
 size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size)

@@ -10,6 +10,7 @@ enum {
     ACPI_IOAPIC_MAX = 4,
     ACPI_OVERRIDE_MAX = 16,
     ACPI_CPU_MAX = 64,
+    ACPI_SLOT_MAX = 32,
     ACPI_TABLE_MAX = 64,           /* tables looked at */
     ACPI_TABLE_SIZE_MAX = 1 << 20, /* bytes of one table */
 };
@@ -32,6 +33,12 @@ struct acpi_override {
     bool level, low;
 };
 
+/* A virtio-mmio device. */
+struct acpi_slot {
+    uint64_t pa;
+    uint32_t size, gsi;
+};
+
 struct acpi_facts {
     bool present; /* an RSDP and a root table were found */
     bool madt;
@@ -52,8 +59,10 @@ struct acpi_facts {
     uint8_t s5_a, s5_b; /* SLP_TYP values of \_S5 */
     uint64_t dsdt;      /* address */
     uint64_t hpet;      /* address, 0: none */
-    uint64_t ecam;      /* first MCFG entry of segment 0, 0: none */
+    uint64_t ecam;      /* first MCFG entry of segment 0, or what the DSDT says; 0: none */
     uint8_t ecam_first, ecam_last;
+    unsigned slot_count;
+    struct acpi_slot slots[ACPI_SLOT_MAX];
 };
 
 /* How the readers reach physical memory: copy size bytes at pa to dst; false: not readable. */
@@ -77,5 +86,7 @@ void acpi_parse_mcfg(const uint8_t *table, size_t size, struct acpi_facts *ret);
 
 /* \_S5 in a DSDT's byte code: a Name of a Package of constants. */
 void acpi_parse_s5(const uint8_t *table, size_t size, struct acpi_facts *ret);
+/* All that is taken from a DSDT: \_S5, virtio-mmio slots, the PCI window where there was no MCFG. */
+void acpi_parse_dsdt(const uint8_t *table, size_t size, struct acpi_facts *ret);
 
 #endif

@@ -142,5 +142,5 @@ void acpi_read(const struct acpi_memory *m, uint64_t rsdp, void *scratch, size_t
         read_table(m, tables[i], work, scratch_size, ret);
     n = load(m, ret->dsdt, work, scratch_size);
     if (n && same(work, "DSDT", 4))
-        acpi_parse_s5(work, n, ret);
+        acpi_parse_dsdt(work, n, ret);
 }

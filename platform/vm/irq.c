@@ -10,6 +10,7 @@
 
 #include <abi/errno.h>
 #include <base/log.h>
+#include <plat/irq.h>
 #include <plat/upcall.h>
 #include <stdatomic.h>
 
@@ -88,6 +89,12 @@ unsigned vm_isa_gsi(unsigned irq)
     return irq;
 }
 
+/* One CPU runs so far. */
+uint32_t vm_cpu_apic_id(unsigned cpu)
+{
+    return cpu ? UINT32_MAX : destination;
+}
+
 int plat_irq_attach(unsigned gsi, void (*fn)(void *arg), void *arg)
 {
     const struct acpi_facts *f = vm_acpi();
@@ -121,6 +128,10 @@ void x86_interrupt(long stub)
     if (vector == VEC_TIMER) {
         vm_apic_eoi();
         vm_timer_interrupt();
+    } else if (vector >= VEC_MSI && vector < VEC_MSI_END) {
+        /* Edge-triggered: acknowledged first, so that one that comes meanwhile is not lost. */
+        vm_apic_eoi();
+        vm_msi_interrupt(vector);
     } else if (vector >= VEC_LINE && vector - VEC_LINE < line_count) {
         const struct line *l = &lines[vector - VEC_LINE];
         l->fn(l->arg);

@@ -74,13 +74,3 @@ bool plat_uart(size_t i, struct plat_uart *ret)
     *ret = (struct plat_uart){ found[i].port, vm_isa_gsi(found[i].gsi) };
     return true;
 }
-
-uint8_t plat_io_read8(uint16_t port)
-{
-    return x86_in8(port);
-}
-
-void plat_io_write8(uint16_t port, uint8_t value)
-{
-    x86_out8(port, value);
-}

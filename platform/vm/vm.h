@@ -39,6 +39,10 @@ void vm_apic_timer_probe(void);
 
 /* Map the IOAPICs and mask every input; interrupts go to the CPU apic_id. */
 void vm_ioapic_init(uint32_t apic_id);
+/* The local APIC's id of a CPU that runs, or will; UINT32_MAX: there is none of that number. */
+uint32_t vm_cpu_apic_id(unsigned cpu);
+/* A vector from VEC_MSI on came. */
+void vm_msi_interrupt(unsigned vector);
 /* The line of an ISA interrupt, after the MADT's overrides. */
 unsigned vm_isa_gsi(unsigned irq);
 

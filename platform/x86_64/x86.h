@@ -96,7 +96,9 @@ enum {
     VEC_VC = 29,
     VEC_PIC = 32,  /* 16 vectors for an 8259 that fires in spite of being masked */
     VEC_LINE = 48, /* interrupt lines, given out in order */
-    VEC_LINE_END = 0xe0,
+    VEC_LINE_END = 0x60,
+    VEC_MSI = 0x60, /* message-signalled interrupts */
+    VEC_MSI_END = 0xe0,
     VEC_TIMER = 0xec,
     VEC_TLB = 0xfa,
     VEC_KICK = 0xfb,
@@ -132,6 +134,11 @@ static inline void x86_out8(uint16_t port, uint8_t v)
 static inline void x86_out16(uint16_t port, uint16_t v)
 {
     __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline void x86_out32(uint16_t port, uint32_t v)
+{
+    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
 }
 
 static inline uint64_t x86_rdmsr(uint32_t msr)

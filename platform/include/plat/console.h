@@ -17,8 +17,4 @@ struct plat_uart {
 /* Give the i-th UART; false past the last one. Index 0 is the console, 1 the control channel. */
 bool plat_uart(size_t i, struct plat_uart *ret);
 
-/* I/O ports, for drivers. */
-uint8_t plat_io_read8(uint16_t port);
-void plat_io_write8(uint16_t port, uint8_t value);
-
 #endif

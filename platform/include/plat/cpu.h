@@ -36,10 +36,6 @@ void plat_membarrier(struct plat_aspace *as);
 /* From now on system calls go to upcall_syscall_traced. Once, at boot, before plat_cpu_start_all. */
 void plat_syscall_trace(void);
 
-/* Call fn(arg) on each interrupt of line gsi. trigger: edge or level, as the platform announced. Runs with interrupts
- * off, must not sleep. -ENODEV: no such line; -EBUSY: taken. */
-NODISCARD int plat_irq_attach(unsigned gsi, void (*fn)(void *arg), void *arg);
-
 /* Facts about the CPU for /proc/cpuinfo and AT_HWCAP, zero-terminated text; one block for all CPUs. */
 size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size);
 unsigned long plat_hwcap(void);  /* CPUID 1 edx */

@@ -46,5 +46,8 @@ void upcall_kick(void);
 /* Page-table pages: one zeroed page, or v == 0; and its return. Must not sleep. */
 paddr_t upcall_page_alloc(void);
 void upcall_page_free(paddr_t pa);
+/* Memory for devices: 1 << order pages in a row, cleared, or v == 0; and their return. Must not sleep. */
+paddr_t upcall_block_alloc(unsigned order);
+void upcall_block_free(paddr_t pa);
 
 #endif

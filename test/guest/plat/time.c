@@ -6,6 +6,8 @@
 #include <plat/boot.h>
 #include <plat/console.h>
 #include <plat/cpu.h>
+#include <plat/irq.h>
+#include <plat/mmio.h>
 #include <plat/time.h>
 #include <string.h>
 
