@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* The list of drivers, in the order in which they look for their devices. */
+/* The lists of drivers, in the order in which they look for their devices. */
 #include "drivers.h"
+#include "policy.h"
 #include <base/log.h>
 
-static const struct driver *const drivers[] = { &uart_driver };
+static const struct pci_driver *const pci_drivers[] = { &virtio_pci_driver };
+
+static bool hostile;
+
+bool policy_hostile(void)
+{
+    return hostile;
+}
+
+static int pci_probe(void)
+{
+    pci_scan(pci_drivers, sizeof(pci_drivers) / sizeof(pci_drivers[0]), policy_hostile());
+    return 0;
+}
+
+static const struct driver pci_bus = { "pci", pci_probe };
+static const struct driver *const drivers[] = { &uart_driver, &virtio_mmio_driver, &pci_bus };
 
 void drivers_probe(void)
 {

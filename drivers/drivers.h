@@ -3,8 +3,12 @@
 #ifndef DRIVERS_DRIVERS_H
 #define DRIVERS_DRIVERS_H
 
+#include "pci/pci.h"
+
 #include <libos/dev/driver.h>
 
 extern const struct driver uart_driver;
+extern const struct driver virtio_mmio_driver;
+extern const struct pci_driver virtio_pci_driver;
 
 #endif
