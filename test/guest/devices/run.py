@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Boot the device test on one machine, play the peers of its devices, and look at what it found. usage: run.py IMAGE MACHINE"""
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+MACHINES = {
+    # name: (machine arguments, suffix of the devices' names, extra device properties)
+    'microvm-v1': (['-M', 'microvm'], '-device', ''),
+    'microvm-v2': (['-M', 'microvm', '-global', 'virtio-mmio.force-legacy=false'], '-device', ''),
+    'microvm-noacpi': (['-M', 'microvm,acpi=off'], '-device', ''),
+    'microvm-pci': (['-M', 'microvm,pcie=on'], '-pci', ',disable-legacy=on'),
+    'q35': (['-M', 'q35'], '-pci', ',disable-legacy=on'),
+    'pc': (['-M', 'pc'], '-pci', ',disable-modern=on'),
+}
+MAC = '52:54:00:aa:bb:01'
+TYPE_ECHO, TYPE_FLOOD = b'\x88\xb5', b'\x88\xb6'
+
+
+class Peer(threading.Thread):
+    """The other end of the wire: echoes frames, and floods when asked to."""
+
+    def __init__(self, where):
+        super().__init__(daemon=True)
+        self.guest = os.path.join(where, 'guest')
+        self.path = os.path.join(where, 'peer')
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        self.sock.bind(self.path)
+
+    def run(self):
+        try:
+            self.serve()
+        except OSError:
+            pass  # the guest is gone
+
+    def serve(self):
+        while True:
+            frame = self.sock.recv(65536)
+            if frame[12:14] == TYPE_ECHO:
+                self.sock.sendto(frame[6:12] + frame[:6] + frame[12:], self.guest)
+            elif frame[12:14] == TYPE_FLOOD:
+                for i in range(int.from_bytes(frame[14:18], 'little')):
+                    self.sock.sendto(frame[6:12] + frame[:6] + TYPE_FLOOD + i.to_bytes(4, 'little') + bytes(40 + i % 1400), self.guest)
+
+
+def main():
+    image, name = sys.argv[1:3]
+    machine, suffix, properties = MACHINES[name]
+    with tempfile.TemporaryDirectory() as where:
+        peer = Peer(where)
+        peer.start()
+        command = ['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'max', '-m', '64', '-nodefaults', '-display', 'none', '-serial', 'stdio',
+                   '-no-reboot', '-kernel', image] + machine + [
+            '-netdev', f'dgram,id=n0,local.type=unix,local.path={peer.guest},remote.type=unix,remote.path={peer.path}',
+            '-device', f'virtio-net{suffix},netdev=n0,mac={MAC}{properties}']
+        print(' '.join(command))
+        try:
+            run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=220)
+            out, status = run.stdout.decode(errors='replace'), run.returncode
+        except subprocess.TimeoutExpired as e:
+            out, status = (e.stdout or b'').decode(errors='replace'), 'timeout'
+    print(out)
+    wanted = [f'net name=eth0 mac={MAC} mtu=1500 queues=1 link=1', 'errors=0', 'devices: PASSED']
+    missing = [w for w in wanted if w not in out]
+    if missing or status != 0 or re.search(r'panic|warning|error -?\d', out):
+        print(f'missing {missing}, status {status}')
+        return 1
+    return 0
+
+
+sys.exit(main())
