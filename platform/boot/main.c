@@ -95,7 +95,7 @@ static void copy_cmdline(uint64_t pa)
 /* RAM that the host has not given to this guest so far is asked for and checked, all at once. */
 static void accept_memory(struct memmap_entry *map, size_t count)
 {
-    for (size_t i = 0; i < count && cc_active(); i++) {
+    for (size_t i = 0; i < count && cc_kind() != CC_NONE; i++) {
         uint64_t start = align_up(map[i].addr, PAGE_SIZE);
         uint64_t end = align_down(map[i].addr + map[i].size, PAGE_SIZE);
 
@@ -127,8 +127,8 @@ static void read_start_info(uint64_t pa, struct boot_start_info *ret)
         module = (struct memmap_range){ m.pa, m.pa + m.size };
     if (ret->flags & ALCOVE_START_UEFI)
         boot.machine = "uefi";
-    else if (cc_active())
-        boot.machine = "snp";
+    else if (cc_kind() != CC_NONE)
+        boot.machine = cc_kind() == CC_SNP ? "snp" : "tdx";
     boot_memory_init(map, count, module);
 }
 
@@ -167,6 +167,7 @@ void boot_main(uint64_t info)
     cc_init();            /* and ports, MSRs and devices of a confidential guest */
     kmap_drop_identity();
     vm_uart_init(); /* and messages */
+    cc_report();
     read_start_info(info, &start);
     plat_boot_mark("memory");
     copy_cmdline(start.cmdline_pa);

@@ -209,3 +209,26 @@ bool insn_decode(const uint8_t *bytes, size_t n, const struct plat_frame *f, str
     ret->length = (uint8_t)(c.p - bytes);
     return true;
 }
+
+uint64_t insn_mask(unsigned size)
+{
+    return size >= 8 ? UINT64_MAX : (1ull << 8 * size) - 1;
+}
+
+void insn_set(struct plat_frame *f, const struct insn *i, uint64_t value)
+{
+    uint64_t *reg = insn_register(f, i->reg);
+
+    value &= insn_mask(i->size);
+    if (i->extend || i->size >= 4)
+        *reg = value;
+    else if (i->high_byte)
+        *reg = (*reg & ~0xff00ull) | value << 8;
+    else
+        *reg = (*reg & ~insn_mask(i->size)) | value;
+}
+
+uint64_t insn_get(struct plat_frame *f, const struct insn *i)
+{
+    return (*insn_register(f, i->reg) >> (i->high_byte ? 8 : 0)) & insn_mask(i->size);
+}

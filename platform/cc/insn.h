@@ -41,6 +41,13 @@ struct insn {
 NODISCARD bool insn_decode(const uint8_t *bytes, size_t n, const struct plat_frame *f,
                            struct insn *ret);
 
+/* The bits of size bytes (1, 2, 4, 8). */
+uint64_t insn_mask(unsigned size);
+/* The register operand's value, and setting it as the instruction would: parts of a register leave the rest alone, four
+ * bytes clear the upper half. */
+uint64_t insn_get(struct plat_frame *f, const struct insn *i);
+void insn_set(struct plat_frame *f, const struct insn *i, uint64_t value);
+
 /* The place of general register number n in f. */
 uint64_t *insn_register(struct plat_frame *f, unsigned n);
 

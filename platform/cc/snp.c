@@ -3,8 +3,7 @@
  * blob is believed only as far as SEV_STATUS, which the host cannot intercept, and the CPUID page, which the security
  * processor has checked, bear it out. */
 #include "boot/boot.h"
-#include "boot/image.h"
-#include "cc/cc.h"
+#include "cc/cc_int.h"
 #include "cc/cpuid.h"
 #include "cc/ghcb.h"
 #include "x86_64/cpu.h"
@@ -43,14 +42,8 @@ enum {
 #define PSC_SHARED  (2ull << 52)
 #define PSC_LARGE   (1ull << 56)
 
-static bool active;
 static struct cc_cpuid_table table;
 static ALIGNED(GHCB_SIZE) struct ghcb first_ghcb;
-
-bool cc_active(void)
-{
-    return active;
-}
 
 static uint64_t xcr0(void)
 {
@@ -62,72 +55,29 @@ static uint64_t xcr0(void)
     return lo | (uint64_t)hi << 32;
 }
 
-struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
+struct x86_cpuid snp_cpuid(uint32_t leaf, uint32_t sub)
 {
     struct x86_cpuid r;
     uint32_t out[4];
 
-    if (!active)
-        return x86_cpuid_raw(leaf, sub);
     cc_cpuid_lookup(&table, leaf, sub, xcr0(), out);
     r = (struct x86_cpuid){ out[0], out[1], out[2], out[3] };
     return r;
 }
 
-static const char *reason_text(enum cc_reason why)
-{
-    switch (why) {
-    case CC_GHCB_PROTOCOL:
-        return "the host speaks no version of the GHCB protocol that is known here";
-    case CC_UNSUPPORTED:
-        return "SEV_STATUS has a feature that this version does not support";
-    case CC_PSC_REFUSED:
-        return "the host did not change a page's state";
-    case CC_PVALIDATE:
-        return "a page could not be validated, or was already";
-    case CC_NOT_VALIDATED:
-        return "the host took a page away";
-    case CC_VC_MISMATCH:
-        return "an exit code does not fit its instruction";
-    case CC_VC_UNSUPPORTED:
-        return "an exit that is not supported";
-    case CC_GHCB_ANSWER:
-        return "a malformed answer of the host";
-    case CC_MMIO_PRIVATE:
-        return "a device access outside of device memory";
-    default:
-        return "an error";
-    }
-}
-
-static void say_byte(uint8_t c)
+void snp_say(uint8_t c)
 {
     struct ghcb_regs r = { .rax = c };
 
-    if (!ghcb_exit(GHCB_EXIT_IOIO, 0x3f8u << 16 | 1 << 4, 0, GHCB_RAX, 0, &r))
+    if (ghcb_ready() && !ghcb_exit(GHCB_EXIT_IOIO, 0x3f8u << 16 | 1 << 4, 0, GHCB_RAX, 0, &r))
         return; /* a last word: there is nothing else to do about it */
 }
 
-NORETURN void cc_terminate(enum cc_reason why)
+void snp_end(enum cc_reason why)
 {
-    static bool ending;
-
-    if (!ending && ghcb_ready()) {
-        const char *text = reason_text(why);
-
-        ending = true;
-        for (const char *p = "alcove: the confidential guest ends itself: "; *p; p++)
-            say_byte((uint8_t)*p);
-        for (const char *p = text; *p; p++)
-            say_byte((uint8_t)*p);
-        say_byte('\r');
-        say_byte('\n');
-    }
-    for (;;) {
-        (void)ghcb_msr((uint64_t)((uint32_t)why & 0xff) << 16 |
-                       (uint64_t)((uint32_t)why >> 8) << 12 | GHCB_MSR_TERMINATE);
-        __asm__ volatile("cli; hlt");
-    }
+    (void)ghcb_msr((uint64_t)((uint32_t)why & 0xff) << 16 | (uint64_t)((uint32_t)why >> 8) << 12 |
+                   GHCB_MSR_TERMINATE);
+    __asm__ volatile("cli; hlt");
 }
 
 /* The boot tables were made without the C-bit. */
@@ -143,15 +93,13 @@ static void protect_boot_tables(uint64_t mask)
             t->linear_pd[i] |= mask;
 }
 
-uint64_t cc_start(const struct boot_start_info *info)
+uint64_t snp_start(uint64_t blob_pa)
 {
-    const struct cc_blob *blob = (const struct cc_blob *)(uintptr_t)info->cc_blob;
+    const struct cc_blob *blob = (const struct cc_blob *)blob_pa;
     const struct cc_cpuid_table *loaded;
     uint32_t sev[4];
     uint64_t status;
 
-    if (!(info->flags & ALCOVE_START_CC))
-        return 0;
     if (blob->magic != BLOB_MAGIC || blob->cpuid_pa % PAGE_SIZE || blob->cpuid_pa >> 30 ||
         blob->cpuid_size < sizeof(*loaded))
         cc_terminate(CC_BLOB);
@@ -167,7 +115,6 @@ uint64_t cc_start(const struct boot_start_info *info)
     if (sev[1] < C_BIT_MIN || sev[1] > C_BIT_MAX)
         cc_terminate(CC_CBIT);
     x86_facts.enc_mask = 1ull << sev[1];
-    active = true;
     protect_boot_tables(x86_facts.enc_mask);
     return x86_facts.enc_mask;
 }
@@ -201,12 +148,10 @@ static void agree_on_protocol(void)
         cc_terminate(CC_UNSUPPORTED);
 }
 
-void cc_init(void)
+void snp_init(void)
 {
     uint64_t pa = x86_image_phys((const char *)&first_ghcb);
 
-    if (!active)
-        return;
     agree_on_protocol();
     (void)pvalidate((uintptr_t)&first_ghcb, false, false);
     if (ghcb_msr(PSC_SHARED | pa | GHCB_MSR_PSC) != GHCB_MSR_PSC_ANSWER)
@@ -255,7 +200,7 @@ static void validate(uint64_t pa, uint64_t size)
         (void)pvalidate(va + at, false, true);
 }
 
-void cc_accept(uint64_t start, uint64_t end)
+void snp_accept(uint64_t start, uint64_t end)
 {
     static struct psc_list list;
 

@@ -3,7 +3,7 @@
  * ring 3, which may execute CPUID and RDTSC only, anything else is the program's error. The host can inject #VC with an exit
  * code of its choice, so each code must fit the instruction that is there. Runs on a stack of its own and uses no
  * instruction that could raise it again. Spec: AMD APM volume 2, 15.35.5; GHCB specification 2.03, 4.1. */
-#include "cc/cc.h"
+#include "cc/cc_int.h"
 #include "cc/ghcb.h"
 #include "cc/insn.h"
 #include "x86_64/cpu.h"
@@ -25,29 +25,6 @@ extern const char __image_start[], __text_end[];
 
 static uint64_t dr7 = DR7_RESET; /* what a read gives; nothing of ours sets it to anything else */
 
-static uint64_t mask_of(unsigned size)
-{
-    return size >= 8 ? UINT64_MAX : (1ull << 8 * size) - 1;
-}
-
-static void set_register(struct plat_frame *f, const struct insn *i, uint64_t value)
-{
-    uint64_t *reg = insn_register(f, i->reg);
-
-    value &= mask_of(i->size);
-    if (i->extend || i->size >= 4)
-        *reg = value;
-    else if (i->high_byte)
-        *reg = (*reg & ~0xff00ull) | value << 8;
-    else
-        *reg = (*reg & ~mask_of(i->size)) | value;
-}
-
-static uint64_t get_register(struct plat_frame *f, const struct insn *i)
-{
-    return (*insn_register(f, i->reg) >> (i->high_byte ? 8 : 0)) & mask_of(i->size);
-}
-
 static void serve_cpuid(struct plat_frame *f)
 {
     struct x86_cpuid r = x86_cpuid((uint32_t)f->rax, (uint32_t)f->rcx);
@@ -63,7 +40,7 @@ static void serve_port(struct plat_frame *f, const struct insn *i)
     uint64_t port = i->immediate ? i->value : f->rdx & 0xffff;
     uint64_t info = port << 16 | (uint64_t)i->size << 4 | IO_A64;
     struct insn rax = { .reg = 0, .size = i->size };
-    struct ghcb_regs r = { .rax = f->rax & mask_of(i->size) };
+    struct ghcb_regs r = { .rax = f->rax & insn_mask(i->size) };
 
     if (i->kind == INSN_OUT) {
         if (!ghcb_exit(GHCB_EXIT_IOIO, info, 0, GHCB_RAX, 0, &r))
@@ -72,7 +49,7 @@ static void serve_port(struct plat_frame *f, const struct insn *i)
     }
     if (!ghcb_exit(GHCB_EXIT_IOIO, info | IO_IN, 0, 0, GHCB_RAX, &r))
         cc_terminate(CC_GHCB_ANSWER);
-    set_register(f, &rax, r.rax);
+    insn_set(f, &rax, r.rax);
 }
 
 /* False: there is no such MSR. */
@@ -103,7 +80,7 @@ static void serve_tsc(struct plat_frame *f, bool aux)
 
 static void serve_memory(struct plat_frame *f, const struct insn *i)
 {
-    uint64_t pa, value = i->immediate ? i->value : get_register(f, i);
+    uint64_t pa, value = i->immediate ? i->value : insn_get(f, i);
     struct ghcb_regs r = { 0 };
     bool write = i->kind == INSN_STORE;
 
@@ -118,7 +95,7 @@ static void serve_memory(struct plat_frame *f, const struct insn *i)
         return;
     value = 0;
     ghcb_buffer_get(&value, i->size);
-    set_register(f, i, value);
+    insn_set(f, i, value);
 }
 
 static void serve_dr7(struct plat_frame *f, const struct insn *i)
@@ -173,12 +150,12 @@ static bool serve_user(unsigned long error, struct plat_frame *f)
     return true;
 }
 
-bool cc_vc(unsigned long error, struct plat_frame *f, bool from_user)
+bool snp_vc(unsigned long error, struct plat_frame *f, bool from_user)
 {
     struct insn i;
     struct ghcb_regs none = { 0 };
 
-    if (!cc_active() || error == VC_NOT_VALIDATED)
+    if (error == VC_NOT_VALIDATED)
         cc_terminate(CC_NOT_VALIDATED);
     if (from_user)
         return serve_user(error, f);

@@ -3,6 +3,7 @@
  * edge-triggered and active high unless the MADT overrides it. Everything runs with interrupts off.
  * Spec: Intel 82093AA data sheet; ACPI 6.5, 5.2.12.5. */
 #include "vm/vm.h"
+#include "cc/cc.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
 #include "x86_64/trap.h"
@@ -149,6 +150,8 @@ void x86_interrupt(long stub)
 
 void plat_idle(void)
 {
+    if (cc_halt())
+        return;
     /* STI takes effect after the next instruction: no interrupt is missed between the two. */
     __asm__ volatile("sti; hlt; cli" : : : "memory");
 }

@@ -68,8 +68,8 @@ void x86_facts_init(void)
     if (extended >= 0x80000008)
         bits = x86_cpuid(0x80000008, 0).eax & 0xff;
     f->phys_limit = 1ull << (bits < 36 ? 36 : bits > 52 ? 52 : bits);
-    if (f->enc_mask && f->phys_limit > f->enc_mask)
-        f->phys_limit = f->enc_mask;
+    if (f->enc_mask | f->shared_mask)
+        f->phys_limit = min_u64(f->phys_limit, f->enc_mask | f->shared_mask);
 }
 
 static void load_gdt(struct x86_cpu *c)

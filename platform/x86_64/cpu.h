@@ -20,6 +20,8 @@ struct x86_facts {
     uint32_t hwcap, hwcap2;
     uint64_t
         enc_mask; /* memory encryption: set in every page-table entry that maps private memory */
+    uint64_t
+        shared_mask;     /* the reverse: set in every entry that maps memory shared with the host */
     uint64_t phys_limit; /* first address that the CPU cannot form */
     uintptr_t slide;     /* address the image runs at minus the one it is linked at */
     uint64_t load;       /* physical address of the image minus the one it is linked for */

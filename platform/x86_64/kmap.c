@@ -159,7 +159,7 @@ void kmap_share_page(uintptr_t va)
     uint64_t *pte = find_page(va);
 
     must(pte && *pte & PTE_P);
-    *pte &= ~x86_facts.enc_mask;
+    *pte = (*pte & ~x86_facts.enc_mask) | x86_facts.shared_mask;
     x86_invlpg(va);
 }
 
@@ -172,7 +172,7 @@ bool kmap_device_phys(uintptr_t va, size_t size, uint64_t *ret_pa)
     pte = find_page(va);
     if (!pte || !(*pte & PTE_P) || *pte & x86_facts.enc_mask)
         return false;
-    *ret_pa = (*pte & PTE_ADDR) + va % PAGE_SIZE;
+    *ret_pa = (*pte & PTE_ADDR & ~x86_facts.shared_mask) + va % PAGE_SIZE;
     return true;
 }
 
@@ -193,7 +193,8 @@ volatile void *kmap_device(uint64_t pa, size_t size)
         if (!pte)
             return NULL;
         /* Shared with the host: no encryption mask. */
-        *pte = p | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | PTE_NX | PTE_PCD | PTE_PWT;
+        *pte = p | x86_facts.shared_mask | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | PTE_NX |
+               PTE_PCD | PTE_PWT;
     }
     return (volatile void *)(va + (pa - first));
 }

@@ -221,8 +221,9 @@ void x86_trap_user(unsigned vector, unsigned long error, struct plat_frame *f)
     case VEC_UD:
         upcall_exception(vector, error, f->rip);
         break;
+    case VEC_VE:
     case VEC_VC:
-        if (!cc_vc(error, f, true))
+        if (!cc_trap(error, f, true))
             upcall_exception(VEC_GP, 0, 0);
         break;
     default:
@@ -255,7 +256,7 @@ void x86_trap_kernel(unsigned vector, unsigned long error, struct plat_frame *f)
             return;
         }
     }
-    if (vector == VEC_VC && cc_vc(error, f, false))
+    if ((vector == VEC_VC || vector == VEC_VE) && cc_trap(error, f, false))
         return;
     if (vector == VEC_DB) {
         /* Nothing of ring 0 sets breakpoints, and SYSCALL clears TF. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A hypervisor for tests: it runs an Alcove image as an AMD SEV-SNP guest on a machine that is none, QEMU's emulation of
- * AMD SVM with nested paging. It plays the host and the security processor.
+/* A hypervisor for tests: it runs an Alcove image as an AMD SEV-SNP or Intel TDX guest on a machine that is neither, QEMU's
+ * emulation of AMD SVM with nested paging. It plays the host and the security processor, or the host and the TDX module.
  *
- * Memory. Guest physical addresses have two aliases: with the C-bit (47) they are private, without it shared. A private
+ * Memory. Guest physical addresses have two aliases, told apart by bit 47: one private, one shared. A private
  * page lives at another host address (+ PRIVATE_OFFSET) than its shared namesake, so that devices, whose addresses are not
  * translated, see shared memory only, as the hardware would have it. The nested tables map the private alias of a page only
  * while it is assigned and validated, the shared one only while it is not assigned.
@@ -15,7 +15,7 @@
 #include <base/compiler.h>
 #include <base/types.h>
 
-#define C_BIT          (1ull << 47)
+#define ALIAS_BIT      (1ull << 47)  /* SNP: the C-bit, set = private. TDX: the shared bit */
 #define GUEST_MEMORY   0x20000000ull /* bytes of guest RAM, from 0 */
 #define PRIVATE_OFFSET GUEST_MEMORY
 #define SIM_PAGES      (GUEST_MEMORY / PAGE_SIZE)
@@ -44,12 +44,18 @@ struct vcpu {
     uint64_t ghcb_page; /* guest address registered by the guest, 0: none */
     unsigned index;
     bool flush; /* page states changed: flush at the next entry */
+    /* TDX: the last #VE; pending: the guest has not taken what is known about it. */
+    struct {
+        bool pending;
+        uint64_t reason, qualification, gpa, length;
+    } ve;
 };
 
 /* What the simulator does wrong on purpose, by name on its command line: attack=NAME. */
 struct sim_options {
     const char *attack; /* "" : none */
     bool trace;         /* every exit on the console */
+    bool tdx;           /* else SNP */
 };
 extern struct sim_options sim_options;
 
@@ -65,6 +71,8 @@ PRINTF(1, 2) void sim_say(const char *format, ...);
 NORETURN PRINTF(1, 2) void sim_fail(const char *format, ...);
 /* The guest is over as it wanted. */
 NORETURN void sim_end(const char *how);
+/* The guest ended itself. */
+NORETURN void sim_end_terminated(unsigned set, unsigned reason);
 bool sim_attack(const char *name);
 
 /* memory.c: page states and nested tables. */
@@ -73,7 +81,11 @@ void sim_memory_init(void);
 uint64_t sim_nested_root(void);
 enum page_state sim_page_state(uint64_t gpa);
 void sim_page_set(uint64_t gpa, enum page_state s);
-/* Host address of a guest address (with the C-bit: private); NULL: no RAM. */
+/* Which alias a guest address is of; the two aliases of an address without ALIAS_BIT. */
+bool sim_is_private(uint64_t gpa);
+uint64_t sim_private(uint64_t plain);
+uint64_t sim_shared(uint64_t plain);
+/* Host address of a guest address in its alias; NULL: no RAM. */
 void *sim_host(uint64_t gpa);
 
 /* walk.c: the guest's own address space. */
@@ -83,12 +95,33 @@ bool sim_guest_write(struct vcpu *c, uint64_t va, const void *buf, size_t n);
 /* Make the guest take vector with an error code, which the emulator's event injection does not push for 29. */
 void sim_raise_vc(struct vcpu *c, uint64_t error);
 
+/* Make the guest take #VE. Ends the run when it has not taken the information of the last one. */
+void sim_raise_ve(struct vcpu *c, uint64_t reason, uint64_t qualification, uint64_t gpa,
+                  uint64_t length);
+
+/* tdx.c: the module. */
+void sim_tdcall(struct vcpu *c);
+/* CPUID and MSRs that the module or the processor serves without the host; false: #VE. */
+bool sim_tdx_cpuid(struct vcpu *c);
+bool sim_tdx_msr(struct vcpu *c, bool write);
+
 /* load.c */
 void sim_load(struct vcpu *c, uint64_t info_pa);
 
 /* cpuid.c: the table that the security processor has checked. */
 void sim_cpuid_page(void *page);
 void sim_secrets_page(void *page);
+
+struct sim_cpuid {
+    uint32_t eax, ebx, ecx, edx;
+};
+bool sim_cpuid_find(uint32_t leaf, uint32_t sub, struct sim_cpuid *ret);
+
+/* devices.c: what the host does for its guest. */
+uint64_t sim_port_in(uint16_t port, unsigned size);
+void sim_port_out(uint16_t port, unsigned size, uint64_t value);
+uint64_t sim_mmio_read(uint64_t pa, unsigned size);
+void sim_mmio_write(uint64_t pa, unsigned size, uint64_t value);
 
 /* ghcb.c */
 void sim_vmgexit(struct vcpu *c);

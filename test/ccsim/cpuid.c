@@ -37,10 +37,10 @@ static void add(struct table *t, uint32_t leaf, uint32_t sub)
     switch (leaf) {
     case 1:
         e->ecx &= ~(uint32_t)(ECX_X2APIC | ECX_DEADLINE); /* the emulator has neither */
-        e->ecx |= ECX_HYPERVISOR;
+        e->ecx |= ECX_HYPERVISOR | (sim_options.tdx ? ECX_X2APIC : 0);
         break;
     case 0x80000000:
-        e->eax = LEAF_SEV;
+        e->eax = sim_options.tdx ? 0x80000008 : LEAF_SEV;
         break;
     case 0x80000001:
         e->ecx &= ~4u; /* no SVM of its own */
@@ -112,9 +112,25 @@ void sim_cpuid_page(void *page)
     memset(t, 0, PAGE_SIZE);
     for (unsigned i = 0; i < ARRAY_SIZE(leaves); i++)
         add(t, leaves[i][0], leaves[i][1]);
-    t->entries[0].eax = (uint32_t)max_u64(t->entries[0].eax, 0x15);
+    t->entries[0].eax = (uint32_t)max_u64(t->entries[0].eax, sim_options.tdx ? 0x21 : 0x15);
     /* Crystal frequency in ecx, one to one. */
     t->entries[t->count++] = (struct entry){ 0x15, 0, 0, 0, 1, 1, counter_hz(), 0, 0 };
+}
+
+bool sim_cpuid_find(uint32_t leaf, uint32_t sub, struct sim_cpuid *ret)
+{
+    const struct table *t = sim_host(sim_private(GPA_CPUID));
+
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct entry *e = &t->entries[i];
+        bool indexed = leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
+
+        if (e->eax_in != leaf || (indexed && e->ecx_in != sub))
+            continue;
+        *ret = (struct sim_cpuid){ e->eax, e->ebx, e->ecx, e->edx };
+        return true;
+    }
+    return false;
 }
 
 void sim_secrets_page(void *page)

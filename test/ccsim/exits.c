@@ -43,9 +43,9 @@ static void pvalidate(struct vcpu *c)
     bool on = c->regs.rdx & 1, changed = false;
 
     sim_counts.pvalidates++;
-    if (!sim_translate(c, v->rax, &gpa) || !(gpa & C_BIT))
+    if (!sim_translate(c, v->rax, &gpa) || !sim_is_private(gpa))
         sim_fail("PVALIDATE of 0x%lx, which is not mapped as private memory", v->rax);
-    gpa &= ~C_BIT;
+    gpa &= ~ALIAS_BIT;
     if (gpa % size || gpa >= GUEST_MEMORY)
         sim_fail("PVALIDATE of 0x%lx", gpa);
     if (size == LARGE_SIZE && sim_attack("size-mismatch")) {
@@ -72,7 +72,12 @@ static void invalid_opcode(struct vcpu *c)
     uint8_t op[4] = { 0 };
 
     sim_guest_read(c, v->rip, op, sizeof(op));
-    if (!v->cpl && !memcmp(op, "\xf2\x0f\x01\xff", 4)) {
+    if (sim_options.tdx && !v->cpl && !memcmp(op, "\x66\x0f\x01\xcc", 4)) {
+        v->rip += 4;
+        sim_tdcall(c);
+        return;
+    }
+    if (!sim_options.tdx && !v->cpl && !memcmp(op, "\xf2\x0f\x01\xff", 4)) {
         v->rip += 4;
         pvalidate(c);
         return;
@@ -101,6 +106,11 @@ static void msr_exit(struct vcpu *c)
     bool write = v->exit_info1 & 1;
     uint64_t value = (uint32_t)v->rax | c->regs.rdx << 32;
 
+    if (sim_options.tdx) {
+        if (!sim_tdx_msr(c, write))
+            sim_raise_ve(c, write ? 32 : 31, 0, 0, 2);
+        return;
+    }
     if ((uint32_t)c->regs.rcx == MSR_GHCB) {
         if (write)
             c->ghcb_msr = value;
@@ -122,21 +132,25 @@ static void msr_exit(struct vcpu *c)
 static void nested_fault(struct vcpu *c)
 {
     struct vmcb *v = c->vmcb;
-    uint64_t gpa = v->exit_info2, plain = gpa & ~C_BIT;
+    uint64_t gpa = v->exit_info2, plain = gpa & ~ALIAS_BIT;
 
     if (plain >= GUEST_MEMORY) {
-        if (gpa & C_BIT)
+        if (sim_is_private(gpa))
             sim_fail("private access to 0x%lx, which is no RAM, at 0x%lx", plain, v->rip);
-        sim_raise_vc(c, EXIT_NPF);
+        if (sim_options.tdx)
+            sim_raise_ve(c, 48, v->exit_info1 & 2 ? 2 : 1, gpa, 0);
+        else
+            sim_raise_vc(c, EXIT_NPF);
         return;
     }
-    if (gpa & C_BIT && sim_page_state(plain) == PAGE_ASSIGNED) {
+    if (!sim_options.tdx && sim_is_private(gpa) && sim_page_state(plain) == PAGE_ASSIGNED) {
         sim_raise_vc(c, EXIT_NOT_VALIDATED);
         return;
     }
     show_recent();
-    sim_fail("%s access to page 0x%lx, which is %s, at 0x%lx", gpa & C_BIT ? "private" : "shared",
-             plain, sim_page_state(plain) == PAGE_SHARED ? "shared" : "private", v->rip);
+    sim_fail("%s access to page 0x%lx, which is %s, at 0x%lx",
+             sim_is_private(gpa) ? "private" : "shared", plain,
+             sim_page_state(plain) == PAGE_SHARED ? "shared" : "private", v->rip);
 }
 
 /* What the host does to a guest that runs, once. True: the exit has been dealt with. */
@@ -151,8 +165,12 @@ static bool attack(struct vcpu *c)
         return false;
     done = true;
     if (sim_attack("steal") && sim_translate(c, v->rsp, &gpa)) {
-        sim_page_set(gpa & ~C_BIT, PAGE_ASSIGNED); /* remapped: no longer validated */
+        sim_page_set(gpa & ~ALIAS_BIT, PAGE_ASSIGNED); /* remapped: no longer validated */
         c->flush = true;
+        return true;
+    }
+    if (sim_attack("inject-ve")) {
+        v->event_inject = VEC_VE | EVENT_EXCEPTION | EVENT_VALID; /* the module knows of no #VE */
         return true;
     }
     if (sim_attack("inject-vc")) {
@@ -166,6 +184,13 @@ static bool attack(struct vcpu *c)
     return false;
 }
 
+/* SVM's description of a port access as VMX has it. */
+static uint64_t ve_io(uint64_t info)
+{
+    return ((info >> 4 & 7) - 1) | (info & 1) << 3 | (info & 4) << 2 | (info & 8) << 2 |
+           (info & 0xffff0000);
+}
+
 static void handle(struct vcpu *c)
 {
     struct vmcb *v = c->vmcb;
@@ -173,9 +198,18 @@ static void handle(struct vcpu *c)
     switch (v->exit_code) {
     case EXIT_CPUID:
         sim_counts.cpuid++;
-        sim_raise_vc(c, EXIT_CPUID);
+        if (!sim_options.tdx)
+            sim_raise_vc(c, EXIT_CPUID);
+        else if (!sim_tdx_cpuid(c))
+            sim_raise_ve(c, 10, 0, 0, 2);
         break;
     case EXIT_IOIO:
+        if (sim_options.tdx) {
+            sim_raise_ve(c, 30, ve_io(v->exit_info1), 0, v->exit_info2 - v->rip);
+            break;
+        }
+        sim_raise_vc(c, v->exit_code);
+        break;
     case EXIT_WBINVD:
     case EXIT_MONITOR:
     case EXIT_MWAIT:

@@ -66,7 +66,7 @@ static bool change(struct vcpu *c, uint64_t gpa, unsigned op)
     if (op == PSC_PRIVATE) {
         if (s != PAGE_SHARED)
             sim_fail("page 0x%lx is made private twice", gpa);
-        memset(sim_host(gpa | C_BIT), 0xcc,
+        memset(sim_host(sim_private(gpa)), 0xcc,
                PAGE_SIZE); /* not the guest's zeros: it has to clear it */
         sim_page_set(gpa, PAGE_ASSIGNED);
         if (sim_attack("lie-private"))
@@ -123,66 +123,29 @@ static void port(struct ghcb *g)
 
     if (g->exitinfo1 & 4)
         sim_fail("string I/O of port 0x%x", number);
-    sim_counts.io++;
     if (g->exitinfo1 & 1) {
-        uint64_t value = ~0ull;
-        if (size == 1)
-            value = x86_in8(number);
-        else if (size == 2)
-            value = x86_in16(number);
-        else if (size == 4)
-            value = x86_in32(number);
-        else
-            sim_fail("port I/O of %u bytes", size);
-        g->rax = value;
+        g->rax = sim_port_in(number, size);
         set_valid(g, offsetof(struct ghcb, rax));
         return;
     }
     NEED(g, rax);
-    if (size == 1)
-        x86_out8(number, (uint8_t)g->rax);
-    else if (size == 2)
-        x86_out16(number, (uint16_t)g->rax);
-    else if (size == 4)
-        __asm__ volatile("outl %0, %1" : : "a"((uint32_t)g->rax), "Nd"(number));
-    else
-        sim_fail("port I/O of %u bytes", size);
+    sim_port_out(number, size, g->rax);
 }
 
 static void mmio(struct vcpu *c, struct ghcb *g, bool write)
 {
-    volatile void *at = (volatile void *)g->exitinfo1;
     uint64_t value = 0;
 
     NEED(g, scratch);
     if (g->scratch != (c->ghcb_page | offsetof(struct ghcb, buffer)))
         sim_fail("the MMIO buffer is not in the GHCB");
-    if (g->exitinfo1 < GUEST_MEMORY || g->exitinfo1 >= 512ull << 30)
-        sim_fail("MMIO at 0x%lx", g->exitinfo1);
-    sim_counts.mmio++;
-    if (write)
+    if (write) {
         memcpy(&value, g->buffer, min_u64(g->exitinfo2, 8));
-    switch (g->exitinfo2) {
-    case 1:
-        write ? (void)(*(volatile uint8_t *)at = (uint8_t)value)
-              : (void)(value = *(volatile uint8_t *)at);
-        break;
-    case 2:
-        write ? (void)(*(volatile uint16_t *)at = (uint16_t)value)
-              : (void)(value = *(volatile uint16_t *)at);
-        break;
-    case 4:
-        write ? (void)(*(volatile uint32_t *)at = (uint32_t)value)
-              : (void)(value = *(volatile uint32_t *)at);
-        break;
-    case 8:
-        write ? (void)(*(volatile uint64_t *)at = value) : (void)(value = *(volatile uint64_t *)at);
-        break;
-    default:
-        sim_fail("MMIO of %lu bytes", g->exitinfo2);
+        sim_mmio_write(g->exitinfo1, (unsigned)g->exitinfo2, value);
+    } else {
+        value = sim_mmio_read(g->exitinfo1, (unsigned)g->exitinfo2);
+        memcpy(g->buffer, &value, min_u64(g->exitinfo2, 8));
     }
-    if (!write)
-        memcpy(g->buffer, &value, g->exitinfo2);
 }
 
 /* Ask the guest to take a general protection fault: an MSR that does not exist. */
@@ -306,14 +269,8 @@ void sim_vmgexit(struct vcpu *c)
     case 0x080:
         c->ghcb_msr = (uint64_t)FEATURES << 12 | 0x081;
         return;
-    case 0x100: {
-        static char how[64];
-        strcpy(how, "terminated by the guest: set _, reason __");
-        how[29] = (char)('0' + (m >> 12 & 15) % 10);
-        how[39] = (char)('0' + (m >> 16 & 255) / 10);
-        how[40] = (char)('0' + (m >> 16 & 255) % 10);
-        sim_end(how);
-    }
+    case 0x100:
+        sim_end_terminated(m >> 12 & 15, m >> 16 & 255);
     default:
         sim_fail("unknown request 0x%lx by GHCB MSR", m);
     }

@@ -61,7 +61,7 @@ void sim_fail(const char *format, ...)
 static void scan_shared(void)
 {
     for (uint64_t gpa = 0; gpa < GUEST_MEMORY; gpa += PAGE_SIZE) {
-        const uint8_t *p = sim_host(gpa);
+        const uint8_t *p = sim_host(sim_shared(gpa));
 
         if (sim_page_state(gpa) != PAGE_SHARED)
             continue;
@@ -80,12 +80,19 @@ void sim_end(const char *how)
     const struct sim_counts *n = &sim_counts;
 
     scan_shared();
-
-    sim_say("%s; exits %lu, vmgexits %lu, vc %lu (cpuid %lu, io %lu, msr %lu, mmio %lu), pages "
-            "changed %lu, pvalidates %lu",
+    sim_say("%s; exits %lu, host calls %lu, traps %lu (cpuid %lu, io %lu, msr %lu, mmio %lu), "
+            "pages changed %lu, acceptances %lu",
             how, n->exits, n->vmgexits, n->vc, n->cpuid, n->io, n->msr, n->mmio, n->psc_pages,
             n->pvalidates);
     leave(0x10);
+}
+
+void sim_end_terminated(unsigned set, unsigned reason)
+{
+    char how[64];
+
+    snprintf(how, sizeof(how), "terminated by the guest: set %u, reason %02u", set, reason);
+    sim_end(how);
 }
 
 bool sim_attack(const char *name)

@@ -42,7 +42,7 @@ struct PACKED blob {
 
 static void *private(uint64_t gpa)
 {
-    return sim_host(gpa | C_BIT);
+    return sim_host(sim_private(gpa));
 }
 
 static void launch_page(uint64_t gpa)
@@ -55,7 +55,7 @@ static void take_over(uint64_t start, uint64_t end)
 {
     for (uint64_t gpa = align_down(start, PAGE_SIZE); gpa < end && gpa < GUEST_MEMORY;
          gpa += PAGE_SIZE) {
-        memcpy(private(gpa), sim_host(gpa), PAGE_SIZE);
+        memcpy(private(gpa), sim_host(sim_shared(gpa)), PAGE_SIZE);
         launch_page(gpa);
     }
 }
@@ -125,10 +125,10 @@ static void boot_state(struct vmcb *v, uint64_t entry)
 {
     uint64_t *tables = private(GPA_TABLES);
 
-    tables[0] = (GPA_TABLES + 0x1000) | C_BIT | PTE_P | PTE_W;
-    tables[512] = (GPA_TABLES + 0x2000) | C_BIT | PTE_P | PTE_W;
+    tables[0] = sim_private(GPA_TABLES + 0x1000) | PTE_P | PTE_W;
+    tables[512] = sim_private(GPA_TABLES + 0x2000) | PTE_P | PTE_W;
     for (unsigned i = 0; i < 512; i++)
-        tables[1024 + i] = (uint64_t)i << LARGE_SHIFT | C_BIT | PTE_P | PTE_W | PTE_LARGE;
+        tables[1024 + i] = sim_private((uint64_t)i << LARGE_SHIFT) | PTE_P | PTE_W | PTE_LARGE;
     v->cs = (struct vmcb_segment){ 0x8, 0x29b, 0xffffffff, 0 };
     v->ds = v->es = v->ss = v->fs = v->gs = (struct vmcb_segment){ 0x10, 0xc93, 0xffffffff, 0 };
     v->tr = (struct vmcb_segment){ 0, 0x8b, 0xffff, 0 };
@@ -136,7 +136,7 @@ static void boot_state(struct vmcb *v, uint64_t entry)
     v->efer = 0x1d00 & ~0x800u; /* LME, LMA, SVME */
     v->cr0 = 0x80010033;
     v->cr4 = CR4_PAE | CR4_OSFXSR;
-    v->cr3 = GPA_TABLES | C_BIT;
+    v->cr3 = sim_private(GPA_TABLES);
     v->dr6 = 0xffff0ff0;
     v->dr7 = 0x400;
     v->rflags = 2;
@@ -162,11 +162,20 @@ void sim_load(struct vcpu *c, uint64_t info_pa)
     end = load_elf((const void *)m->pa, m->size, &entry);
 
     info = private(GPA_INFO);
-    *info =
-        (struct start_info){ START_MAGIC,      1, ALCOVE_START_CC, 0, 0, GPA_CMDLINE, host->rsdp_pa,
-                             GPA_INFO + 0x100, 0, GPA_BLOB };
+    *info = (struct start_info){ START_MAGIC,
+                                 1,
+                                 sim_options.tdx ? 0 : ALCOVE_START_CC,
+                                 0,
+                                 0,
+                                 GPA_CMDLINE,
+                                 host->rsdp_pa,
+                                 GPA_INFO + 0x100,
+                                 0,
+                                 GPA_BLOB };
     info->memmap_entries = memory_map(host, end, private(GPA_INFO + 0x100));
     memcpy(private(GPA_CMDLINE), (const void *)host->cmdline_pa, length + 1);
+    if (sim_options.tdx)
+        info->cc_blob = 0;
     blob = private(GPA_BLOB);
     *blob = (struct blob){ BLOB_MAGIC, 0, 0, GPA_SECRETS, PAGE_SIZE, 0, GPA_CPUID, PAGE_SIZE, 0 };
     sim_secrets_page(private(GPA_SECRETS));

@@ -50,7 +50,7 @@ static void intercepts(struct vmcb *v)
     v->nested_cr3 = sim_nested_root();
 }
 
-/* ccsim.attack=NAME and ccsim.trace; the rest is the guest's, which ignores these. */
+/* ccsim.mode=snp|tdx, ccsim.attack=NAME and ccsim.trace; the rest is the guest's, which ignores these. */
 static void options(const char *line)
 {
     static char attack[32];
@@ -63,6 +63,7 @@ static void options(const char *line)
         sim_options.attack = attack;
     }
     sim_options.trace = strstr(line, "ccsim.trace") != NULL;
+    sim_options.tdx = strstr(line, "ccsim.mode=tdx") != NULL;
 }
 
 void sim_main(uint64_t info_pa)

@@ -20,8 +20,8 @@ static uint64_t address(const void *p)
 
 void sim_memory_init(void)
 {
-    root[0] = address(pdpt[0]) | NPT_TABLE;
-    root[C_BIT >> 39] = address(pdpt[1]) | NPT_TABLE;
+    root[0] = address(pdpt[sim_is_private(0)]) | NPT_TABLE;
+    root[ALIAS_BIT >> 39] = address(pdpt[sim_is_private(ALIAS_BIT)]) | NPT_TABLE;
     for (unsigned alias = 0; alias < 2; alias++) {
         pdpt[alias][0] = address(pd[alias]) | NPT_TABLE;
         for (unsigned i = 0; i < TABLES; i++)
@@ -51,11 +51,26 @@ void sim_page_set(uint64_t gpa, enum page_state s)
         s == PAGE_VALID ? ((page << PAGE_SHIFT) + PRIVATE_OFFSET) | NPT_LEAF : 0;
 }
 
+bool sim_is_private(uint64_t gpa)
+{
+    return sim_options.tdx ? !(gpa & ALIAS_BIT) : (gpa & ALIAS_BIT) != 0;
+}
+
+uint64_t sim_private(uint64_t plain)
+{
+    return sim_options.tdx ? plain : plain | ALIAS_BIT;
+}
+
+uint64_t sim_shared(uint64_t plain)
+{
+    return sim_options.tdx ? plain | ALIAS_BIT : plain;
+}
+
 void *sim_host(uint64_t gpa)
 {
-    uint64_t plain = gpa & ~C_BIT;
+    uint64_t plain = gpa & ~ALIAS_BIT;
 
     if (plain >= GUEST_MEMORY)
         return NULL;
-    return (void *)(plain + (gpa & C_BIT ? PRIVATE_OFFSET : 0));
+    return (void *)(plain + (sim_is_private(gpa) ? PRIVATE_OFFSET : 0));
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run an image as an SEV-SNP guest of the simulator. usage:
+"""Run an image as a confidential guest of the simulator. MODE: snp or tdx. usage:
 
-sim.py ALCOVE CCSIM sys PROGRAM             a program of test/sys, which must end as on Linux
-sim.py ALCOVE CCSIM program ARG...          any program; its output must be the host's
-sim.py ALCOVE CCSIM attack NAME TEXT PROGRAM   the host does NAME; TEXT must be among what is said, and no secret in what the host sees
+sim.py ALCOVE CCSIM MODE sys PROGRAM               a program of test/sys, which must end as on Linux
+sim.py ALCOVE CCSIM MODE program ARG...            any program; its output must be the host's
+sim.py ALCOVE CCSIM MODE attack NAME TEXT PROGRAM  the host does NAME; TEXT must be among what is said
 """
 import os
 import re
@@ -21,8 +21,8 @@ def run(alcove, sim, options, command):
 
 
 def main():
-    alcove, sim, kind, rest = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
-    options = f'ccsim.attack={rest[0]}' if kind == 'attack' else ''
+    alcove, sim, mode, kind, rest = *sys.argv[1:5], sys.argv[5:]
+    options = f'ccsim.mode={mode}' + (f' ccsim.attack={rest[0]}' if kind == 'attack' else '')
     command = rest[2:] if kind == 'attack' else rest
     p = run(alcove, sim, options, command)
     said = p.stdout + p.stderr

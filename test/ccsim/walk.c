@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { IST_SHIFT = 32, TYPE_INTERRUPT = 14, VECTOR_VC = 29 };
+enum { IST_SHIFT = 32, TYPE_INTERRUPT = 14, VECTOR_VC = VEC_VC };
 
 bool sim_translate(struct vcpu *c, uint64_t va, uint64_t *ret_gpa)
 {
@@ -15,7 +15,7 @@ bool sim_translate(struct vcpu *c, uint64_t va, uint64_t *ret_gpa)
 
     for (unsigned level = 4; level > 0; level--) {
         unsigned shift = 12 + 9 * (level - 1);
-        uint64_t *table = sim_host((entry & PTE_ADDR) | C_BIT);
+        uint64_t *table = sim_host(sim_private(entry & PTE_ADDR & ~ALIAS_BIT));
 
         if (!table)
             return false;
@@ -70,6 +70,20 @@ bool sim_guest_write(struct vcpu *c, uint64_t va, const void *buf, size_t n)
         done += left;
     }
     return true;
+}
+
+void sim_raise_ve(struct vcpu *c, uint64_t reason, uint64_t qualification, uint64_t gpa,
+                  uint64_t length)
+{
+    if (c->ve.pending || c->vmcb->event_inject)
+        sim_fail("#VE %lu at 0x%lx before the last one was taken", reason, c->vmcb->rip);
+    c->ve.pending = true;
+    c->ve.reason = reason;
+    c->ve.qualification = qualification;
+    c->ve.gpa = gpa;
+    c->ve.length = length;
+    c->vmcb->event_inject = VEC_VE | 3 << 8 | 1u << 31;
+    sim_counts.vc++;
 }
 
 void sim_raise_vc(struct vcpu *c, uint64_t error)

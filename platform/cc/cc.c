@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Which kind of confidential guest this is, and the ends that they have in common. Set once, at the identity mapping. */
+#include "cc/cc_int.h"
+
+#include "boot/boot.h"
+#include "boot/image.h"
+#include "x86_64/x86.h"
+
+#include <base/log.h>
+
+static enum cc_kind kind;
+
+enum cc_kind cc_kind(void)
+{
+    return kind;
+}
+
+uint64_t cc_start(const struct boot_start_info *info)
+{
+    uint64_t mask = 0;
+
+    if (info->flags & ALCOVE_START_CC && info->cc_blob) {
+        kind = CC_SNP;
+        mask = snp_start(info->cc_blob);
+    } else if (tdx_detect()) {
+        kind = CC_TDX;
+        tdx_start();
+    }
+    return mask;
+}
+
+void cc_init(void)
+{
+    if (kind == CC_SNP)
+        snp_init();
+}
+
+void cc_report(void)
+{
+    if (kind == CC_TDX && tdx_debug())
+        log_warn("this confidential guest can be debugged by its host: nothing in it is secret");
+}
+
+void cc_accept(uint64_t start, uint64_t end)
+{
+    if (kind == CC_SNP)
+        snp_accept(start, end);
+    else if (kind == CC_TDX)
+        tdx_accept(start, end);
+}
+
+bool cc_trap(unsigned long error, struct plat_frame *f, bool from_user)
+{
+    if (kind == CC_SNP)
+        return snp_vc(error, f, from_user);
+    return kind == CC_TDX && tdx_ve(f, from_user);
+}
+
+bool cc_halt(void)
+{
+    if (kind != CC_TDX)
+        return false;
+    tdx_halt();
+    return true;
+}
+
+struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
+{
+    return kind == CC_SNP ? snp_cpuid(leaf, sub) : x86_cpuid_raw(leaf, sub);
+}
+
+static const char *reason_text(enum cc_reason why)
+{
+    switch (why) {
+    case CC_GHCB_PROTOCOL:
+        return "the host speaks no version of the GHCB protocol that is known here";
+    case CC_UNSUPPORTED:
+        return "it has a feature that this version does not support";
+    case CC_PSC_REFUSED:
+        return "the host did not change a page's state";
+    case CC_PVALIDATE:
+        return "a page could not be accepted, or was already";
+    case CC_NOT_VALIDATED:
+        return "the host took a page away";
+    case CC_VC_MISMATCH:
+        return "an exit does not fit its instruction";
+    case CC_VC_UNSUPPORTED:
+        return "an exit that is not supported";
+    case CC_GHCB_ANSWER:
+        return "a malformed answer of the host";
+    case CC_MMIO_PRIVATE:
+        return "a device access outside of device memory";
+    default:
+        return "an error";
+    }
+}
+
+static void say(const char *text)
+{
+    for (; *text; text++)
+        kind == CC_TDX ? tdx_say((uint8_t)*text) : snp_say((uint8_t)*text);
+}
+
+NORETURN void cc_terminate(enum cc_reason why)
+{
+    static bool ending;
+
+    if (!ending) {
+        ending = true;
+        say("alcove: the confidential guest ends itself: ");
+        say(reason_text(why));
+        say("\r\n");
+    }
+    for (;;)
+        kind == CC_TDX ? tdx_end(why) : snp_end(why);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by the files of this folder: what each kind of confidential guest does for cc.c. */
+#ifndef CC_CC_INT_H
+#define CC_CC_INT_H
+
+#include "cc/cc.h"
+
+uint64_t snp_start(uint64_t blob);
+void snp_init(void);
+void snp_accept(uint64_t start, uint64_t end);
+bool snp_vc(unsigned long error, struct plat_frame *f, bool from_user);
+/* One byte on the console without a trap. */
+void snp_say(uint8_t c);
+/* Ask the host to end the guest; may return. */
+void snp_end(enum cc_reason why);
+struct x86_cpuid snp_cpuid(uint32_t leaf, uint32_t sub);
+
+bool tdx_detect(void);
+void tdx_start(void);
+bool tdx_debug(void);
+void tdx_accept(uint64_t start, uint64_t end);
+bool tdx_ve(struct plat_frame *f, bool from_user);
+void tdx_halt(void);
+void tdx_say(uint8_t c);
+void tdx_end(enum cc_reason why);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* A TDX guest: what the module vouches for, pages that the guest accepts, calls to the host. Private memory needs no mark in
+ * page tables; shared memory and devices have the shared bit (x86_facts.shared_mask).
+ * Spec: Intel TDX module 1.5 ABI reference, chapter 5; GHCI 1.5, chapter 3. */
+#include "cc/tdx.h"
+#include "cc/cc_int.h"
+#include "x86_64/cpu.h"
+#include "x86_64/x86.h"
+
+enum {
+    LEAF_TDX = 0x21,
+    TDG_VP_VMCALL = 0,
+    TDG_VP_INFO = 1,
+    TDG_VP_VEINFO_GET = 3,
+    TDG_MEM_PAGE_ACCEPT = 6,
+    VMCALL_IO = TDX_IO,
+    ATTRIBUTE_DEBUG = 1 << 0,
+    ATTRIBUTE_SEPT_VE_DISABLE = 1 << 28,
+    EXPOSE_ALWAYS = 3 << 10, /* r10, r11 */
+    EXPOSE_ALL = 15 << 12,
+};
+#define VMCALL_FATAL_ERROR 0x10003ull
+#define SIZE_MISMATCH      0xc0000b0bull /* the status's upper half */
+
+static bool debug;
+
+bool tdx_debug(void)
+{
+    return debug;
+}
+
+uint64_t tdx_vmcall(uint64_t function, unsigned exposed, struct tdx_regs *r)
+{
+    r->rcx = EXPOSE_ALWAYS | exposed;
+    r->r10 = 0;
+    r->r11 = function;
+    if (tdx_call(TDG_VP_VMCALL, r))
+        cc_terminate(CC_GHCB_ANSWER);
+    return r->r10;
+}
+
+void tdx_ve_info(struct tdx_regs *ret)
+{
+    *ret = (struct tdx_regs){ 0 };
+    if (tdx_call(TDG_VP_VEINFO_GET, ret))
+        cc_terminate(CC_VC_MISMATCH); /* there was no #VE: the host made the exception up */
+}
+
+bool tdx_detect(void)
+{
+    struct x86_cpuid id = x86_cpuid_raw(0, 0);
+
+    if (id.eax < LEAF_TDX)
+        return false;
+    id = x86_cpuid_raw(LEAF_TDX, 0); /* the module answers it, not the host */
+    return id.ebx == 0x65746e49 && id.edx == 0x5844546c && id.ecx == 0x20202020;
+}
+
+void tdx_start(void)
+{
+    struct tdx_regs r = { 0 };
+    unsigned width;
+
+    if (tdx_call(TDG_VP_INFO, &r))
+        cc_terminate(CC_UNSUPPORTED);
+    width = r.rcx & 63;
+    if (width != 48 && width != 52)
+        cc_terminate(CC_CBIT);
+    x86_facts.shared_mask = 1ull << (width - 1);
+    debug = r.rdx & ATTRIBUTE_DEBUG;
+    /* Else the host could make any access of ring 0 to private memory trap. */
+    if (!(r.rdx & ATTRIBUTE_SEPT_VE_DISABLE))
+        cc_terminate(CC_UNSUPPORTED);
+}
+
+/* Level 0: 4 KiB, 1: 2 MiB, 2: 1 GiB. False: the host has mapped it in smaller pages. */
+static bool accept(uint64_t pa, unsigned level)
+{
+    struct tdx_regs r = { .rcx = pa | level };
+    uint64_t status = tdx_call(TDG_MEM_PAGE_ACCEPT, &r);
+
+    if (status >> 32 == SIZE_MISMATCH && level)
+        return false;
+    if (status)
+        cc_terminate(
+            CC_PVALIDATE); /* accepted already means that the host put another page there */
+    return true;
+}
+
+void tdx_accept(uint64_t start, uint64_t end)
+{
+    while (start < end) {
+        uint64_t size;
+
+        for (unsigned level = 2;; level--) {
+            size = PAGE_SIZE << 9 * level;
+            if (start % size == 0 && end - start >= size && accept(start, level))
+                break;
+            if (!level)
+                cc_terminate(CC_PVALIDATE);
+        }
+        start += size;
+    }
+}
+
+void tdx_halt(void)
+{
+    tdx_halt_call();
+}
+
+void tdx_say(uint8_t c)
+{
+    struct tdx_regs r = { .r12 = 1, .r13 = 1, .r14 = 0x3f8, .r15 = c };
+
+    (void)tdx_vmcall(VMCALL_IO, EXPOSE_ALL, &r); /* a last word */
+}
+
+void tdx_end(enum cc_reason why)
+{
+    struct tdx_regs r = { .r12 = (uint64_t)why };
+
+    r.rcx = EXPOSE_ALWAYS | 1 << 12;
+    r.r11 = VMCALL_FATAL_ERROR;
+    (void)tdx_call(TDG_VP_VMCALL, &r);
+    __asm__ volatile("cli");
+}

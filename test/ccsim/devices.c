@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* What the host does for its guest: the machine's ports and device memory, at the addresses that the guest names. */
+#include "ccsim.h"
+#include "x86_64/x86.h"
+
+uint64_t sim_port_in(uint16_t port, unsigned size)
+{
+    sim_counts.io++;
+    switch (size) {
+    case 1:
+        return x86_in8(port);
+    case 2:
+        return x86_in16(port);
+    case 4:
+        return x86_in32(port);
+    default:
+        sim_fail("port 0x%x is read with %u bytes", port, size);
+    }
+}
+
+void sim_port_out(uint16_t port, unsigned size, uint64_t value)
+{
+    sim_counts.io++;
+    switch (size) {
+    case 1:
+        x86_out8(port, (uint8_t)value);
+        break;
+    case 2:
+        x86_out16(port, (uint16_t)value);
+        break;
+    case 4:
+        __asm__ volatile("outl %0, %1" : : "a"((uint32_t)value), "Nd"(port));
+        break;
+    default:
+        sim_fail("port 0x%x is written with %u bytes", port, size);
+    }
+}
+
+static volatile void *device(uint64_t pa)
+{
+    sim_counts.mmio++;
+    if (pa < GUEST_MEMORY || pa >= 512ull << 30)
+        sim_fail("device access at 0x%lx", pa);
+    return (volatile void *)pa;
+}
+
+uint64_t sim_mmio_read(uint64_t pa, unsigned size)
+{
+    volatile void *at = device(pa);
+
+    switch (size) {
+    case 1:
+        return *(volatile uint8_t *)at;
+    case 2:
+        return *(volatile uint16_t *)at;
+    case 4:
+        return *(volatile uint32_t *)at;
+    case 8:
+        return *(volatile uint64_t *)at;
+    default:
+        sim_fail("device access of %u bytes", size);
+    }
+}
+
+void sim_mmio_write(uint64_t pa, unsigned size, uint64_t value)
+{
+    volatile void *at = device(pa);
+
+    switch (size) {
+    case 1:
+        *(volatile uint8_t *)at = (uint8_t)value;
+        break;
+    case 2:
+        *(volatile uint16_t *)at = (uint16_t)value;
+        break;
+    case 4:
+        *(volatile uint32_t *)at = (uint32_t)value;
+        break;
+    case 8:
+        *(volatile uint64_t *)at = value;
+        break;
+    default:
+        sim_fail("device access of %u bytes", size);
+    }
+}
