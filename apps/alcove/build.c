@@ -2,6 +2,7 @@
 /* `alcove build`: pack a program and write the image, whole or not at all. */
 #include "commands.h"
 
+#include "formats.h"
 #include "options.h"
 #include "sha256.h"
 
@@ -12,18 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* NAME or NAME.elf -> NAME.elf */
-static char *output_name(const char *given)
-{
-    return ends_with(given, ".elf") ? xstrdup(given) : xprintf("%s.elf", given);
-}
-
-/* A name beside path for the file while it is written: a rename inside one directory is atomic. */
-static char *unfinished_name(const char *path)
-{
-    size_t dir = (size_t)(path_base(path) - path);
-    return xprintf("%.*s.%s.%d.tmp", (int)dir, path, path_base(path), (int)getpid());
-}
+/* A file to write. */
+struct output {
+    enum format format;
+    char *path;
+    uint64_t size;
+    char sum[65];
+};
 
 static void check_output(const char *path)
 {
@@ -34,6 +30,23 @@ static void check_output(const char *path)
     char *parent = dir ? xstrndup(path, dir) : xstrdup(".");
     if (access(parent, W_OK | X_OK) < 0)
         fail_errno(parent, errno, "cannot write there; choose another directory");
+}
+
+/* The files: NAME.SUFFIX for each format; by what NAME ends as when none was asked for, elf when that says nothing. */
+static size_t plan_outputs(const struct options *o, struct output *ret)
+{
+    size_t stem, n = 0;
+    enum format by_name = format_of_name(o->output, &stem);
+    unsigned bits = o->formats;
+    if (!bits)
+        bits = 1u << (by_name == FORMAT_COUNT ? FORMAT_ELF : by_name);
+    for (unsigned f = 0; f < FORMAT_COUNT; f++)
+        if (bits & 1u << f) {
+            ret[n].format = f;
+            ret[n].path = xprintf("%.*s%s", (int)stem, o->output, format_suffix(f));
+            check_output(ret[n++].path);
+        }
+    return n;
 }
 
 static void sum_file(const char *path, uint64_t *ret_size, char ret_hex[65])
@@ -63,13 +76,20 @@ static void json_list(struct buf *b, const char *name, const struct list *l)
     buf_str(b, "]");
 }
 
-static void print_json(const struct packed *p, const char *path, uint64_t size, const char *sum)
+static void print_json(const struct packed *p, const struct output *out, size_t count)
 {
     struct buf b = { 0 };
     buf_str(&b, "{\"image\":");
-    buf_json(&b, path);
-    buf_printf(&b, ",\"size\":%llu,\"sha256\":\"%s\",\"roothash\":\"%s\"", (unsigned long long)size,
-               sum, p->roothash);
+    buf_json(&b, out->path);
+    buf_printf(&b, ",\"size\":%llu,\"sha256\":\"%s\",\"images\":[", (unsigned long long)out->size,
+               out->sum);
+    for (size_t i = 0; i < count; i++) {
+        buf_str(&b, i ? ",{\"image\":" : "{\"image\":");
+        buf_json(&b, out[i].path);
+        buf_printf(&b, ",\"size\":%llu,\"sha256\":\"%s\"}", (unsigned long long)out[i].size,
+                   out[i].sum);
+    }
+    buf_printf(&b, "],\"roothash\":\"%s\"", p->roothash);
     buf_printf(&b, ",\"root_size\":%llu,\"hash_size\":%llu,\"files\":%zu",
                (unsigned long long)p->root_size, (unsigned long long)p->hash_size, p->stage.n);
     json_list(&b, "programs", &p->programs);
@@ -91,15 +111,6 @@ static void print_packed(const struct packed *p)
            (unsigned long long)p->root_size, p->roothash);
 }
 
-void image_finish(struct packed *p, const char *path)
-{
-    char *unfinished = unfinished_name(path);
-    remove_at_exit(unfinished);
-    image_write(&p->parts, unfinished);
-    if (rename(unfinished, path) < 0)
-        fail_errno(path, errno, "cannot write");
-}
-
 int command_build(int argc, char **argv)
 {
     enum { KNOWN = OPT_OUTPUT | OPT_PACK | OPT_FORMAT | OPT_JSON };
@@ -114,18 +125,21 @@ int command_build(int argc, char **argv)
     o.pack.program = argv[at];
     for (int i = at + 1; i < argc; i++)
         list_add(&o.pack.args, argv[i]);
-    char *path = output_name(o.output), sum[65];
-    check_output(path);
+    struct output out[FORMAT_COUNT];
+    size_t count = plan_outputs(&o, out);
     pack(&o.pack, &p);
-    image_finish(&p, path);
-    uint64_t size;
-    sum_file(path, &size, sum);
+    for (size_t i = 0; i < count; i++) {
+        format_write(out[i].format, &p.parts, out[i].path);
+        sum_file(out[i].path, &out[i].size, out[i].sum);
+    }
     if (o.given & OPT_JSON) {
-        print_json(&p, path, size, sum);
+        print_json(&p, out, count);
         return 0;
     }
     if (isatty(STDOUT_FILENO))
         print_packed(&p);
-    printf("%s  %llu bytes  sha256:%s\n", path, (unsigned long long)size, sum);
+    for (size_t i = 0; i < count; i++)
+        printf("%s  %llu bytes  sha256:%s\n", out[i].path, (unsigned long long)out[i].size,
+               out[i].sum);
     return 0;
 }

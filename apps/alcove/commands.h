@@ -11,7 +11,4 @@ int command_trace(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 
-/* Write what pack() made to path, whole or not at all. */
-void image_finish(struct packed *p, const char *path);
-
 #endif

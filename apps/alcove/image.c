@@ -4,7 +4,9 @@
  * Nothing of the machine or the time gets in: same parts, same bytes. */
 #include "image.h"
 
+#include "efi.h"
 #include "lint.h"
+#include "payload.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -78,22 +80,6 @@ static bool used(const struct template *t, uint64_t from, uint64_t n)
     return false;
 }
 
-static uint64_t part_add(struct alcove_image_part *part, uint64_t at, uint64_t size)
-{
-    part->offset = size ? at : 0;
-    part->size = size;
-    return at + align_up(size, ALCOVE_IMAGE_ALIGN);
-}
-
-static uint64_t file_size(const char *path, int *ret_fd)
-{
-    struct stat st;
-    *ret_fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*ret_fd < 0 || fstat(*ret_fd, &st) < 0)
-        fail_errno(path, errno, "cannot read");
-    return (uint64_t)st.st_size;
-}
-
 /* The program header table with the payload's segment in it. */
 static void write_headers(const struct template *t, const Elf64_Phdr *payload, uint64_t table_at,
                           int out, const char *path)
@@ -106,13 +92,6 @@ static void write_headers(const struct template *t, const Elf64_Phdr *payload, u
     h.e_phnum++;
     write_at(out, &h, sizeof(h), 0, path);
     write_at(out, table.s, table.len, table_at, path);
-}
-
-static void check_parts(const struct image_parts *parts)
-{
-    if (parts->cmdline.len > ALCOVE_CMDLINE_MAX)
-        fail(NULL, "arguments and environment need %zu bytes, an image takes %d; pass less",
-             parts->cmdline.len, ALCOVE_CMDLINE_MAX);
 }
 
 static void lint_file(const char *path)
@@ -130,15 +109,10 @@ static void lint_file(const char *path)
 void image_write(const struct image_parts *parts, const char *path)
 {
     struct template t;
-    struct alcove_image head = { .version = ALCOVE_IMAGE_VERSION, .header_size = sizeof(head) };
-    int root, hash, out;
-    check_parts(parts);
+    struct payload_plan plan;
+    int out;
     template_read(parts->kernel, &t);
-    memcpy(head.magic, ALCOVE_IMAGE_MAGIC, sizeof(head.magic));
-    uint64_t at = part_add(&head.cmdline, ALCOVE_IMAGE_ALIGN, parts->cmdline.len);
-    at = part_add(&head.root, at, file_size(parts->root, &root));
-    at = part_add(&head.hash, at, file_size(parts->hash, &hash));
-    head.total_size = part_add(&head.info, at, parts->info.len);
+    payload_plan(parts, &plan);
 
     uint64_t table_at = t.h->e_phoff, table_end = table_at + t.h->e_phnum * sizeof(Elf64_Phdr),
              end = t.size;
@@ -150,32 +124,19 @@ void image_write(const struct image_parts *parts, const char *path)
     seg.p_offset = align_up(end, ALCOVE_IMAGE_ALIGN);
     seg.p_paddr = align_up(t.end_paddr, ALCOVE_IMAGE_ALIGN);
     seg.p_vaddr = LINEAR_MAP + seg.p_paddr;
-    seg.p_filesz = seg.p_memsz = head.total_size;
+    seg.p_filesz = seg.p_memsz = plan.head.total_size;
 
     out = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, file_mode());
     if (out < 0)
         fail_errno(path, errno, "cannot write");
-    if (ftruncate(out, (off_t)(seg.p_offset + head.total_size)) < 0)
+    if (ftruncate(out, (off_t)(seg.p_offset + plan.head.total_size)) < 0)
         fail_errno(path, errno, "cannot write");
     write_at(out, t.data, t.size, 0, path);
     write_headers(&t, &seg, table_at, out, path);
-    write_at(out, &head, sizeof(head), seg.p_offset, path);
-    write_at(out, parts->cmdline.s, parts->cmdline.len, seg.p_offset + head.cmdline.offset, path);
-    copy_range(root, out, seg.p_offset + head.root.offset, head.root.size, path);
-    copy_range(hash, out, seg.p_offset + head.hash.offset, head.hash.size, path);
-    if (parts->info.len)
-        write_at(out, parts->info.s, parts->info.len, seg.p_offset + head.info.offset, path);
+    payload_write(&plan, parts, out, seg.p_offset, path);
     if (close(out) < 0)
         fail_errno(path, errno, "cannot write");
-    close(root);
-    close(hash);
     lint_file(path);
-}
-
-static bool part_sound(const struct alcove_image_part *p, uint64_t total)
-{
-    return p->size == 0 || (p->offset % ALCOVE_IMAGE_ALIGN == 0 &&
-                            p->offset >= ALCOVE_IMAGE_ALIGN && fits(p->offset, p->size, total));
 }
 
 /* The last PT_LOAD, which is the payload if there is one. */
@@ -192,6 +153,8 @@ static const Elf64_Phdr *last_load(const uint8_t *data)
 const char *image_read(const uint8_t *data, size_t size, struct image *ret, bool *ret_is_image)
 {
     *ret_is_image = false;
+    if (size > 2 && memcmp(data, "MZ", 2) == 0)
+        return efi_read(data, size, ret, ret_is_image);
     const Elf64_Ehdr *h = (const void *)data;
     if (size < sizeof(*h) || memcmp(data, ELFMAG, SELFMAG) != 0 || data[EI_CLASS] != ELFCLASS64 ||
         h->e_phentsize != sizeof(Elf64_Phdr) || h->e_phoff % 8 ||
@@ -216,15 +179,7 @@ const char *image_read(const uint8_t *data, size_t size, struct image *ret, bool
                            .payload = data + p->p_offset,
                            .end_paddr = p->p_paddr + p->p_memsz };
     memcpy(&ret->head, ret->payload, sizeof(ret->head));
-    const struct alcove_image *head = &ret->head;
-    if (head->version != ALCOVE_IMAGE_VERSION)
-        return xprintf("has image format %u, this alcove reads %d; use the alcove that built it",
-                       head->version, ALCOVE_IMAGE_VERSION);
-    if (head->total_size != p->p_filesz || !part_sound(&head->cmdline, p->p_filesz) ||
-        !part_sound(&head->root, p->p_filesz) || !part_sound(&head->hash, p->p_filesz) ||
-        !part_sound(&head->info, p->p_filesz) || head->cmdline.size > ALCOVE_CMDLINE_MAX)
-        return "has a damaged payload header; build it again";
-    return NULL;
+    return payload_check(&ret->head, p->p_filesz);
 }
 
 const uint8_t *image_part(const struct image *i, const struct alcove_image_part *part)

@@ -10,6 +10,7 @@
 /* What goes into an image. */
 struct image_parts {
     const char *kernel; /* path of the libOS executable */
+    const char *stub;   /* path of the UEFI stub; NULL: not installed */
     const char *root;   /* path of the EROFS image */
     const char *hash;   /* path of veritysetup's hash file */
     struct buf cmdline;
@@ -26,7 +27,8 @@ struct image {
     size_t size;
     struct alcove_image head; /* bounded: every part lies in the payload */
     const uint8_t *payload;   /* NULL: a relinked program (alcove-cc), without parts */
-    uint64_t end_paddr;       /* first byte of guest memory after it */
+    uint64_t end_paddr;       /* guest memory that it takes at boot */
+    bool efi;                 /* needs UEFI to boot */
 };
 
 /* Read an image file; NULL when it is sound, else what is wrong. *ret_is_image is false when it is simply not one. */

@@ -2,6 +2,8 @@
 /* Option parsing by one table. Long options may be written --name=value or --name value. */
 #include "options.h"
 
+#include "formats.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +18,7 @@ static const struct option_row rows[] = {
     { OPT_OUTPUT, 'o', "output", "FILE" }, { OPT_ROOT, 0, "root", "DIR" },
     { OPT_ENV, 'e', "env", "K=V" },        { OPT_CWD, 'w', "cwd", "DIR" },
     { OPT_USER, 'u', "user", "U[:G]" },    { OPT_HOSTNAME, 'h', "hostname", "NAME" },
-    { OPT_FORMAT, 0, "format", "elf" },    { OPT_JSON, 0, "json", NULL },
+    { OPT_FORMAT, 0, "format", "LIST" },   { OPT_JSON, 0, "json", NULL },
     { OPT_MEMORY, 'm', "memory", "SIZE" }, { OPT_CPUS, 0, "cpus", "N" },
     { OPT_MACHINE, 0, "machine", "M" },    { OPT_VERBOSE, 'v', "verbose", NULL },
     { OPT_ACCEL, 0, "accel", "tcg|kvm" },  { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
@@ -100,7 +102,6 @@ static void set(struct options *o, const struct option_row *r, const char *v)
 {
     static const char *const machines[] = { "microvm", "q35", "pc", NULL };
     static const char *const accels[] = { "tcg", "kvm", NULL };
-    static const char *const formats[] = { "elf", NULL };
     static const char *const onoff[] = { "on", "off", NULL };
     o->given |= r->bit;
     switch (r->bit) {
@@ -134,7 +135,7 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         o->pack.hostname = v;
         break;
     case OPT_FORMAT:
-        (void)one_of("--format", v, formats);
+        o->formats = formats_parse(v);
         break;
     case OPT_MEMORY:
         o->memory = parse_size(v);

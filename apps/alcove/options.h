@@ -30,8 +30,9 @@ struct options {
     unsigned given; /* enum opt of those that were there */
     struct pack_spec pack;
     const char *output, *machine, *accel;
-    uint64_t memory; /* bytes, 0: not given */
-    unsigned cpus;   /* 0: not given */
+    uint64_t memory;  /* bytes, 0: not given */
+    unsigned cpus;    /* 0: not given */
+    unsigned formats; /* bits of enum format, 0: not given */
 };
 
 /* Read the options before the first operand of argv[1..]; index of that operand. command is for messages, known what it

@@ -391,6 +391,8 @@ void pack(const struct pack_spec *spec, struct packed *ret)
     if (!ret->parts.kernel)
         fail("alcove-kernel.elf",
              "the libOS is missing; build it (./dev build), or set ALCOVE_KERNEL to its path");
+    ret->parts.stub =
+        tool_data("ALCOVE_STUB", "../platform/boot/efi/alcove-stub.efi", "alcove-stub.efi");
     stage_finish(p.stage, &newest);
     make_root_image(ret, newest, !keep_ids);
     make_cmdline(&p, id.uid, id.gid, id.hostname);

@@ -132,29 +132,28 @@ const void *boot_payload(uint64_t *ret_max)
     return payload;
 }
 
-/* The highest run that lies below 1 GiB with its first page. */
-static struct memmap_range *highest(void)
+/* The highest run that has more than size bytes below 1 GiB. */
+static struct memmap_range *highest(uint64_t size)
 {
     struct memmap_range *r = NULL;
 
     for (size_t i = 0; i < run_count; i++)
-        if (runs[i].start < MAPPED_END && runs[i].end - runs[i].start > PAGE_SIZE)
+        if (runs[i].start < MAPPED_END && min_u64(runs[i].end, MAPPED_END) - runs[i].start > size)
             r = &runs[i];
     return r;
 }
 
 void *boot_keep(size_t size)
 {
-    struct memmap_range *r = highest();
+    struct memmap_range *r;
     uint64_t pa, end;
     void *p;
 
     size = align_up(size, PAGE_SIZE);
+    r = highest(size);
     if (!r)
         return NULL;
     end = min_u64(r->end, MAPPED_END);
-    if (end - r->start <= size)
-        return NULL;
     pa = end - size;
     if (r->end > MAPPED_END) {
         /* Cut out of the middle: the part above becomes a run of its own. */
@@ -179,9 +178,9 @@ uint64_t boot_page(void)
 
 void *boot_scratch(size_t size)
 {
-    struct memmap_range *r = highest();
+    struct memmap_range *r = highest(size);
 
-    if (!r || min_u64(r->end, MAPPED_END) - r->start < size)
+    if (!r)
         return NULL;
     return plat_phys_to_virt(PADDR(r->start));
 }

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The UEFI stub: a GNU-EFI application that turns what the firmware knows into PVH's start info and enters libOS. */
+#ifndef EFI_STUB_H
+#define EFI_STUB_H
+
+#include <efi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PAGE = 4096, RUNS_MAX = 40, CMDLINE_SPACE = 4096 };
+
+/* Xen's public/arch-x86/hvm/start_info.h, version 1. */
+struct start_info {
+    uint32_t magic, version, flags, modules;
+    uint64_t modules_pa, cmdline_pa, rsdp_pa, memmap_pa;
+    uint32_t memmap_entries, reserved;
+};
+
+struct start_module {
+    uint64_t pa, size, cmdline_pa, reserved;
+};
+
+struct start_memory {
+    uint64_t addr, size;
+    uint32_t type, reserved;
+};
+
+/* Everything that libOS reads, in memory that it never gives out. */
+struct boot_info {
+    struct start_info start;
+    struct start_module payload;
+    struct start_memory map[RUNS_MAX];
+    char cmdline[CMDLINE_SPACE];
+};
+
+/* A section of this file in memory; data NULL: there is none. */
+struct section {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* Section name of the loaded PE file at base, of image_size bytes in memory. */
+struct section section_find(const uint8_t *base, size_t image_size, const char *name);
+
+/* Load the libOS executable (the .linux section): its 64-bit entry, NULL with a text in *ret_why. */
+typedef void (*libos_entry)(struct boot_info *) __attribute__((sysv_abi, noreturn));
+libos_entry libos_load(EFI_BOOT_SERVICES *bs, struct section elf, const CHAR16 **ret_why);
+
+/* End boot services and describe the memory that is free then. */
+EFI_STATUS memory_take(EFI_BOOT_SERVICES *bs, EFI_HANDLE image, struct boot_info *info);
+
+/* The compiler asks for these. */
+void *memcpy(void *dst, const void *src, size_t n);
+void *memset(void *dst, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+
+#endif
