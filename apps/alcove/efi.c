@@ -16,7 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LARGEST_MIB = 2000 }; /* sizes and addresses of PE files have 32 bits, firmware takes them as signed */
+enum {
+    LARGEST_MIB = 2000
+}; /* sizes and addresses of PE files have 32 bits, firmware takes them as signed */
 
 static const char sbat[] =
     "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md\n"
@@ -29,7 +31,7 @@ static uint64_t align_up(uint64_t n, uint64_t to)
 
 /* The file while it is put together. */
 struct maker {
-    struct pe pe;         /* headers of the file to be */
+    struct pe pe;          /* headers of the file to be */
     uint64_t file, memory; /* ends of what is laid out so far */
 };
 
@@ -85,8 +87,8 @@ static void begin(struct maker *m, const struct pe *stub)
     m->pe.h.subsystem = PE_SUBSYSTEM_EFI_APPLICATION;
     m->pe.h.dll_characteristics = PE_NX_COMPAT | PE_DYNAMIC_BASE | PE_HIGH_ENTROPY_VA;
     m->pe.h.characteristics &= (uint16_t)~PE_RELOCS_STRIPPED;
-    m->pe.h.headers_size = (uint32_t)align_up(
-        PE_HEADER_AT + sizeof(m->pe.h) + sizeof(m->pe.s), PE_FILE_ALIGN);
+    m->pe.h.headers_size =
+        (uint32_t)align_up(PE_HEADER_AT + sizeof(m->pe.h) + sizeof(m->pe.s), PE_FILE_ALIGN);
     m->file = m->pe.h.headers_size;
     for (size_t i = 0; i < stub->h.sections; i++) {
         const struct pe_section *from = &stub->s[i];
@@ -210,12 +212,13 @@ const char *efi_read(const uint8_t *data, size_t size, struct image *ret, bool *
     if (wrong)
         return xprintf("is damaged (%s); build it again", wrong);
     const struct pe_section *s = pe_find(&pe, ".alcove"), *end = pe_find(&pe, ".alcinfo");
-    *ret = (struct image){ .data = data,
-                           .size = size,
-                           .efi = true,
-                           .payload = data + s->file_at,
-                           /* The file is read into memory, then loaded, then the libOS is copied. */
-                           .end_paddr = 2 * (uint64_t)size + pe.h.image_size };
+    *ret =
+        (struct image){ .data = data,
+                        .size = size,
+                        .efi = true,
+                        .payload = data + s->file_at,
+                        /* The file is read into memory, then loaded, then the libOS is copied. */
+                        .end_paddr = 2 * (uint64_t)size + pe.h.image_size };
     memcpy(&ret->head, ret->payload, sizeof(ret->head));
     return payload_check(&ret->head,
                          end->file_at + align_up(end->size, ALCOVE_IMAGE_ALIGN) - s->file_at);

@@ -41,7 +41,8 @@ enum format format_of_name(const char *name, size_t *ret_stem)
 {
     size_t n = strlen(name);
     for (size_t i = 0; i < FORMAT_COUNT; i++)
-        if (ends_with(name, rows[i].suffix) && path_base(name) != name + n - strlen(rows[i].suffix)) {
+        if (ends_with(name, rows[i].suffix) &&
+            path_base(name) != name + n - strlen(rows[i].suffix)) {
             *ret_stem = n - strlen(rows[i].suffix);
             return (enum format)i;
         }

@@ -29,9 +29,8 @@ void payload_plan(const struct image_parts *parts, struct payload_plan *ret)
     if (parts->cmdline.len > ALCOVE_CMDLINE_MAX)
         fail(NULL, "arguments and environment need %zu bytes, an image takes %d; pass less",
              parts->cmdline.len, ALCOVE_CMDLINE_MAX);
-    *ret = (struct payload_plan){
-        .head = { .version = ALCOVE_IMAGE_VERSION, .header_size = sizeof(ret->head) }
-    };
+    *ret = (struct payload_plan){ .head = { .version = ALCOVE_IMAGE_VERSION,
+                                            .header_size = sizeof(ret->head) } };
     memcpy(ret->head.magic, ALCOVE_IMAGE_MAGIC, sizeof(ret->head.magic));
     uint64_t at = part_add(&ret->head.cmdline, ALCOVE_IMAGE_ALIGN, parts->cmdline.len);
     at = part_add(&ret->head.root, at, file_size(parts->root, &ret->root));
@@ -55,9 +54,9 @@ void payload_write(struct payload_plan *plan, const struct image_parts *parts, i
 
 static bool part_sound(const struct alcove_image_part *p, uint64_t total)
 {
-    return p->size == 0 || (p->offset % ALCOVE_IMAGE_ALIGN == 0 &&
-                            p->offset >= ALCOVE_IMAGE_ALIGN && p->offset <= total &&
-                            p->size <= total - p->offset);
+    return p->size == 0 ||
+           (p->offset % ALCOVE_IMAGE_ALIGN == 0 && p->offset >= ALCOVE_IMAGE_ALIGN &&
+            p->offset <= total && p->size <= total - p->offset);
 }
 
 const char *payload_check(const struct alcove_image *head, uint64_t total)

@@ -8,15 +8,15 @@
 #include <stdint.h>
 
 enum {
-    PE_HEADER_AT = 0x40,       /* e_lfanew of what we write: right behind the DOS header */
+    PE_HEADER_AT = 0x40, /* e_lfanew of what we write: right behind the DOS header */
     PE_FILE_ALIGN = 512,
-    PE_PAGE = 4096,            /* section alignment */
+    PE_PAGE = 4096, /* section alignment */
     PE_SECTIONS_MAX = 24,
     PE_MACHINE_X64 = 0x8664,
-    PE_RELOCS_STRIPPED = 1,    /* in characteristics */
+    PE_RELOCS_STRIPPED = 1, /* in characteristics */
     PE_MAGIC_PLUS = 0x20b,
     PE_SUBSYSTEM_EFI_APPLICATION = 10,
-    PE_NX_COMPAT = 0x100,      /* in dll_characteristics */
+    PE_NX_COMPAT = 0x100, /* in dll_characteristics */
     PE_DYNAMIC_BASE = 0x40,
     PE_HIGH_ENTROPY_VA = 0x20,
     PE_DIRECTORIES = 16,

@@ -6,6 +6,7 @@
 #include "image.h"
 #include "ldso.h"
 #include "lint.h"
+#include "pe.h"
 #include "scan.h"
 #include "sha256.h"
 #include "verity.h"
@@ -209,6 +210,145 @@ static void test_lint_rules(void **state)
     }
 }
 
+/* A small app.efi: one section of a stub, libOS, an empty payload. */
+static size_t make_efi(uint8_t **ret)
+{
+    struct buf elf = { 0 };
+    read_file(mini, &elf);
+    static const char *const names[] = { ".text",   ".osrel",   ".uname",  ".sbat",   ".linux",
+                                         ".alcove", ".cmdline", ".initrd", ".alcinfo" };
+    enum { N = sizeof(names) / sizeof(*names) };
+    size_t linux_size = (elf.len + 4095) / 4096 * 4096, size = 1024 + 4096 * (N - 1) + linux_size;
+    uint8_t *d = calloc(1, size);
+    uint32_t pe = 0x40, file = 1024, memory = 4096;
+    memcpy(d, "MZ", 2);
+    memcpy(d + 0x3c, &pe, 4);
+    struct pe_header h = { .signature = "PE",
+                           .machine = PE_MACHINE_X64,
+                           .sections = N,
+                           .optional_size = sizeof(h) - 24,
+                           .magic = PE_MAGIC_PLUS,
+                           .entry = 4096,
+                           .section_align = 4096,
+                           .file_align = 512,
+                           .headers_size = 1024,
+                           .subsystem = PE_SUBSYSTEM_EFI_APPLICATION,
+                           .dll_characteristics = PE_NX_COMPAT,
+                           .directories = PE_DIRECTORIES };
+    for (size_t i = 0; i < N; i++) {
+        struct pe_section s = {
+            .size = 4096, .address = memory, .file_size = 4096, .file_at = file
+        };
+        s.flags = PE_SCN_READ | (i ? PE_SCN_DATA : PE_SCN_EXEC);
+        memcpy(s.name, names[i], strlen(names[i]));
+        if (i == 4) {
+            s.size = (uint32_t)elf.len;
+            s.file_size = (uint32_t)linux_size;
+            memcpy(d + file, elf.s, elf.len);
+        }
+        memcpy(d + 0x40 + sizeof(h) + i * sizeof(s), &s, sizeof(s));
+        file += s.file_size;
+        memory += s.file_size;
+    }
+    h.image_size = memory;
+    memcpy(d + 0x40, &h, sizeof(h));
+    *ret = d;
+    return size;
+}
+
+static const char *lint_bytes(const uint8_t *d, size_t size)
+{
+    struct pe pe;
+    const char *wrong = pe_read(d, size, &pe);
+    return wrong ? wrong : lint_pe(&pe);
+}
+
+static void break_efi(int kind, struct pe_header *h, struct pe_section *s)
+{
+    switch (kind) {
+    case 0:
+        h->subsystem = 3;
+        break;
+    case 1:
+        h->section_align = 512;
+        break;
+    case 2:
+        h->dll_characteristics = 0;
+        break;
+    case 3:
+        h->characteristics |= PE_RELOCS_STRIPPED;
+        break;
+    case 4:
+        s[0].flags |= PE_SCN_WRITE;
+        break;
+    case 5:
+        s[2].address = s[1].address;
+        break;
+    case 6:
+        s[8].size = 8192;
+        break;
+    case 7:
+        s[3].file_at += 512;
+        break;
+    case 8:
+        h->sections--;
+        break;
+    case 9:
+        h->entry = s[1].address;
+        break;
+    case 10:
+        h->entry = 0x100;
+        break;
+    case 11:
+        s[3].name[1] = 'x';
+        break;
+    case 12:
+        s[6].name[1] = 'x';
+        break;
+    case 13:
+        s[4].size -= 4096;
+        break;
+    }
+}
+
+/* Each rule has a file that breaks it. */
+static void test_lint_efi(void **state)
+{
+    static const char *const want[] = { "rule 9:",  "rule 9:",
+                                        "rule 9:",  "rule 9:",
+                                        "rule 10:", "rule 11:",
+                                        "rule 11:", "rule 12:",
+                                        "rule 12:", "rule 13:",
+                                        "rule 13:", "rule 14:",
+                                        "rule 14:", "the libOS in .linux:" };
+    uint8_t *good;
+    size_t size = make_efi(&good);
+    assert_null(lint_bytes(good, size));
+    for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+        uint8_t *d = exact((char *)good, size);
+        break_efi((int)i, (void *)(d + 0x40), (void *)(d + 0x40 + sizeof(struct pe_header)));
+        const char *wrong = lint_bytes(d, size);
+        assert_non_null(wrong);
+        assert_memory_equal(wrong, want[i], strlen(want[i]));
+        free(d);
+    }
+    for (size_t n = 0; n < size; n += n < 2048 ? 1 : 509) {
+        uint8_t *d = exact((char *)good, n);
+        assert_non_null(lint_bytes(d, n));
+        free(d);
+    }
+    for (size_t i = 0; i < 1024 * 8; i++) {
+        uint8_t *d = exact((char *)good, size);
+        struct image image;
+        bool is;
+        d[i / 8] ^= (uint8_t)(1 << i % 8);
+        (void)lint_bytes(d, size);
+        (void)image_read(d, size, &image, &is);
+        free(d);
+    }
+    free(good);
+}
+
 static void write_file(const char *path, const void *p, size_t n)
 {
     FILE *f = fopen(path, "wb");
@@ -339,8 +479,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_sha256),      cmocka_unit_test(test_cmdline_round_trip),
         cmocka_unit_test(test_cmdline_bad), cmocka_unit_test(test_elf_hostile),
         cmocka_unit_test(test_lint),        cmocka_unit_test(test_lint_rules),
-        cmocka_unit_test(test_ldcache),     cmocka_unit_test(test_verity),
-        cmocka_unit_test(test_image),
+        cmocka_unit_test(test_lint_efi),    cmocka_unit_test(test_ldcache),
+        cmocka_unit_test(test_verity),      cmocka_unit_test(test_image),
     };
     if (argc != 3)
         return 2;

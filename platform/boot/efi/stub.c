@@ -110,8 +110,7 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *st)
 
     if (status != EFI_SUCCESS || !li)
         return give_up(st, L"the firmware does not say where this image is", status);
-    libos_entry entry =
-        libos_load(bs, section_find(li->ImageBase, li->ImageSize, ".linux"), &why);
+    libos_entry entry = libos_load(bs, section_find(li->ImageBase, li->ImageSize, ".linux"), &why);
     if (!entry)
         return give_up(st, why, EFI_LOAD_ERROR);
     struct boot_info *info = make_info(st, li);
