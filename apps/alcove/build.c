@@ -113,17 +113,19 @@ static void print_packed(const struct packed *p)
 
 int command_build(int argc, char **argv)
 {
-    enum { KNOWN = OPT_OUTPUT | OPT_PACK | OPT_FORMAT | OPT_JSON };
+    enum { KNOWN = OPT_OUTPUT | OPT_PACK | OPT_FORMAT | OPT_JSON | OPT_OCI };
     struct options o = { 0 };
     struct packed p = { 0 };
     int at = options_read("build", KNOWN, argc, argv, &o);
-    argc = options_read_tail(KNOWN, at + 1, argc, argv, &o);
-    if (at >= argc)
+    /* After --oci IMAGE, what follows are its arguments. */
+    const int first = o.pack.oci ? at : at + 1;
+    argc = options_read_tail(KNOWN, first, argc, argv, &o);
+    if (at >= argc && !o.pack.oci)
         fail("build", "no program; write alcove build PROGRAM -o FILE");
     if (!o.output)
         fail("build", "no output file; add -o FILE");
-    o.pack.program = argv[at];
-    for (int i = at + 1; i < argc; i++)
+    o.pack.program = o.pack.oci ? NULL : argv[at];
+    for (int i = first; i < argc; i++)
         list_add(&o.pack.args, argv[i]);
     struct output out[FORMAT_COUNT];
     size_t count = plan_outputs(&o, out);

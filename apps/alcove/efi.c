@@ -66,6 +66,9 @@ static void read_stub(const char *path, struct pe *ret)
 {
     const uint8_t *data;
     size_t size;
+    if (!path)
+        fail("alcove-stub.efi",
+             "the UEFI stub is missing; build it (./dev build), or set ALCOVE_STUB to its path");
     int err = file_map(path, &data, &size);
     if (err < 0)
         fail_errno(path, -err, "cannot read the UEFI stub");

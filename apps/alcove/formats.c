@@ -2,6 +2,7 @@
 /* One row for each format: how it is called, how its files are, who writes it. */
 #include "formats.h"
 
+#include "disk.h"
 #include "efi.h"
 
 #include <errno.h>
@@ -15,6 +16,10 @@ static const struct {
 } rows[FORMAT_COUNT] = {
     [FORMAT_ELF] = { "elf", ".elf", image_write },
     [FORMAT_EFI] = { "efi", ".efi", efi_write },
+    [FORMAT_IMG] = { "img", ".img", disk_write },
+    [FORMAT_QCOW2] = { "qcow2", ".qcow2", disk_write_qcow2 },
+    [FORMAT_VHD] = { "vhd", ".vhd", disk_write_vhd },
+    [FORMAT_GCP_TAR] = { "gcp-tar", ".tar.gz", disk_write_gcp },
 };
 
 unsigned formats_parse(const char *list)

@@ -5,7 +5,15 @@
 
 #include "image.h"
 
-enum format { FORMAT_ELF, FORMAT_EFI, FORMAT_COUNT };
+enum format {
+    FORMAT_ELF,
+    FORMAT_EFI,
+    FORMAT_IMG,
+    FORMAT_QCOW2,
+    FORMAT_VHD,
+    FORMAT_GCP_TAR,
+    FORMAT_COUNT
+};
 
 /* Bits of enum format for a list such as "elf,efi"; ends the command with a line on a word that is not one. */
 unsigned formats_parse(const char *list);

@@ -51,7 +51,7 @@ static bool file_entry(struct stage *s, const char *path, const char *name, uint
     return false;
 }
 
-static void lookup_user(struct stage *s, const char *user, struct identity *id)
+static void lookup_user(struct stage *s, const char *user, bool here, struct identity *id)
 {
     char *f[7];
     bool numeric = number(user, &id->uid);
@@ -62,31 +62,31 @@ static void lookup_user(struct stage *s, const char *user, struct identity *id)
         id->home = *f[5] ? f[5] : "/";
         return;
     }
-    const struct passwd *pw = numeric ? getpwuid(id->uid) : getpwnam(user);
+    const struct passwd *pw = !here ? NULL : numeric ? getpwuid(id->uid) : getpwnam(user);
     if (pw) {
         *id = (struct identity){ pw->pw_uid, pw->pw_gid,          xstrdup(pw->pw_name),
                                  NULL,       xstrdup(pw->pw_dir), NULL };
     } else if (numeric) {
-        id->gid = id->uid;
+        id->gid = here ? id->uid : 0; /* what container engines take */
         id->name = xprintf("user%u", id->uid);
         id->home = "/";
     } else {
-        fail(user,
-             "is not a user of this machine or of the image; give a number: --user UID[:GID]");
+        fail(user, "is not a user of %sthe image; give a number: --user UID[:GID]",
+             here ? "this machine or of " : "");
     }
 }
 
-static void lookup_group(struct stage *s, const char *group, struct identity *id)
+static void lookup_group(struct stage *s, const char *group, bool here, struct identity *id)
 {
     char *f[7];
     if (number(group, &id->gid))
         return;
     if (file_entry(s, "/etc/group", group, 0, f) && number(f[2], &id->gid))
         return;
-    const struct group *gr = getgrnam(group);
+    const struct group *gr = here ? getgrnam(group) : NULL;
     if (!gr)
-        fail(group,
-             "is not a group of this machine or of the image; give a number: --user UID:GID");
+        fail(group, "is not a group of %sthe image; give a number: --user UID:GID",
+             here ? "this machine or of " : "");
     id->gid = gr->gr_gid;
 }
 
@@ -114,8 +114,7 @@ static void etc_files(struct stage *s, const struct identity *id, const char *ho
                "protocols: files\nservices: files\n");
 }
 
-void identity_add(struct stage *s, const char *user, const char *hostname, uint32_t *ret_uid,
-                  uint32_t *ret_gid, char **ret_home)
+static struct identity find_identity(struct stage *s, const char *user, bool here)
 {
     struct identity id = { .name = "root", .home = "/root" };
     if (user) {
@@ -124,10 +123,27 @@ void identity_add(struct stage *s, const char *user, const char *hostname, uint3
             *group++ = 0;
         if (!*name || (group && !*group))
             fail(user, "is not a user; write --user UID[:GID] or --user NAME[:GROUP]");
-        lookup_user(s, name, &id);
+        lookup_user(s, name, here, &id);
         if (group)
-            lookup_group(s, group, &id);
+            lookup_group(s, group, here, &id);
     }
+    return id;
+}
+
+void identity_add(struct stage *s, const char *user, const char *hostname, uint32_t *ret_uid,
+                  uint32_t *ret_gid, char **ret_home)
+{
+    struct identity id = find_identity(s, user, true);
+    etc_files(s, &id, hostname);
+    *ret_uid = id.uid;
+    *ret_gid = id.gid;
+    *ret_home = xstrdup(id.home);
+}
+
+void identity_of_image(struct stage *s, const char *user, const char *hostname, uint32_t *ret_uid,
+                       uint32_t *ret_gid, char **ret_home)
+{
+    struct identity id = find_identity(s, user ? user : "0", false);
     etc_files(s, &id, hostname);
     *ret_uid = id.uid;
     *ret_gid = id.gid;

@@ -4,6 +4,7 @@
  * Nothing of the machine or the time gets in: same parts, same bytes. */
 #include "image.h"
 
+#include "disk.h"
 #include "efi.h"
 #include "lint.h"
 #include "payload.h"
@@ -155,6 +156,14 @@ const char *image_read(const uint8_t *data, size_t size, struct image *ret, bool
     *ret_is_image = false;
     if (size > 2 && memcmp(data, "MZ", 2) == 0)
         return efi_read(data, size, ret, ret_is_image);
+    uint64_t at, efi_size;
+    if (disk_find_efi(data, size, &at, &efi_size)) {
+        const char *wrong = efi_read(data + at, efi_size, ret, ret_is_image);
+        ret->disk = *ret_is_image;
+        ret->data = data;
+        ret->size = size;
+        return wrong;
+    }
     const Elf64_Ehdr *h = (const void *)data;
     if (size < sizeof(*h) || memcmp(data, ELFMAG, SELFMAG) != 0 || data[EI_CLASS] != ELFCLASS64 ||
         h->e_phentsize != sizeof(Elf64_Phdr) || h->e_phoff % 8 ||

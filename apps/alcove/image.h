@@ -29,6 +29,7 @@ struct image {
     const uint8_t *payload;   /* NULL: a relinked program (alcove-cc), without parts */
     uint64_t end_paddr;       /* guest memory that it takes at boot */
     bool efi;                 /* needs UEFI to boot */
+    bool disk;                /* a disk with an EFI system partition */
 };
 
 /* Read an image file; NULL when it is sound, else what is wrong. *ret_is_image is false when it is simply not one. */

@@ -102,6 +102,9 @@ static const struct {
     { "programs", "program", true },
     { "libraries", "library", true },
     { "recipes", "recipe", true },
+    { "ports", "port", true },
+    { "volumes", "volume", true },
+    { "labels", "label", true },
     { "roothash", "roothash", false },
 };
 

@@ -23,6 +23,7 @@ static const struct option_row rows[] = {
     { OPT_MACHINE, 0, "machine", "M" },    { OPT_VERBOSE, 'v', "verbose", NULL },
     { OPT_ACCEL, 0, "accel", "tcg|kvm" },  { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
     { OPT_VERITY, 0, "verity", "on|off" }, { OPT_WITH, 0, "with", "PROGRAM" },
+    { OPT_OCI, 0, "oci", "IMAGE" },
 };
 
 /* What people type from other tools. */
@@ -121,6 +122,9 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         break;
     case OPT_VERITY:
         o->pack.no_verity = strcmp(one_of("--verity", v, onoff), "off") == 0;
+        break;
+    case OPT_OCI:
+        o->pack.oci = v;
         break;
     case OPT_CWD:
         if (v[0] != '/')

@@ -4,6 +4,7 @@
 #include "pack.h"
 
 #include "cmdline.h"
+#include "erofs.h"
 #include "ldso.h"
 #include "recipe.h"
 #include "sha256.h"
@@ -259,7 +260,7 @@ static void add_directories(struct stage *s, const char *cwd)
         stage_mkdir(s, cwd, 0755);
 }
 
-static void make_root_image(struct packed *out, int64_t newest, bool all_root)
+static void make_root_image(struct packed *out, int64_t newest, bool all_root, bool facts)
 {
     struct buf said = { 0 };
     char *dir = out->stage.dir, *root = path_join(out->dir, "root.erofs"),
@@ -268,7 +269,7 @@ static void make_root_image(struct packed *out, int64_t newest, bool all_root)
     const char *const mkfs[] = { "mkfs.erofs",
                                  "--quiet",
                                  "-x-1",
-                                 "-Enoinline_data",
+                                 facts ? "-Enoinline_data,force-inode-extended" : "-Enoinline_data",
                                  "-U" ZERO_UUID,
                                  root,
                                  dir,
@@ -276,6 +277,8 @@ static void make_root_image(struct packed *out, int64_t newest, bool all_root)
                                  NULL };
     progress("making the root image");
     tool_run(mkfs, xprintf("SOURCE_DATE_EPOCH=%lld", (long long)newest), "erofs-utils", &said);
+    if (facts)
+        erofs_set_facts(root, &out->stage);
     struct buf said_verity = { 0 };
     const char *const verity[] = { "veritysetup", "format", "--salt=-", "--uuid=" ZERO_UUID,
                                    root,          hash,     NULL };
@@ -296,7 +299,14 @@ static void make_root_image(struct packed *out, int64_t newest, bool all_root)
     out->hash_size = stat(hash, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-static void make_cmdline(struct packer *p, uint32_t uid, uint32_t gid, const char *hostname)
+/* Who and where, for the command line. */
+struct identity_facts {
+    uint32_t uid, gid;
+    const char *hostname, *cwd;
+    const struct list *argv; /* argv[0] first */
+};
+
+static void make_cmdline(struct packer *p, const struct identity_facts *id)
 {
     struct buf *b = &p->out->parts.cmdline;
     cmdline_add(b, xprintf("roothash=%s", p->out->roothash));
@@ -304,14 +314,13 @@ static void make_cmdline(struct packer *p, uint32_t uid, uint32_t gid, const cha
         cmdline_add(b, "verity=off");
     for (size_t i = 0; i < p->env.n; i++)
         cmdline_add(b, xprintf("env=%s", p->env.v[i]));
-    cmdline_add(b, xprintf("cwd=%s", p->spec->cwd ? p->spec->cwd : "/"));
-    cmdline_add(b, xprintf("user=%u:%u", uid, gid));
-    cmdline_add(b, xprintf("hostname=%s", hostname));
+    cmdline_add(b, xprintf("cwd=%s", id->cwd));
+    cmdline_add(b, xprintf("user=%u:%u", id->uid, id->gid));
+    cmdline_add(b, xprintf("hostname=%s", id->hostname));
     cmdline_add(b, xprintf("exe=%s", p->out->exe));
     cmdline_add(b, "--");
-    cmdline_add(b, p->spec->program);
-    for (size_t i = 0; i < p->spec->args.n; i++)
-        cmdline_add(b, p->spec->args.v[i]);
+    for (size_t i = 0; i < id->argv->n; i++)
+        cmdline_add(b, id->argv->v[i]);
 }
 
 static void make_info(struct packed *out)
@@ -324,6 +333,8 @@ static void make_info(struct packed *out)
         buf_printf(b, "library=%s\n", out->libraries.v[i]);
     for (size_t i = 0; i < out->recipes.n; i++)
         buf_printf(b, "recipe=%s\n", out->recipes.v[i]);
+    for (size_t i = 0; i < out->facts.n; i++)
+        buf_printf(b, "%s\n", out->facts.v[i]);
     buf_printf(b, "files=%zu\n", out->stage.n);
 }
 
@@ -346,21 +357,22 @@ static void make_env(struct packer *p, const char *home)
         list_add(&p->env, xprintf("HOME=%s", home));
 }
 
-/* Who and where, for the command line. */
-struct identity_facts {
-    uint32_t uid, gid;
-    const char *hostname;
-};
-
-static struct identity_facts stage_all(struct packer *p, bool keep_ids)
+/* The empty tree. */
+static void begin_stage(struct packer *p)
 {
-    struct identity_facts id = { .hostname = p->spec->hostname ? p->spec->hostname : "alcove" };
-    progress("collecting files");
     p->out->dir = temp_dir();
-    char *root = path_join(p->out->dir, "root"), *home;
+    char *root = path_join(p->out->dir, "root");
     if (mkdir(root, 0700) < 0)
         fail_errno(root, errno, "cannot make the directory");
     stage_init(p->stage, root);
+}
+
+static struct identity_facts stage_program(struct packer *p, bool keep_ids)
+{
+    struct identity_facts id = { .cwd = p->spec->cwd ? p->spec->cwd : "/" };
+    struct list *argv = xcalloc(1, sizeof(*argv));
+    char *home;
+    id.hostname = p->spec->hostname ? p->spec->hostname : "alcove";
     for (size_t i = 0; i < p->spec->roots.n; i++)
         stage_root(p->stage, p->spec->roots.v[i], keep_ids);
     identity_add(p->stage, p->spec->user, id.hostname, &id.uid, &id.gid, &home);
@@ -369,7 +381,32 @@ static struct identity_facts stage_all(struct packer *p, bool keep_ids)
     p->out->exe = place_program(p, find_program(p, p->spec->program), &found);
     add_program(p, p->spec->program, found.path, stage_host(p->stage, found.path), 0);
     add_with(p);
-    add_directories(p->stage, p->spec->cwd);
+    list_add(argv, p->spec->program);
+    for (size_t i = 0; i < p->spec->args.n; i++)
+        list_add(argv, p->spec->args.v[i]);
+    id.argv = argv;
+    return id;
+}
+
+static struct identity_facts stage_container(struct packer *p)
+{
+    struct oci_program *o = xcalloc(1, sizeof(*o));
+    pack_oci(p->spec, p->out, o);
+    p->env = o->env;
+    p->out->exe = o->exe;
+    return (struct identity_facts){ .uid = o->uid,
+                                    .gid = o->gid,
+                                    .hostname = p->spec->hostname ? p->spec->hostname : "alcove",
+                                    .cwd = o->cwd,
+                                    .argv = &o->argv };
+}
+
+static struct identity_facts stage_all(struct packer *p, bool keep_ids)
+{
+    progress("collecting files");
+    begin_stage(p);
+    struct identity_facts id = p->spec->oci ? stage_container(p) : stage_program(p, keep_ids);
+    add_directories(p->stage, id.cwd);
     stage_check_links(p->stage);
     return id;
 }
@@ -393,9 +430,9 @@ void pack(const struct pack_spec *spec, struct packed *ret)
              "the libOS is missing; build it (./dev build), or set ALCOVE_KERNEL to its path");
     ret->parts.stub =
         tool_data("ALCOVE_STUB", "../platform/boot/efi/alcove-stub.efi", "alcove-stub.efi");
-    stage_finish(p.stage, &newest);
-    make_root_image(ret, newest, !keep_ids);
-    make_cmdline(&p, id.uid, id.gid, id.hostname);
+    stage_finish(p.stage, spec->oci != NULL, &newest);
+    make_root_image(ret, newest, !keep_ids || spec->oci, spec->oci != NULL);
+    make_cmdline(&p, &id);
     make_info(ret);
     progress(NULL);
 }

@@ -15,6 +15,8 @@ struct pack_spec {
     struct list env;                   /* -e, "K=V" */
     const char *cwd, *user, *hostname; /* NULL: not given */
     bool no_verity; /* pages are used unchecked; the tree is packed all the same */
+    const char *
+        oci; /* a container image instead of a program; args, when there are any, take the place of its CMD */
 };
 
 /* What became of it. */
@@ -25,6 +27,7 @@ struct packed {
     struct list programs;  /* image paths: the program, a script's interpreter, those of --with */
     struct list libraries; /* image paths */
     struct list recipes;
+    struct list facts; /* further info lines, "key=value" */
     uint64_t root_size, hash_size;
     char roothash[65];
     struct image_parts parts;
@@ -36,8 +39,21 @@ void pack(const struct pack_spec *spec, struct packed *ret);
 /* The staging alone: files, programs, libraries and recipes of *ret. Same errors. */
 void pack_files(const struct pack_spec *spec, struct packed *ret);
 
+/* pack_oci.c: the tree of a container image instead of all the staging. */
+struct oci_program {
+    struct list argv, env;
+    const char *cwd;
+    char *exe; /* image path */
+    uint32_t uid, gid;
+};
+void pack_oci(const struct pack_spec *spec, struct packed *out, struct oci_program *ret);
+
 /* identity.c: who runs the program. Adds /etc/passwd and so on to the stage; *ret_home is the user's home. */
 void identity_add(struct stage *s, const char *user, const char *hostname, uint32_t *ret_uid,
                   uint32_t *ret_gid, char **ret_home);
+
+/* The same for a container image: its own files say who a name is, and are left as they are. */
+void identity_of_image(struct stage *s, const char *user, const char *hostname, uint32_t *ret_uid,
+                       uint32_t *ret_gid, char **ret_home);
 
 #endif

@@ -18,6 +18,15 @@
 /* The guest's ends, as QEMU gets them. */
 enum { FD_CONSOLE = 3, FD_CONTROL = 4 };
 
+/* In a value of QEMU's options, a comma is written twice. */
+static char *escape(const char *s)
+{
+    struct buf b = { 0 };
+    for (; *s; s++)
+        buf_printf(&b, *s == ',' ? ",%c" : "%c", *s);
+    return b.s ? b.s : xstrdup("");
+}
+
 static void qemu_args(const struct vm_spec *spec, struct list *a)
 {
     list_add(a, "qemu-system-x86_64");
@@ -36,9 +45,23 @@ static void qemu_args(const struct vm_spec *spec, struct list *a)
     list_add(a, "-no-reboot");
     list_add(a, "-display");
     list_add(a, "none");
-    list_add(a, "-kernel");
-    list_add(a, spec->image);
-    if (*spec->append) {
+    if (spec->firmware) {
+        list_add(a, "-bios");
+        list_add(a, spec->firmware);
+    }
+    if (spec->disk) {
+        list_add(a, "-smbios");
+        list_add(a, xprintf("type=11,value=io.systemd.stub.kernel-cmdline-extra=%s",
+                            escape(spec->append)));
+        list_add(a, "-drive");
+        list_add(a, xprintf("if=none,id=boot,format=raw,snapshot=on,file=%s", escape(spec->image)));
+        list_add(a, "-device");
+        list_add(a, "virtio-blk-pci,drive=boot");
+    } else {
+        list_add(a, "-kernel");
+        list_add(a, spec->image);
+    }
+    if (*spec->append && !spec->disk) {
         list_add(a, "-append");
         list_add(a, spec->append);
     }

@@ -4,6 +4,7 @@
  * come from the guest, so they are bounded and never trusted for more than what is printed or returned. */
 #include "vm.h"
 
+#include <alcove/image.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -46,6 +47,7 @@ struct relay {
     uint64_t in_total;        /* bytes of stdin passed on */
     bool in_eof, in_eof_sent; /* end of stdin: seen, told to the guest */
     bool in_ready;            /* the guest said "ready" */
+    size_t marks;             /* bytes of ALCOVE_UEFI_MARK seen; all: the firmware has gone */
     bool console_end, control_end, vm_end, stdout_gone;
     int signals;      /* signalfd */
     int asked;        /* times that a signal asked to end */
@@ -125,7 +127,9 @@ static void control_line(struct relay *r, char *line)
     size_t n = strlen(line);
     if (n && line[n - 1] == '\r')
         line[n - 1] = 0;
-    if (strcmp(line, "ready") == 0) {
+    if (strcmp(line, "ready") == 0 ||
+        (r->spec->firmware && !r->in_ready && ends_with(line, "ready"))) {
+        /* Firmware writes on this UART too, until it has gone. */
         r->in_ready = true;
         send_winsize(r);
     } else if (strncmp(line, "exit ", 5) == 0 && r->status < 0) {
@@ -186,6 +190,16 @@ static void keep_tail(struct relay *r, const char *p, size_t n)
     r->tail_len += n;
 }
 
+/* How many of the n bytes are the firmware's: all before libOS's mark, and the mark. */
+static size_t skip_firmware(struct relay *r, const char *p, size_t n)
+{
+    static const char mark[] = ALCOVE_UEFI_MARK;
+    size_t i = 0;
+    for (; r->spec->firmware && r->marks < sizeof(mark) - 1 && i < n; i++)
+        r->marks = p[i] == mark[r->marks] ? r->marks + 1 : p[i] == mark[0];
+    return i;
+}
+
 static void console_read(struct relay *r)
 {
     char chunk[CHUNK];
@@ -195,8 +209,9 @@ static void console_read(struct relay *r)
     if (n <= 0)
         return;
     keep_tail(r, chunk, (size_t)n);
+    size_t skip = skip_firmware(r, chunk, (size_t)n);
     if (!r->stdout_gone)
-        buf_add(&r->out, chunk, (size_t)n);
+        buf_add(&r->out, chunk + skip, (size_t)n - skip);
 }
 
 static void vm_kill(struct relay *r)

@@ -14,7 +14,12 @@
 
 #define MIB (1ULL << 20)
 
-enum { MEMORY_DEFAULT_MIB = 512, MEMORY_ROOM_MIB = 256, MEMORY_LEAST_MIB = 2 };
+enum {
+    MEMORY_DEFAULT_MIB = 512,
+    MEMORY_ROOM_MIB = 256,
+    MEMORY_LEAST_MIB = 2,
+    MEMORY_UEFI_MIB = 96
+};
 
 /* Is the operand an image? Only a path that names a regular file can be one. */
 static bool is_image(const char *path, struct image *ret)
@@ -36,9 +41,10 @@ static void set_memory(struct vm_spec *vm, uint64_t asked, const struct image *i
     vm->memory = asked ? asked : MEMORY_DEFAULT_MIB * MIB;
     if (!asked && used + MEMORY_ROOM_MIB * MIB > vm->memory)
         vm->memory = used + MEMORY_ROOM_MIB * MIB;
-    if (vm->memory < used + MEMORY_LEAST_MIB * MIB)
+    uint64_t least = image->efi ? MEMORY_UEFI_MIB : MEMORY_LEAST_MIB;
+    if (vm->memory < used + least * MIB)
         fail("--memory", "the image needs at least %lluM",
-             (unsigned long long)(used / MIB + MEMORY_LEAST_MIB));
+             (unsigned long long)(used / MIB + least));
 }
 
 static void set_accel(struct vm_spec *vm, const struct options *o)
@@ -50,6 +56,34 @@ static void set_accel(struct vm_spec *vm, const struct options *o)
         vm->kvm = kvm_works(&why);
     if (why && (vm->verbose || isatty(STDERR_FILENO)))
         say("KVM does not run guests here (%s); using TCG, slower", why);
+}
+
+/* UEFI as one file, where distributions have it. */
+static const char *find_firmware(void)
+{
+    static const char *const paths[] = { "/usr/share/ovmf/OVMF.fd",
+                                         "/usr/share/edk2/x64/OVMF.4m.fd",
+                                         "/usr/share/edk2/ovmf/OVMF.fd",
+                                         "/usr/share/qemu/ovmf-x86_64.bin" };
+    const char *given = getenv("ALCOVE_OVMF");
+    if (given && *given)
+        return given;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+        if (access(paths[i], R_OK) == 0)
+            return paths[i];
+    fail("OVMF.fd", "is not installed, and this image needs UEFI; install it (Debian: apt install "
+                    "ovmf), or set ALCOVE_OVMF to its path");
+}
+
+static void set_firmware(struct vm_spec *vm, const struct options *o, const struct image *image)
+{
+    if (!image->efi)
+        return;
+    if (o->machine && strcmp(o->machine, "microvm") == 0)
+        fail("--machine", "microvm has no UEFI firmware; use q35 or pc");
+    vm->firmware = find_firmware();
+    vm->disk = image->disk;
+    vm->machine = o->machine ? o->machine : "q35";
 }
 
 static void pack_program(struct options *o, struct vm_spec *vm, struct image *image)
@@ -69,10 +103,10 @@ static int run(const char *command, int argc, char **argv, bool trace)
     struct options o = { 0 };
     struct image image;
     fail_set_status(FAIL_RUN);
-    int at = options_read(command, OPT_PACK | OPT_VM, argc, argv, &o);
-    if (at >= argc)
+    int at = options_read(command, OPT_PACK | OPT_VM | OPT_OCI, argc, argv, &o);
+    if (at >= argc && !o.pack.oci)
         fail(command, "no program; write alcove %s PROGRAM [ARG...]", command);
-    struct vm_spec vm = { .image = argv[at],
+    struct vm_spec vm = { .image = o.pack.oci ? o.pack.oci : argv[at],
                           .machine = o.machine ? o.machine : "microvm",
                           .cpus = o.cpus ? o.cpus : 1 };
     vm.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -88,7 +122,9 @@ static int run(const char *command, int argc, char **argv, bool trace)
     if (o.given & OPT_BOOT_TRACE)
         cmdline_add(&append, "boot-trace");
     vm.append = append.s;
-    if (strchr(argv[at], '/') || access(argv[at], F_OK) == 0 ? is_image(argv[at], &image) : false) {
+    if (!o.pack.oci &&
+        (strchr(argv[at], '/') || access(argv[at], F_OK) == 0 ? is_image(argv[at], &image)
+                                                              : false)) {
         if (at + 1 < argc)
             fail(argv[at], "is an image, whose arguments are fixed; build it with '%s'",
                  argv[at + 1]);
@@ -96,14 +132,15 @@ static int run(const char *command, int argc, char **argv, bool trace)
             fail(argv[at],
                  "is an image; -e, --root, --cwd, --user and --hostname are for alcove build");
     } else {
-        o.pack.program = argv[at];
-        for (int i = at + 1; i < argc; i++)
+        o.pack.program = o.pack.oci ? NULL : argv[at];
+        for (int i = o.pack.oci ? at : at + 1; i < argc; i++)
             list_add(&o.pack.args, argv[i]);
         const char *term = getenv("TERM");
         if (vm.tty && term)
             list_add(&o.pack.env, xprintf("TERM=%s", term));
         pack_program(&o, &vm, &image);
     }
+    set_firmware(&vm, &o, &image);
     set_memory(&vm, o.memory, &image);
     set_accel(&vm, &o);
     struct vm machine;

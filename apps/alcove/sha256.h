@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256 (FIPS 180-4), for the sums that are printed and to check hash trees. */
+/* SHA-256 by libcrypto: for the sums that are printed, to check hash trees and blobs. */
 #ifndef ALCOVE_CMD_SHA256_H
 #define ALCOVE_CMD_SHA256_H
 
@@ -7,9 +7,7 @@
 #include <stdint.h>
 
 struct sha256 {
-    uint32_t h[8];
-    uint64_t bytes;
-    uint8_t block[64];
+    void *context; /* between init and done */
 };
 
 void sha256_init(struct sha256 *s);

@@ -364,10 +364,15 @@ void stage_tree(struct stage *s, const char *path, const struct list *skip)
         tree_below(s, found.path, skip);
 }
 
-static void finish_one(const struct stage *s, const struct stage_entry *e)
+static void finish_one(const struct stage *s, const struct stage_entry *e, bool later)
 {
     char *host = stage_host(s, e->path);
     struct timespec times[2] = { e->mtime, e->mtime };
+    if (later) {
+        if (utimensat(AT_FDCWD, host, times, AT_SYMLINK_NOFOLLOW) < 0)
+            fail_errno(host, errno, "cannot set the time");
+        return;
+    }
     if ((e->uid || e->gid) && lchown(host, e->uid, e->gid) < 0)
         fail_errno(host, errno, "cannot set the owner");
     /* Files were finished when they were written, but for the bits that a write or a new owner takes away. */
@@ -383,13 +388,13 @@ static int deepest_first(const void *a, const void *b)
     return strcmp(((const struct stage_entry *)b)->path, ((const struct stage_entry *)a)->path);
 }
 
-void stage_finish(struct stage *s, int64_t *ret_newest)
+void stage_finish(struct stage *s, bool later, int64_t *ret_newest)
 {
     int64_t newest = 0;
     /* By path, backwards: a directory comes after what is in it, since it may be left without write permission. */
     qsort(s->entries, s->n, sizeof(*s->entries), deepest_first);
     for (size_t i = 0; i < s->n; i++) {
-        finish_one(s, &s->entries[i]);
+        finish_one(s, &s->entries[i], later);
         int64_t t = s->entries[i].mtime.tv_sec + (s->entries[i].mtime.tv_nsec != 0);
         newest = t > newest ? t : newest;
     }

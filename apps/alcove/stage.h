@@ -72,8 +72,9 @@ void stage_root(struct stage *s, const char *root, bool keep_ids);
 /* After everything was added: every link of a --root directory leads somewhere in the image, or the command ends. */
 void stage_check_links(struct stage *s);
 
-/* Set modes, owners and times; nothing can be added after this. Newest time stamp in *ret_newest. */
-void stage_finish(struct stage *s, int64_t *ret_newest);
+/* Set modes, owners and times; nothing can be added after this. Newest time stamp in *ret_newest. later: only the times, the
+ * rest is set in the file system image (erofs.h), for which nobody need be root. */
+void stage_finish(struct stage *s, bool later, int64_t *ret_newest);
 
 /* For the files of this folder. */
 struct stage_entry *stage_find(const struct stage *s, const char *path);

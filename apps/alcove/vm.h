@@ -7,10 +7,12 @@
 
 /* What to boot and how. */
 struct vm_spec {
-    const char *image;   /* path of app.elf */
-    const char *append;  /* boot command line */
-    const char *machine; /* microvm, q35, pc */
-    uint64_t memory;     /* bytes */
+    const char *image;    /* path of app.elf, app.efi or app.img */
+    const char *firmware; /* UEFI, as one file; NULL: the image is loaded as a kernel by PVH */
+    bool disk;            /* the image is a disk */
+    const char *append;   /* boot command line */
+    const char *machine;  /* microvm, q35, pc */
+    uint64_t memory;      /* bytes */
     unsigned cpus;
     bool kvm;
     bool tty; /* standard input and output are one terminal: raw mode, window size */

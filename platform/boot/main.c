@@ -125,10 +125,15 @@ static void read_start_info(uint64_t pa, struct boot_start_info *ret)
     accept_memory(map, count);
     if (ret->modules == 1 && copy_in(&m, ret->modules_pa, sizeof(m)) && m.pa + m.size >= m.pa)
         module = (struct memmap_range){ m.pa, m.pa + m.size };
-    if (ret->flags & ALCOVE_START_UEFI)
+    if (ret->flags & ALCOVE_START_UEFI) {
         boot.machine = "uefi";
-    else if (cc_kind() != CC_NONE)
+        /* Firmware writes on the same line; a terminal forgets what it set, and `alcove run` all that came before. */
+        plat_console_write(ALCOVE_UEFI_MARK, sizeof(ALCOVE_UEFI_MARK) - 1);
+        if (ret->modules == 1)
+            vm_clock_began(m.reserved);
+    } else if (cc_kind() != CC_NONE) {
         boot.machine = cc_kind() == CC_SNP ? "snp" : "tdx";
+    }
     boot_memory_init(map, count, module);
 }
 

@@ -322,6 +322,12 @@ void vm_clock_begin(void)
     boot_tsc = x86_rdtsc();
 }
 
+void vm_clock_began(uint64_t tsc)
+{
+    if (tsc && tsc < boot_tsc)
+        boot_tsc = tsc;
+}
+
 uint64_t vm_clock_boot_tsc(void)
 {
     return boot_tsc;

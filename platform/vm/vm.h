@@ -48,6 +48,8 @@ unsigned vm_isa_gsi(unsigned irq);
 
 /* Note the counter at the start of boot, where time begins. */
 void vm_clock_begin(void);
+/* The boot began earlier: at this value of the time stamp counter, which is a loader's word. */
+void vm_clock_began(uint64_t tsc);
 uint64_t vm_clock_boot_tsc(void);
 /* The local APIC timer's frequency where the emulator fixes it, else 0. */
 uint64_t vm_lapic_hz(void);

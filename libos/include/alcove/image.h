@@ -28,6 +28,9 @@ enum { ALCOVE_NOTE_ENTRY64 = 1 };
 #define ALCOVE_START_CC 0x40000000u
 enum { ALCOVE_MEMORY_UNACCEPTED = 15 };
 
+/* libOS's first bytes on COM1 after UEFI: a soft terminal reset (DECSTR). What came before is the firmware's. */
+#define ALCOVE_UEFI_MARK "\033[!p"
+
 /* A part of the payload. offset is in bytes from the header, a multiple of ALCOVE_IMAGE_ALIGN; size is in bytes.
  * A part that is not there has size 0. */
 struct alcove_image_part {

@@ -9,6 +9,8 @@ enum { START_MAGIC = 0x336ec578 };
 
 EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *st);
 
+static uint64_t entered; /* time stamp counter at the hand-over, for --boot-trace */
+
 static bool guid_is(const EFI_GUID *a, const EFI_GUID *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;
@@ -73,7 +75,9 @@ static bool find_payload(const EFI_LOADED_IMAGE *li, struct start_module *ret)
     if (memcmp(head.magic, ALCOVE_IMAGE_MAGIC, sizeof(head.magic)) ||
         head.total_size > li->ImageSize - (size_t)(s.data - base))
         return false;
-    *ret = (struct start_module){ .pa = (uintptr_t)s.data, .size = head.total_size };
+    *ret = (struct start_module){
+        .pa = (uintptr_t)s.data, .size = head.total_size, .cmdline_pa = 0, .reserved = entered
+    };
     return true;
 }
 
@@ -97,6 +101,8 @@ static struct boot_info *make_info(EFI_SYSTEM_TABLE *st, const EFI_LOADED_IMAGE 
                                        .memmap_pa = (uintptr_t)info->map };
     info->start.modules = find_payload(li, &info->payload);
     copy_cmdline(li, info->cmdline);
+    if (!info->cmdline[0])
+        smbios_cmdline(st, info->cmdline);
     return info;
 }
 
@@ -106,6 +112,8 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *st)
     EFI_BOOT_SERVICES *bs = st->BootServices;
     EFI_LOADED_IMAGE *li = NULL;
     const CHAR16 *why = NULL;
+
+    entered = __builtin_ia32_rdtsc();
     EFI_STATUS status = bs->HandleProtocol(handle, &loaded_image, (void **)&li);
 
     if (status != EFI_SUCCESS || !li)

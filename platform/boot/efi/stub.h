@@ -47,6 +47,9 @@ struct section section_find(const uint8_t *base, size_t image_size, const char *
 typedef void (*libos_entry)(struct boot_info *) __attribute__((sysv_abi, noreturn));
 libos_entry libos_load(EFI_BOOT_SERVICES *bs, struct section elf, const CHAR16 **ret_why);
 
+/* Copy the command line of SMBIOS, if there is one, into dst of CMDLINE_SPACE bytes; else leave it. */
+void smbios_cmdline(const EFI_SYSTEM_TABLE *st, char *dst);
+
 /* End boot services and describe the memory that is free then. */
 EFI_STATUS memory_take(EFI_BOOT_SERVICES *bs, EFI_HANDLE image, struct boot_info *info);
 

@@ -40,6 +40,9 @@ ROWS = {
     'ovmf-kernel': ('efi', 'QEMU q35, OVMF, `-kernel`', 1, 128, 'max', ['-M', 'q35']),
     'ovmf-kernel-5g': ('efi', 'QEMU q35, OVMF, `-kernel`, 5 GiB', 4, 5120, 'qemu64,+rdrand', ['-M', 'q35']),
     'ovmf-pc': ('efi', 'QEMU pc, OVMF, `-kernel`', 1, 256, 'max', ['-M', 'pc']),
+    'ovmf-img-virtio': ('img', 'QEMU q35, OVMF, virtio-blk disk', 1, 256, 'max', ['-M', 'q35']),
+    'ovmf-img-nvme': ('img', 'QEMU q35, OVMF, NVMe disk', 1, 256, 'max', ['-M', 'q35']),
+    'ovmf-img-pc': ('img', 'QEMU pc without AHCI, OVMF, virtio-blk disk', 1, 256, 'max', ['-M', 'pc']),
     'ovmf-esp': ('esp', 'QEMU q35, OVMF, EFI system partition', 2, 256, 'max', ['-M', 'q35']),
 }
 
@@ -52,7 +55,7 @@ def fail(text):
     sys.exit(1)
 
 
-def build(alcove, probe, boots, cpus, memory, work):
+def build(alcove, probe, boots, cpus, memory, nvme, work):
     """The image of this row, and what QEMU takes to boot it."""
     os.makedirs(f'{work}/root/etc')
     with open(f'{work}/root/etc/probe', 'w') as f:
@@ -69,6 +72,9 @@ def build(alcove, probe, boots, cpus, memory, work):
                 '-drive', f'if=pflash,format=raw,unit=1,file={work}/vars.fd']
     if boots == 'efi':
         return firmware + ['-kernel', image]
+    if boots == 'img':
+        device = 'nvme,serial=1,drive=boot' if nvme else 'virtio-blk-pci,drive=boot'
+        return firmware + ['-drive', f'if=none,id=boot,format=raw,file={image}', '-device', device]
     os.makedirs(f'{work}/esp/EFI/BOOT')
     os.rename(image, f'{work}/esp/EFI/BOOT/BOOTX64.EFI')
     return firmware + ['-drive', f'if=none,id=boot,format=raw,file=fat:rw:{work}/esp',
@@ -80,7 +86,7 @@ def run(alcove, probe, name):
     with tempfile.TemporaryDirectory() as work:
         command = ['qemu-system-x86_64', '-accel', 'tcg', '-nodefaults', '-display', 'none', '-serial', 'stdio',
                    '-no-reboot', '-cpu', cpu, '-smp', str(cpus), '-m', str(memory)] + args
-        command += build(alcove, probe, boots, cpus, memory, work)
+        command += build(alcove, probe, boots, cpus, memory, 'nvme' in name, work)
         print(' '.join(command))
         try:
             r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
