@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256, FIPS 180-4. The message schedule is kept in a ring of sixteen words, computed as the rounds go; the eight
+/* SHA-256, FIPS 180-4, by the CPU's instructions where it has them. In C, the message schedule is kept in a ring of sixteen words, computed as the rounds go; the eight
  * working variables are renamed instead of moved. */
 #include <libos/sha256.h>
 
+#include <plat/cpu.h>
 #include <string.h>
 
 static const uint32_t k[64] = {
@@ -73,7 +74,7 @@ static inline uint32_t be32(const uint8_t *p)
 #define FIRST(i) (w[(i)&15] = be32(p + 4 * ((i)&15)))
 #define LATER(i) (w[(i)&15] += small1(w[((i)-2) & 15]) + w[((i)-7) & 15] + small0(w[((i)-15) & 15]))
 
-static void compress(uint32_t s[8], const uint8_t *p, size_t blocks)
+void sha256_compress(uint32_t s[8], const uint8_t *p, size_t blocks)
 {
     uint32_t w[16];
     for (; blocks; blocks--, p += 64) {
@@ -94,6 +95,12 @@ static void compress(uint32_t s[8], const uint8_t *p, size_t blocks)
         s[6] += g;
         s[7] += h;
     }
+}
+
+static void compress(uint32_t s[8], const uint8_t *p, size_t blocks)
+{
+    if (blocks && !plat_sha256(s, p, blocks))
+        sha256_compress(s, p, blocks);
 }
 
 void sha256_init(struct sha256 *s)

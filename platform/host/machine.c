@@ -9,6 +9,7 @@
 #include <plat/host.h>
 
 #include <base/log.h>
+#include <cpuid.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,18 @@
 #include <unistd.h>
 
 void host_mem_init(void);
+
+void x86_sha256(uint32_t state[8], const void *data, size_t blocks);
+
+bool plat_sha256(uint32_t state[8], const void *data, size_t blocks)
+{
+    unsigned a, b, c, d;
+
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & 1u << 29))
+        return false;
+    x86_sha256(state, data, blocks);
+    return true;
+}
 
 static void write_log(enum log_level level, const char *text, size_t len)
 {

@@ -62,6 +62,7 @@ void x86_facts_init(void)
     f->smep = seven.ebx & 1u << 7;
     f->rdseed = seven.ebx & 1u << 18;
     f->smap = (seven.ebx & 1u << 20) != 0;
+    f->sha = (seven.ebx & 1u << 29) != 0 && (one.ecx & 1u << 19) != 0; /* and SSE4.1, SSSE3 */
     f->umip = seven.ecx & 1u << 2;
     f->hwcap2 = f->fsgsbase ? 2 : 0;
     f->giant = x86_cpuid(0x80000001, 0).edx & 1u << 26;
@@ -260,6 +261,16 @@ void x86_cpu_destroy(struct x86_cpu *c)
     if (c->p.kernel_top)
         x86_slot_put(c->p.kernel_top - x86_slot_top(0));
     upcall_page_free(plat_virt_to_phys(c));
+}
+
+void x86_sha256(uint32_t state[8], const void *data, size_t blocks);
+
+bool plat_sha256(uint32_t state[8], const void *data, size_t blocks)
+{
+    if (!x86_facts.sha)
+        return false;
+    x86_sha256(state, data, blocks);
+    return true;
 }
 
 unsigned long plat_hwcap(void)

@@ -4,6 +4,7 @@
 #include <libos/page.h>
 #include <libos/sha256.h>
 #include <libos/verity.h>
+#include <plat/cpu.h>
 #include <plat/host.h>
 
 #include <abi/errno.h>
@@ -42,6 +43,43 @@ static void known_answers(void **state)
     digest_is("a", 1000000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
     digest_is("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 20000,
               "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+void x86_sha256(uint32_t state[8], const void *data, size_t blocks);
+
+/* By the CPU's instructions and in C: the same, for any number of blocks. And the program's registers are as before. */
+static void both_ways(void **state)
+{
+    static uint8_t data[64 * 17];
+    static ALIGNED(16) uint8_t before[11][16], after[11][16];
+    uint32_t one[8], two[8];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 167 + (i >> 5));
+    memset(before, 0xa5, sizeof(before));
+    for (size_t blocks = 0; blocks <= 17; blocks++) {
+        for (unsigned i = 0; i < 8; i++)
+            one[i] = two[i] = 0x9e3779b9u * (i + 1);
+        sha256_compress(one, data, blocks);
+        if (!plat_sha256(two, data, blocks)) {
+            print_message("this CPU has no SHA instructions\n");
+            return;
+        }
+        assert_memory_equal(one, two, sizeof(one));
+    }
+#define EACH(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10)
+#define PUT(n)   "movdqa 16*" #n "(%%rbx), %%xmm" #n "\n\t"
+#define GET(n)   "movdqa %%xmm" #n ", 16*" #n "(%%r12)\n\t"
+    const void *const args[] = { two, data, before, after };
+    __asm__ volatile(
+        "movq (%0), %%rdi\n\tmovq 8(%0), %%rsi\n\tmovl $3, %%edx\n\t"
+        "movq 16(%0), %%rbx\n\tmovq 24(%0), %%r12\n\t" EACH(PUT) "call x86_sha256\n\t" EACH(GET)
+        :
+        : "r"(args)
+        : "memory", "cc", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
+          "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10");
+    assert_memory_equal(before, after, sizeof(before));
 }
 
 /* Run fn in a child; its result as an exit status. */
@@ -153,9 +191,9 @@ static void superblock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_answers), cmocka_unit_test(accepts),
-        cmocka_unit_test(data_damage),   cmocka_unit_test(tree_damage),
-        cmocka_unit_test(superblock),
+        cmocka_unit_test(known_answers), cmocka_unit_test(both_ways),
+        cmocka_unit_test(accepts),       cmocka_unit_test(data_damage),
+        cmocka_unit_test(tree_damage),   cmocka_unit_test(superblock),
     };
     plat_host_init();
     page_init();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256 (FIPS 180-4), for verity. Pure; general registers only. */
+/* SHA-256 (FIPS 180-4), for verity. */
 #ifndef LIBOS_SHA256_H
 #define LIBOS_SHA256_H
 
@@ -16,5 +16,8 @@ void sha256_init(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t size);
 /* The digest; s is then used up. */
 void sha256_end(struct sha256 *s, uint8_t ret_digest[32]);
+
+/* The compression function in C over blocks of 64 bytes, for CPUs without instructions for it and for tests. Pure. */
+void sha256_compress(uint32_t s[8], const uint8_t *p, size_t blocks);
 
 #endif

@@ -36,6 +36,10 @@ void plat_membarrier(struct plat_aspace *as);
 /* From now on system calls go to upcall_syscall_traced. Once, at boot, before plat_cpu_start_all. */
 void plat_syscall_trace(void);
 
+/* Add blocks of 64 bytes to a SHA-256 state (FIPS 180-4, 6.2.2) by the CPU's own instructions. False: it has none, and
+ * nothing was done. Any context that may use the CPU for as long as the data takes. */
+bool plat_sha256(uint32_t state[8], const void *data, size_t blocks);
+
 /* Facts about the CPU for /proc/cpuinfo and AT_HWCAP, zero-terminated text; one block for all CPUs. */
 size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size);
 unsigned long plat_hwcap(void);  /* CPUID 1 edx */
