@@ -66,7 +66,11 @@ static void grant(struct waiter **list, struct lock_waiter *w)
     thread_put(t);
 }
 
-enum { MUTEX_WAITED = 1 };
+enum {
+    MUTEX_WAITED = 1,
+    SPINS =
+        300, /* looks at a sleeping lock that another CPU may be about to leave, before this one sleeps */
+};
 
 void mutex_init(struct mutex *m, enum lock_rank rank)
 {
@@ -107,6 +111,14 @@ static bool mutex_announce(struct mutex *m)
 static NOINLINE void mutex_lock_slow(struct mutex *m)
 {
     struct lock_waiter w = { .entry.thread = thread_current() };
+    for (unsigned i = 0; i < SPINS && plat_cpu_count() > 1; i++) {
+        struct thread *now = atomic_load_explicit(&m->owner, memory_order_relaxed);
+        if (!now && atomic_compare_exchange_strong(&m->owner, &now, thread_current()))
+            return;
+        if ((uintptr_t)now & MUTEX_WAITED)
+            break; /* others are first */
+        plat_relax();
+    }
     spin_lock(&m->lock);
     bool wait = mutex_announce(m);
     if (wait)
@@ -177,6 +189,13 @@ static bool rw_try(struct rwmutex *m, bool writer)
 
 static void rw_lock_slow(struct rwmutex *m, bool writer)
 {
+    for (unsigned i = 0; i < SPINS && plat_cpu_count() > 1; i++) {
+        if (atomic_load_explicit(&m->count, memory_order_relaxed) & RW_WAITERS)
+            break; /* others are first */
+        if (rw_try(m, writer))
+            return;
+        plat_relax();
+    }
     spin_lock(&m->lock);
     /* From here on, releases come through the lock, so the last one is not missed. */
     atomic_fetch_or(&m->count, RW_WAITERS);
