@@ -10,5 +10,6 @@ int command_run(int argc, char **argv);
 int command_trace(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_measure(int argc, char **argv);
 
 #endif

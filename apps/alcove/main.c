@@ -23,6 +23,7 @@ static const char overview[] =
     "  alcove check PROGRAM               which system calls it can make, and which are partial or "
     "missing\n"
     "  alcove trace PROGRAM [ARG...]      run it with each system call decoded on stderr\n"
+    "  alcove measure IMAGE --snp|--tdx|--vtpm   what a verifier shall expect\n"
     "\n"
     "alcove COMMAND --help says more; alcove --version prints the version.\n";
 
@@ -86,6 +87,21 @@ static const char check_help[] =
     "others use. Calls are\n"
     "reported that never happen; those of plug-ins that are not packed are not seen.\n";
 
+static const char measure_help[] =
+    "alcove measure IMAGE --snp|--tdx|--vtpm [OPTION...]\n"
+    "Print what a verifier shall expect of app.efi (started as the VMM's kernel) or app.img (from "
+    "disk).\n"
+    "\n"
+    "  --snp                launch measurement of AMD SEV-SNP\n"
+    "  --tdx                MRTD, RTMR1 and RTMR2 of Intel TDX (RTMR0 depends on the machine)\n"
+    "  --vtpm               PCR 4, 5 and 11\n"
+    "  --firmware FILE      OVMF as the VMM loads it (default: the installed one)\n"
+    "  --vmm qemu|ec2|gce   who launches (default qemu)\n"
+    "  --cpus N             number of CPUs (default 1)\n"
+    "  --cpu-type TYPE      QEMU's -cpu (default EPYC-v4)\n"
+    "  --append TEXT        command line given to the VMM (default none)\n"
+    "  --json               as JSON\n";
+
 void help_print(const char *command)
 {
     if (!command)
@@ -102,6 +118,8 @@ void help_print(const char *command)
                pack_help);
     else if (strcmp(command, "check") == 0)
         printf(check_help, pack_help);
+    else if (strcmp(command, "measure") == 0)
+        fputs(measure_help, stdout);
     else
         fputs(inspect_help, stdout);
 }
@@ -111,7 +129,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     { "build", command_build }, { "run", command_run },         { "trace", command_trace },
-    { "check", command_check }, { "inspect", command_inspect },
+    { "check", command_check }, { "inspect", command_inspect }, { "measure", command_measure },
 };
 
 static int dispatch(int argc, char **argv)
@@ -131,7 +149,8 @@ static int dispatch(int argc, char **argv)
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    fail(argv[1], "is not a command; one of run, build, inspect, check, trace (alcove --help)");
+    fail(argv[1],
+         "is not a command; one of run, build, inspect, check, trace, measure (alcove --help)");
 }
 
 /* A descriptor that was closed must not become something of ours. */

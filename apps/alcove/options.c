@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct option_row {
     enum opt bit;
@@ -15,15 +16,30 @@ struct option_row {
 };
 
 static const struct option_row rows[] = {
-    { OPT_OUTPUT, 'o', "output", "FILE" }, { OPT_ROOT, 0, "root", "DIR" },
-    { OPT_ENV, 'e', "env", "K=V" },        { OPT_CWD, 'w', "cwd", "DIR" },
-    { OPT_USER, 'u', "user", "U[:G]" },    { OPT_HOSTNAME, 'h', "hostname", "NAME" },
-    { OPT_FORMAT, 0, "format", "LIST" },   { OPT_JSON, 0, "json", NULL },
-    { OPT_MEMORY, 'm', "memory", "SIZE" }, { OPT_CPUS, 0, "cpus", "N" },
-    { OPT_MACHINE, 0, "machine", "M" },    { OPT_VERBOSE, 'v', "verbose", NULL },
-    { OPT_ACCEL, 0, "accel", "tcg|kvm" },  { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
-    { OPT_VERITY, 0, "verity", "on|off" }, { OPT_WITH, 0, "with", "PROGRAM" },
+    { OPT_OUTPUT, 'o', "output", "FILE" },
+    { OPT_ROOT, 0, "root", "DIR" },
+    { OPT_ENV, 'e', "env", "K=V" },
+    { OPT_CWD, 'w', "cwd", "DIR" },
+    { OPT_USER, 'u', "user", "U[:G]" },
+    { OPT_HOSTNAME, 'h', "hostname", "NAME" },
+    { OPT_FORMAT, 0, "format", "LIST" },
+    { OPT_JSON, 0, "json", NULL },
+    { OPT_MEMORY, 'm', "memory", "SIZE" },
+    { OPT_CPUS, 0, "cpus", "N" },
+    { OPT_MACHINE, 0, "machine", "M" },
+    { OPT_VERBOSE, 'v', "verbose", NULL },
+    { OPT_ACCEL, 0, "accel", "tcg|kvm" },
+    { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
+    { OPT_VERITY, 0, "verity", "on|off" },
+    { OPT_WITH, 0, "with", "PROGRAM" },
     { OPT_OCI, 0, "oci", "IMAGE" },
+    { OPT_SNP, 0, "snp", NULL },
+    { OPT_TDX, 0, "tdx", NULL },
+    { OPT_VTPM, 0, "vtpm", NULL },
+    { OPT_CPU_TYPE, 0, "cpu-type", "TYPE" },
+    { OPT_VMM, 0, "vmm", "VMM" },
+    { OPT_FIRMWARE, 0, "firmware", "FILE" },
+    { OPT_APPEND, 0, "append", "TEXT" },
 };
 
 /* What people type from other tools. */
@@ -123,6 +139,18 @@ static void set(struct options *o, const struct option_row *r, const char *v)
     case OPT_VERITY:
         o->pack.no_verity = strcmp(one_of("--verity", v, onoff), "off") == 0;
         break;
+    case OPT_CPU_TYPE:
+        o->cpu_type = v;
+        break;
+    case OPT_VMM:
+        o->vmm = v;
+        break;
+    case OPT_FIRMWARE:
+        o->firmware = v;
+        break;
+    case OPT_APPEND:
+        o->append = v;
+        break;
     case OPT_OCI:
         o->pack.oci = v;
         break;
@@ -156,6 +184,24 @@ static void set(struct options *o, const struct option_row *r, const char *v)
     default:
         break; /* a flag */
     }
+}
+
+const char *firmware_find(const char *given)
+{
+    static const char *const paths[] = { "/usr/share/ovmf/OVMF.fd",
+                                         "/usr/share/edk2/x64/OVMF.4m.fd",
+                                         "/usr/share/edk2/ovmf/OVMF.fd",
+                                         "/usr/share/qemu/ovmf-x86_64.bin" };
+    const char *variable = getenv("ALCOVE_OVMF");
+    if (given)
+        return given;
+    if (variable && *variable)
+        return variable;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+        if (access(paths[i], R_OK) == 0)
+            return paths[i];
+    fail("OVMF.fd", "is not installed; install it (Debian: apt install "
+                    "ovmf), or set ALCOVE_OVMF to its path");
 }
 
 static __attribute__((noreturn)) void unknown(const char *command, const char *arg)

@@ -23,6 +23,13 @@ enum opt {
     OPT_VERITY = 16384,
     OPT_WITH = 32768,
     OPT_OCI = 65536,
+    OPT_SNP = 1 << 17,
+    OPT_TDX = 1 << 18,
+    OPT_VTPM = 1 << 19,
+    OPT_CPU_TYPE = 1 << 20,
+    OPT_VMM = 1 << 21,
+    OPT_FIRMWARE = 1 << 22,
+    OPT_APPEND = 1 << 23,
     OPT_PACK = OPT_ROOT | OPT_WITH | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME | OPT_VERITY,
     OPT_VM = OPT_MEMORY | OPT_CPUS | OPT_MACHINE | OPT_ACCEL | OPT_VERBOSE | OPT_BOOT_TRACE,
 };
@@ -31,6 +38,7 @@ struct options {
     unsigned given; /* enum opt of those that were there */
     struct pack_spec pack;
     const char *output, *machine, *accel;
+    const char *cpu_type, *vmm, *firmware, *append;
     uint64_t memory;  /* bytes, 0: not given */
     unsigned cpus;    /* 0: not given */
     unsigned formats; /* bits of enum format, 0: not given */
@@ -42,6 +50,10 @@ int options_read(const char *command, unsigned known, int argc, char **argv, str
 
 /* `build` only: when there was no -o before PROGRAM, take alcove's options from the end of argv; new argc. */
 int options_read_tail(unsigned known, int first, int argc, char **argv, struct options *o);
+
+/* UEFI firmware as one file: given, else $ALCOVE_OVMF, else where distributions have it; ends the command where it is
+ * nowhere. */
+const char *firmware_find(const char *given);
 
 /* Print the help of a command, or the overview for NULL, on stdout. */
 void help_print(const char *command);

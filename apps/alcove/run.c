@@ -58,30 +58,13 @@ static void set_accel(struct vm_spec *vm, const struct options *o)
         say("KVM does not run guests here (%s); using TCG, slower", why);
 }
 
-/* UEFI as one file, where distributions have it. */
-static const char *find_firmware(void)
-{
-    static const char *const paths[] = { "/usr/share/ovmf/OVMF.fd",
-                                         "/usr/share/edk2/x64/OVMF.4m.fd",
-                                         "/usr/share/edk2/ovmf/OVMF.fd",
-                                         "/usr/share/qemu/ovmf-x86_64.bin" };
-    const char *given = getenv("ALCOVE_OVMF");
-    if (given && *given)
-        return given;
-    for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
-        if (access(paths[i], R_OK) == 0)
-            return paths[i];
-    fail("OVMF.fd", "is not installed, and this image needs UEFI; install it (Debian: apt install "
-                    "ovmf), or set ALCOVE_OVMF to its path");
-}
-
 static void set_firmware(struct vm_spec *vm, const struct options *o, const struct image *image)
 {
     if (!image->efi)
         return;
     if (o->machine && strcmp(o->machine, "microvm") == 0)
         fail("--machine", "microvm has no UEFI firmware; use q35 or pc");
-    vm->firmware = find_firmware();
+    vm->firmware = firmware_find(NULL);
     vm->disk = image->disk;
     vm->machine = o->machine ? o->machine : "q35";
 }

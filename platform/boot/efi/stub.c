@@ -118,6 +118,7 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *st)
 
     if (status != EFI_SUCCESS || !li)
         return give_up(st, L"the firmware does not say where this image is", status);
+    measure_sections(bs, li);
     libos_entry entry = libos_load(bs, section_find(li->ImageBase, li->ImageSize, ".linux"), &why);
     if (!entry)
         return give_up(st, why, EFI_LOAD_ERROR);

@@ -47,6 +47,9 @@ struct section section_find(const uint8_t *base, size_t image_size, const char *
 typedef void (*libos_entry)(struct boot_info *) __attribute__((sysv_abi, noreturn));
 libos_entry libos_load(EFI_BOOT_SERVICES *bs, struct section elf, const CHAR16 **ret_why);
 
+/* Measure this file's sections where there is a TPM or the like. What it refuses, a verifier will miss. */
+void measure_sections(EFI_BOOT_SERVICES *bs, const EFI_LOADED_IMAGE *li);
+
 /* Copy the command line of SMBIOS, if there is one, into dst of CMDLINE_SPACE bytes; else leave it. */
 void smbios_cmdline(const EFI_SYSTEM_TABLE *st, char *dst);
 
