@@ -122,7 +122,8 @@ void area_insert(struct area *a)
     mm->area_count++;
     if (a->pages) {
         spin_lock(&a->pages->lock);
-        DL_PREPEND2(a->pages->mappings, a, file_prev, file_next);
+        /* After the areas of the address space that it is copied from: see mm_fork. */
+        DL_APPEND2(a->pages->mappings, a, file_prev, file_next);
         spin_unlock(&a->pages->lock);
     }
 }

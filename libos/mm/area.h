@@ -54,6 +54,14 @@ void area_count(struct area *a, int sign);
 /* The spin lock of the page table of the 2 MiB around va. */
 struct spin *range_lock(struct mm *mm, uintptr_t va);
 
+/* What there is of page tables lies in these parts of the address space, multiples of 2 MiB, ascending. */
+struct span {
+    uintptr_t start, end;
+};
+enum { SPAN_MAX = 16 };
+/* Fill span; how many there are. Locks: mm->lock held, or nobody else knows mm. */
+size_t mm_spans(struct mm *mm, struct span span[SPAN_MAX]);
+
 /* Unmap the leaves of [start, end), which lies in one area (whole: no leaf of it belongs to a page map, so that only the
  * ends need range locks). Locks: mm->lock held for writing, or for reading with whole false. -ENOMEM: a large page could
  * not be split; the rest is unmapped. */

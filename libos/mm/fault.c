@@ -74,6 +74,7 @@ static int map_large(struct fault *f)
     if (!p)
         return RETRY;
     page_split(p);
+    p->larges = 1;
     struct spin *lock = range_lock(mm, base);
     spin_lock(lock);
     int err = plat_mmu_map_large(&mm->aspace, base, page_addr(p), leaf_prot(f->a->prot, true));
@@ -173,6 +174,15 @@ static int copy_on_write(struct fault *f)
     struct spin *lock = range_lock(mm, f->va);
     spin_lock(lock);
     plat_mmu_query(&mm->aspace, f->va, &leaf);
+    if (leaf.prot &
+        PLAT_SHARED) { /* with the address space that was forked from this one, or the other way round */
+        int err = plat_mmu_own(&mm->aspace, f->va);
+        if (err) {
+            spin_unlock(lock);
+            return err;
+        }
+        plat_mmu_query(&mm->aspace, f->va, &leaf);
+    }
     uintptr_t in_leaf = f->va & (leaf.size - 1);
     struct page *old = leaf.present ? page_of(PADDR(leaf.pa.v + in_leaf)) : NULL;
     if (!leaf.present || (leaf.prot & PLAT_WRITE)) {
@@ -467,26 +477,4 @@ int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool fro
         signal_fault(SIGSEGV, err == -EACCES ? SEGV_ACCERR : SEGV_MAPERR, addr, TRAP_PAGE_FAULT,
                      code);
     return err;
-}
-
-paddr_t upcall_page_alloc(void)
-{
-    struct page *p = page_alloc(0, PAGE_KERNEL, PAGE_ZERO);
-    return p ? page_addr(p) : PADDR(0);
-}
-
-void upcall_page_free(paddr_t pa)
-{
-    page_put(page_of(pa));
-}
-
-paddr_t upcall_block_alloc(unsigned order)
-{
-    struct page *p = order <= PAGE_ORDER_MAX ? page_alloc(order, PAGE_KERNEL, PAGE_ZERO) : NULL;
-    return p ? page_addr(p) : PADDR(0);
-}
-
-void upcall_block_free(paddr_t pa)
-{
-    page_put(page_of(pa));
 }

@@ -90,6 +90,19 @@ static int unmap_part(struct mm *mm, uintptr_t start, uintptr_t end, struct spin
     return err;
 }
 
+size_t mm_spans(struct mm *mm, struct span span[SPAN_MAX])
+{
+    size_t n = 0;
+    for (struct area *a = area_find(mm, 0); a; a = area_next(a)) {
+        uintptr_t start = a->start & LARGE_MASK, end = align_up(a->end, LARGE_SIZE);
+        if (n && (start <= span[n - 1].end || n == SPAN_MAX))
+            span[n - 1].end = end;
+        else
+            span[n++] = (struct span){ start, end };
+    }
+    return n;
+}
+
 int mm_set_exe(struct mm *mm, struct file *f)
 {
     int err = f->inode ? inode_deny_write(f->inode) : 0;
@@ -106,12 +119,17 @@ void mm_put(struct mm *mm)
         return;
     /* Nobody runs in it. Out of the files' lists first, so that nobody takes leaves away either; pages hold on by
      * their references. */
+    struct span span[SPAN_MAX];
+    size_t n = mm_spans(mm, span);
     struct area *a;
     while ((a = RB_ROOT(&mm->areas))) {
         area_remove(a);
         area_destroy(a);
     }
-    must(unmap_part(mm, 0, PLAT_USER_MAX, NULL) == 0);
+    for (size_t i = 0; i < n; i++) {
+        plat_mmu_disown(&mm->aspace, span[i].start, span[i].end);
+        must(unmap_part(mm, span[i].start, span[i].end, NULL) == 0);
+    }
     plat_aspace_fini(&mm->aspace);
     if (mm->exe) {
         if (mm->exe->inode)

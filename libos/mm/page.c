@@ -407,7 +407,7 @@ void page_put_leaves(const struct plat_leaf *leaf, size_t n, int64_t *ret_anon, 
         }
         size_t run = 1, pages = leaf[i].size >> PAGE_SHIFT;
         if (UNLIKELY(pages != 1)) {
-            page_put_run(p, pages);
+            page_large_put(p);
         } else if (kind != PAGE_RESERVED && drop(p, kind)) {
             uint64_t pa = leaf[i].pa.v + PAGE_SIZE;
             while (i + run < n && leaf[i + run].pa.v == pa && leaf[i + run].size == PAGE_SIZE &&
@@ -455,6 +455,12 @@ void page_put_run(struct page *first, size_t n)
         first += k;
         n -= k;
     }
+}
+
+void page_large_put(struct page *first)
+{
+    if (--first->larges == 0)
+        page_put_run(first, LARGE_SIZE / PAGE_SIZE);
 }
 
 void page_split(struct page *p)

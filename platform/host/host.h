@@ -21,8 +21,10 @@ void host_traps_init(void);
 void host_use_altstack(struct plat_thread *t);
 /* Upcalls that are due before ring 3 goes on: timer, work. */
 void host_leave(struct plat_frame *frame);
-/* Map or unmap in the process what the active address space says of [va, va + size). */
-struct plat_aspace *host_active(void);
+/* Whether the active address space has a leaf at va. */
+bool host_present(uintptr_t va);
+/* The memory file that the arena maps. */
+int host_arena_fd(void);
 
 /* host_asm.S */
 extern char host_syscall_insn[];

@@ -2,6 +2,8 @@
 /* User memory on the host is this process: the copy is process_vm_readv/writev on ourselves, so the running kernel
  * says what is accessible. What it refuses is offered to libOS as a fault once, and tried again. */
 #define _GNU_SOURCE
+#include "host.h"
+
 #include <plat/upcall.h>
 #include <plat/user.h>
 
@@ -33,7 +35,8 @@ static size_t move(transfer *fn, void *mine, uintptr_t theirs, size_t n, enum pl
         if (got > 0) {
             done += (size_t)got;
         } else {
-            if (tried == theirs + done || upcall_fault(theirs + done, access, false, false))
+            if (tried == theirs + done ||
+                upcall_fault(theirs + done, access, host_present(theirs + done), false))
                 break;
             tried = theirs + done;
         }

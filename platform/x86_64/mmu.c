@@ -25,25 +25,12 @@
 #include <stdatomic.h>
 
 #include "boot/boot.h"
-#include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
-#include "x86_64/x86.h"
+#include "x86_64/pagetable.h"
 
 enum { FLUSH_PAGES = TLB_PAGES };
 
-/* Each used entry is not 0. A leaf without any right is not present to the CPU (a copy in ring 0 must fault on it
- * too), so leaves have a bit of their own. */
-#define PTE_USED    (1ull << 10)
 #define LEAF_RIGHTS (PTE_P | PTE_U | PTE_W | PTE_NX)
-#define COUNT_SHIFT 52
-#define COUNT_ONE   (1ull << COUNT_SHIFT)
-#define COUNT_MASK  (0x3ffull << COUNT_SHIFT)
-
-/* The bits of an entry that are an address. */
-static ALWAYS_INLINE uint64_t addresses(void)
-{
-    return PTE_ADDR & ~x86_facts.enc_mask;
-}
 
 /* Pages to flush: up to FLUSH_PAGES single ones, else all. */
 struct flush {
@@ -90,23 +77,7 @@ static void flush_run(struct flush *f)
     flush_cpus(f, atomic_load_explicit(&f->as->cpus, memory_order_relaxed));
 }
 
-static void lock(struct plat_aspace *as)
-{
-    while (__atomic_exchange_n(&as->lock, 1, __ATOMIC_ACQUIRE))
-        plat_relax();
-}
-
-static void unlock(struct plat_aspace *as)
-{
-    __atomic_store_n(&as->lock, 0, __ATOMIC_RELEASE);
-}
-
-static uint64_t *table_of(uint64_t entry)
-{
-    return plat_phys_to_virt(PADDR(entry & addresses()));
-}
-
-static uint64_t *table_alloc(void)
+uint64_t *mmu_table_alloc(bool reserve)
 {
     struct x86_cpu *c = x86_this_cpu();
     paddr_t pa;
@@ -114,11 +85,12 @@ static uint64_t *table_alloc(void)
     if (c->spare_count)
         return c->spare_tables[--c->spare_count];
     pa = upcall_page_alloc();
+    if (!pa.v && reserve)
+        pa = upcall_page_alloc_reserve();
     return pa.v ? plat_phys_to_virt(pa) : NULL;
 }
 
-/* t is all zero. */
-static void table_free(uint64_t *t)
+void mmu_table_free(uint64_t *t)
 {
     struct x86_cpu *c = x86_this_cpu();
 
@@ -133,8 +105,6 @@ static unsigned index_at(uintptr_t va, unsigned level)
     return va >> (12 + 9 * (level - 1)) & 511;
 }
 
-/* The place of the level-2 entry (page directory entry) for va, or NULL and in *next the first address that may have
- * one. */
 static uint64_t *find_pde(struct plat_aspace *as, uintptr_t va, uintptr_t *next)
 {
     uint64_t *t = plat_phys_to_virt(as->root);
@@ -146,7 +116,7 @@ static uint64_t *find_pde(struct plat_aspace *as, uintptr_t va, uintptr_t *next)
             *next = (va & ~(span - 1)) + span;
             return NULL;
         }
-        t = table_of(e);
+        t = pte_table(e);
     }
     return &t[index_at(va, 2)];
 }
@@ -158,8 +128,8 @@ static uint64_t *table_get(uint64_t *slot, uint64_t *parent)
     uint64_t *t;
 
     if (*slot)
-        return table_of(*slot);
-    t = table_alloc();
+        return pte_table(*slot);
+    t = mmu_table_alloc(false);
     if (!t)
         return NULL;
     *slot = plat_virt_to_phys(t).v | x86_facts.enc_mask | PTE_P | PTE_W | PTE_U | PTE_A;
@@ -184,14 +154,14 @@ static void tables_trim(struct plat_aspace *as, uintptr_t va)
                 slot[i] = NULL;
             break;
         }
-        t = table_of(*slot[level]);
+        t = pte_table(*slot[level]);
     }
     for (unsigned level = 2; level <= 4; level++) {
         if (!slot[level])
             continue;
         if (*slot[level] & COUNT_MASK)
             break;
-        empty[n++] = table_of(*slot[level]);
+        empty[n++] = pte_table(*slot[level]);
         walked |= level > 2;
         *slot[level] = 0;
         if (level < 4)
@@ -206,10 +176,9 @@ static void tables_trim(struct plat_aspace *as, uintptr_t va)
     else
         flush_run(&f);
     while (n)
-        table_free(empty[--n]);
+        mmu_table_free(empty[--n]);
 }
 
-/* The level-2 entry for va with all tables above it made. NULL: no memory. Lock held. */
 static uint64_t *make_pde(struct plat_aspace *as, uintptr_t va, uint64_t **ret_upper)
 {
     uint64_t *root = plat_phys_to_virt(as->root);
@@ -224,6 +193,38 @@ static uint64_t *make_pde(struct plat_aspace *as, uintptr_t va, uint64_t **ret_u
         return NULL;
     *ret_upper = pdpte;
     return &pd[index_at(va, 2)];
+}
+
+uint64_t *mmu_find_pde(struct plat_aspace *as, uintptr_t va, uintptr_t *next)
+{
+    return find_pde(as, va, next);
+}
+
+uint64_t *mmu_make_pde(struct plat_aspace *as, uintptr_t va, uint64_t **ret_upper)
+{
+    uint64_t *pde = make_pde(as, va, ret_upper);
+
+    if (!pde)
+        tables_trim(as, va);
+    return pde;
+}
+
+void mmu_flush_one(struct plat_aspace *as, uintptr_t va)
+{
+    struct flush f;
+
+    flush_begin(&f, as);
+    flush_add(&f, va);
+    flush_run(&f);
+}
+
+void plat_mmu_flush(struct plat_aspace *as)
+{
+    struct flush f;
+
+    flush_begin(&f, as);
+    f.n = FLUSH_PAGES + 1;
+    flush_run(&f);
 }
 
 static uint64_t leaf_bits(unsigned prot)
@@ -242,6 +243,7 @@ static uint64_t leaf_bits(unsigned prot)
 }
 
 _Static_assert(PLAT_READ == 1 && PLAT_WRITE == PTE_W && PLAT_EXEC == PTE_U && PLAT_SPECIAL == 8 &&
+                   PLAT_SHARED == 16 &&
                    offsetof(struct plat_leaf, prot) == offsetof(struct plat_leaf, size) + 4 &&
                    offsetof(struct plat_leaf, present) == offsetof(struct plat_leaf, size) + 5 &&
                    offsetof(struct plat_leaf, accessed) == offsetof(struct plat_leaf, size) + 6 &&
@@ -252,7 +254,7 @@ _Static_assert(PLAT_READ == 1 && PLAT_WRITE == PTE_W && PLAT_EXEC == PTE_U && PL
 static uint64_t leaf_word(uint64_t e, uint32_t size)
 {
     uint64_t prot = (e >> 2 & PLAT_READ) | (e & PLAT_WRITE) | (~e >> 61 & e & PLAT_EXEC) |
-                    (e >> 6 & PLAT_SPECIAL);
+                    (e >> 6 & PLAT_SPECIAL) | (e >> 7 & PLAT_SHARED);
 
     return size | prot << 32 | 1ull << 40 | (e & PTE_A) << 43 | (e & PTE_D) << 50;
 }
@@ -265,12 +267,12 @@ static ALWAYS_INLINE void leaf_put(struct plat_leaf *ret, uint64_t pa, uint64_t 
 
 static void leaf_of(uint64_t e, uint32_t size, struct plat_leaf *ret)
 {
-    leaf_put(ret, e & addresses() & ~(uint64_t)(size - 1), leaf_word(e, size));
+    leaf_put(ret, e & pte_addresses() & ~(uint64_t)(size - 1), leaf_word(e, size));
 }
 
 int plat_aspace_init(struct plat_aspace *as)
 {
-    uint64_t *root = table_alloc();
+    uint64_t *root = mmu_table_alloc(false);
 
     if (!root)
         return -ENOMEM;
@@ -287,17 +289,17 @@ void plat_aspace_fini(struct plat_aspace *as)
         plat_aspace_activate(NULL);
     /* Tables whose making failed half-way may be left, empty; every leaf is gone. */
     for (unsigned i = 0; i < 256; i++) {
-        uint64_t *pdpt = root[i] ? table_of(root[i]) : NULL;
+        uint64_t *pdpt = root[i] ? pte_table(root[i]) : NULL;
         for (unsigned j = 0; pdpt && j < 512; j++) {
-            uint64_t *pd = pdpt[j] ? table_of(pdpt[j]) : NULL;
+            uint64_t *pd = pdpt[j] ? pte_table(pdpt[j]) : NULL;
             for (unsigned k = 0; pd && k < 512; k++)
                 if (pd[k] && !(pd[k] & PTE_LARGE))
-                    upcall_page_free(PADDR(pd[k] & addresses()));
+                    upcall_page_free(PADDR(pd[k] & pte_addresses()));
             if (pd)
-                upcall_page_free(PADDR(pdpt[j] & addresses()));
+                upcall_page_free(PADDR(pdpt[j] & pte_addresses()));
         }
         if (pdpt)
-            upcall_page_free(PADDR(root[i] & addresses()));
+            upcall_page_free(PADDR(root[i] & pte_addresses()));
     }
     upcall_page_free(as->root);
     as->root = PADDR(0);
@@ -333,12 +335,15 @@ void plat_mmu_query(struct plat_aspace *as, uintptr_t va, struct plat_leaf *ret)
         leaf_of(*pde, LARGE_SIZE, ret);
         return;
     }
-    pte = table_of(*pde)[index_at(va, 1)];
-    if (pte)
-        leaf_of(pte, PAGE_SIZE, ret);
+    pte = pte_table(*pde)[index_at(va, 1)];
+    if (!pte)
+        return;
+    leaf_of(pte, PAGE_SIZE, ret);
+    if (*pde & PTE_SHARED)
+        ret->prot = (ret->prot & ~PLAT_WRITE) | PLAT_SHARED;
 }
 
-/* The level-2 entry for va, and under it a page table or nothing. */
+/* The level-2 entry for va, and under it a page table of this address space alone. */
 static int get_table(struct plat_aspace *as, uintptr_t va, uint64_t **ret_pde)
 {
     uintptr_t next;
@@ -348,14 +353,14 @@ static int get_table(struct plat_aspace *as, uintptr_t va, uint64_t **ret_pde)
         if (*pde & PTE_LARGE)
             return -EEXIST;
         *ret_pde = pde;
-        return 0;
+        return UNLIKELY(*pde & PTE_SHARED) ? mmu_own(as, pde, va, false) : 0;
     }
-    lock(as);
+    mmu_lock(as);
     pde = make_pde(as, va, &upper);
     pt = pde ? table_get(pde, upper) : NULL;
     if (!pt)
         tables_trim(as, va);
-    unlock(as);
+    mmu_unlock(as);
     if (!pt)
         return -ENOMEM;
     *ret_pde = pde;
@@ -372,7 +377,7 @@ int plat_mmu_map(struct plat_aspace *as, uintptr_t va, paddr_t *pages, size_t n,
     if (err)
         return err;
     flush_begin(&f, as);
-    pte = &table_of(*pde)[index_at(va, 1)];
+    pte = &pte_table(*pde)[index_at(va, 1)];
     for (size_t i = 0; i < n; i++, va += PAGE_SIZE) {
         if (!pages[i].v)
             continue;
@@ -399,7 +404,7 @@ int plat_mmu_map_large(struct plat_aspace *as, uintptr_t va, paddr_t pa, unsigne
     uint64_t *pde, *upper;
     int err = 0;
 
-    lock(as);
+    mmu_lock(as);
     pde = make_pde(as, va, &upper);
     if (!pde) {
         tables_trim(as, va);
@@ -410,28 +415,40 @@ int plat_mmu_map_large(struct plat_aspace *as, uintptr_t va, paddr_t pa, unsigne
         *pde = pa.v | leaf_bits(prot) | PTE_LARGE;
         *upper += COUNT_ONE;
     }
-    unlock(as);
+    mmu_unlock(as);
     return err;
 }
 
-/* Turn a large leaf into a table of the same pages. */
-static int split(struct plat_aspace *as, uint64_t *pde, uintptr_t va)
+/* The pages of a large leaf get a leaf each. */
+static void pages_get(uint64_t pa)
 {
-    uint64_t *pt = table_alloc(), e = *pde, table;
-    struct flush f;
+    paddr_t pages[64];
+
+    for (unsigned i = 0; i < 512; i += 64) {
+        for (unsigned k = 0; k < 64; k++)
+            pages[k] = PADDR(pa + (i + k) * PAGE_SIZE);
+        (void)upcall_leaves_get(pages, 64); /* none of these leaves is writable */
+    }
+}
+
+int mmu_split(struct plat_aspace *as, uint64_t *pde, uintptr_t va, bool reserve)
+{
+    uint64_t *pt = mmu_table_alloc(reserve), e = *pde, large = e & pte_addresses(), table;
 
     if (!pt)
         return -ENOMEM;
-    flush_begin(&f, as);
+    if (e & PTE_SHARED)
+        pages_get(large);
     table = plat_virt_to_phys(pt).v | x86_facts.enc_mask | PTE_P | PTE_W | PTE_U | PTE_A |
             512 * COUNT_ONE;
     do { /* again if another CPU has set a mark meanwhile */
         for (unsigned i = 0; i < 512; i++)
-            pt[i] = (e & ~PTE_LARGE) + (uint64_t)i * PAGE_SIZE;
+            pt[i] = (e & ~(PTE_LARGE | PTE_SHARED | PTE_WAS_W)) + (uint64_t)i * PAGE_SIZE;
     } while (
         !__atomic_compare_exchange_n(pde, &e, table, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-    flush_add(&f, va);
-    flush_run(&f);
+    mmu_flush_one(as, va);
+    if (e & PTE_SHARED)
+        upcall_large_put(PADDR(large));
     return 0;
 }
 
@@ -443,21 +460,21 @@ static void take_large(struct plat_aspace *as, uint64_t *pde, uintptr_t va, stru
     uint64_t *pdpt, *root = plat_phys_to_virt(as->root);
 
     flush_begin(&f, as);
-    lock(as);
+    mmu_lock(as);
     leaf_of(__atomic_exchange_n(pde, 0, __ATOMIC_RELAXED), LARGE_SIZE, out);
-    pdpt = table_of(root[index_at(va, 4)]);
+    pdpt = pte_table(root[index_at(va, 4)]);
     pdpt[index_at(va, 3)] -= COUNT_ONE;
     flush_add(&f, base);
     flush_run(&f);
     tables_trim(as, base);
-    unlock(as);
+    mmu_unlock(as);
 }
 
 /* Take up to max leaves out of the page table under pde, from *va to end (in the same 2 MiB). Flushed. */
 static size_t take_pages(struct plat_aspace *as, uint64_t *pde, uintptr_t *va, uintptr_t end,
                          struct plat_leaf *out, size_t max)
 {
-    uint64_t *pte = &table_of(*pde)[index_at(*va, 1)], e, address = addresses();
+    uint64_t *pte = &pte_table(*pde)[index_at(*va, 1)], e, address = pte_addresses();
     uint64_t marks = ~0ull, word = 0; /* of the last leaf: most are like the one before */
     size_t n = 0, used = (*pde & COUNT_MASK) >> COUNT_SHIFT;
     uintptr_t p = *va;
@@ -485,9 +502,9 @@ static size_t take_pages(struct plat_aspace *as, uint64_t *pde, uintptr_t *va, u
         flush_run(&f);
         *pde -= n * COUNT_ONE;
         if (n == used) {
-            lock(as);
+            mmu_lock(as);
             tables_trim(as, p - PAGE_SIZE);
-            unlock(as);
+            mmu_unlock(as);
         }
     }
     return n;
@@ -512,8 +529,10 @@ int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct 
                 *va = stop;
                 continue;
             }
-            if (split(as, pde, *va) != 0)
+            if (mmu_split(as, pde, *va, true) != 0)
                 return n ? (int)n : -ENOMEM;
+        } else if (UNLIKELY(*pde & PTE_SHARED) && mmu_own(as, pde, *va, true) != 0) {
+            return n ? (int)n : -ENOMEM;
         }
         n += take_pages(as, pde, va, stop, out + n, max - n);
     }
@@ -557,17 +576,22 @@ int plat_mmu_protect(struct plat_aspace *as, uintptr_t va, uintptr_t end, unsign
         }
         if (*pde & PTE_LARGE) {
             if ((va & ~LARGE_MASK) == 0 && stop - va == LARGE_SIZE) {
-                if (protect_leaf(pde, bits, may_write))
+                if (!(bits & PTE_W))
+                    __atomic_fetch_and(pde, ~PTE_WAS_W, __ATOMIC_RELAXED);
+                if (protect_leaf(pde, bits, may_write && !(*pde & PTE_SHARED)))
                     flush_add(&f, va);
                 va = stop;
                 continue;
             }
-            if (split(as, pde, va) != 0) {
+            if (mmu_split(as, pde, va, false) != 0) {
                 flush_run(&f);
                 return -ENOMEM;
             }
+        } else if (UNLIKELY(*pde & PTE_SHARED) && mmu_own(as, pde, va, false) != 0) {
+            flush_run(&f);
+            return -ENOMEM;
         }
-        pt = table_of(*pde);
+        pt = pte_table(*pde);
         for (; va < stop; va += PAGE_SIZE) {
             uint64_t *pte = &pt[index_at(va, 1)];
             if (*pte && protect_leaf(pte, bits, may_write))
@@ -600,7 +624,7 @@ void plat_mmu_clean(struct plat_aspace *as, uintptr_t va, uintptr_t end, bool ac
             va = stop;
             continue;
         }
-        pt = table_of(*pde);
+        pt = pte_table(*pde);
         for (; va < stop; va += PAGE_SIZE) {
             uint64_t *pte = &pt[index_at(va, 1)];
             if (*pte & marks) {
@@ -631,13 +655,15 @@ static int move_prepare(struct plat_aspace *as, uintptr_t from, uintptr_t to, si
         return 0;
     if (*pde & PTE_LARGE) {
         if (n == LARGE_SIZE) {
-            lock(as);
+            mmu_lock(as);
             pde = make_pde(as, to, &upper);
-            unlock(as);
+            mmu_unlock(as);
             return pde ? 0 : -ENOMEM;
         }
-        if (split(as, pde, from) != 0)
+        if (mmu_split(as, pde, from, false) != 0)
             return -ENOMEM;
+    } else if (*pde & PTE_SHARED && mmu_own(as, pde, from, false) != 0) {
+        return -ENOMEM;
     }
     return get_table(as, to, &pde);
 }
@@ -651,21 +677,21 @@ static void move_leaves(struct plat_aspace *as, uintptr_t from, uintptr_t to, si
     if (!src || !*src)
         return;
     if (*src & PTE_LARGE) {
-        lock(as);
+        mmu_lock(as);
         dst = make_pde(as, to, &upper);
         must(dst && !*dst);
         *dst = __atomic_exchange_n(src, 0, __ATOMIC_RELAXED);
         *upper += COUNT_ONE;
         make_pde(as, from, &upper);
         *upper -= COUNT_ONE;
-        unlock(as);
+        mmu_unlock(as);
         flush_add(f, from);
         return;
     }
     dst = find_pde(as, to, &next);
     must(dst && *dst && !(*dst & PTE_LARGE));
-    spt = table_of(*src);
-    dpt = table_of(*dst);
+    spt = pte_table(*src);
+    dpt = pte_table(*dst);
     for (size_t i = 0; i < n; i += PAGE_SIZE) {
         uint64_t *s = &spt[index_at(from + i, 1)], *d = &dpt[index_at(to + i, 1)];
         if (!*s)
@@ -696,12 +722,12 @@ int plat_mmu_move(struct plat_aspace *as, uintptr_t from, uintptr_t to, size_t s
             move_leaves(as, from + done, to + done, n, &f);
         }
     flush_run(&f);
-    lock(as);
+    mmu_lock(as);
     for (done = 0; done < size; done += n) {
         n = move_chunk(from + done, to + done, size - done);
         tables_trim(as, from + done);
         tables_trim(as, to + done);
     }
-    unlock(as);
+    mmu_unlock(as);
     return err;
 }

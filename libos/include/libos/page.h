@@ -17,8 +17,12 @@ enum page_kind {
 /* 32 bytes for each page of RAM. Entries are cleared when their part of memory is first used, not at boot. */
 struct page {
     struct page *next,
-        *prev;   /* free lists; free for the owner's use otherwise (PAGE_FILE: see pagemap.c) */
-    void *owner; /* PAGE_KERNEL: slab; PAGE_FILE: struct pagemap */
+        *prev; /* free lists; free for the owner's use otherwise (PAGE_FILE: see pagemap.c) */
+    union {
+        void *owner; /* PAGE_KERNEL: slab; PAGE_FILE: struct pagemap */
+        /* PAGE_ANON, the first page of 2 MiB: large leaves that show it. Together they have one reference of each page. */
+        _Atomic uint32_t larges;
+    };
     _Atomic uint32_t refs;
     uint8_t kind;   /* enum page_kind */
     uint8_t order;  /* of the block that this page heads */
@@ -57,6 +61,14 @@ void page_put_bulk(struct page **pages, size_t n);
 void page_put_run(struct page *first, size_t n);
 /* Turn a block into single pages, each with one reference. */
 void page_split(struct page *p);
+
+/* A large leaf more shows the 2 MiB from first on. */
+static inline void page_large_get(struct page *first)
+{
+    first->larges++;
+}
+/* One fewer; the last drops a reference of each page. */
+void page_large_put(struct page *first);
 
 struct page *page_of(paddr_t pa); /* NULL: not RAM */
 /* The physical address of a page, and where the linear map has it. */

@@ -15,6 +15,8 @@ enum plat_prot {
     PLAT_EXEC = 4,
     PLAT_SPECIAL =
         8, /* a page that has no owner to be told (vDSO, zero page): reported by unmap with this bit */
+    PLAT_SHARED =
+        16, /* only reported: the page table, or the large leaf, is another address space's too */
 };
 
 enum {
@@ -26,7 +28,7 @@ enum {
 struct plat_leaf {
     paddr_t pa;    /* of the page's first byte */
     uint32_t size; /* PAGE_SIZE or LARGE_SIZE */
-    uint8_t prot;  /* enum plat_prot */
+    uint8_t prot;  /* enum plat_prot, as far as the CPU grants it */
     bool present;
     bool accessed;
     bool dirty; /* written since mapped or last cleaned */
@@ -74,5 +76,24 @@ void plat_mmu_clean(struct plat_aspace *as, uintptr_t va, uintptr_t end, bool ac
 /* Move the leaves of [from, from + size) to to: same page-table work as unmap and map, marks kept. Both ranges are
  * page aligned and do not overlap; nothing is mapped at the destination. 0, -ENOMEM (nothing moved). */
 NODISCARD int plat_mmu_move(struct plat_aspace *as, uintptr_t from, uintptr_t to, size_t size);
+
+/* Show in to what from shows in [va, end), copy on write: whole page tables and large leaves become both's, and neither may
+ * write through them. Whoever then changes a leaf of a shared table, by any function here, first gets a copy of the table
+ * of his own: upcall_leaves_get counts the pages' new users and says which leaves lose the right to write for good. to has
+ * nothing mapped in the range and nobody knows it; va and end are 2 MiB aligned. Call plat_mmu_flush(from) after the last
+ * range. 0, -ENOMEM (a part may be shared). */
+NODISCARD int plat_mmu_share(struct plat_aspace *from, struct plat_aspace *to, uintptr_t va,
+                             uintptr_t end);
+
+/* Flush all translations of as, from every CPU. */
+void plat_mmu_flush(struct plat_aspace *as);
+
+/* Make the page table around va this address space's own: what was writable before plat_mmu_share is again, where no
+ * other uses it any more. A large leaf is split unless it is this one's alone. 0, -ENOMEM. */
+NODISCARD int plat_mmu_own(struct plat_aspace *as, uintptr_t va);
+
+/* Give up the shared page tables in [va, end) (2 MiB aligned) of an address space that no CPU runs in and that ends:
+ * their leaves are not reported by plat_mmu_unmap, others still use them. */
+void plat_mmu_disown(struct plat_aspace *as, uintptr_t va, uintptr_t end);
 
 #endif

@@ -46,8 +46,30 @@ void upcall_kick(void);
 /* Page-table pages: one zeroed page, or v == 0; and its return. Must not sleep. */
 paddr_t upcall_page_alloc(void);
 void upcall_page_free(paddr_t pa);
+/* The same from what is kept for work that frees memory. */
+paddr_t upcall_page_alloc_reserve(void);
 /* Memory for devices: 1 << order pages in a row, cleared, or v == 0; and their return. Must not sleep. */
 paddr_t upcall_block_alloc(unsigned order);
 void upcall_block_free(paddr_t pa);
+
+/* A page table gets one more user. */
+void upcall_table_get(paddr_t pa);
+/* Whether it has more than one. */
+bool upcall_table_shared(paddr_t pa);
+/* It loses a user, if there is another one. False: there is none, the table is the caller's alone. */
+bool upcall_table_put(paddr_t pa);
+
+/* n pages (at most 64) get one more leaf each. Bit i of the result: pages[i] is copied on write, so neither leaf may be
+ * writable. */
+uint64_t upcall_leaves_get(const paddr_t *pages, size_t n);
+/* They lose one. */
+void upcall_leaves_put(const paddr_t *pages, size_t n);
+
+/* The 2 MiB page at pa gets one more large leaf. */
+void upcall_large_get(paddr_t pa);
+/* Whether anybody else shows the page, or a part of it. */
+bool upcall_large_shared(paddr_t pa);
+/* It loses one. */
+void upcall_large_put(paddr_t pa);
 
 #endif

@@ -59,6 +59,11 @@ paddr_t upcall_page_alloc(void)
     return pa;
 }
 
+paddr_t upcall_page_alloc_reserve(void)
+{
+    return upcall_page_alloc();
+}
+
 void upcall_page_free(paddr_t pa)
 {
     *(paddr_t *)plat_phys_to_virt(pa) = free_list;
@@ -288,6 +293,7 @@ void upcall_boot(void)
     map_user_code();
     test_traps();
     test_mmu();
+    test_share();
     test_threads();
     test_time();
     log_info("%u checks, %u failures", checks, failures);

@@ -81,7 +81,7 @@ static void test_map(void)
 }
 
 /* 2 MiB of RAM, aligned, from the end of a region; not for anything else meanwhile. */
-static paddr_t large_page(void)
+paddr_t large_page(void)
 {
     struct plat_mem_region r;
 

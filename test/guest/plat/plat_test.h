@@ -50,7 +50,11 @@ struct outcome run(const char *label, unsigned long arg);
 void check(bool ok, const char *name, const char *file, int line);
 #define CHECK(e) check((e), #e, __FILE__, __LINE__)
 
+/* 2 MiB of memory that nobody else uses, or v == 0. */
+paddr_t large_page(void);
+
 void test_mmu(void);
+void test_share(void);
 void test_traps(void);
 void test_threads(void);
 void test_time(void);
