@@ -8,6 +8,7 @@
 #include <plat/cpu.h>
 #include <plat/host.h>
 
+#include <base/crc.h>
 #include <base/log.h>
 #include <cpuid.h>
 #include <errno.h>
@@ -146,6 +147,11 @@ void plat_membarrier(struct plat_aspace *as)
 {
     (void)as;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+uint32_t plat_crc32c(uint32_t crc, const void *buf, size_t len)
+{
+    return crc32c_add(crc, buf, len);
 }
 
 size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size)

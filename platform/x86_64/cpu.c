@@ -58,6 +58,7 @@ void x86_facts_init(void)
     f->x2apic = one.ecx & 1u << 21;
     f->tsc_deadline = one.ecx & 1u << 24;
     f->rdrand = one.ecx & 1u << 30;
+    f->crc32 = one.ecx & 1u << 20;
     f->fsgsbase = seven.ebx & 1u << 0;
     f->smep = seven.ebx & 1u << 7;
     f->rdseed = seven.ebx & 1u << 18;

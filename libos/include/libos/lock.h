@@ -42,6 +42,9 @@ enum lock_rank {
     RANK_NET_CORE,     /* the protocol stack */
     RANK_SOCKET_TABLE, /* names and ports that sockets are bound to */
     RANK_SOCKET,       /* one socket: its queues and state; two at once in order of address */
+    RANK_BLK_LIST,     /* the table of block devices */
+    RANK_BLK_QUEUE,    /* one queue of a block device: what waits, and the requests */
+    RANK_BLK_DRIVER,   /* one queue of a block device's driver */
     RANK_WAITQ,        /* a wait queue's list */
     RANK_EPOLL_READY, /* epoll instance: what is ready, then who waits for it; the watched comes first, five deep */
     RANK_EPOLL_READY_LAST = RANK_EPOLL_READY + 11,

@@ -40,6 +40,9 @@ void plat_syscall_trace(void);
  * nothing was done. Any context that may use the CPU for as long as the data takes. */
 bool plat_sha256(uint32_t state[8], const void *data, size_t blocks);
 
+/* Continue a CRC-32C (reflected, no inversions) over len bytes, by the CPU's instruction where it has one. */
+uint32_t plat_crc32c(uint32_t crc, const void *buf, size_t len);
+
 /* Facts about the CPU for /proc/cpuinfo and AT_HWCAP, zero-terminated text; one block for all CPUs. */
 size_t plat_cpu_describe(unsigned cpu, char *buf, size_t size);
 unsigned long plat_hwcap(void);  /* CPUID 1 edx */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by the files of this folder: the queues behind a device. */
+#ifndef BLK_BLK_INT_H
+#define BLK_BLK_INT_H
+
+#include <libos/dev/blk.h>
+#include <libos/timer.h>
+
+enum {
+    REQUESTS_MAX = 64, /* of one queue */
+};
+
+/* One hardware queue's software side. Transfers wait in order of arrival; a request is made of them when one is free, so
+ * that what arrives meanwhile can be merged. */
+struct blk_queue {
+    struct spin lock; /* RANK_BLK_QUEUE */
+    struct blk_device *dev;
+    uint32_t index;
+    struct blk_io *waiting;       /* guarded by lock; utlist DL */
+    struct blk_request *free;     /* guarded by lock; by next */
+    struct blk_request *held;     /* guarded by lock; by next: refused with -EAGAIN */
+    struct blk_request *all;      /* guarded by lock; by all_next; never freed */
+    uint32_t nall, nall_max;      /* guarded by lock */
+    _Atomic uint32_t done_gen;    /* counts blk_done */
+    _Atomic uint64_t dispatching; /* CPUs that are in blk_dispatch */
+    _Atomic bool again;           /* one of those should look once more */
+    struct timer timer;           /* armed while requests are out */
+    _Atomic bool timer_armed;
+    _Atomic bool late; /* a request is over its time; the recovery thread looks */
+};
+
+/* Make the queues of a device. -ENOMEM. */
+NODISCARD int blk_queues_create(struct blk_device *dev);
+/* The queue that this CPU uses. */
+struct blk_queue *blk_queue_here(struct blk_device *dev);
+/* Put io, checked, behind the others. */
+void blk_enqueue(struct blk_queue *q, struct blk_io *io);
+/* Hand what waits to the driver. */
+void blk_dispatch(struct blk_queue *q);
+/* Start the thread that deals with timeouts, once. -ENOMEM. */
+NODISCARD int blk_recovery_start(void);
+/* End io. */
+void blk_io_end(struct blk_io *io, int status);
+
+#endif
