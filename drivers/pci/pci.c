@@ -68,6 +68,23 @@ static bool range_free(uint64_t addr, uint64_t size)
     return true;
 }
 
+/* An address for a BAR that nobody assigned (a machine without firmware that does). 0: there is none. */
+static uint64_t assign(uint64_t size)
+{
+    static uint64_t next, end;
+    uint64_t at;
+
+    if (!end && !plat_pci_window(&next, &end))
+        return 0;
+    if (size < PAGE_SIZE)
+        size = PAGE_SIZE;
+    at = align_up(next, size);
+    if (at < next || at > end || size > end - at)
+        return 0;
+    next = at + size;
+    return at;
+}
+
 /* Size one BAR (decoding is off) and put it into f. The index of the next one. */
 static unsigned read_bar(struct pci_function *f, unsigned i)
 {
@@ -92,7 +109,13 @@ static unsigned read_bar(struct pci_function *f, unsigned i)
     size = ~((uint64_t)mask_high << 32 | mask) + 1;
     if (io)
         size &= 0xffff;
-    /* A size of 0 is a BAR that is not there; an address of 0 is one that nobody assigned. */
+    if (!addr && mask && !io && size && !(size & (size - 1)) && size <= BAR_SIZE_MAX) {
+        addr = assign(size);
+        plat_pci_write(f->id, at, 4, (uint32_t)addr);
+        if (wide)
+            plat_pci_write(f->id, at + 4, 4, 0);
+    }
+    /* A size of 0 is a BAR that is not there. */
     if (mask && size && !(size & (size - 1)) && size <= BAR_SIZE_MAX && addr && addr % size == 0 &&
         addr + size > addr && (!io || addr + size <= 0x10000) && (io || range_free(addr, size)))
         f->bars[i] = (struct pci_bar){ addr, size, io };

@@ -332,7 +332,7 @@ static void net_failed(struct virtio_device *d)
     n->netdev.link = false;
     for (unsigned i = 0; i < n->pairs; i++) {
         net_rx_end(&n->rx[i], !confirmed);
-        net_tx_end(&n->tx[i]);
+        net_tx_end(&n->tx[i], !confirmed);
     }
     if (n->started)
         n->netdev.user->changed(&n->netdev, false);

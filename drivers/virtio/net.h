@@ -110,7 +110,7 @@ int net_transmit(struct netdev *n, unsigned queue, struct netdev_tx *tx);
 struct netdev_tx *net_reclaim(struct netdev *n, unsigned queue);
 void net_tx_interrupt(struct virtio_queue *q);
 /* Give back everything that is in flight, to the user. */
-void net_tx_end(struct net_tx *tx);
+void net_tx_end(struct net_tx *tx, bool leak);
 /* After frames came in: what was sent meanwhile goes back to the user. */
 void net_tx_tidy(struct net_tx *tx);
 

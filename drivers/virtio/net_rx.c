@@ -233,7 +233,7 @@ void net_rx_end(struct net_rx *rx, bool leak)
     struct netbuf *b;
 
     spin_lock(&rx->q->lock);
-    while ((b = virtq_abandon(&rx->q->ring)))
+    while ((b = virtq_abandon(&rx->q->ring, leak)))
         if (!leak)
             netbuf_free(b);
     spin_unlock(&rx->q->lock);

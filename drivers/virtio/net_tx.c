@@ -255,14 +255,14 @@ static void watch(struct timer *t)
         virtio_fail(tx->net->dev, "sends nothing any more");
 }
 
-void net_tx_end(struct net_tx *tx)
+void net_tx_end(struct net_tx *tx, bool leak)
 {
     struct net *n = tx->net;
     struct net_tx_slot *s;
     struct netdev_tx *list;
 
     spin_lock(&tx->q->lock);
-    while ((s = virtq_abandon(&tx->q->ring)))
+    while ((s = virtq_abandon(&tx->q->ring, leak)))
         slot_free(tx, s);
     tx->blocked = tx->armed = false;
     list = tx->done;

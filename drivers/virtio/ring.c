@@ -79,7 +79,7 @@ int virtq_init(struct virtq *q, unsigned size, bool event_index)
 
 void virtq_fini(struct virtq *q)
 {
-    while (virtq_abandon(q))
+    while (virtq_abandon(q, false))
         ;
     if (q->mem.ptr)
         plat_dma_free(&q->mem);
@@ -89,7 +89,7 @@ void virtq_fini(struct virtq *q)
 }
 
 /* Give the chain's descriptors back to the free list. written: bytes the device filled, in order. */
-static void release(struct virtq *q, unsigned head, uint32_t written)
+static void release(struct virtq *q, unsigned head, uint32_t written, bool leak)
 {
     unsigned count = q->heads[head].count, i = head, last = head;
 
@@ -97,7 +97,7 @@ static void release(struct virtq *q, unsigned head, uint32_t written)
         struct virtq_desc *d = &q->descs[i];
         uint32_t part = d->write ? (uint32_t)min_u64(written, d->len) : 0;
 
-        if (d->mapped)
+        if (d->mapped && !leak)
             plat_dma_unmap(d->addr, d->len, d->write ? PLAT_DMA_FROM_DEVICE : PLAT_DMA_TO_DEVICE,
                            part);
         written -= part;
@@ -161,7 +161,7 @@ int virtq_put(struct virtq *q, const struct virtq_seg *segs, unsigned nout, unsi
     q->in_flight++;
     if (err) {
         if (h->count) {
-            release(q, head, 0);
+            release(q, head, 0, false);
         } else {
             *h = (struct virtq_head){ 0 };
             q->in_flight--;
@@ -218,7 +218,7 @@ int virtq_get(struct virtq *q, void **ret_token, uint32_t *ret_len)
     q->used_next++;
     *ret_token = q->heads[id].token;
     *ret_len = len;
-    release(q, id, len);
+    release(q, id, len, false);
     return 1;
 }
 
@@ -244,12 +244,12 @@ void virtq_disable(struct virtq *q)
         store16(&q->avail[FLAGS], AVAIL_NO_INTERRUPT);
 }
 
-void *virtq_abandon(struct virtq *q)
+void *virtq_abandon(struct virtq *q, bool leak)
 {
     for (unsigned i = 0; q->in_flight && i < q->size; i++)
         if (q->heads[i].token) {
             void *token = q->heads[i].token;
-            release(q, i, 0);
+            release(q, i, 0, leak);
             return token;
         }
     return NULL;

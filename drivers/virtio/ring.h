@@ -76,7 +76,8 @@ bool virtq_enable(struct virtq *q, unsigned n);
 /* Ask for none. A hint. */
 void virtq_disable(struct virtq *q);
 
-/* Take back a chain that the device no longer knows, in any order; NULL: none is left. After a reset. */
-void *virtq_abandon(struct virtq *q);
+/* Take back a chain that the device no longer knows, in any order; NULL: none is left. After a reset. leak: it was not
+ * confirmed, so what the device was given of the DMA pool stays the device's. */
+void *virtq_abandon(struct virtq *q, bool leak);
 
 #endif

@@ -156,6 +156,7 @@ void virtio_interrupt(struct virtio_device *d, unsigned i);
 void virtio_interrupt_all(struct virtio_device *d);
 void virtio_config_changed(struct virtio_device *d);
 
+extern const struct virtio_driver virtio_blk_driver;
 extern const struct virtio_driver virtio_net_driver;
 
 #endif

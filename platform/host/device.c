@@ -167,6 +167,13 @@ void plat_pci_write(uint16_t function, unsigned offset, unsigned bytes, uint32_t
         bus->pci_write(function, offset, bytes, value);
 }
 
+bool plat_pci_window(uint64_t *ret_start, uint64_t *ret_end)
+{
+    *ret_start = 0xc0000000;
+    *ret_end = 0xd0000000;
+    return bus->pci_read != NULL;
+}
+
 bool plat_virtio_mmio(size_t i, struct plat_virtio_mmio *ret)
 {
     return bus->slot && bus->slot(i, ret);

@@ -61,6 +61,7 @@ struct acpi_facts {
     uint64_t hpet;      /* address, 0: none */
     uint64_t ecam;      /* first MCFG entry of segment 0, or what the DSDT says; 0: none */
     uint8_t ecam_first, ecam_last;
+    uint64_t pci_window, pci_window_end; /* where BARs may be put, below 4 GiB; 0: not said */
     unsigned slot_count;
     struct acpi_slot slots[ACPI_SLOT_MAX];
 };

@@ -11,6 +11,8 @@ enum {
     MEMORY32_FIXED = 0x86,
     MEMORY32_FIXED_BYTES = 12,
     EXTENDED_INTERRUPT = 0x89,
+    DWORD_SPACE = 0x87,
+    DWORD_SPACE_BYTES = 26,
     QWORD_SPACE = 0x8a,
     QWORD_SPACE_BYTES = 46,
     HID_BYTES = 9,
@@ -73,16 +75,35 @@ static void window(const uint8_t *t, size_t size, size_t i, struct acpi_facts *f
     f->ecam_last = (uint8_t)((last - base) >> 20);
 }
 
+/* The bridge's first memory range below 4 GiB: a DWord address space descriptor. True: it was found, wherever that was. */
+static bool bar_window(const uint8_t *t, size_t size, size_t at, struct acpi_facts *f)
+{
+    uint32_t low, high;
+
+    if (t[at] != DWORD_SPACE || at + DWORD_SPACE_BYTES > size ||
+        get16(t + at + 1) != DWORD_SPACE_BYTES - 3 || t[at + 3] != 0)
+        return false;
+    low = get32(t + at + 10);
+    high = get32(t + at + 14);
+    if (!low || low % PAGE_SIZE || high <= low || (high + 1u) % PAGE_SIZE)
+        return false;
+    f->pci_window = low;
+    f->pci_window_end = high + 1ull;
+    return true;
+}
+
 void acpi_parse_dsdt(const uint8_t *t, size_t size, struct acpi_facts *f)
 {
-    bool bridge = false;
+    bool bridge = false, sought = false;
 
     acpi_parse_s5(t, size, f);
     for (size_t i = HEADER; i + HID_BYTES <= size; i++) {
         if (t[i] == 'L' && same(t + i, "LNRO0005", HID_BYTES))
             slot(t, size, i, f);
         else if (t[i] == 'P' && same(t + i, "PNP0A08", 8))
-            bridge = true;
+            bridge = sought = true;
+        else if (sought && bar_window(t, size, i, f))
+            sought = false;
         else if (bridge && t[i] == 'P' && same(t + i, "PNP0C02", 8))
             window(t, size, i - 1, f); /* one byte shorter than the other */
     }

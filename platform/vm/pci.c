@@ -109,3 +109,10 @@ void plat_pci_write(uint16_t function, unsigned offset, unsigned bytes, uint32_t
     else
         plat_mmio_write32(p, value);
 }
+
+bool plat_pci_window(uint64_t *ret_start, uint64_t *ret_end)
+{
+    *ret_start = vm_acpi()->pci_window;
+    *ret_end = vm_acpi()->pci_window_end;
+    return *ret_start != 0;
+}

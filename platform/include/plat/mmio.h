@@ -34,6 +34,9 @@ bool plat_pci_buses(bool ports_only, uint8_t *ret_first, uint8_t *ret_last);
 uint32_t plat_pci_read(uint16_t function, unsigned offset, unsigned bytes);
 void plat_pci_write(uint16_t function, unsigned offset, unsigned bytes, uint32_t value);
 
+/* Addresses below 4 GiB where BARs that nobody assigned may be put; false: not said. */
+bool plat_pci_window(uint64_t *ret_start, uint64_t *ret_end);
+
 /* A virtio-mmio slot that the loader's command line or the DSDT names; bounded and free of overlap. */
 struct plat_virtio_mmio {
     uint64_t pa;

@@ -12,6 +12,7 @@ void say(const char *format, ...) PRINTF(1, 2);
 /* The value of NAME= on the loader's command line, as a number; 0: not there. */
 unsigned long option(const char *name);
 
+void test_blk(void);
 void test_net(void);
 
 #endif

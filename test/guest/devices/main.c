@@ -51,6 +51,7 @@ unsigned long option(const char *name)
 static void run(void *arg)
 {
     (void)arg;
+    test_blk();
     test_net();
     say("devices: PASSED");
     plat_power_off(false);

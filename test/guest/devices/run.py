@@ -17,6 +17,7 @@ MACHINES = {
     'q35': (['-M', 'q35'], '-pci', ',disable-legacy=on'),
     'pc': (['-M', 'pc'], '-pci', ',disable-modern=on'),
 }
+DISK_BYTES, AREA, MANY = 16 << 20, 2048, 96  # as blk.c has them
 MAC = '52:54:00:aa:bb:01'
 TYPE_ECHO, TYPE_FLOOD = b'\x88\xb5', b'\x88\xb6'
 
@@ -58,15 +59,32 @@ def main():
                    '-no-reboot', '-kernel', image] + machine + [
             '-netdev', f'dgram,id=n0,local.type=unix,local.path={peer.guest},remote.type=unix,remote.path={peer.path}',
             '-device', f'virtio-net{suffix},netdev=n0,mac={MAC}{properties}']
+        disk, read_only = os.path.join(where, 'disk'), os.path.join(where, 'ro')
+        with open(disk, 'wb') as f:
+            f.truncate(DISK_BYTES)
+        with open(read_only, 'wb') as f:
+            f.write(bytes([0x5a]) * 65536)
+        command += ['-drive', f'id=d0,if=none,format=raw,file={disk},discard=unmap', '-device',
+                    f'virtio-blk{suffix},drive=d0,serial=first-disk{properties}',
+                    '-drive', f'id=d1,if=none,format=raw,readonly=on,file={read_only}', '-device', f'virtio-blk{suffix},drive=d1{properties}']
         print(' '.join(command))
         try:
             run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=220)
             out, status = run.stdout.decode(errors='replace'), run.returncode
         except subprocess.TimeoutExpired as e:
             out, status = (e.stdout or b'').decode(errors='replace'), 'timeout'
+        with open(disk, 'rb') as f:
+            content = f.read()
     print(out)
-    wanted = [f'net name=eth0 mac={MAC} mtu=1500 queues=1 link=1', 'errors=0', 'devices: PASSED']
+    wanted = [f'net name=eth0 mac={MAC} mtu=1500 queues=1 link=1', 'errors=0', 'devices: PASSED',
+              'sectors=32768 serial=first-disk block=512/512 ro=0 cache=1', 'first=5a write=-30']
     missing = [w for w in wanted if w not in out]
+    for i in range(MANY * 8):
+        sector = AREA + i
+        expected = bytes(((7 + i) * 13 + i * 512 + k) & 255 for k in range(512))
+        if content[sector * 512:(sector + 1) * 512] != expected:
+            missing.append(f'sector {sector} of the disk')
+            break
     if missing or status != 0 or re.search(r'panic|warning|error -?\d', out):
         print(f'missing {missing}, status {status}')
         return 1

@@ -95,7 +95,9 @@ static const uint8_t dsdt[] =
     "\x86\x09\x00\x01\x00\x2e\xb0\xfe\x00\x02\x00\x00\x89\x06\x00\x01\x01\x2f\x00\x00\x00\x79\x00"
     "\x5b\x82\x42\x04VR22\x08_HID\x0dLNRO0005\0\x08_UID\x0a\x16\x08_CCA\x01\x08_CRS\x11\x1a\x0a\x17"
     "\x86\x09\x00\x01\x00\x2c\xb0\xfe\x00\x02\x00\x00\x89\x06\x00\x01\x01\x2e\x00\x00\x00\x79\x00"
-    "\x08_HID\x0dPNP0A08\0\x5b\x82\x4d\x04RES0\x08_HID\x0dPNP0C02\0\x08_CRS\x11\x33\x0a\x30"
+    "\x08_HID\x0dPNP0A08\0\x08_CRS\x11\x4e\x05\x0a\x5a\x88\x0d\0\2\x0c\0\0\0\0\0\xff\0\0\0\0\1"
+    "\x87\x17\0\0\x0c\1\0\0\0\0\0\0\0\xc0\xff\xff\xff\xdf\0\0\0\0\0\0\0\x20"
+    "\x5b\x82\x4d\x04RES0\x08_HID\x0dPNP0C02\0\x08_CRS\x11\x33\x0a\x30"
     "\x8a\x2b\x00\x00\x0c\x01\0\0\0\0\0\0\0\0\0\0\0\xe0\0\0\0\0\xff\xff\xff\xef\0\0\0\0"
     "\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\x79\0"
     "\x10\x10\\\0\x08_S5_\x12\x07\x04\x0a\x05\0\0\0";
@@ -122,6 +124,8 @@ static void patterns(void **state)
     assert_int_equal(f.slots[0].size, 512);
     assert_int_equal(f.slots[0].gsi, 47);
     assert_int_equal(f.slots[1].pa, 0xfeb02c00);
+    assert_int_equal(f.pci_window, 0xc0000000);
+    assert_int_equal(f.pci_window_end, 0xe0000000);
     assert_int_equal(f.ecam, 0xe0000000);
     assert_int_equal(f.ecam_last, 255);
     assert_true(f.have_s5);
