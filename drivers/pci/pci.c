@@ -43,50 +43,47 @@ enum {
 };
 #define BAR_SIZE_MAX (1ull << 30)
 
-/* Memory BARs that were accepted: a later one may not lie there. */
-static struct {
-    uint64_t addr, size;
-} ranges[RANGES_MAX];
-static unsigned range_count;
-
 struct scan {
     const struct pci_driver *const *list;
     size_t n;
     unsigned functions, buses;
+    uint64_t window, window_end; /* what is left for BARs that nobody assigned */
+    unsigned range_count;
     bool pending[256]; /* buses to look at */
+    /* Memory BARs that were accepted: a later one may not lie there. */
+    struct {
+        uint64_t addr, size;
+    } ranges[RANGES_MAX];
 };
 
-static bool range_free(uint64_t addr, uint64_t size)
+static bool range_free(struct scan *s, uint64_t addr, uint64_t size)
 {
-    if (range_count == RANGES_MAX)
+    if (s->range_count == RANGES_MAX)
         return false;
-    for (unsigned i = 0; i < range_count; i++)
-        if (addr < ranges[i].addr + ranges[i].size && ranges[i].addr < addr + size)
+    for (unsigned i = 0; i < s->range_count; i++)
+        if (addr < s->ranges[i].addr + s->ranges[i].size && s->ranges[i].addr < addr + size)
             return false;
-    ranges[range_count].addr = addr;
-    ranges[range_count++].size = size;
+    s->ranges[s->range_count].addr = addr;
+    s->ranges[s->range_count++].size = size;
     return true;
 }
 
 /* An address for a BAR that nobody assigned (a machine without firmware that does). 0: there is none. */
-static uint64_t assign(uint64_t size)
+static uint64_t assign(struct scan *s, uint64_t size)
 {
-    static uint64_t next, end;
     uint64_t at;
 
-    if (!end && !plat_pci_window(&next, &end))
-        return 0;
     if (size < PAGE_SIZE)
         size = PAGE_SIZE;
-    at = align_up(next, size);
-    if (at < next || at > end || size > end - at)
+    at = align_up(s->window, size);
+    if (at < s->window || at > s->window_end || size > s->window_end - at)
         return 0;
-    next = at + size;
+    s->window = at + size;
     return at;
 }
 
 /* Size one BAR (decoding is off) and put it into f. The index of the next one. */
-static unsigned read_bar(struct pci_function *f, unsigned i)
+static unsigned read_bar(struct scan *s, struct pci_function *f, unsigned i)
 {
     unsigned at = BAR0 + 4 * i;
     uint32_t low = plat_pci_read(f->id, at, 4), high = 0, mask, mask_high = UINT32_MAX;
@@ -110,14 +107,14 @@ static unsigned read_bar(struct pci_function *f, unsigned i)
     if (io)
         size &= 0xffff;
     if (!addr && mask && !io && size && !(size & (size - 1)) && size <= BAR_SIZE_MAX) {
-        addr = assign(size);
+        addr = assign(s, size);
         plat_pci_write(f->id, at, 4, (uint32_t)addr);
         if (wide)
             plat_pci_write(f->id, at + 4, 4, 0);
     }
     /* A size of 0 is a BAR that is not there. */
     if (mask && size && !(size & (size - 1)) && size <= BAR_SIZE_MAX && addr && addr % size == 0 &&
-        addr + size > addr && (!io || addr + size <= 0x10000) && (io || range_free(addr, size)))
+        addr + size > addr && (!io || addr + size <= 0x10000) && (io || range_free(s, addr, size)))
         f->bars[i] = (struct pci_bar){ addr, size, io };
     return i + (wide ? 2 : 1);
 }
@@ -265,7 +262,7 @@ static void take(struct scan *s, struct pci_function *f)
         return;
     pci_disable(f); /* nothing decodes while its BARs are sized */
     for (unsigned i = 0; i < PCI_BARS;)
-        i = read_bar(f, i);
+        i = read_bar(s, f, i);
     read_caps(f);
     read_msix(f);
     if (plat_pci_read(f->id, VENDOR, 4) != (f->vendor | (uint32_t)f->device << 16)) {
@@ -327,6 +324,7 @@ void pci_scan(const struct pci_driver *const *list, size_t n, bool ports_only)
 
     if (!plat_pci_buses(ports_only, &first, &last))
         return;
+    (void)plat_pci_window(&s.window, &s.window_end); /* without one it is empty */
     s.pending[first] = true;
     for (unsigned bus = first; bus <= last; bus++)
         if (s.pending[bus])

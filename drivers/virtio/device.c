@@ -13,7 +13,7 @@
 #include <plat/time.h>
 #include <string.h>
 
-enum { CONFIG_RETRIES = 16, RESET_NS = 1000000000 };
+enum { CONFIG_RETRIES = 16, RESET_NS = 200000000 };
 
 static const struct virtio_driver *const drivers[] = { &virtio_blk_driver, &virtio_net_driver };
 

@@ -37,6 +37,14 @@ bool plat_host_irq(unsigned gsi)
     return false;
 }
 
+void *plat_host_irq_arg(unsigned gsi)
+{
+    for (unsigned i = 0; i < IRQS_MAX; i++)
+        if (lines[i].fn && lines[i].gsi == gsi)
+            return lines[i].arg;
+    return NULL;
+}
+
 bool plat_host_msi(uint64_t address, uint32_t data)
 {
     if (address != MSI_ADDRESS || data >= IRQS_MAX || !messages[data].fn)

@@ -58,8 +58,13 @@ static void many(struct blk_device *d, enum blk_op op, uint8_t *mem)
         unsigned k = i * 37 % MANY;
         segs[i] = (struct blk_seg){ page_addr(page_of(plat_virt_to_phys(mem))), PAGE_SIZE };
         segs[i].addr.v += (uint64_t)k * PAGE_SIZE;
-        ios[i] = (struct blk_io){ .dev = d, .op = op, .nsegs = 1, .sector = AREA + k * 8u, .sectors = 8,
-                                  .segs = &segs[i], .done = done };
+        ios[i] = (struct blk_io){ .dev = d,
+                                  .op = op,
+                                  .nsegs = 1,
+                                  .sector = AREA + k * 8u,
+                                  .sectors = 8,
+                                  .segs = &segs[i],
+                                  .done = done };
         blk_submit(&ios[i], &plug);
     }
     blk_plug_finish(&plug);
@@ -92,7 +97,8 @@ static void one(struct blk_device *d)
     unsigned unit = d->limits.logical_block / BLK_SECTOR;
 
     must(p && q);
-    say("blk name=%s sectors=%llu serial=%s block=%u/%u ro=%u cache=%u queues=%u depth=%u segs=%u discard=%u zero=%u",
+    say("blk name=%s sectors=%llu serial=%s block=%u/%u ro=%u cache=%u queues=%u depth=%u segs=%u "
+        "discard=%u zero=%u",
         d->name, (unsigned long long)d->sectors, d->serial, d->limits.logical_block,
         d->limits.physical_block, d->limits.read_only, d->limits.volatile_cache, d->limits.queues,
         d->limits.queue_depth, d->limits.max_segs, d->limits.max_discard_sectors,

@@ -33,6 +33,8 @@ struct plat_host_bus {
 void plat_host_bus_set(const struct plat_host_bus *bus);
 /* Raise what a driver attached: a line by number, a message by what was written for it. False: nobody's. */
 bool plat_host_irq(unsigned gsi);
+/* What was given to plat_irq_attach for line gsi; NULL. */
+void *plat_host_irq_arg(unsigned gsi);
 bool plat_host_msi(uint64_t address, uint32_t data);
 
 #endif
