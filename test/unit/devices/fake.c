@@ -141,11 +141,23 @@ static bool slot(size_t i, struct plat_virtio_mmio *ret)
     return i == 0;
 }
 
+static uint64_t (*lying)(const volatile void *p, unsigned bytes, uint64_t value);
+
+static uint64_t shared_read(const volatile void *p, unsigned bytes, uint64_t value)
+{
+    return lying ? lying(p, bytes, value) : value;
+}
+
+void fake_set_shared_read(uint64_t (*fn)(const volatile void *p, unsigned bytes, uint64_t value))
+{
+    lying = fn;
+}
+
 void fake_init(enum virtio_type id, uint64_t features)
 {
-    static const struct plat_host_bus bus = { .mmio_read = mmio_read,
-                                              .mmio_write = mmio_write,
-                                              .slot = slot };
+    static const struct plat_host_bus bus = {
+        .mmio_read = mmio_read, .mmio_write = mmio_write, .slot = slot, .shared_read = shared_read
+    };
 
     memset(&fake, 0, sizeof(fake));
     fake.magic = 0x74726976;

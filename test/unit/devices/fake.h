@@ -38,6 +38,8 @@ extern struct fake fake;
 
 /* An honest device of type id at FAKE_BASE with queues of 256 entries, on the bus. */
 void fake_init(enum virtio_type id, uint64_t features);
+/* Change what reads of shared memory give (struct plat_host_bus). */
+void fake_set_shared_read(uint64_t (*fn)(const volatile void *p, unsigned bytes, uint64_t value));
 /* Have the driver look for it. */
 void fake_probe(void);
 /* The driver's device, after a successful probe. */

@@ -7,7 +7,9 @@
 
 #include <errno.h>
 
-#define BASE (VIRTIO_BIT(NET_F_MAC) | VIRTIO_BIT(NET_F_STATUS) | VIRTIO_BIT(NET_F_MRG_RXBUF) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
+#define BASE                                                                                       \
+    (VIRTIO_BIT(NET_F_MAC) | VIRTIO_BIT(NET_F_STATUS) | VIRTIO_BIT(NET_F_MRG_RXBUF) |              \
+     VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 #define OFFLOADS                                                                                   \
     (VIRTIO_BIT(NET_F_CSUM) | VIRTIO_BIT(NET_F_GUEST_CSUM) | VIRTIO_BIT(NET_F_GUEST_TSO4) |        \
      VIRTIO_BIT(NET_F_HOST_TSO4))
@@ -82,7 +84,8 @@ static void start(uint64_t features)
         virtio_fail(net->dev, "next test");
     net->restarts = 0;
     net->dev->features = net->dev->driver->features(fake.offered) & fake.offered;
-    net->dev->features |= fake.offered & (VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
+    net->dev->features |=
+        fake.offered & (VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
     net->restart.fn(&net->restart);
     assert_false(net->dev->failed);
     frames = pieces = given_back = changes = log_lines = 0;
@@ -192,9 +195,12 @@ static void h21_headers(void **state)
         { .num_buffers = 1, .gso = 0x7f, .gso_size = 1000 },
         { .num_buffers = 1, .gso = 0x80, .gso_size = 1000 },
     };
-    const struct net_header good = {
-        .num_buffers = 1, .flags = 1, .gso = 0x81, .gso_size = 50, .csum_start = 34, .csum_offset = 16
-    };
+    const struct net_header good = { .num_buffers = 1,
+                                     .flags = 1,
+                                     .gso = 0x81,
+                                     .gso_size = 50,
+                                     .csum_start = 34,
+                                     .csum_offset = 16 };
 
     (void)state;
     start(ALL);
@@ -302,8 +308,11 @@ static void h17_features(void **state)
     assert_int_equal(choose(VIRTIO_BIT(NET_F_GUEST_TSO4) | VIRTIO_BIT(NET_F_GUEST_CSUM)),
                      VIRTIO_BIT(NET_F_GUEST_CSUM));
     assert_int_equal(choose(VIRTIO_BIT(NET_F_HOST_TSO4)), 0);
-    assert_int_equal(choose(VIRTIO_BIT(NET_F_MQ) | VIRTIO_BIT(NET_F_CTRL_MAC) | VIRTIO_BIT(NET_F_ANNOUNCE)), 0);
-    assert_int_equal(choose(UINT64_MAX) & (VIRTIO_BIT(10) | VIRTIO_BIT(14) | VIRTIO_BIT(28) | VIRTIO_BIT(40)), 0);
+    assert_int_equal(
+        choose(VIRTIO_BIT(NET_F_MQ) | VIRTIO_BIT(NET_F_CTRL_MAC) | VIRTIO_BIT(NET_F_ANNOUNCE)), 0);
+    assert_int_equal(choose(UINT64_MAX) &
+                         (VIRTIO_BIT(10) | VIRTIO_BIT(14) | VIRTIO_BIT(28) | VIRTIO_BIT(40)),
+                     0);
     start(ALL);
     assert_int_equal(fake.accepted & ~fake.offered, 0);
     virtio_fail(net->dev, "next");
@@ -373,11 +382,16 @@ static void transmit_checks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(honest),         cmocka_unit_test(mergeable),
-        cmocka_unit_test(h4_short),       cmocka_unit_test(h21_headers),
-        cmocka_unit_test(h21_too_many_buffers), cmocka_unit_test(h12_failure),
-        cmocka_unit_test(h10_interrupts), cmocka_unit_test(h17_features),
-        cmocka_unit_test(h18_generation), cmocka_unit_test(transmit_checks),
+        cmocka_unit_test(honest),
+        cmocka_unit_test(mergeable),
+        cmocka_unit_test(h4_short),
+        cmocka_unit_test(h21_headers),
+        cmocka_unit_test(h21_too_many_buffers),
+        cmocka_unit_test(h12_failure),
+        cmocka_unit_test(h10_interrupts),
+        cmocka_unit_test(h17_features),
+        cmocka_unit_test(h18_generation),
+        cmocka_unit_test(transmit_checks),
         cmocka_unit_test(h11_reset_ignored),
     };
 

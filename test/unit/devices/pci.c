@@ -173,8 +173,8 @@ static void h29_msix(void **state)
         uint32_t table, pba;
         uint8_t control, high;
     } bad[] = {
-        { 0x4000, 0x2000, 3, 0 },     { 0x1001, 0x2000, 3, 0 },  { 0x1007, 0x2000, 3, 0 },
-        { 0x1000, 0x1038, 3, 0 },     { 0x1000, 0x3ff8, 0xff, 7 }, { 0xfffffff8, 0x2000, 3, 0 },
+        { 0x4000, 0x2000, 3, 0 }, { 0x1001, 0x2000, 3, 0 },    { 0x1007, 0x2000, 3, 0 },
+        { 0x1000, 0x1038, 3, 0 }, { 0x1000, 0x3ff8, 0xff, 7 }, { 0xfffffff8, 0x2000, 3, 0 },
         { 0x3fd0, 0x2000, 3, 0 },
     };
 
@@ -268,7 +268,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, clear)
     const struct CMUnitTest tests[] = {
-        T(honest), T(wide_bar), T(h24_capabilities), T(h29_msix), T(h26_bars), T(assigned), T(h30_odd),
+        T(honest),   T(wide_bar), T(h24_capabilities), T(h29_msix),
+        T(h26_bars), T(assigned), T(h30_odd),
     };
 
     setup();

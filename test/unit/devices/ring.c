@@ -41,7 +41,8 @@ static int end(void **state)
 /* A chain of one piece out and one of 100 bytes in. */
 static int put(void *token)
 {
-    const struct virtq_seg segs[2] = { { .ptr = buf, .len = 10 }, { .ptr = buf + 100, .len = 100 } };
+    const struct virtq_seg segs[2] = { { .ptr = buf, .len = 10 },
+                                       { .ptr = buf + 100, .len = 100 } };
 
     return virtq_put(&q, segs, 1, 1, token);
 }
