@@ -32,8 +32,8 @@ MODULE_ORDER = ['base', 'mm', 'sched', 'time', 'blk', 'file', 'fs', 'dev', 'net'
 SHARED = {'libos/thread.h', 'libos/process.h', 'libos/signal.h', 'libos/sched.h', 'libos/lock.h', 'libos/waitq.h', 'libos/timer.h',
           'libos/pagemap.h', 'libos/file.h', 'libos/dev/char.h'}
 
-# What a driver may use of libOS besides the device classes: locks, memory, timers.
-FOR_DRIVERS = {'libos/heap.h', 'libos/lock.h', 'libos/timer.h'}
+# What a driver may use of libOS besides the device classes: locks, memory, timers, the random generator to feed.
+FOR_DRIVERS = {'libos/heap.h', 'libos/lock.h', 'libos/random.h', 'libos/timer.h'}
 
 # The linker's view of ring 0: sections that run or hide code outside the explicit lists.
 BAD_SECTION = re.compile(r'^\.(init_array|fini_array|preinit_array|ctors|dtors)')

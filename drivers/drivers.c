@@ -4,7 +4,7 @@
 #include "policy.h"
 #include <base/log.h>
 
-static const struct pci_driver *const pci_drivers[] = { &virtio_pci_driver };
+static const struct pci_driver *const pci_drivers[] = { &virtio_pci_driver, &nvme_driver };
 
 static bool hostile;
 

@@ -9,6 +9,7 @@
 
 extern const struct driver uart_driver;
 extern const struct driver virtio_mmio_driver;
+extern const struct pci_driver nvme_driver;
 extern const struct pci_driver virtio_pci_driver;
 
 #endif

@@ -56,8 +56,8 @@ static int probe(const struct pci_function *f)
 {
     for (unsigned i = 0; i < PCI_BARS; i++) {
         const struct pci_bar *b = &f->bars[i];
-        must(!b->size || (!(b->size & (b->size - 1)) && b->size <= 1 << 30 && b->addr % b->size == 0 &&
-                          b->addr + b->size > b->addr));
+        must(!b->size || (!(b->size & (b->size - 1)) && b->size <= 1 << 30 &&
+                          b->addr % b->size == 0 && b->addr + b->size > b->addr));
     }
     for (unsigned i = 0; i < f->ncaps; i++)
         must(f->caps[i].at >= 0x40 && f->caps[i].at + f->caps[i].room < 256);

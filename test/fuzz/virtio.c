@@ -130,9 +130,14 @@ static void transmit(void)
         uint32_t len = take(2) % 700 + (k == 0);
         segs[k] = (struct netdev_seg){ memory, len };
     }
-    txs[i] = (struct netdev_tx){ .segs = segs, .nsegs = (uint16_t)n, .more = take(1) & 1, .csum = take(1) & 1,
-                                 .csum_start = (uint16_t)take(2), .csum_offset = (uint16_t)take(1),
-                                 .gso = (uint8_t)(take(1) % 3), .gso_size = (uint16_t)take(2) };
+    txs[i] = (struct netdev_tx){ .segs = segs,
+                                 .nsegs = (uint16_t)n,
+                                 .more = take(1) & 1,
+                                 .csum = take(1) & 1,
+                                 .csum_start = (uint16_t)take(2),
+                                 .csum_offset = (uint16_t)take(1),
+                                 .gso = (uint8_t)(take(1) % 3),
+                                 .gso_size = (uint16_t)take(2) };
     out[i] = true;
     if (dev->ops->transmit(dev, 0, &txs[i]) != 0)
         out[i] = false;

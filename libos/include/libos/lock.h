@@ -51,7 +51,7 @@ enum lock_rank {
     RANK_TIMERFD, /* a timerfd; taken in the timer interrupt */
     RANK_TIMER,   /* one CPU's timers */
     RANK_RUNQ,    /* one CPU's run queue */
-    RANK_VIRTIO,  /* one virtqueue */
+    RANK_VIRTIO,  /* one queue of a device */
     RANK_SLAB,    /* one object cache */
     RANK_PAGES,   /* physical pages */
     RANK_SERIAL,  /* registers of a UART */

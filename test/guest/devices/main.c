@@ -65,6 +65,7 @@ void upcall_boot(void)
     time_init();
     must(!vfs_init(NULL, 0));
     drivers_probe();
+    must(random_ready()); /* by the CPU, or by virtio-rng */
     must(!thread_create_kernel("test", run, NULL));
     sched_idle();
 }

@@ -15,7 +15,7 @@ MACHINES = {
     'microvm-noacpi': (['-M', 'microvm,acpi=off'], '-device', ''),
     'microvm-pci': (['-M', 'microvm,pcie=on'], '-pci', ',disable-legacy=on'),
     'q35': (['-M', 'q35'], '-pci', ',disable-legacy=on'),
-    'pc': (['-M', 'pc'], '-pci', ',disable-modern=on'),
+    'pc': (['-M', 'pc', '-cpu', 'qemu64'], '-pci', ',disable-modern=on'),
 }
 DISK_BYTES, AREA, MANY = 16 << 20, 2048, 96  # as blk.c has them
 MAC = '52:54:00:aa:bb:01'
@@ -67,6 +67,12 @@ def main():
         command += ['-drive', f'id=d0,if=none,format=raw,file={disk},discard=unmap', '-device',
                     f'virtio-blk{suffix},drive=d0,serial=first-disk{properties}',
                     '-drive', f'id=d1,if=none,format=raw,readonly=on,file={read_only}', '-device', f'virtio-blk{suffix},drive=d1{properties}']
+        command += ['-device', f'virtio-rng{suffix}{properties}']
+        if suffix == '-pci':
+            nvme = os.path.join(where, 'nvme')
+            with open(nvme, 'wb') as f:
+                f.truncate(DISK_BYTES)
+            command += ['-drive', f'id=d2,if=none,format=raw,file={nvme}', '-device', 'nvme,drive=d2,serial=nvme-disk']
         print(' '.join(command))
         try:
             run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=220)
@@ -78,6 +84,9 @@ def main():
     print(out)
     wanted = [f'net name=eth0 mac={MAC} mtu=1500 queues=1 link=1', 'errors=0', 'devices: PASSED',
               'sectors=32768 serial=first-disk block=512/512 ro=0 cache=1', 'first=5a write=-30']
+    missing = [w for w in wanted if w not in out]
+    if suffix == '-pci':
+        wanted.append('blk name=nvme0n1 sectors=32768 serial=nvme-disk block=512/512 ro=0 cache=1')
     missing = [w for w in wanted if w not in out]
     for i in range(MANY * 8):
         sector = AREA + i
