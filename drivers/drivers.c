@@ -20,13 +20,24 @@ static int pci_probe(void)
 }
 
 static const struct driver pci_bus = { "pci", pci_probe };
-static const struct driver *const drivers[] = { &uart_driver, &virtio_mmio_driver, &pci_bus };
+static const struct driver *const channels[] = { &uart_driver };
+static const struct driver *const drivers[] = { &virtio_mmio_driver, &pci_bus };
+
+static void probe(const struct driver *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int err = list[i]->probe();
+        if (err)
+            log_warn("%s: cannot be used (error %d)", list[i]->name, -err);
+    }
+}
+
+void drivers_probe_channels(void)
+{
+    probe(channels, ARRAY_SIZE(channels));
+}
 
 void drivers_probe(void)
 {
-    for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
-        int err = drivers[i]->probe();
-        if (err)
-            log_warn("%s: cannot be used (error %d)", drivers[i]->name, -err);
-    }
+    probe(drivers, ARRAY_SIZE(drivers));
 }

@@ -147,20 +147,22 @@ void upcall_boot(void)
     random_init(); /* entropy of the CPU */
     time_init();   /* wall time, timers, the vDSO's data */
     boot_check("bad root image", mount_root(&payload));
-    drivers_probe(); /* interrupts and channels */
+    drivers_probe_channels(); /* interrupts, and a way out for messages */
     boot_check("no memory for the console",
                console_init(config()->raw_console, config()->cols, config()->rows));
     boot_check("no memory for /dev", dev_init());
     boot_check("no memory for /proc", procfs_init());
     boot_check("no memory for /sys", sysfs_init());
-    if (!random_ready())
-        give_up("no source of entropy (RDSEED, RDRAND or virtio-rng)", -EIO);
     sys_init(); /* names of calls, for messages */
     if (config()->trace)
         plat_syscall_trace();
     plat_cpu_start_all(); /* the other CPUs enter upcall_cpu_start */
     sched_wait_cpus();    /* and can be given threads */
     plat_boot_mark("cpus");
+    drivers_probe(); /* disks and networks, their queues spread over the CPUs */
+    plat_boot_mark("devices");
+    if (!random_ready())
+        give_up("no source of entropy (RDSEED, RDRAND or virtio-rng)", -EIO);
     boot_check("no memory for the first process", process_create_first(first, NULL, &thread));
     sched_start(thread);
     sched_idle();

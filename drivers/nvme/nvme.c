@@ -332,7 +332,8 @@ void nvme_fail(struct nvme *n, const char *why, bool again)
     (void)nvme_abandon(&n->q[0], false);
     nvme_queue_reset(&n->q[0]);
     unsigned queues = n->queues;
-    n->failed = false; /* doorbells work again; nothing is submitted in earnest before blk's next request */
+    n->failed =
+        false; /* doorbells work again; nothing is submitted in earnest before blk's next request */
     if (start(n, queues) || n->queues != queues) {
         n->failed = true;
         log_error("nvme%u: cannot be started again", n->index);

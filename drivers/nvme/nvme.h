@@ -11,7 +11,7 @@
 #include <plat/dma.h>
 
 enum {
-    NVME_ENTRIES = 64,               /* of a submission and of a completion queue */
+    NVME_ENTRIES = 64,                /* of a submission and of a completion queue */
     NVME_COMMANDS = NVME_ENTRIES - 1, /* in flight on one queue: neither can run over */
     NVME_IO_QUEUES_MAX = 8,
     NVME_SEGS_MAX = 32,

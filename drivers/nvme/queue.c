@@ -98,8 +98,7 @@ static struct blk_request *end_command(struct nvme_queue *q, unsigned id, int st
 {
     struct nvme_slot *s = &q->slots[id];
     struct blk_request *r = s->r;
-    enum plat_dma_dir dir =
-        r && r->op == BLK_READ ? PLAT_DMA_FROM_DEVICE : PLAT_DMA_TO_DEVICE;
+    enum plat_dma_dir dir = r && r->op == BLK_READ ? PLAT_DMA_FROM_DEVICE : PLAT_DMA_TO_DEVICE;
 
     for (unsigned i = 0; r && i < s->count && !leak; i++) {
         uint32_t len = r->segs[s->first + i].len;
@@ -131,8 +130,7 @@ struct blk_request *nvme_complete(struct nvme_queue *q)
             break;
         /* Acquire: the rest of the entry is read after its phase. */
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (id >= NVME_COMMANDS || !q->slots[id].busy ||
-            plat_shared_read32(e + 8) >> 16 != q->id) {
+        if (id >= NVME_COMMANDS || !q->slots[id].busy || plat_shared_read32(e + 8) >> 16 != q->id) {
             q->broken = true;
             break;
         }

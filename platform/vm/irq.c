@@ -90,10 +90,9 @@ unsigned vm_isa_gsi(unsigned irq)
     return irq;
 }
 
-/* One CPU runs so far. */
 uint32_t vm_cpu_apic_id(unsigned cpu)
 {
-    return cpu ? UINT32_MAX : destination;
+    return cpu < plat_cpu_count() ? x86_cpus[cpu]->apic_id : UINT32_MAX;
 }
 
 int plat_irq_attach(unsigned gsi, void (*fn)(void *arg), void *arg)

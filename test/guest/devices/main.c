@@ -11,6 +11,7 @@
 #include <libos/vfs.h>
 #include <plat/boot.h>
 #include <plat/console.h>
+#include <plat/cpu.h>
 #include <plat/time.h>
 #include <plat/upcall.h>
 #include <stdarg.h>
@@ -64,6 +65,9 @@ void upcall_boot(void)
     random_init();
     time_init();
     must(!vfs_init(NULL, 0));
+    drivers_probe_channels();
+    plat_cpu_start_all();
+    sched_wait_cpus();
     drivers_probe();
     must(random_ready()); /* by the CPU, or by virtio-rng */
     must(!thread_create_kernel("test", run, NULL));

@@ -15,6 +15,7 @@ MACHINES = {
     'microvm-noacpi': (['-M', 'microvm,acpi=off'], '-device', ''),
     'microvm-pci': (['-M', 'microvm,pcie=on'], '-pci', ',disable-legacy=on'),
     'q35': (['-M', 'q35'], '-pci', ',disable-legacy=on'),
+    'q35-2cpus': (['-M', 'q35', '-smp', '2'], '-pci', ',disable-legacy=on'),
     'pc': (['-M', 'pc', '-cpu', 'qemu64'], '-pci', ',disable-modern=on'),
 }
 DISK_BYTES, AREA, MANY = 16 << 20, 2048, 96  # as blk.c has them

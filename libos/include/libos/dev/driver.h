@@ -9,7 +9,9 @@ struct driver {
     int (*probe)(void);
 };
 
-/* Probe all of drivers/drivers.c, in order. */
+/* Probe the channels that messages leave by. */
+void drivers_probe_channels(void);
+/* Probe all other devices, once all CPUs run: queues and their interrupts are spread over them. */
 void drivers_probe(void);
 
 #endif
