@@ -11,5 +11,6 @@ int command_trace(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_measure(int argc, char **argv);
+int command_deploy(int argc, char **argv);
 
 #endif

@@ -40,8 +40,11 @@ static struct disk make_disk(const struct image_parts *parts, const char *path, 
     struct sha256 s;
     uint8_t ids[32];
     uint32_t serial;
-    char *efi = path_join(temp_dir(), "app.efi");
-    efi_write(parts, efi);
+    const char *efi = parts->efi;
+    if (!efi) {
+        efi = path_join(temp_dir(), "app.efi");
+        efi_write(parts, efi);
+    }
     int err = file_map(efi, &data, &size);
     if (err < 0)
         fail_errno(efi, -err, "cannot read it back");

@@ -4,6 +4,7 @@
 
 #include "disk.h"
 #include "efi.h"
+#include "oci_write.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ static const struct {
     [FORMAT_QCOW2] = { "qcow2", ".qcow2", disk_write_qcow2 },
     [FORMAT_VHD] = { "vhd", ".vhd", disk_write_vhd },
     [FORMAT_GCP_TAR] = { "gcp-tar", ".tar.gz", disk_write_gcp },
+    [FORMAT_OCI] = { "oci", ".oci.tar", oci_write },
 };
 
 unsigned formats_parse(const char *list)

@@ -12,6 +12,7 @@ enum format {
     FORMAT_QCOW2,
     FORMAT_VHD,
     FORMAT_GCP_TAR,
+    FORMAT_OCI,
     FORMAT_COUNT
 };
 

@@ -15,6 +15,7 @@ struct image_parts {
     const char *hash;   /* path of veritysetup's hash file */
     struct buf cmdline;
     struct buf info;
+    const char *efi; /* path of a finished app.efi, for a disk; NULL: it is made of the above */
 };
 
 /* Write the image to path, which must not exist; the directory entry is made by the caller's rename. Keeps the lint

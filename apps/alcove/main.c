@@ -23,6 +23,7 @@ static const char overview[] =
     "  alcove check PROGRAM               which system calls it can make, and which are partial or "
     "missing\n"
     "  alcove trace PROGRAM [ARG...]      run it with each system call decoded on stderr\n"
+    "  alcove deploy IMAGE --cloud NAME   what a cloud takes, and the commands that start it\n"
     "  alcove measure IMAGE --snp|--tdx|--vtpm   what a verifier shall expect\n"
     "\n"
     "alcove COMMAND --help says more; alcove --version prints the version.\n";
@@ -46,7 +47,7 @@ static const char build_help[] =
     "%s"
     "  --format LIST        one file for each of: elf (PVH; the default), efi (UEFI), img (disk "
     "with it),\n"
-    "                       qcow2, vhd (Azure), gcp-tar (Google)\n"
+    "                       qcow2, vhd (Azure), gcp-tar (Google), oci (containers)\n"
     "  --json               print what was made as JSON\n"
     "  --oci IMAGE[:TAG]    pack a container image instead of PROGRAM: an OCI layout, a docker "
     "save\n"
@@ -102,6 +103,19 @@ static const char measure_help[] =
     "  --append TEXT        command line given to the VMM (default none)\n"
     "  --json               as JSON\n";
 
+static const char deploy_help[] =
+    "alcove deploy IMAGE --cloud gcp|aws|azure|oci|ibm|alibaba --bucket NAME [OPTION...]\n"
+    "alcove deploy IMAGE --kubernetes|--libvirt|--nomad\n"
+    "Write the file that a cloud takes here and print the commands that start it there; or print "
+    "an\n"
+    "engine's manifest.\n"
+    "\n"
+    "  --bucket NAME        object storage that the file is uploaded to\n"
+    "  --run                run the commands, with the cloud's own tool\n"
+    "  --snp, --tdx         a confidential machine (alcove measure says what to expect of it)\n"
+    "  -m, --memory SIZE    memory, for an engine (default 512M)\n"
+    "  --cpus N             CPUs, for an engine (default 1)\n";
+
 void help_print(const char *command)
 {
     if (!command)
@@ -118,6 +132,8 @@ void help_print(const char *command)
                pack_help);
     else if (strcmp(command, "check") == 0)
         printf(check_help, pack_help);
+    else if (strcmp(command, "deploy") == 0)
+        fputs(deploy_help, stdout);
     else if (strcmp(command, "measure") == 0)
         fputs(measure_help, stdout);
     else
@@ -128,8 +144,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    { "build", command_build }, { "run", command_run },         { "trace", command_trace },
-    { "check", command_check }, { "inspect", command_inspect }, { "measure", command_measure },
+    { "build", command_build },   { "run", command_run },         { "trace", command_trace },
+    { "check", command_check },   { "inspect", command_inspect }, { "measure", command_measure },
+    { "deploy", command_deploy },
 };
 
 static int dispatch(int argc, char **argv)
@@ -149,8 +166,8 @@ static int dispatch(int argc, char **argv)
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    fail(argv[1],
-         "is not a command; one of run, build, inspect, check, trace, measure (alcove --help)");
+    fail(argv[1], "is not a command; one of run, build, inspect, check, trace, measure, deploy "
+                  "(alcove --help)");
 }
 
 /* A descriptor that was closed must not become something of ours. */

@@ -40,6 +40,12 @@ static const struct option_row rows[] = {
     { OPT_VMM, 0, "vmm", "VMM" },
     { OPT_FIRMWARE, 0, "firmware", "FILE" },
     { OPT_APPEND, 0, "append", "TEXT" },
+    { OPT_CLOUD, 0, "cloud", "NAME" },
+    { OPT_BUCKET, 0, "bucket", "NAME" },
+    { OPT_RUN, 0, "run", NULL },
+    { OPT_KUBERNETES, 0, "kubernetes", NULL },
+    { OPT_LIBVIRT, 0, "libvirt", NULL },
+    { OPT_NOMAD, 0, "nomad", NULL },
 };
 
 /* What people type from other tools. */
@@ -150,6 +156,12 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         break;
     case OPT_APPEND:
         o->append = v;
+        break;
+    case OPT_CLOUD:
+        o->cloud = v;
+        break;
+    case OPT_BUCKET:
+        o->bucket = v;
         break;
     case OPT_OCI:
         o->pack.oci = v;

@@ -30,6 +30,12 @@ enum opt {
     OPT_VMM = 1 << 21,
     OPT_FIRMWARE = 1 << 22,
     OPT_APPEND = 1 << 23,
+    OPT_CLOUD = 1 << 24,
+    OPT_BUCKET = 1 << 25,
+    OPT_RUN = 1 << 26,
+    OPT_KUBERNETES = 1 << 27,
+    OPT_LIBVIRT = 1 << 28,
+    OPT_NOMAD = 1 << 29,
     OPT_PACK = OPT_ROOT | OPT_WITH | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME | OPT_VERITY,
     OPT_VM = OPT_MEMORY | OPT_CPUS | OPT_MACHINE | OPT_ACCEL | OPT_VERBOSE | OPT_BOOT_TRACE,
 };
@@ -38,7 +44,7 @@ struct options {
     unsigned given; /* enum opt of those that were there */
     struct pack_spec pack;
     const char *output, *machine, *accel;
-    const char *cpu_type, *vmm, *firmware, *append;
+    const char *cpu_type, *vmm, *firmware, *append, *cloud, *bucket;
     uint64_t memory;  /* bytes, 0: not given */
     unsigned cpus;    /* 0: not given */
     unsigned formats; /* bits of enum format, 0: not given */

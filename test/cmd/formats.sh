@@ -48,6 +48,15 @@ sgdisk -v disk.raw >sgdisk.txt 2>&1
 same 'sgdisk -v of disk.raw' 'No problems found.' "$(grep -o 'No problems found.' sgdisk.txt)"
 check 'the same partition' cmp -n "$(stat -c %s esp.img)" -i 1048576:0 disk.raw esp.img
 
+# The OCI archive: skopeo and umoci take it, and what is in it is app.elf.
+check 'oci' "$ALCOVE" build --format oci /bin/true -o all
+check 'oci again' "$ALCOVE" build --format oci /bin/true -o again/all
+check 'same inputs, same bytes: oci' cmp all.oci.tar again/all.oci.tar
+check 'skopeo' skopeo copy --insecure-policy oci-archive:all.oci.tar oci:layout:latest
+check 'umoci' umoci unpack --rootless --image layout:latest bundle
+check 'the kernel in it' cmp bundle/rootfs/unikernel/app.elf all.elf
+same 'its annotation' /unikernel/app.elf "$(skopeo inspect --raw oci-archive:all.oci.tar | jq -r '.annotations["com.urunc.unikernel.binary"]')"
+
 # Damaged and unknown ones.
 head -c 20000 all.efi >cut.efi
 refused 1 'not an Alcove image|damaged' "$ALCOVE" inspect cut.efi

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+# alcove deploy: what is written, printed, run and refused. usage: deploy.sh ALCOVE MINI STUB
+ALCOVE_STUB=$(realpath "$3")
+export ALCOVE_STUB
+. "$(dirname "$0")/lib.sh"
+
+check 'images' "$ALCOVE" build --format elf,efi,img,qcow2,gcp-tar /bin/true -o my_App
+
+# Clouds: the artefact is the one of --format, and the commands name it.
+for cloud in gcp oci ibm alibaba; do
+    check "$cloud" sh -c "'$ALCOVE' deploy my_App.img --cloud $cloud --bucket b1 >$cloud.txt 2>$cloud.err"
+    same "$cloud: three commands" 3 "$(wc -l <$cloud.txt)"
+    check "$cloud: a shell takes them" sh -n $cloud.txt
+    check "$cloud: the bucket" grep -q b1 $cloud.txt
+    check "$cloud: the name" grep -q 'my-app' $cloud.txt
+done
+check 'gcp takes a tar' cmp my-app.tar.gz my_App.tar.gz
+check 'others take qcow2' cmp my-app.qcow2 my_App.qcow2
+check 'app.efi does too' sh -c "'$ALCOVE' deploy my_App.efi --cloud ibm --bucket b1 --tdx 2>/dev/null >ibm.txt"
+check 'a confidential machine' grep -q -- '--confidential-compute-mode tdx' ibm.txt
+check 'the same disk' cmp my-app.qcow2 my_App.qcow2
+
+# --run: the tool of the cloud gets the commands.
+mkdir bin
+printf '#!/bin/sh\necho "$@" >>%s/ran.txt\n' "$work" >bin/gcloud
+chmod +x bin/gcloud
+PATH=$work/bin:$PATH "$ALCOVE" deploy my_App.img --cloud gcp --bucket b1 --run >out.txt 2>err.txt
+same '--run' "0 3" "$? $(wc -l <ran.txt)"
+check 'with the words that were printed' sh -c "sed 's/^gcloud //' gcp.txt | cmp - ran.txt"
+printf '#!/bin/sh\nexit 3\n' >bin/gcloud
+PATH=$work/bin:$PATH "$ALCOVE" deploy my_App.img --cloud gcp --bucket b1 --run >out.txt 2>err.txt
+same 'a command that fails' '1 deploy: this command failed' "$? $(sed -n 's/^alcove: \(deploy: this command failed\).*/\1/p' err.txt)"
+
+# What is missing.
+refused 1 'aws: needs a driver for ENA' "$ALCOVE" deploy my_App.img --cloud aws --bucket b
+refused 1 'azure: needs drivers for VMBus' "$ALCOVE" deploy my_App.img --cloud azure --bucket b
+refused 1 'gcp: needs a driver for gVNIC' "$ALCOVE" deploy my_App.img --cloud gcp --bucket b --snp
+refused 1 'ibm: has no machines with SEV-SNP' "$ALCOVE" deploy my_App.img --cloud ibm --bucket b --snp
+refused 1 'oci: is not installed; install the Oracle' "$ALCOVE" deploy my_App.img --cloud oci --bucket b --run
+refused 1 'no bucket' "$ALCOVE" deploy my_App.img --cloud gcp
+refused 1 'does not boot by UEFI' "$ALCOVE" deploy my_App.elf --cloud gcp --bucket b
+refused 1 'is not known; one of: gcp' "$ALCOVE" deploy my_App.img --cloud moon --bucket b
+refused 1 'where to' "$ALCOVE" deploy my_App.img
+refused 1 'where to' "$ALCOVE" deploy my_App.img --libvirt --nomad
+refused 1 'not an Alcove image' "$ALCOVE" deploy /bin/true --libvirt
+
+# Engines.
+for f in elf efi img; do
+    check "libvirt, $f" sh -c "'$ALCOVE' deploy my_App.$f --libvirt --memory 1G --cpus 2 >$f.xml"
+    check "libvirt's schema, $f" virt-xml-validate $f.xml domain
+done
+cp my_App.img "a & b'<.img"
+check 'an odd name' sh -c "'$ALCOVE' deploy \"a & b'<.img\" --libvirt >odd.xml"
+check 'in the schema' virt-xml-validate odd.xml domain
+check 'nomad' sh -c "'$ALCOVE' deploy my_App.img --nomad --cpus 2 | jq -e '.Job.TaskGroups[0].Tasks[0] | .Driver == \"qemu\" and .Resources.Cores == 2'"
+refused 1 'is not a disk' "$ALCOVE" deploy my_App.elf --nomad
+check 'kubernetes' sh -c "'$ALCOVE' deploy my_App.img --kubernetes --memory 256M >pod.yaml"
+check 'is a Pod that urunc runs' grep -q 'runtimeClassName: urunc' pod.yaml
+check 'with its memory' grep -q 'memory: 256Mi' pod.yaml
+finish
