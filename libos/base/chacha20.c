@@ -2,14 +2,16 @@
 /* The ChaCha20 block function, RFC 8439 section 2.3. */
 #include <base/chacha20.h>
 
+#include <base/compiler.h>
+
 #include <string.h>
 
-static uint32_t rotl(uint32_t x, int n)
+static ALWAYS_INLINE uint32_t rotl(uint32_t x, int n)
 {
     return x << n | x >> (32 - n);
 }
 
-static void quarter(uint32_t *x, int a, int b, int c, int d)
+static ALWAYS_INLINE void quarter(uint32_t *x, int a, int b, int c, int d)
 {
     x[a] += x[b];
     x[d] = rotl(x[d] ^ x[a], 16);

@@ -65,12 +65,29 @@ bool random_ready(void)
     return credited >= ENOUGH_BITS;
 }
 
+/* One block is the new key and up to as many bytes of output. */
+static void few_bytes(void *buf, size_t n)
+{
+    uint32_t block[BLOCK_WORDS];
+
+    spin_lock(&lock);
+    chacha20_block(key, counter++, 0, block);
+    memcpy(key, block, sizeof key);
+    spin_unlock(&lock);
+    memcpy(buf, block + KEY_WORDS, n);
+    memset(block, 0, sizeof block);
+}
+
 void random_bytes(void *buf, size_t n)
 {
     uint32_t block[BLOCK_WORDS];
     uint8_t *out = buf;
 
     must(random_ready());
+    if (n <= sizeof block - sizeof key) {
+        few_bytes(buf, n);
+        return;
+    }
     spin_lock(&lock);
     while (n) {
         size_t len = n < sizeof block ? n : sizeof block;

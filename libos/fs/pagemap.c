@@ -46,6 +46,21 @@ static struct page *find(const struct pagemap *m, uint64_t index)
     return p;
 }
 
+/* The pages index to index + n: whole rows of the tree at a time. */
+static void find_run(const struct pagemap *m, uint64_t index, size_t n, struct page **out)
+{
+    void *const *slot = NULL;
+    for (size_t i = 0; i < n; i++, index++) {
+        if (i == 0 || (index & (SLOTS - 1)) == 0) {
+            void *p = beyond(m, index) ? NULL : m->root;
+            for (uint32_t h = m->height; h > 1 && p; h--)
+                p = ((struct node *)p)->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
+            slot = p && m->height ? (void *const *)((struct node *)p)->slot : NULL;
+        }
+        out[i] = slot ? slot[index & (SLOTS - 1)] : m->height ? NULL : find(m, index);
+    }
+}
+
 static struct node *node_create(void)
 {
     struct node *n = slab_alloc(&slab);
@@ -183,8 +198,8 @@ void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct pag
 {
     size_t found = 0;
     spin_lock(&m->lock);
+    find_run(m, index, n, out);
     for (size_t i = 0; i < n; i++) {
-        out[i] = find(m, index + i);
         if (out[i]) {
             page_get(out[i]);
             found++;

@@ -118,15 +118,19 @@ static void tmpfs_ready(struct pagemap *m, uint64_t index, size_t n, struct page
     memset(out, 0, n * sizeof(*out));
     if (!inode->lower || erofs_inode(&t->image, inode->lower - 1, &lower))
         return;
-    for (size_t i = 0;
-         i < n && (index + i + 1) * PAGE_SIZE <= min_u64(inode->lower_size, lower.size); i++) {
-        uint64_t at;
-        if (erofs_place(&t->image, &lower, (index + i) * PAGE_SIZE, &at) && verity_ready(at)) {
-            out[i] = page_of(plat_virt_to_phys(t->image.image + at));
-            if (out[i])
-                page_get(out[i]);
+    /* Blocks in place follow each other: the first one and the number of them say where all are. */
+    uint64_t first, last, whole = min_u64(inode->lower_size, lower.size) / PAGE_SIZE;
+    n = index < whole ? min_u64(n, whole - index) : 0;
+    while (n && !erofs_place(&t->image, &lower, (index + n - 1) * PAGE_SIZE, &last))
+        n--;
+    if (!n || !erofs_place(&t->image, &lower, index * PAGE_SIZE, &first))
+        return;
+    struct page *page = page_of(plat_virt_to_phys(t->image.image + first));
+    for (size_t i = 0; page && i < n; i++)
+        if (verity_ready(first + i * PAGE_SIZE)) {
+            out[i] = page + i;
+            page_get(out[i]);
         }
-    }
 }
 
 static uint64_t tmpfs_size_pages(struct pagemap *m)

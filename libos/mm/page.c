@@ -397,11 +397,12 @@ void page_put_bulk(struct page **pages, size_t n)
 void page_put_leaves(const struct plat_leaf *leaf, size_t n, int64_t *ret_anon, int64_t *ret_file)
 {
     struct store *s = &stores[plat_cpu_id()];
+    const struct page *zeros = zero_page();
     int64_t anon = 0, file = 0;
     for (size_t i = 0; i < n;) {
         struct page *p = &frames[leaf[i].pa.v >> PAGE_SHIFT];
         uint8_t kind = p->kind;
-        if (UNLIKELY(leaf[i].prot & PLAT_SPECIAL || p == zero_page())) {
+        if (UNLIKELY(leaf[i].prot & PLAT_SPECIAL || p == zeros)) {
             i++;
             continue;
         }

@@ -484,8 +484,11 @@ static size_t take_pages(struct plat_aspace *as, uint64_t *pde, uintptr_t *va, u
     if (max > used)
         max = used;
     for (; p < end && n < max; p += PAGE_SIZE, pte++) {
-        if (!*pte)
+        if (!*pte) {
+            for (; end - p > 4 * PAGE_SIZE && !(pte[1] | pte[2] | pte[3] | pte[4]); pte += 4)
+                p += 4 * PAGE_SIZE; /* most of a table is empty */
             continue;
+        }
         e = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED); /* with all marks that were set */
         if (UNLIKELY((e & ~address) != marks)) {
             marks = e & ~address;
