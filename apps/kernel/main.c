@@ -27,9 +27,12 @@
 #include <base/log.h>
 #include <plat/boot.h>
 #include <plat/cpu.h>
+#include <plat/dma.h>
 #include <plat/upcall.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { DMA_POOL_SIZE = 8 << 20 }; /* of a confidential guest: what its devices can reach */
 
 /* Boot errors that a user can do something about: one line, and the end. */
 static NORETURN void give_up(const char *what, int err)
@@ -147,6 +150,8 @@ void upcall_boot(void)
     random_init(); /* entropy of the CPU */
     time_init();   /* wall time, timers, the vDSO's data */
     boot_check("bad root image", mount_root(&payload));
+    if (plat_boot_info()->confidential)
+        boot_check("no memory to share with devices", plat_dma_pool(DMA_POOL_SIZE));
     drivers_probe_channels(); /* interrupts, and a way out for messages */
     boot_check("no memory for the console",
                console_init(config()->raw_console, config()->cols, config()->rows));

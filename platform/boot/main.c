@@ -134,6 +134,7 @@ static void read_start_info(uint64_t pa, struct boot_start_info *ret)
     } else if (cc_kind() != CC_NONE) {
         boot.machine = cc_kind() == CC_SNP ? "snp" : "tdx";
     }
+    boot.confidential = cc_kind() != CC_NONE;
     boot_memory_init(map, count, module);
 }
 

@@ -4,9 +4,11 @@
 
 #include "boot/boot.h"
 #include "boot/image.h"
+#include "x86_64/kmap.h"
 #include "x86_64/x86.h"
 
 #include <base/log.h>
+#include <plat/mem.h>
 
 static enum cc_kind kind;
 
@@ -47,6 +49,18 @@ void cc_accept(uint64_t start, uint64_t end)
         snp_accept(start, end);
     else if (kind == CC_TDX)
         tdx_accept(start, end);
+}
+
+void cc_share(uint64_t pa, uint64_t size)
+{
+    if (kind == CC_NONE)
+        return;
+    if (kind == CC_SNP)
+        snp_share(pa, size);
+    else
+        tdx_share(pa, size);
+    kmap_linear_share(pa, size);
+    x86_clear(plat_phys_to_virt(PADDR(pa)), size);
 }
 
 bool cc_trap(unsigned long error, struct plat_frame *f, bool from_user)

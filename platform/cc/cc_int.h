@@ -8,6 +8,7 @@
 uint64_t snp_start(uint64_t blob);
 void snp_init(void);
 void snp_accept(uint64_t start, uint64_t end);
+void snp_share(uint64_t pa, uint64_t size);
 bool snp_vc(unsigned long error, struct plat_frame *f, bool from_user);
 /* One byte on the console without a trap. */
 void snp_say(uint8_t c);
@@ -19,6 +20,7 @@ bool tdx_detect(void);
 void tdx_start(void);
 bool tdx_debug(void);
 void tdx_accept(uint64_t start, uint64_t end);
+void tdx_share(uint64_t pa, uint64_t size);
 bool tdx_ve(struct plat_frame *f, bool from_user);
 void tdx_halt(void);
 void tdx_say(uint8_t c);

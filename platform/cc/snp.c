@@ -11,6 +11,7 @@
 #include "x86_64/x86.h"
 
 #include <base/log.h>
+#include <plat/mem.h>
 
 #define MSR_SEV_STATUS 0xc0010131u
 #define LEAF_SEV       0x8000001fu
@@ -170,55 +171,75 @@ struct PACKED psc_list {
 };
 
 /* Ask for all of the list, as often as the host stops in the middle. */
-static void change_states(struct psc_list *list)
+static void change_states(struct psc_list *todo)
 {
     struct psc_list head;
 
     for (unsigned round = 0; round < PSC_ROUNDS; round++) {
         struct ghcb_regs r = { 0 };
 
-        ghcb_buffer_put(list, sizeof(*list));
+        ghcb_buffer_put(todo, sizeof(*todo));
         if (!ghcb_exit(GHCB_EXIT_PSC, 0, 0, GHCB_SCRATCH, 0, &r) || r.info2)
             cc_terminate(CC_PSC_REFUSED);
         ghcb_buffer_get(&head, offsetof(struct psc_list, entries));
-        if (head.cur < list->cur || head.cur > list->end + 1)
+        if (head.cur < todo->cur || head.cur > todo->end + 1)
             cc_terminate(CC_PSC_REFUSED);
-        if (head.cur == list->end + 1)
+        if (head.cur == todo->end + 1)
             return;
-        list->cur = head.cur;
+        todo->cur = head.cur;
     }
     cc_terminate(CC_PSC_REFUSED);
 }
 
-static void validate(uint64_t pa, uint64_t size)
+/* [va, va + size), 4 KiB or 2 MiB; in small pages where the host has broken a large one up. */
+static void validate(uintptr_t va, uint64_t size, bool on)
 {
-    uintptr_t va = (uintptr_t)boot_window(pa, size);
-
-    if (size == LARGE_SIZE && pvalidate(va, true, true) == 0)
+    if (size == LARGE_SIZE && pvalidate(va, true, on) == 0)
         return;
     for (uint64_t at = 0; at < size; at += PAGE_SIZE)
-        (void)pvalidate(va + at, false, true);
+        (void)pvalidate(va + at, false, on);
 }
+
+/* Fill the list from start on, in pages as large as they come; where it ended. */
+static uint64_t fill_list(struct psc_list *list, uint64_t start, uint64_t end, uint64_t operation)
+{
+    unsigned n = 0;
+
+    for (; start < end && n < PSC_MAX; n++) {
+        bool large = start % LARGE_SIZE == 0 && end - start >= LARGE_SIZE;
+        list->entries[n] = start | operation | (large ? PSC_LARGE : 0);
+        start += large ? LARGE_SIZE : PAGE_SIZE;
+    }
+    list->cur = 0;
+    list->end = (uint16_t)(n - 1);
+    return start;
+}
+
+static struct psc_list list; /* boot runs on one CPU */
 
 void snp_accept(uint64_t start, uint64_t end)
 {
-    static struct psc_list list;
-
     while (start < end) {
-        unsigned n = 0;
+        uint64_t stop = fill_list(&list, start, end, PSC_PRIVATE);
 
-        for (uint64_t pa = start; pa < end && n < PSC_MAX; n++) {
-            bool large = pa % LARGE_SIZE == 0 && end - pa >= LARGE_SIZE;
-            list.entries[n] = pa | PSC_PRIVATE | (large ? PSC_LARGE : 0);
-            pa += large ? LARGE_SIZE : PAGE_SIZE;
-        }
-        list.cur = 0;
-        list.end = (uint16_t)(n - 1);
         change_states(&list);
-        for (unsigned i = 0; i < n; i++) {
-            uint64_t size = list.entries[i] & PSC_LARGE ? LARGE_SIZE : PAGE_SIZE;
-            validate(start, size);
+        while (start < stop) {
+            uint64_t size =
+                start % LARGE_SIZE == 0 && end - start >= LARGE_SIZE ? LARGE_SIZE : PAGE_SIZE;
+
+            validate((uintptr_t)boot_window(start, size), size, true);
             start += size;
         }
+    }
+}
+
+void snp_share(uint64_t pa, uint64_t size)
+{
+    for (uint64_t end = pa + size; pa < end;) {
+        uint64_t stop = fill_list(&list, pa, end, PSC_SHARED);
+
+        for (; pa < stop; pa += LARGE_SIZE)
+            validate((uintptr_t)plat_phys_to_virt(PADDR(pa)), LARGE_SIZE, false);
+        change_states(&list);
     }
 }

@@ -17,8 +17,13 @@ enum {
     ATTRIBUTE_DEBUG = 1 << 0,
     ATTRIBUTE_SEPT_VE_DISABLE = 1 << 28,
     EXPOSE_ALWAYS = 3 << 10, /* r10, r11 */
+    EXPOSE_R12 = 1 << 12,
+    EXPOSE_R13 = 1 << 13,
     EXPOSE_ALL = 15 << 12,
+    MAP_RETRY = 1,
+    MAP_ROUNDS = 1000,
 };
+#define VMCALL_MAP_GPA     0x10001ull
 #define VMCALL_FATAL_ERROR 0x10003ull
 #define SIZE_MISMATCH      0xc0000b0bull /* the status's upper half */
 
@@ -101,6 +106,25 @@ void tdx_accept(uint64_t start, uint64_t end)
         }
         start += size;
     }
+}
+
+/* The host may stop in the middle and say where. */
+void tdx_share(uint64_t pa, uint64_t size)
+{
+    uint64_t end = pa + size;
+
+    for (unsigned round = 0; round < MAP_ROUNDS; round++) {
+        struct tdx_regs r = { .r12 = pa | x86_facts.shared_mask, .r13 = end - pa };
+        uint64_t status = tdx_vmcall(VMCALL_MAP_GPA, EXPOSE_R12 | EXPOSE_R13, &r);
+
+        if (!status)
+            return;
+        r.r11 &= ~x86_facts.shared_mask;
+        if (status != MAP_RETRY || r.r11 < pa || r.r11 >= end || r.r11 % PAGE_SIZE)
+            break;
+        pa = r.r11;
+    }
+    cc_terminate(CC_PSC_REFUSED);
 }
 
 void tdx_halt(void)

@@ -3,6 +3,8 @@
  * blocks, cut into slots of a page; a mapping takes slots in a row and copies. Whose memory a slot stands for is kept here,
  * never in the pool. lock guards the slots' owners; the platform has no lock of libOS's kind, so it is a word of its own.
  * The host platform compiles this file too. */
+#include "../cc/cc.h"
+
 #include <abi/errno.h>
 #include <base/log.h>
 #include <plat/cpu.h>
@@ -78,7 +80,8 @@ static int add_block(void)
     }
     struct block *b = plat_phys_to_virt(meta);
     b->mem = plat_phys_to_virt(mem);
-    b->addr = mem.v; /* a confidential guest makes the block shared here */
+    b->addr = mem.v;
+    cc_share(mem.v, (uint64_t)BLOCK_SLOTS * PAGE_SIZE);
     blocks[block_count++] = b;
     return 0;
 }

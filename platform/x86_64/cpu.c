@@ -66,7 +66,8 @@ void x86_facts_init(void)
     f->sha = (seven.ebx & 1u << 29) != 0 && (one.ecx & 1u << 19) != 0; /* and SSE4.1, SSSE3 */
     f->umip = seven.ecx & 1u << 2;
     f->hwcap2 = f->fsgsbase ? 2 : 0;
-    f->giant = x86_cpuid(0x80000001, 0).edx & 1u << 26;
+    /* Parts of the linear map become shared: no pages that would have to be split. */
+    f->giant = (x86_cpuid(0x80000001, 0).edx & 1u << 26) != 0 && !(f->enc_mask | f->shared_mask);
     if (extended >= 0x80000008)
         bits = x86_cpuid(0x80000008, 0).eax & 0xff;
     f->phys_limit = 1ull << (bits < 36 ? 36 : bits > 52 ? 52 : bits);

@@ -163,6 +163,19 @@ void kmap_share_page(uintptr_t va)
     x86_invlpg(va);
 }
 
+void kmap_linear_share(uint64_t pa, uint64_t size)
+{
+    for (uint64_t end = pa + size; pa < end; pa += LARGE_SIZE) {
+        uintptr_t va = PLAT_LINEAR_BASE + pa;
+        uint64_t *pdpt = table_of(kmap_root()[va >> 39 & 511]);
+        uint64_t *pde = &table_of(pdpt[va >> 30 & 511])[va >> LARGE_SHIFT & 511];
+
+        must(*pde & PTE_LARGE);
+        *pde = (*pde & ~x86_facts.enc_mask) | x86_facts.shared_mask;
+        x86_invlpg(va);
+    }
+}
+
 bool kmap_device_phys(uintptr_t va, size_t size, uint64_t *ret_pa)
 {
     uint64_t *pte;

@@ -36,6 +36,9 @@ volatile void *kmap_device(uint64_t pa, size_t size);
 /* Take the encryption from the page at va, which the host has made shared: an address of the image. */
 void kmap_share_page(uintptr_t va);
 
+/* The same for RAM in the linear map, multiples of 2 MiB that were mapped as such. */
+void kmap_linear_share(uint64_t pa, uint64_t size);
+
 /* The physical address of size bytes of device memory at va; false: not device memory of kmap_device, or not mapped. */
 NODISCARD bool kmap_device_phys(uintptr_t va, size_t size, uint64_t *ret_pa);
 

@@ -21,6 +21,8 @@ enum {
 #define STATUS_SIZE     (0xc0000b0bull << 32)
 #define ATTRIBUTES      (1ull << 28) /* SEPT_VE_DISABLE */
 #define VMCALL_INVALID  0x8000000000000000ull
+#define VMCALL_MAP_GPA  0x10001ull
+#define VMCALL_RETRY    1
 #define VMCALL_FATAL    0x10003ull
 
 bool sim_tdx_cpuid(struct vcpu *c)
@@ -154,6 +156,30 @@ static void host_msr(struct regs *r, bool write)
         r->r11 = x2apic_read((uint32_t)r->r12);
 }
 
+/* To shared where the address says so, else back to private, not accepted. */
+static void map_gpa(struct vcpu *c, struct regs *r)
+{
+    uint64_t gpa = r->r12 & ~ALIAS_BIT, end = gpa + r->r13;
+
+    if (gpa % PAGE_SIZE || r->r13 % PAGE_SIZE || end > GUEST_MEMORY || end < gpa)
+        sim_fail("MapGPA of 0x%lx, 0x%lx bytes", gpa, r->r13);
+    if (sim_attack("psc-refused")) {
+        r->r10 = VMCALL_INVALID;
+        return;
+    }
+    for (unsigned n = 0; gpa < end; gpa += PAGE_SIZE, n++) {
+        if (sim_attack("psc-partial") && n == 100) {
+            r->r10 = VMCALL_RETRY;
+            r->r11 = gpa | (r->r12 & ALIAS_BIT);
+            break;
+        }
+        memset(sim_host(sim_shared(gpa)), 0xdd, PAGE_SIZE);
+        sim_page_set(gpa, r->r12 & ALIAS_BIT ? PAGE_SHARED : PAGE_ASSIGNED);
+        sim_counts.psc_pages++;
+    }
+    c->flush = true;
+}
+
 /* The function in r11, with what of r the guest exposes. */
 static void serve(struct vcpu *c, uint64_t function, struct regs *r)
 {
@@ -175,6 +201,9 @@ static void serve(struct vcpu *c, uint64_t function, struct regs *r)
         break;
     case 48:
         host_mmio(r);
+        break;
+    case VMCALL_MAP_GPA:
+        map_gpa(c, r);
         break;
     case VMCALL_FATAL:
         sim_end_terminated((unsigned)(r->r12 >> 8), r->r12 & 255);

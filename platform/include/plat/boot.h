@@ -11,6 +11,8 @@ struct plat_boot {
     uint64_t payload_max; /* bytes of RAM from there to the end of its region */
     const char *
         vmm_cmdline; /* of the loader: not measured, so not trusted; zero-terminated, may be empty */
+    bool
+        confidential; /* the host is not trusted: devices reach a pool only, what they say proves nothing */
     const char *machine; /* short name of what was found, for messages: "pvh" */
 };
 
