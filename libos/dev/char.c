@@ -8,12 +8,14 @@
 #include <libos/dev/char.h>
 #include <libos/file.h>
 #include <libos/vfs.h>
+#include <plat/cc.h>
 
 static const struct char_device devices[] = {
     { MAJOR_MEM, 0, 16, mem_open },
     { MAJOR_TTY_SERIAL, MINOR_TTYS0, 1, console_device_open },
     { MAJOR_TTY, 0, 3, tty_device_open },
     { MAJOR_PTS, 0, PTS_MAX, pts_open },
+    { MAJOR_MISC, MINOR_TDX_GUEST, 1, tdx_guest_open },
 };
 
 int char_device_open(struct inode *inode, struct file *f)
@@ -64,6 +66,9 @@ int dev_init(void)
         const struct node *n = &nodes[i];
         err = vfs_make(n->name, n->mode, (uint32_t)abi_makedev(n->major, n->minor), n->target);
     }
+    if (!err && plat_tdx())
+        err = vfs_make("/dev/tdx_guest", S_IFCHR | 0600,
+                       (uint32_t)abi_makedev(MAJOR_MISC, MINOR_TDX_GUEST), NULL);
     if (err)
         return err;
     err = devpts_create(&sb);

@@ -12,6 +12,7 @@ struct superblock;
 enum {
     MAJOR_MEM = 1,
     MAJOR_TTY_SERIAL = 4,
+    MAJOR_MISC = 10,
     MAJOR_TTY = 5,
     MAJOR_PTS = 136,
     MINOR_NULL = 3,
@@ -24,7 +25,8 @@ enum {
     MINOR_CONSOLE = 1,
     MINOR_PTMX = 2,
     MINOR_TTYS0 = 64,
-    PTS_MAX = 4096, /* pseudo-terminals at a time */
+    MINOR_TDX_GUEST = 126, /* of those that Linux gives out as they come */
+    PTS_MAX = 4096,        /* pseudo-terminals at a time */
 };
 
 /* /dev/null and its family. -ENXIO: no such minor. */
@@ -36,6 +38,8 @@ NODISCARD int tty_device_open(struct file *f, uint32_t minor);
 /* /dev/ptmx, /dev/pts/N. -EIO: no such pseudo-terminal, or locked. -ENOSPC, -ENOMEM. */
 NODISCARD int ptmx_open(struct file *f);
 NODISCARD int pts_open(struct file *f, uint32_t minor);
+/* /dev/tdx_guest. -ENXIO: not in a TDX guest. */
+NODISCARD int tdx_guest_open(struct file *f, uint32_t minor);
 /* The file system of /dev/pts. -ENOMEM. */
 NODISCARD int devpts_create(struct superblock **ret_sb);
 

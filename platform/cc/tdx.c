@@ -7,11 +7,16 @@
 #include "x86_64/cpu.h"
 #include "x86_64/x86.h"
 
+#include <abi/errno.h>
+#include <plat/cc.h>
+#include <plat/cpu.h>
+
 enum {
     LEAF_TDX = 0x21,
     TDG_VP_VMCALL = 0,
     TDG_VP_INFO = 1,
     TDG_VP_VEINFO_GET = 3,
+    TDG_MR_REPORT = 4,
     TDG_MEM_PAGE_ACCEPT = 6,
     VMCALL_IO = TDX_IO,
     ATTRIBUTE_DEBUG = 1 << 0,
@@ -76,6 +81,32 @@ void tdx_start(void)
     /* Else the host could make any access of ring 0 to private memory trap. */
     if (!(r.rdx & ATTRIBUTE_SEPT_VE_DISABLE))
         cc_terminate(CC_UNSUPPORTED);
+}
+
+bool plat_tdx(void)
+{
+    return cc_kind() == CC_TDX;
+}
+
+/* One report at a time: the buffers are aligned as the module wants them. */
+int plat_tdx_report(const uint8_t data[PLAT_TDX_DATA], uint8_t ret_report[PLAT_TDX_REPORT])
+{
+    static ALIGNED(PLAT_TDX_REPORT) uint8_t report[PLAT_TDX_REPORT];
+    static ALIGNED(PLAT_TDX_DATA) uint8_t given[PLAT_TDX_DATA];
+    static uint32_t lock;
+    struct tdx_regs r = { .rcx = x86_image_phys(report), .rdx = x86_image_phys(given) };
+    uint64_t status;
+
+    if (!plat_tdx())
+        return -ENODEV;
+    while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
+        plat_relax();
+    x86_copy(given, data, sizeof(given));
+    status = tdx_call(TDG_MR_REPORT, &r);
+    if (!status)
+        x86_copy(ret_report, report, sizeof(report));
+    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
+    return status ? -EIO : 0;
 }
 
 /* Level 0: 4 KiB, 1: 2 MiB, 2: 1 GiB. False: the host has mapped it in smaller pages. */

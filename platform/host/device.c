@@ -3,6 +3,7 @@
  * of addresses that nothing is mapped at, so that a driver which follows one instead of using plat_mmio_* is caught. */
 #include "../cc/cc.h"
 
+#include <plat/cc.h>
 #include <plat/host.h>
 #include <plat/irq.h>
 #include <plat/mmio.h>
@@ -192,4 +193,15 @@ bool plat_virtio_mmio(size_t i, struct plat_virtio_mmio *ret)
 void cc_share(uint64_t pa, uint64_t size)
 {
     (void)pa, (void)size; /* everything in a process is */
+}
+
+bool plat_tdx(void)
+{
+    return false;
+}
+
+int plat_tdx_report(const uint8_t data[PLAT_TDX_DATA], uint8_t ret_report[PLAT_TDX_REPORT])
+{
+    (void)data, (void)ret_report;
+    return -ENODEV;
 }

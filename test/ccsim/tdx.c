@@ -10,12 +10,14 @@ enum {
     VP_VMCALL = 0,
     VP_INFO = 1,
     VP_VEINFO_GET = 3,
+    MR_REPORT = 4,
     PAGE_ACCEPT = 6,
     GPA_WIDTH = 48,
     EXPOSED_FIRST = 10,
     MSR_ICR = 0x830,
 };
 #define APIC_PAGE       0xfee00000ull
+#define STATUS_OPERAND  (0xc0000100ull << 32)
 #define STATUS_NO_VE    (0xc0000704ull << 32)
 #define STATUS_ACCEPTED (0x00000b0aull << 32)
 #define STATUS_SIZE     (0xc0000b0bull << 32)
@@ -237,6 +239,24 @@ static void vmcall(struct vcpu *c)
     c->vmcb->rax = 0;
 }
 
+/* TDREPORT_STRUCT with what a test can tell: the data given, the attributes, a measurement that is a mark. The checksum is
+ * none: the simulator has no key. */
+static uint64_t report(struct vcpu *c)
+{
+    uint8_t *out = sim_host(sim_private(c->regs.rcx)), *data = sim_host(sim_private(c->regs.rdx));
+    uint64_t attributes = ATTRIBUTES;
+
+    if (c->regs.rcx % 1024 || c->regs.rdx % 64 || c->regs.r8 || !out || !data ||
+        sim_page_state(c->regs.rcx) != PAGE_VALID || sim_page_state(c->regs.rdx) != PAGE_VALID)
+        return STATUS_OPERAND;
+    memset(out, 0, 1024);
+    out[0] = 0x81;
+    memcpy(out + 128, data, 64);
+    memcpy(out + 512, &attributes, 8);
+    memset(out + 528, 0x4d, 48);
+    return 0;
+}
+
 static void vp_info(struct vcpu *c)
 {
     c->regs.rcx = GPA_WIDTH;
@@ -268,6 +288,9 @@ void sim_tdcall(struct vcpu *c)
         break;
     case VP_VEINFO_GET:
         ve_info(c);
+        break;
+    case MR_REPORT:
+        c->vmcb->rax = report(c);
         break;
     case PAGE_ACCEPT:
         c->vmcb->rax = accept(c);
