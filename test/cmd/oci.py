@@ -157,7 +157,7 @@ def build(source, out, *args, env=None):
 
 # What alcove adds for a program to find.
 OURS = {'/proc', '/sys', '/dev', '/tmp', '/run', '/var', '/var/tmp', '/var/run', '/root', '/mnt', '/vol', '/vol/data',
-        '/etc/hostname', '/etc/hosts', '/etc/nsswitch.conf'}
+        '/etc/hostname', '/etc/mtab', '/etc/hosts', '/etc/nsswitch.conf'}
 
 
 def test_forms(work, program):

@@ -260,13 +260,13 @@ def run_one(alcove, name, verbose, results):
         os.makedirs(top + '/root/work')
         row_of(name)[1](top + '/root/work')
         # What the program writes here must not be there already in the guest.
-        shutil.copytree(top + '/root/work', top + '/host', symlinks=True)
-        host = on_host(name, top + '/host')
+        shutil.copytree(top + '/root/work', top + '/host/work', symlinks=True)
+        host = on_host(name, top + '/host/work')
         try:
             guest = in_guest(name, alcove, top)
         finally:
             subprocess.run(['rm', '-f', '/tmp/alcove-test.db'], check=False)
-        want, got = parts(name, host.stdout, top + '/host'), parts(name, guest.stdout, '/work')
+        want, got = parts(name, host.stdout, top + '/host/work'), parts(name, guest.stdout, '/work')
     failed = [p for p in {**want, **got} if want.get(p) != got.get(p)]
     if host.returncode != guest.returncode:
         failed.append('exit status')
