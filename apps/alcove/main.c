@@ -64,6 +64,8 @@ static const char run_help[] =
     "  -m, --memory SIZE    memory of the VM, for example 256M or 2G (default 512M, more for a "
     "large image)\n"
     "  --cpus N             number of CPUs (default 1)\n"
+    "  --vmm VMM            qemu (default), firecracker or cloud-hypervisor (these need KVM)\n"
+    "  --quiet              only the program's own output, no messages of the libOS\n"
     "  --machine M          QEMU machine: microvm (default), q35 or pc\n"
     "  --accel tcg|kvm      do not probe, use this\n"
     "  --oci IMAGE[:TAG]    run a container image instead of PROGRAM (see alcove build --help)\n"

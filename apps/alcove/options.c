@@ -46,6 +46,7 @@ static const struct option_row rows[] = {
     { OPT_KUBERNETES, 0, "kubernetes", NULL },
     { OPT_LIBVIRT, 0, "libvirt", NULL },
     { OPT_NOMAD, 0, "nomad", NULL },
+    { OPT_QUIET, 0, "quiet", NULL },
 };
 
 /* What people type from other tools. */

@@ -138,9 +138,11 @@ static void control_line(struct relay *r, char *line)
         int sig = signal_number(line + 7);
         r->status = sig ? 128 + sig : FAIL_RUN;
     } else if (strncmp(line, "log ", 4) == 0) {
-        print_log(line + 4, true);
+        if (!r->spec->quiet)
+            print_log(line + 4, true);
     } else if (strncmp(line, "part ", 5) == 0) {
-        print_log(line + 5, false);
+        if (!r->spec->quiet)
+            print_log(line + 5, false);
     }
     if (r->status >= 0)
         r->deadline = now_ms() + LINGER_MS;

@@ -81,6 +81,23 @@ static void pack_program(struct options *o, struct vm_spec *vm, struct image *im
         say("packed %zu files, %llu bytes", p.stage.n, (unsigned long long)image->size);
 }
 
+/* The VMM that was asked for; NULL: QEMU. */
+static const char *other_vmm(const struct options *o)
+{
+    static const char *const names[] = { "qemu", "firecracker", "cloud-hypervisor" };
+    size_t i = 0;
+    if (!o->vmm)
+        return NULL;
+    while (i < 3 && strcmp(names[i], o->vmm) != 0)
+        i++;
+    if (i == 3)
+        fail("--vmm", "'%s' is not known; one of: qemu, firecracker, cloud-hypervisor", o->vmm);
+    if (i && o->given & (OPT_MACHINE | OPT_ACCEL))
+        fail("--vmm", "%s has one kind of machine and needs KVM; leave --machine and --accel out",
+             names[i]);
+    return i ? names[i] : NULL;
+}
+
 static int run(const char *command, int argc, char **argv, bool trace)
 {
     struct options o = { 0 };
@@ -94,6 +111,8 @@ static int run(const char *command, int argc, char **argv, bool trace)
                           .cpus = o.cpus ? o.cpus : 1 };
     vm.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     vm.verbose = (o.given & OPT_VERBOSE) != 0;
+    vm.quiet = (o.given & OPT_QUIET) != 0;
+    const char *vmm = other_vmm(&o);
 
     struct buf append = { 0 };
     struct winsize ws;
@@ -125,6 +144,8 @@ static int run(const char *command, int argc, char **argv, bool trace)
     }
     set_firmware(&vm, &o, &image);
     set_memory(&vm, o.memory, &image);
+    if (vmm)
+        return vmm_run(&vm, vmm);
     set_accel(&vm, &o);
     struct vm machine;
     vm_start(&vm, &machine);

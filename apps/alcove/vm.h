@@ -17,6 +17,7 @@ struct vm_spec {
     bool kvm;
     bool tty; /* standard input and output are one terminal: raw mode, window size */
     bool verbose;
+    bool quiet; /* nothing but the program's bytes: no messages of libOS */
 };
 
 /* A started QEMU. */
@@ -32,6 +33,9 @@ bool kvm_works(const char **ret_why);
 
 /* Start QEMU; ends the command with a line when that is impossible. */
 void vm_start(const struct vm_spec *spec, struct vm *ret);
+
+/* Run it on another VMM ("firecracker", "cloud-hypervisor") and wait: 0, or FAIL_RUN when the VMM failed. */
+int vmm_run(const struct vm_spec *spec, const char *name);
 
 /* Pass bytes, signals and messages until the VM has ended. The exit status for the user: the program's, 128 + signal, or
  * FAIL_RUN after a line that says what happened. */

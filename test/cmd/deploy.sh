@@ -57,4 +57,23 @@ refused 1 'is not a disk' "$ALCOVE" deploy my_App.elf --nomad
 check 'kubernetes' sh -c "'$ALCOVE' deploy my_App.img --kubernetes --memory 256M >pod.yaml"
 check 'is a Pod that urunc runs' grep -q 'runtimeClassName: urunc' pod.yaml
 check 'with its memory' grep -q 'memory: 256Mi' pod.yaml
+# Other VMMs: what they are started with, by the words that their documentation has.
+refused 125 'firecracker: is not installed; install Firecracker' "$ALCOVE" run --vmm firecracker my_App.elf
+refused 125 'cloud-hypervisor: is not installed' "$ALCOVE" run --vmm cloud-hypervisor my_App.elf
+refused 125 "'xen' is not known; one of: qemu" "$ALCOVE" run --vmm xen my_App.elf
+refused 125 'leave --machine' "$ALCOVE" run --vmm firecracker --machine pc my_App.elf
+for vmm in firecracker cloud-hypervisor; do
+    printf '#!/bin/sh\nfor a in "$@"; do echo "$a"; [ -f "$a" ] && case $a in *.json) cp "$a" %s/fc.json;; esac; done >%s/args.txt\nexit 0\n' \
+        "$work" "$work" >bin/$vmm
+    chmod +x bin/$vmm
+    PATH=$work/bin:$PATH "$ALCOVE" run --vmm $vmm --cpus 2 --memory 256M my_App.elf >out.txt 2>err.txt
+    same "$vmm" 0 $?
+    [ $vmm = firecracker ] || cp args.txt ch.txt
+done
+same 'the configuration of Firecracker' "$work/my_App.elf console=raw 2 256" \
+    "$(jq -r '"\(.["boot-source"].kernel_image_path) \(.["boot-source"].boot_args) \(.["machine-config"].vcpu_count) \(.["machine-config"].mem_size_mib)"' fc.json)"
+same 'nothing else in it' '["boot-source","drives","machine-config"]' "$(jq -c keys fc.json)"
+same 'the command line of Cloud Hypervisor' '--kernel my_App.elf --cmdline console=raw --cpus boot=2 --memory size=256M --serial tty --console off' \
+    "$(tr '\n' ' ' <ch.txt | sed 's/ $//')"
+refused 125 'needs UEFI' env PATH="$work/bin:$PATH" "$ALCOVE" run --vmm firecracker my_App.efi
 finish
