@@ -18,15 +18,15 @@ SEABIOS = '/usr/share/seabios/bios-microvm.bin'
 
 # name: what boots it, what README says of the machine, CPUs, memory in MiB, -cpu, and QEMU's further arguments.
 ROWS = {
-    'pc': ('elf', 'QEMU pc, SeaBIOS', 1, 64, 'qemu64,+rdrand', ['-M', 'pc']),
+    'pc': ('elf', 'QEMU pc, SeaBIOS', 1, 64, 'qemu64', ['-M', 'pc', '-device', 'virtio-rng-pci']),
     'pc-4g': ('elf', 'QEMU pc, memory on both sides of the hole', 2, 4096, 'max', ['-M', 'pc']),
-    'q35': ('elf', 'QEMU q35, SeaBIOS', 1, 32, 'qemu64,+rdrand', ['-M', 'q35']),
+    'q35': ('elf', 'QEMU q35, SeaBIOS', 1, 32, 'qemu64', ['-M', 'q35', '-device', 'virtio-rng-pci']),
     'q35-8g': ('elf', 'QEMU q35, 8 GiB', 4, 8192, 'max', ['-M', 'q35']),
     'q35-modern': ('elf', 'QEMU q35, virtio without legacy', 3, 128, 'max',
                    ['-M', 'q35', '-device', 'virtio-rng-pci,disable-legacy=on']),
     'q35-nohpet': ('elf', 'QEMU q35 without HPET and PIT', 1, 64, 'max', ['-M', 'q35,hpet=off,pit=off']),
     'microvm': ('elf', 'QEMU microvm, qboot', 1, 16, 'max', ['-M', 'microvm']),
-    'microvm-qemu64': ('elf', 'QEMU microvm, qboot, old CPU', 2, 64, 'qemu64,+rdrand', ['-M', 'microvm']),
+    'microvm-qemu64': ('elf', 'QEMU microvm, qboot, old CPU', 2, 64, 'qemu64', ['-M', 'microvm', '-device', 'virtio-rng-device']),
     'microvm-noacpi': ('elf', 'QEMU microvm without ACPI', 1, 32, 'max', ['-M', 'microvm,acpi=off']),
     'microvm-bare': ('elf', 'QEMU microvm without ACPI, PIC, PIT and RTC', 1, 32, 'max',
                      ['-M', 'microvm,acpi=off,pit=off,pic=off,rtc=off']),
@@ -38,7 +38,7 @@ ROWS = {
     'microvm-pcie': ('elf', 'QEMU microvm with PCI Express', 1, 64, 'max',
                      ['-M', 'microvm,pcie=on', '-device', 'virtio-rng-pci']),
     'ovmf-kernel': ('efi', 'QEMU q35, OVMF, `-kernel`', 1, 128, 'max', ['-M', 'q35']),
-    'ovmf-kernel-5g': ('efi', 'QEMU q35, OVMF, `-kernel`, 5 GiB', 4, 5120, 'qemu64,+rdrand', ['-M', 'q35']),
+    'ovmf-kernel-5g': ('efi', 'QEMU q35, OVMF, `-kernel`, 5 GiB', 4, 5120, 'qemu64', ['-M', 'q35', '-device', 'virtio-rng-pci']),
     'ovmf-pc': ('efi', 'QEMU pc, OVMF, `-kernel`', 1, 256, 'max', ['-M', 'pc']),
     'ovmf-img-virtio': ('img', 'QEMU q35, OVMF, virtio-blk disk', 1, 256, 'max', ['-M', 'q35']),
     'ovmf-img-nvme': ('img', 'QEMU q35, OVMF, NVMe disk', 1, 256, 'max', ['-M', 'q35']),
@@ -46,7 +46,6 @@ ROWS = {
     'ovmf-esp': ('esp', 'QEMU q35, OVMF, EFI system partition', 2, 256, 'max', ['-M', 'q35']),
 }
 
-CPUS_USED = 1    # of those that a machine has
 BAD = re.compile(r'panic|BUG|[Ww]arning|not started|cannot be executed')
 
 
@@ -63,7 +62,7 @@ def build(alcove, probe, boots, cpus, memory, nvme, work):
     suffix = 'efi' if boots == 'esp' else boots
     image = f'{work}/probe.{suffix}'
     # A quarter for firmware and libOS; at least 4 MiB for the program.
-    subprocess.run([alcove, 'build', '--root', f'{work}/root', '-o', image, probe, str(min(cpus, CPUS_USED)),
+    subprocess.run([alcove, 'build', '--root', f'{work}/root', '-o', image, probe, str(cpus),
                     str(memory * 3 // 4 - 8)], check=True, stdout=subprocess.DEVNULL)
     if boots == 'elf':
         return ['-kernel', image]
