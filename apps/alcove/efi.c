@@ -110,7 +110,10 @@ static void write_headers(struct maker *m, int out, const char *path)
     memcpy(dos + 0x3c, &at, sizeof(at));
     h->code_size = h->data_size = h->bss_size = 0;
     for (size_t i = 0; i < h->sections; i++)
-        *(m->pe.s[i].flags & PE_SCN_EXEC ? &h->code_size : &h->data_size) += m->pe.s[i].file_size;
+        if (m->pe.s[i].flags & PE_SCN_EXEC)
+            h->code_size += m->pe.s[i].file_size;
+        else
+            h->data_size += m->pe.s[i].file_size;
     h->image_size = (uint32_t)m->memory;
     write_at(out, dos, sizeof(dos), 0, path);
     write_at(out, h, sizeof(*h), PE_HEADER_AT, path);
