@@ -3,14 +3,23 @@
 #include "drivers.h"
 #include "policy.h"
 #include <base/log.h>
+#include <plat/dma.h>
 
 static const struct pci_driver *const pci_drivers[] = { &virtio_pci_driver, &nvme_driver };
+
+enum { POOL_BYTES = 8 << 20 };
 
 static bool hostile;
 
 bool policy_hostile(void)
 {
     return hostile;
+}
+
+int drivers_hostile_vmm(void)
+{
+    hostile = true;
+    return plat_dma_pool(POOL_BYTES);
 }
 
 static int pci_probe(void)

@@ -152,6 +152,8 @@ void upcall_boot(void)
     boot_check("bad root image", mount_root(&payload));
     if (plat_boot_info()->confidential)
         boot_check("no memory to share with devices", plat_dma_pool(DMA_POOL_SIZE));
+    if (config()->hostile_vmm)
+        boot_check("no memory for the DMA pool", drivers_hostile_vmm());
     drivers_probe_channels(); /* interrupts, and a way out for messages */
     boot_check("no memory for the console",
                console_init(config()->raw_console, config()->cols, config()->rows));

@@ -184,6 +184,8 @@ static bool option(char *token, struct config *c)
         return parse_choice(value, "on", "off", &c->verity);
     if (!strcmp(token, "console"))
         return parse_choice(value, "raw", "tty", &c->raw_console);
+    if (!strcmp(token, "policy"))
+        return parse_choice(value, "hostile-vmm", "standard", &c->hostile_vmm);
     if (!strcmp(token, "env")) {
         c->envp[c->envc++] = value;
         return strchr(value, '=') != NULL;

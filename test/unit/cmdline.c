@@ -24,7 +24,8 @@ _Noreturn void machine_exit(int wait_status)
 static const char good[] =
     "roothash=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF env=A=1 \"env=B=x "
     "y\" cwd=/tmp "
-    "user=1000:100 exe=/bin/ls hostname=box log=debug console=raw verity=off clock=1000000000 -- "
+    "user=1000:100 exe=/bin/ls hostname=box policy=hostile-vmm log=debug console=raw verity=off "
+    "clock=1000000000 -- "
     "ls -la "
     "\"\" \"a b\\\"\\\\\\n\\x41\" -- \"--\"";
 
@@ -39,7 +40,7 @@ static void takes_all_options(void **state)
 
     (void)state;
     assert_int_equal(parse(good, &c), 0);
-    assert_true(c.has_root_hash && !c.verity && c.raw_console);
+    assert_true(c.has_root_hash && !c.verity && c.raw_console && c.hostile_vmm);
     assert_int_equal(c.root_hash[31], 0xff);
     assert_int_equal(c.envc, 2);
     assert_string_equal(c.envp[1], "B=x y");
@@ -109,7 +110,7 @@ static void takes_little_from_the_loader(void **state)
 
     (void)state;
     assert_int_equal(parse("exe=/a cwd=/b log=error console=tty -- a", &c), 0);
-    config_override("exe=/evil  cwd=/evil env=A=1 user=5 verity=off roothash=0 "
+    config_override("policy=standard exe=/evil  cwd=/evil env=A=1 user=5 verity=off roothash=0 "
                     "virtio_mmio.device=512@0xfeb00e00:12 -- sh",
                     &c);
     assert_string_equal(c.exe, "/a");

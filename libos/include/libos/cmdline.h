@@ -12,6 +12,7 @@ struct config {
     bool verity; /* check pages before use; default on */
     bool boot_trace, trace, raw_console;
     uint16_t cols, rows; /* of the console's window; 0: not known */
+    bool hostile_vmm;    /* the VMM is an adversary: devices get what hostile-vmm leaves of them */
     const char *exe, *cwd, *hostname;
     uint32_t uid, gid;
     uint64_t clock_hz; /* 0: find out */

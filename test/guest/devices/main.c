@@ -65,6 +65,8 @@ void upcall_boot(void)
     random_init();
     time_init();
     must(!vfs_init(NULL, 0));
+    if (option("hostile"))
+        must(!drivers_hostile_vmm());
     drivers_probe_channels();
     plat_cpu_start_all();
     sched_wait_cpus();

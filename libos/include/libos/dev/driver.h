@@ -9,6 +9,9 @@ struct driver {
     int (*probe)(void);
 };
 
+/* Take the VMM for an adversary (hostile-vmm), before any probe: only modern virtio over PCI with ACCESS_PLATFORM and NVMe
+ * are driven, configuration space is reached by ports, and devices see the DMA pool alone. -ENOMEM: no memory for it. */
+int drivers_hostile_vmm(void);
 /* Probe the channels that messages leave by. */
 void drivers_probe_channels(void);
 /* Probe all other devices, once all CPUs run: queues and their interrupts are spread over them. */
