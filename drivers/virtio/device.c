@@ -139,8 +139,13 @@ int virtio_queue_start(struct virtio_device *d, unsigned i, unsigned index, unsi
 {
     struct virtio_queue *q = &d->queues[i];
     unsigned entries = ring_size(d, index, size);
-    int err = entries ? virtq_init(&q->ring, entries, virtio_has(d, VIRTIO_F_EVENT_IDX)) : -EIO;
+    int err = -EIO;
 
+    /* After a restart others may know the queue. */
+    spin_lock(&q->lock);
+    if (entries)
+        err = virtq_init(&q->ring, entries, virtio_has(d, VIRTIO_F_EVENT_IDX));
+    spin_unlock(&q->lock);
     if (err)
         return err;
     q->index = index;
@@ -151,8 +156,11 @@ int virtio_queue_start(struct virtio_device *d, unsigned i, unsigned index, unsi
 
 void virtio_queues_free(struct virtio_device *d)
 {
-    for (unsigned i = 0; i < d->nqueues; i++)
+    for (unsigned i = 0; i < d->nqueues; i++) {
+        spin_lock(&d->queues[i].lock);
         virtq_fini(&d->queues[i].ring);
+        spin_unlock(&d->queues[i].lock);
+    }
 }
 
 void virtio_ready(struct virtio_device *d)

@@ -57,6 +57,7 @@ int virtq_init(struct virtq *q, unsigned size, bool event_index)
         heap_free(q->descs);
         heap_free(q->heads);
         memset(q, 0, sizeof(*q));
+        (void)broken(q, "queue does not exist");
         return -ENOMEM;
     }
     mem = q->mem.ptr;
@@ -86,6 +87,7 @@ void virtq_fini(struct virtq *q)
     heap_free(q->descs);
     heap_free(q->heads);
     memset(q, 0, sizeof(*q));
+    (void)broken(q, "queue does not exist"); /* who still has it in hand finds nothing */
 }
 
 /* Give the chain's descriptors back to the free list. written: bytes the device filled, in order. */
@@ -237,6 +239,8 @@ bool virtq_enable(struct virtq *q, unsigned n)
 
 void virtq_disable(struct virtq *q)
 {
+    if (q->broken)
+        return;
     /* An event that lies behind will not be passed for another 2^16 completions. */
     if (q->event_index)
         store16(q->used_event, (uint16_t)(q->used_next - 1));
