@@ -13,7 +13,7 @@ enum {
     MSR_SEV_STATUS = 0xc0010131u,
     SEV_STATUS = 7, /* SEV, SEV-ES, SEV-SNP */
     RECENT = 16,
-    ATTACK_AFTER = 1500, /* exits: the guest is past its boot code */
+    ATTACK_AFTER = 700, /* exits: the guest is past its boot code */
 };
 
 static struct {
