@@ -51,8 +51,8 @@ void cc_accept(uint64_t start, uint64_t end);
  * content is lost. Nothing in a guest that is not confidential. Before further CPUs run. */
 void cc_share(uint64_t pa, uint64_t size);
 
-/* A #VC (error: the exit code) or #VE exception. True: served, go on at f. False: of ring 3 and to be answered by a signal, or
- * an MSR of ring 0 that is not there. What ring 0 should not have met ends the guest. */
+/* A #VC (error: the exit code) or #VE exception. True: served, go on at f. False: of ring 3 and to be answered by a signal.
+ * What ring 0 should not have met ends the guest. */
 bool cc_trap(unsigned long error, struct plat_frame *f, bool from_user);
 
 /* Wait for an interrupt with interrupts on, where the instruction for that would trap. False: it does not. */

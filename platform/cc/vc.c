@@ -171,7 +171,8 @@ bool snp_vc(unsigned long error, struct plat_frame *f, bool from_user)
     case INSN_RDMSR:
     case INSN_WRMSR:
         if (!serve_msr(f, i.kind == INSN_WRMSR))
-            return false;
+            cc_terminate(
+                CC_VC_UNSUPPORTED); /* and no panic from here: its messages would need this stack */
         break;
     case INSN_IN:
     case INSN_OUT:

@@ -116,7 +116,7 @@ bool tdx_ve(struct plat_frame *f, bool from_user)
     case TDX_RDMSR:
     case TDX_WRMSR:
         if (!serve_msr(f, (uint32_t)info.rcx == TDX_WRMSR))
-            return false;
+            cc_terminate(CC_VC_UNSUPPORTED);
         break;
     case TDX_MMIO:
         serve_memory(f, info.r9, &length);

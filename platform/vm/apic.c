@@ -34,6 +34,7 @@ enum {
 #define APIC_BASE_X2      (1u << 10)
 
 static volatile uint32_t *mmio; /* NULL: x2APIC */
+static bool ready;
 
 static uint32_t reg_read(unsigned reg)
 {
@@ -91,6 +92,7 @@ void vm_apic_init(void)
         must(mmio);
     }
     setup();
+    ready = true;
     x86_this_cpu()->apic_id = vm_apic_id();
     vm_ioapic_init(vm_apic_id());
 }
@@ -132,6 +134,8 @@ void vm_apic_send(uint32_t apic_id, uint32_t command)
 
 void vm_apic_eoi(void)
 {
+    if (!ready)
+        return; /* a host can inject what no controller has sent */
     reg_write(REG_EOI, 0);
 }
 
