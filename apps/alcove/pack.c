@@ -244,6 +244,19 @@ static void add_with(struct packer *p)
     }
 }
 
+/* Programs are found by other programs in /bin too, where that is a link to what the image has. */
+static void add_merged_usr(struct stage *s)
+{
+    static const char *const pairs[][2] = { { "/bin", "/usr/bin" }, { "/sbin", "/usr/sbin" } };
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+        struct stage_found found, link;
+        if (stage_walk(s, pairs[i][1], STAGE_PROBE | STAGE_IMAGE_ONLY, &found) == 0 &&
+            stage_walk(s, pairs[i][0], STAGE_PROBE, &link) == 0 &&
+            strcmp(link.path, pairs[i][1]) == 0)
+            (void)stage_walk(s, pairs[i][0], 0, &link);
+    }
+}
+
 static void add_directories(struct stage *s, const char *cwd)
 {
     static const struct {
@@ -381,6 +394,7 @@ static struct identity_facts stage_program(struct packer *p, bool keep_ids)
     p->out->exe = place_program(p, find_program(p, p->spec->program), &found);
     add_program(p, p->spec->program, found.path, stage_host(p->stage, found.path), 0);
     add_with(p);
+    add_merged_usr(p->stage);
     list_add(argv, p->spec->program);
     for (size_t i = 0; i < p->spec->args.n; i++)
         list_add(argv, p->spec->args.v[i]);

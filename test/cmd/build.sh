@@ -114,6 +114,7 @@ check 'the first' cmp u/usr/bin/cat /usr/bin/cat
 check 'the second' cmp u/usr/bin/gzip /usr/bin/gzip
 check 'one from here' cmp u/app/hello hello
 check 'the script' cmp u/app/script script
+same '/bin is a link there too' "$(readlink /bin)" "$(readlink u/bin)"
 check 'a recipe' test -f u/usr/libexec/coreutils/libstdbuf.so
 same 'all are named' '/app/hello /app/script /usr/bin/cat /usr/bin/dash /usr/bin/gzip /usr/bin/stdbuf' \
     "$("$ALCOVE" inspect --json with.elf | python3 -c 'import json, sys; print(*sorted(json.load(sys.stdin)["programs"]))')"

@@ -45,6 +45,13 @@ def prepare_64m(work):
     write(work + '/big.txt', (block * (64 * MIB // len(block) + 1))[:64 * MIB])
 
 
+def prepare_shadow(work):
+    """What PAM wants to see of the users of the image."""
+    os.makedirs(work + '/../etc', exist_ok=True)
+    write(work + '/../etc/shadow', b'root:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n')
+    os.chmod(work + '/../etc/shadow', 0o600)
+
+
 def prepare_ls(work):
     prepare_text(work)
     os.symlink('small.txt', work + '/link')
@@ -158,6 +165,8 @@ NODE = ('const a=[3,1,2].sort(); Promise.all([1,2,3].map(x=>new Promise(r=>setTi
 
 # Programs that scripts call besides what a shell has built in.
 FEW = 'yes cat sort tr head tail wc seq tee sleep mkfifo mkdir touch ls cut sed stat true ln readlink sh chmod rm'.split()
+TOOLS = [*FEW, *'id grep awk setpriv su timeout nice ps top free vmstat uptime pgrep setsid script pidof pmap pwdx'.split(),
+         'tty', 'stty']
 
 # name: (arguments, preparation, seconds, options of alcove run, normaliser, suite, more environment), the last two optional
 TABLE = {
@@ -212,6 +221,10 @@ TABLE = {
     'coreutils': script('/bin/dash', 'coreutils.sh', 500, [*programs_of('coreutils'), 'sh', 'cmp', 'sed', 'grep'],
                         env={'LIST': ' '.join(programs_of('coreutils'))}),
     'busybox': script('/bin/busybox sh', 'busybox.sh', 500),
+    'python-processes': script(PY, 'processes.py', 900, ['sh', 'cat', 'sleep', 'seq', 'tail', 'echo', 'true'], ['-m', '1G']),
+    'perl-processes': script('/usr/bin/perl', 'processes.pl', 300, ['sh', 'cat', 'seq', 'tail', 'tr', 'echo']),
+    'tools': script('/bin/dash', 'tools.sh', 500, TOOLS, prepare=prepare_shadow),
+    'tmux': script('/bin/dash', 'tmux.sh', 500, [*FEW, 'tmux', 'grep', 'clear', 'tty', 'stty'], suite='long'),
     'find': script('/bin/dash', 'find.sh', 300, [*FEW, 'find', 'xargs', 'echo']),
     'git': script('/bin/dash', 'git.sh', 500, [*FEW, 'git', 'grep', 'tar'], ['-m', '512M'], suite='long'),
     'gcc': script('/bin/dash', 'build.sh', 900, [*FEW, 'gcc', 'make', 'ar', 'test'], ['-m', '1G'], suite='long'),
