@@ -9,6 +9,7 @@
 #include <abi/errno.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
+#include <utlist.h>
 
 enum { SHIFT = 6, SLOTS = 1 << SHIFT, HEIGHT_MAX = 9, BATCH = 64 };
 
@@ -267,4 +268,17 @@ int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **
     }
     *ret = fresh;
     return 0;
+}
+
+uint64_t pagemap_mappings(struct pagemap *m)
+{
+    uint64_t n = 0;
+    struct area *a;
+    spin_lock(&m->lock);
+    DL_FOREACH2(m->mappings, a, file_next)
+    {
+        n++;
+    }
+    spin_unlock(&m->lock);
+    return n;
 }

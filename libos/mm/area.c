@@ -67,8 +67,11 @@ struct area *area_create(const struct area *like)
 
 void area_destroy(struct area *a)
 {
-    if (a->file)
+    if (a->file) {
+        if (a->file->ops->unmap)
+            a->file->ops->unmap(a->file);
         file_put(a->file);
+    }
     slab_free(&slab, a);
 }
 

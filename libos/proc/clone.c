@@ -5,6 +5,7 @@
 #include <abi/errno.h>
 #include <abi/sched.h>
 #include <libos/file.h>
+#include <libos/ipc.h>
 #include <libos/mm.h>
 #include <libos/sched.h>
 #include <libos/user.h>
@@ -47,6 +48,9 @@ static int share_objects(struct thread *t, struct thread *from, uint64_t flags)
 {
     int err = 0;
     t->cred = cred_get(from->cred);
+    err = sem_share_undo(t, flags & CLONE_SYSVSEM);
+    if (err)
+        return err;
     if (flags & CLONE_SIGHAND)
         t->sighand = sighand_get(from->sighand);
     else
@@ -76,6 +80,7 @@ static int share_objects(struct thread *t, struct thread *from, uint64_t flags)
 
 static void drop_objects(struct thread *t)
 {
+    sem_leave_undo(t);
     if (t->mm)
         mm_put(t->mm);
     if (t->fds)

@@ -7,6 +7,7 @@
 #include <base/log.h>
 #include <libos/dev/tty.h>
 #include <libos/file.h>
+#include <libos/ipc.h>
 #include <libos/mm.h>
 #include <libos/sched.h>
 #include <plat/cpu.h>
@@ -131,6 +132,7 @@ static bool leave(struct thread *t)
 static void drop_shared(struct thread *t)
 {
     struct mm *mm = t->mm;
+    sem_leave_undo(t);
     if (t->fds)
         fd_table_put(t->fds);
     t->fds = NULL;

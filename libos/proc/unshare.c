@@ -4,6 +4,7 @@
 #include <abi/errno.h>
 #include <abi/sched.h>
 #include <libos/file.h>
+#include <libos/ipc.h>
 #include <libos/vfs.h>
 
 int process_unshare(unsigned long flags)
@@ -15,6 +16,8 @@ int process_unshare(unsigned long flags)
     /* Only a process with one thread can be alone with its memory, actions and threads; then it is. */
     if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) && t->process->nthreads > 1)
         return -EINVAL;
+    if (flags & CLONE_SYSVSEM)
+        sem_leave_undo(t);
     if (flags & CLONE_FS && t->fs && t->fs->refs > 1) {
         struct fs_context *fs = fs_context_copy(t->fs);
         if (!fs)

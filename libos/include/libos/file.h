@@ -36,6 +36,7 @@ struct file_ops {
                      uint64_t len);  /* -EOPNOTSUPP (files), -ENODEV */
     int (*flush)(struct file *f);    /* each close(2); may be NULL */
     void (*release)(struct file *f); /* last reference gone; may be NULL */
+    void (*unmap)(struct file *f);   /* an area that maps it goes; no sleep; may be NULL */
     int (*set_flags)(struct file *f,
                      unsigned flags); /* F_SETFL beyond the generic bits; may be NULL */
     void (*fdinfo)(struct file *f, char *buf,

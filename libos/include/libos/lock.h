@@ -35,6 +35,9 @@ enum lock_rank {
     RANK_MOUNT,        /* the mount table */
     RANK_DENTRY,       /* children of one directory in the name cache */
     RANK_FILE,         /* what small files keep: eventfd, timerfd, signalfd, locks of an inode */
+    RANK_IPC,          /* one System V object or message queue */
+    RANK_IPC_UNDO,     /* the list of a process's semaphore adjustments */
+    RANK_IPC_TABLE,    /* ids and keys of one kind of System V objects */
     RANK_PAGEMAP,      /* page map of an inode */
     RANK_MM_MOVE,      /* leaves of one address space move */
     RANK_MM_RANGE,     /* the page table of one 2 MiB range */

@@ -49,6 +49,8 @@ void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct pag
 /* The page at index, filled if need be, with a reference added. writable: it is the map's own page and may be
  * written. *ret NULL with 0: a hole (only when !writable). May sleep. -EIO, -ENOMEM. */
 NODISCARD int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **ret);
+/* Areas that map this file. */
+uint64_t pagemap_mappings(struct pagemap *m);
 /* Remove pages [first, end), then unmap them, private copies too (truncation). */
 void pagemap_remove(struct pagemap *m, uint64_t first, uint64_t end);
 

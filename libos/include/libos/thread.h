@@ -17,6 +17,7 @@ struct futex_waiter;
 struct mm;
 struct process;
 struct runq;
+struct sem_undo_list;
 struct sighand;
 
 /* Reasons for thread->plat.work. */
@@ -128,7 +129,9 @@ struct thread {
     int pdeath_signal; /* PR_SET_PDEATHSIG */
     uint32_t timer_slack_ns;
     unsigned personality;
-    uint8_t io_class;  /* ioprio */
+    struct sem_undo_list
+        *sem_undo;    /* adjustments of semaphores; NULL: none. Only the thread itself changes it */
+    uint8_t io_class; /* ioprio */
     uint16_t io_level; /* and hints */
 };
 
