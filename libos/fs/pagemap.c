@@ -11,10 +11,14 @@
 #include <libos/mm.h>
 #include <utlist.h>
 
+enum {
+    PAGE_TAGGED = 1u << 15 /* page.flags: the tree has it as dirty; guarded by the map's lock */
+};
 enum { SHIFT = 6, SLOTS = 1 << SHIFT, HEIGHT_MAX = 9, BATCH = 64 };
 
 struct node {
     void *slot[SLOTS]; /* nodes; pages in the lowest level */
+    uint64_t dirty;    /* slots with dirty pages, or with nodes that have some */
     uint32_t used;
 };
 
@@ -30,6 +34,7 @@ void pagemap_init(struct pagemap *m, const struct pagemap_ops *ops, void *owner)
     m->pages = 0;
     m->mappings = NULL;
     m->write_gen = 0;
+    m->dirty = 0;
 }
 
 static bool beyond(const struct pagemap *m, uint64_t index)
@@ -79,6 +84,7 @@ static int grow(struct pagemap *m, uint64_t index)
             if (!n)
                 return -ENOMEM;
             n->slot[0] = m->root;
+            n->dirty = m->dirty != 0;
             n->used = 1;
             m->root = n;
         }
@@ -125,7 +131,12 @@ static size_t take(struct pagemap *m, void **slot, uint32_t h, uint64_t base, ui
         return n;
     if (h == 0) {
         if (base >= first && base < end) {
-            out[n++] = *slot;
+            struct page *p = *slot;
+            if (p->kind == PAGE_FILE && p->flags & PAGE_TAGGED) {
+                p->flags &= (uint16_t) ~(PAGE_TAGGED | PAGE_DIRTY);
+                m->dirty--;
+            }
+            out[n++] = p;
             *slot = NULL;
             m->pages--;
         }
@@ -138,8 +149,10 @@ static size_t take(struct pagemap *m, void **slot, uint32_t h, uint64_t base, ui
         if (!node->slot[i])
             continue;
         n = take(m, &node->slot[i], h - 1, base + i * span, first, end, out, n);
-        if (!node->slot[i])
+        if (!node->slot[i]) {
             node->used--;
+            node->dirty &= ~(1ull << i);
+        }
     }
     if (node->used == 0) {
         slab_free(&slab, node);
@@ -166,7 +179,15 @@ static void drop_pages(struct pagemap *m, uint64_t first, uint64_t end)
         spin_lock(&m->lock);
         n = take_batch(m, first, end, out);
         m->write_gen++;
+        size_t delayed = 0;
+        for (size_t i = 0; i < n; i++)
+            if (out[i]->kind == PAGE_FILE && out[i]->flags & PAGE_DELAYED) {
+                out[i]->flags &= (uint16_t)~PAGE_DELAYED;
+                delayed++;
+            }
         spin_unlock(&m->lock);
+        if (delayed && m->ops->dropped)
+            m->ops->dropped(m, delayed);
         page_put_bulk(out, n);
     } while (n);
 }
@@ -281,4 +302,160 @@ uint64_t pagemap_mappings(struct pagemap *m)
     }
     spin_unlock(&m->lock);
     return n;
+}
+
+bool pagemap_insert(struct pagemap *m, uint64_t index, struct page *take_page)
+{
+    spin_lock(&m->lock);
+    bool done = !find(m, index) && !store(m, index, take_page);
+    spin_unlock(&m->lock);
+    return done;
+}
+
+/* Tag index as dirty. */
+static void tag(struct pagemap *m, uint64_t index)
+{
+    void *p = m->root;
+    for (uint32_t h = m->height; h && p; h--) {
+        uint64_t i = index >> ((h - 1) * SHIFT) & (SLOTS - 1);
+        ((struct node *)p)->dirty |= 1ull << i;
+        p = ((struct node *)p)->slot[i];
+    }
+    m->dirty++;
+}
+
+bool pagemap_mark(struct pagemap *m, uint64_t index, struct page *p, unsigned flags)
+{
+    bool fresh = false;
+    spin_lock(&m->lock);
+    if (find(m, index) == p) {
+        fresh = flags && !(p->flags & flags);
+        p->flags |= (uint16_t)(PAGE_DIRTY | flags);
+        if (!(p->flags & PAGE_TAGGED)) {
+            p->flags |= PAGE_TAGGED;
+            tag(m, index);
+        }
+    }
+    spin_unlock(&m->lock);
+    return fresh;
+}
+
+/* Collecting dirty pages that are neighbours. */
+struct collect {
+    uint64_t from, end; /* indices wanted */
+    uint64_t next;      /* the index that continues what was found */
+    struct page **out;
+    size_t n, max;
+};
+
+/* False: a gap or the end: enough. */
+static bool collect_dirty(struct pagemap *m, void *slot, uint32_t h, uint64_t base,
+                          struct collect *c)
+{
+    if (h == 0) {
+        struct page *p = slot;
+        if (c->n && base != c->next)
+            return false;
+        page_get(p);
+        p->flags = (uint16_t)((p->flags & ~(PAGE_TAGGED | PAGE_DIRTY)) | PAGE_WRITEBACK);
+        m->dirty--;
+        c->out[c->n++] = p;
+        c->next = base + 1;
+        return c->n < c->max;
+    }
+    struct node *node = slot;
+    uint64_t span = 1ull << ((h - 1) * SHIFT);
+    for (uint64_t bits = node->dirty; bits; bits &= bits - 1) {
+        uint64_t i = (uint64_t)__builtin_ctzll(bits), at = base + i * span;
+        if (at + span - 1 < c->from)
+            continue;
+        if (at >= c->end)
+            return false;
+        bool go = collect_dirty(m, node->slot[i], h - 1, at, c);
+        /* A page was taken, or a node has no dirty ones left. */
+        if (h == 1 ? c->n && c->next == at + 1 : !((struct node *)node->slot[i])->dirty)
+            node->dirty &= ~(1ull << i);
+        if (!go)
+            return false;
+    }
+    return true;
+}
+
+size_t pagemap_take_dirty(struct pagemap *m, uint64_t *index, uint64_t end, struct page **out,
+                          size_t n)
+{
+    struct collect c = { .from = *index, .end = end, .out = out, .max = n };
+    spin_lock(&m->lock);
+    if (m->dirty) {
+        if (m->height)
+            collect_dirty(m, m->root, m->height, 0, &c);
+        else if (c.from == 0 && end > 0)
+            collect_dirty(m, m->root, 0, 0, &c);
+    }
+    bool mapped = m->mappings && c.n;
+    if (mapped) /* whoever is about to map one of them writable looks again */
+        m->write_gen++;
+    spin_unlock(&m->lock);
+    if (!c.n)
+        return 0;
+    *index = c.next - c.n;
+    if (mapped)
+        mm_zap_file(m, *index, c.next, false);
+    return c.n;
+}
+
+size_t pagemap_written(struct pagemap *m, struct page **pages, size_t n, bool place)
+{
+    size_t delayed = 0;
+    spin_lock(&m->lock);
+    for (size_t i = 0; i < n; i++) {
+        struct page *p = pages[i];
+        p->flags &= (uint16_t)~PAGE_WRITEBACK;
+        if (place && p->flags & PAGE_DELAYED) {
+            p->flags &= (uint16_t)~PAGE_DELAYED;
+            delayed++;
+        }
+    }
+    spin_unlock(&m->lock);
+    page_put_bulk(pages, n);
+    return delayed;
+}
+
+/* Take clean pages that only the map uses out of the subtree. Nodes stay: freeing them needs locks that a caller may hold. */
+static size_t shrink_node(struct pagemap *m, struct node *node, uint32_t h, struct page **out,
+                          size_t n, size_t max)
+{
+    for (unsigned i = 0; i < SLOTS && n < max; i++) {
+        if (!node->slot[i])
+            continue;
+        if (h > 1) {
+            n = shrink_node(m, node->slot[i], h - 1, out, n, max);
+            continue;
+        }
+        struct page *p = node->slot[i];
+        if (p->kind != PAGE_FILE || p->refs != 1 || p->flags & (PAGE_DIRTY | PAGE_WRITEBACK))
+            continue;
+        node->slot[i] = NULL;
+        node->used--;
+        m->pages--;
+        out[n++] = p;
+    }
+    return n;
+}
+
+size_t pagemap_shrink(struct pagemap *m, size_t n)
+{
+    struct page *out[BATCH];
+    size_t done = 0, got;
+    do {
+        if (!m->pages || !spin_trylock(&m->lock))
+            return done;
+        got = m->height ? shrink_node(m, m->root, m->height, out, 0, min_u64(BATCH, n - done)) : 0;
+        if (got)
+            m->write_gen++;
+        spin_unlock(&m->lock);
+        page_put_bulk(out, got);
+        done += got;
+    } while (got && done < n);
+    return done;
 }

@@ -279,8 +279,10 @@ static int fault_file_map(struct fault *f, struct page *take_page, uint32_t gen)
     struct area *a = f->a;
     struct page *page[BATCH_MAX];
     uintptr_t va;
-    bool writable =
-        (a->flags & AREA_SHARED) && (a->prot & PLAT_WRITE) && take_page->kind == PAGE_FILE;
+    if (a->pages->ops->make_writable && (a->flags & AREA_SHARED) && f->write)
+        return map_file_pages(f, &take_page, f->va, 1, leaf_prot(a->prot, true), gen);
+    bool writable = !a->pages->ops->make_writable && (a->flags & AREA_SHARED) &&
+                    (a->prot & PLAT_WRITE) && take_page->kind == PAGE_FILE;
     size_t n = around(f, page, &va), at = (f->va - va) >> PAGE_SHIFT;
     if (page[at])
         page_put(page[at]);
@@ -342,6 +344,10 @@ static int fault_file(struct fault *f)
         if (p)
             page_put(p);
         return RETRY;
+    }
+    if (shared && f->write && m->ops->make_writable && (err = m->ops->make_writable(m, index, p))) {
+        page_put(p);
+        return err;
     }
     if (shared && f->present)
         return f->write ? fault_file_upgrade(f, p, gen) : (page_put(p), 0);

@@ -20,19 +20,30 @@ struct pagemap_ops {
     void (*ready)(struct pagemap *m, uint64_t index, size_t n, struct page **out);
     /* Pages in the file now: an access at or past it is SIGBUS. NULL: no end. */
     uint64_t (*size_pages)(struct pagemap *m);
+    /* A program is about to write to the page, which is present, through a shared mapping: mark it dirty. NULL: nobody has
+     * to know. Else pages are mapped writable one by one, after this. May sleep. -ENOSPC, -EIO. */
+    int (*make_writable)(struct pagemap *m, uint64_t index, struct page *p);
+    /* A page with PAGE_DELAYED leaves the map; n in all. No sleep. May be NULL. */
+    void (*dropped)(struct pagemap *m, size_t n);
 };
 
 /* struct page.flags of a page in a page map; its next is the index, its owner the page map. */
-enum { PAGE_DIRTY = 1 /* was written, or is mapped where a program may write */ };
+enum {
+    PAGE_DIRTY = 1, /* was written, or is mapped where a program may write */
+    PAGE_DELAYED =
+        2, /* dirty, and its place on the disk is reserved but not chosen; guarded by the map's lock */
+    PAGE_WRITEBACK = 4 /* is being written to the disk; guarded by the map's lock */
+};
 
 struct pagemap {
     struct spin lock;
     const struct pagemap_ops *ops;
-    void *owner;           /* the inode */
-    void *root;            /* guarded by lock: radix tree; see libos/fs/pagemap.c */
-    uint32_t height;       /* guarded by lock */
-    uint64_t pages;        /* guarded by lock: pages present */
-    struct area *mappings; /* guarded by lock: areas that map this file (area->file_next) */
+    void *owner;            /* the inode */
+    void *root;             /* guarded by lock: radix tree; see libos/fs/pagemap.c */
+    uint32_t height;        /* guarded by lock */
+    uint64_t pages;         /* guarded by lock: pages present */
+    _Atomic uint64_t dirty; /* pages tagged dirty; changes guarded by lock */
+    struct area *mappings;  /* guarded by lock: areas that map this file (area->file_next) */
     _Atomic uint32_t
         write_gen; /* bumped after a page was replaced or removed, before it is unmapped */
 };
@@ -51,6 +62,19 @@ void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct pag
 NODISCARD int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **ret);
 /* Areas that map this file. */
 uint64_t pagemap_mappings(struct pagemap *m);
+/* Put p (one reference, taken on success) at index, where nothing is. False: something is, or no memory. */
+bool pagemap_insert(struct pagemap *m, uint64_t index, struct page *take_page);
+/* For file systems that write back. Mark the page at index dirty, with more flags (PAGE_DELAYED); true if it had none of
+ * those flags before. Nothing happens when p is not there any more. */
+bool pagemap_mark(struct pagemap *m, uint64_t index, struct page *p, unsigned flags);
+/* Take the first dirty pages of [*index, end) that are neighbours, at most n: clean and PAGE_WRITEBACK from now on, with a
+ * reference each, and not mapped writable until they are marked again. *index: that of the first. How many. */
+size_t pagemap_take_dirty(struct pagemap *m, uint64_t *index, uint64_t end, struct page **out,
+                          size_t n);
+/* They were written. How many of them had PAGE_DELAYED, which is cleared if place is set. References are dropped. */
+size_t pagemap_written(struct pagemap *m, struct page **pages, size_t n, bool place);
+/* Free up to n clean pages that nobody uses; how many. Does not sleep, only tries the lock. */
+size_t pagemap_shrink(struct pagemap *m, size_t n);
 /* Remove pages [first, end), then unmap them, private copies too (truncation). */
 void pagemap_remove(struct pagemap *m, uint64_t first, uint64_t end);
 
