@@ -438,22 +438,26 @@ long sys_fdatasync(int fd)
 
 long sys_sync(void)
 {
-    return 0; /* every file system is memory */
+    (void)vfs_sync(); /* sync(2) has no errors; fsync tells them */
+    return 0;
 }
 
 long sys_syncfs(int fd)
 {
     struct fd_ref ref;
     long err = fd_borrow(fd, &ref);
-    if (!err)
-        fd_return(&ref);
+    if (err)
+        return err;
+    struct superblock *sb = ref.file->inode->sb;
+    if (sb && sb->ops && sb->ops->sync)
+        err = sb->ops->sync(sb);
+    fd_return(&ref);
     return err;
 }
 
 long sys_sync_file_range(int fd, long offset, long len, unsigned flags)
 {
     struct fd_ref ref;
-    (void)flags;
     if (offset < 0 || len < 0 || offset > INT64_MAX - len)
         return -EINVAL;
     long err = fd_borrow(fd, &ref);
@@ -462,6 +466,8 @@ long sys_sync_file_range(int fd, long offset, long len, unsigned flags)
     uint32_t mode = ref.file->inode->mode;
     if (!S_ISREG(mode) && !S_ISBLK(mode) && !S_ISDIR(mode) && !S_ISLNK(mode))
         err = -ESPIPE;
+    else if (flags && ref.file->inode->sb->ops && ref.file->ops->sync)
+        err = ref.file->ops->sync(ref.file, true); /* more than is asked */
     fd_return(&ref);
     return err;
 }

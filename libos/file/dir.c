@@ -20,6 +20,7 @@ void dir_changed(struct inode *dir)
 {
     dir->mtime = dir->ctime = vfs_now();
     dir->atime_until = 0;
+    inode_changed(dir);
 }
 
 int create_locked(struct dentry *parent, const struct last_name *last, uint32_t mode, uint32_t rdev,

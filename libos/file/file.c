@@ -191,8 +191,15 @@ ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos)
         n = f->ops->write(f, it, &f->pos);
         file_pos_unlock(f, locked);
     }
-    if (n > 0)
-        inotify_event(f->path.dentry, IN_MODIFY);
+    if (n <= 0)
+        return n;
+    inotify_event(f->path.dentry, IN_MODIFY);
+    if (UNLIKELY(f->flags & O_DSYNC || it->sync) && f->inode->sb->ops && f->ops->sync) {
+        int err =
+            f->ops->sync(f, it->sync ? it->sync == ITER_DSYNC : (f->flags & O_SYNC) != O_SYNC);
+        if (err)
+            return err;
+    }
     return n;
 }
 

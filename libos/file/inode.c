@@ -68,8 +68,7 @@ struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct in
     return inode;
 }
 
-int superblock_init(struct superblock *sb, const char *type, uint32_t magic, uint32_t mode,
-                    const struct inode_ops *ops)
+void superblock_number(struct superblock *sb, const char *type, uint32_t magic)
 {
     sb->type = type;
     sb->magic = magic;
@@ -77,6 +76,12 @@ int superblock_init(struct superblock *sb, const char *type, uint32_t magic, uin
     if (!sb->next_ino)
         sb->next_ino = 1;
     mutex_init(&sb->rename_lock, RANK_RENAME);
+}
+
+int superblock_init(struct superblock *sb, const char *type, uint32_t magic, uint32_t mode,
+                    const struct inode_ops *ops)
+{
+    superblock_number(sb, type, magic);
     struct inode *inode = inode_create(sb, S_IFDIR | mode, ops);
     if (!inode)
         return -ENOMEM;
@@ -125,6 +130,7 @@ void inode_touch(const struct path *p)
     if (!after_m || !after_c || age >= day || age < 0) {
         inode->atime = now;
         age = 0;
+        inode_changed(inode);
     }
     inode->atime_until = now_ns + (uint64_t)(day - age) * NS_PER_SEC;
 }
@@ -233,6 +239,12 @@ static void setattr_apply(struct inode *inode, const struct inode_attr *a)
         inode->mtime = a->mtime;
     inode->ctime = vfs_now();
     inode->atime_until = 0;
+    inode_changed(inode);
+}
+
+bool vfs_may_use_reserve(void)
+{
+    return vfs_capable(CAP_SYS_RESOURCE);
 }
 
 int inode_setattr(const struct path *p, struct inode_attr *a)
@@ -295,6 +307,7 @@ int inode_truncate(struct inode *inode, uint64_t size)
         inode_drop_setid(inode);
         inode->mtime = inode->ctime = vfs_now();
         inode->atime_until = 0;
+        inode_changed(inode);
     }
     rwmutex_write_unlock(&inode->lock);
     return err;

@@ -64,6 +64,51 @@ int mount_detach(struct path *root, bool lazy)
     return 0;
 }
 
+/* Is sb in the tree at another place? Locks: mount_lock is held. */
+static bool mounted_elsewhere(const struct superblock *sb)
+{
+    for (const struct mount *m = mounts; m; m = m->next)
+        if (!m->gone && m->sb == sb)
+            return true;
+    return false;
+}
+
+int vfs_unmount(struct path *take_root, bool lazy)
+{
+    struct mount *m = take_root->mount;
+    int err = mount_detach(take_root, lazy);
+    path_put(take_root);
+    if (err || !m->sb->ops)
+        return err;
+    spin_lock(&mount_lock);
+    bool last = m->refs == 1 && !mounted_elsewhere(m->sb);
+    spin_unlock(&mount_lock);
+    if (last && m->sb->ops->unmount)
+        m->sb->ops->unmount(m->sb);
+    else if (m->sb->ops->sync)
+        err = m->sb->ops->sync(m->sb);
+    return err;
+}
+
+int vfs_sync(void)
+{
+    int err = 0;
+    /* Mounts are appended and never freed: the list can be followed without the lock. */
+    for (struct mount *m = mounts; m; m = m->next)
+        if (!m->gone && m->sb->ops && m->sb->ops->sync) {
+            int err2 = m->sb->ops->sync(m->sb);
+            err = err ? err : err2;
+        }
+    return err;
+}
+
+void vfs_stop(void)
+{
+    for (struct mount *m = mounts; m; m = m->next)
+        if (!m->gone && m->sb->ops && m->sb->ops->stop)
+            m->sb->ops->stop(m->sb);
+}
+
 bool path_cross_down(struct path *p)
 {
     struct mount *m;

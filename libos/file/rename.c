@@ -134,9 +134,13 @@ static void stamps(struct rename *r, struct inode *from, struct inode *to)
     struct abi_timespec now = vfs_now();
     from->mtime = from->ctime = to->mtime = to->ctime = r->source->inode->ctime = now;
     from->atime_until = to->atime_until = r->source->inode->atime_until = 0;
+    inode_changed(from);
+    inode_changed(to);
+    inode_changed(r->source->inode);
     if (r->target) {
         r->target->inode->ctime = now;
         r->target->inode->atime_until = 0;
+        inode_changed(r->target->inode);
     }
 }
 

@@ -5,10 +5,18 @@
 
 #include <libos/dentry.h>
 
+struct file;
 struct file_ops;
+struct iter;
 
 /* Files whose content is in inode->pages. */
 extern const struct file_ops regular_fops;
+/* Their operations that hold for every file with a page map. */
+ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos);
+int64_t regular_seek(struct file *f, int64_t off, int whence);
+struct pagemap *regular_pagemap(struct file *f);
+/* Seals and RLIMIT_FSIZE: how many of count bytes may be written at pos? -EINVAL, -EFBIG, -EPERM. */
+int64_t regular_write_limit(struct inode *inode, uint64_t pos, uint64_t count);
 /* Does the file hold something at page index: a page of its own, or one of the image below? */
 bool regular_has_page(struct inode *inode, uint64_t index);
 /* ATTR_SIZE. Locks: inode->lock is held for writing. */

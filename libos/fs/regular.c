@@ -13,7 +13,7 @@
 #include <libos/sched.h>
 #include <string.h>
 
-static ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
+ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
 {
     struct inode *inode = f->inode;
     uint64_t off = *pos, size = inode->size;
@@ -62,7 +62,7 @@ static uint64_t limit_fsize(void)
 }
 
 /* Seals and RLIMIT_FSIZE: how many bytes may be written at pos? */
-static int64_t write_limit(struct inode *inode, uint64_t pos, uint64_t count)
+int64_t regular_write_limit(struct inode *inode, uint64_t pos, uint64_t count)
 {
     if (pos > INT64_MAX)
         return -EINVAL;
@@ -120,7 +120,7 @@ static ssize_type regular_write(struct file *f, struct iter *it, uint64_t *pos)
     rwmutex_write_lock(&inode->lock);
     if (f->flags & O_APPEND || it->append)
         *pos = inode->size;
-    ssize_type n = write_limit(inode, *pos, it->left);
+    ssize_type n = regular_write_limit(inode, *pos, it->left);
     if (n > 0) {
         if (UNLIKELY(inode->mode & (S_ISUID | S_ISGID)))
             inode_drop_setid(inode);
@@ -149,7 +149,7 @@ static int64_t seek_page(struct inode *inode, uint64_t off, bool data)
     return data ? -ENXIO : (int64_t)size;
 }
 
-static int64_t regular_seek(struct file *f, int64_t off, int whence)
+int64_t regular_seek(struct file *f, int64_t off, int whence)
 {
     struct inode *inode = f->inode;
     int64_t base = 0;
@@ -182,7 +182,7 @@ static int64_t regular_seek(struct file *f, int64_t off, int whence)
     return to;
 }
 
-static struct pagemap *regular_pagemap(struct file *f)
+struct pagemap *regular_pagemap(struct file *f)
 {
     return &f->inode->pages;
 }

@@ -11,6 +11,8 @@ struct iter_seg {
     size_t len;
 };
 
+enum iter_sync { ITER_DSYNC = 1, ITER_SYNC = 2 }; /* RWF_DSYNC, RWF_SYNC */
+
 struct iter {
     const struct iter_seg *seg; /* the current one */
     size_t segs;                /* left, the current one included */
@@ -18,6 +20,7 @@ struct iter {
     size_t left;                /* bytes left in all */
     bool kernel;
     bool append;         /* writing: at the end of the file, whatever the position (RWF_APPEND) */
+    uint8_t sync;        /* writing: enum iter_sync */
     struct iter_seg one; /* storage for the common case */
 };
 
@@ -32,6 +35,7 @@ static inline void iter_user(struct iter *it, uintptr_t base, size_t len)
     it->left = len;
     it->kernel = false;
     it->append = false;
+    it->sync = 0;
 }
 
 /* One libOS buffer. */
@@ -50,6 +54,7 @@ static inline void iter_vector(struct iter *it, const struct iter_seg *segs, siz
     it->left = total;
     it->kernel = false;
     it->append = false;
+    it->sync = 0;
 }
 
 /* Copy up to n bytes from libOS memory to the iterator (put), or the other way (get), and advance. Bytes copied: less

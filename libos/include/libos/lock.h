@@ -18,11 +18,17 @@ enum lock_rank {
     RANK_EPOLL_NEST, /* epoll instances that watch epoll instances */
     RANK_EPOLL_ITEMS, /* epoll instance: its items; an instance that watches another comes first, five deep */
     RANK_EPOLL_ITEMS_LAST = RANK_EPOLL_ITEMS + 5,
-    RANK_PIPE,       /* pipe buffers; two at once in order of address */
-    RANK_SOCKET_IO,  /* a socket's readers, and its bind */
-    RANK_INODE,      /* inode->lock of anything else: size and content */
-    RANK_MM,         /* mm->lock: the areas of an address space */
-    RANK_PAGEMAP_IO, /* filling a page */
+    RANK_PIPE,         /* pipe buffers; two at once in order of address */
+    RANK_SOCKET_IO,    /* a socket's readers, and its bind */
+    RANK_INODE,        /* inode->lock of anything else: size and content */
+    RANK_MM,           /* mm->lock: the areas of an address space */
+    RANK_FS_WRITEBACK, /* one write-back of an inode at a time */
+    RANK_FS_COMMIT,    /* one commit of a journal at a time */
+    RANK_FS_HANDLE,    /* the running transaction: changes read it, a commit writes it */
+    RANK_FS_ORPHAN,    /* the orphan list */
+    RANK_FS_MAP,       /* the block map of an inode */
+    RANK_FS_GROUP,     /* bitmaps of a group of blocks */
+    RANK_PAGEMAP_IO,   /* filling a page */
     /* Spin locks, outermost first. */
     RANK_TTY = 32,     /* line discipline, from interrupts too */
     RANK_PTS,          /* the table of pseudo-terminals */
@@ -39,6 +45,8 @@ enum lock_rank {
     RANK_IPC_UNDO,     /* the list of a process's semaphore adjustments */
     RANK_IPC_TABLE,    /* ids and keys of one kind of System V objects */
     RANK_PAGEMAP,      /* page map of an inode */
+    RANK_FS_TXN,       /* lists of a running transaction */
+    RANK_FS_CACHE,     /* tables of metadata blocks and inodes */
     RANK_MM_MOVE,      /* leaves of one address space move */
     RANK_MM_RANGE,     /* the page table of one 2 MiB range */
     RANK_FUTEX,        /* one futex bucket */

@@ -72,6 +72,9 @@ struct inode_ops {
     int (*getattr)(struct inode *inode,
                    struct abi_stat *st); /* adjust what the generic code filled; may be NULL */
     int (*open)(struct inode *inode, struct file *f); /* sets f->ops, f->data; may be NULL */
+    /* The generic code changed attributes (times, owner, mode, links): they have to be written some time. No sleep; may be
+     * NULL. */
+    void (*changed)(struct inode *inode);
     int (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
     int (*setxattr)(struct inode *inode, const char *name, const void *value, size_t size,
                     int flags); /* NULL value: remove */
@@ -112,8 +115,18 @@ struct inode {
     void *data;          /* of the file system */
 };
 
+/* What a file system on a device does as a whole; NULL members: nothing to do. All may sleep. */
+struct superblock_ops {
+    int (*sync)(struct superblock *sb); /* everything is on the medium when it returns 0; -EIO */
+    void (*unmount)(
+        struct superblock *sb); /* nobody uses it any more; drops sb->root. sb itself stays */
+    void (*stop)(
+        struct superblock *sb); /* the machine ends: like unmount, but users are still there */
+};
+
 struct superblock {
-    const char *type; /* "tmpfs", "proc", ... */
+    const char *type;                 /* "tmpfs", "proc", ... */
+    const struct superblock_ops *ops; /* NULL: nothing to sync */
     uint32_t magic, dev, flags;
     struct dentry *root;
     void (*statfs)(
@@ -129,6 +142,9 @@ struct superblock {
  * -ENOMEM. */
 NODISCARD int superblock_init(struct superblock *sb, const char *type, uint32_t magic,
                               uint32_t mode, const struct inode_ops *ops);
+
+/* The part of that without a root. */
+void superblock_number(struct superblock *sb, const char *type, uint32_t magic);
 
 /* A name. Negative ones (inode NULL) are not kept. The name, hash and list links of a child are guarded by its parent's
  * lock; they change only with the parent inode's lock held for writing too, so either suffices to read. */
@@ -197,6 +213,12 @@ struct mount *mount_attach(struct superblock *sb, const struct path *point, cons
 /* Take the mount whose root is at path out of the tree. lazy: even when it is used. -EINVAL (not a mount's root, or the
  * first), -EBUSY. */
 NODISCARD int mount_detach(struct path *root, bool lazy);
+/* umount(2): the same, then the file system finishes if nobody uses it. Takes the path. */
+NODISCARD int vfs_unmount(struct path *take_root, bool lazy);
+/* Bring everything of every mounted file system to its device. -EIO. */
+int vfs_sync(void);
+/* The machine is about to end: all file systems finish. May sleep. */
+void vfs_stop(void);
 
 /* cwd, root and umask, shared by CLONE_FS. */
 struct fs_context {
@@ -280,6 +302,14 @@ NODISCARD int inode_permission(struct inode *inode, unsigned may);
 NODISCARD int inode_setattr(const struct path *p,
                             struct inode_attr *attr); /* with checks; sets ctime */
 int inode_stat(struct inode *inode, struct abi_stat *ret);
+/* Tell the file system that attributes of inode were changed in memory. */
+static inline void inode_changed(struct inode *inode)
+{
+    if (UNLIKELY(inode->ops->changed))
+        inode->ops->changed(inode);
+}
+/* May the current thread use the blocks that a file system keeps for root? */
+bool vfs_may_use_reserve(void);
 /* Set the size of a regular file; the caller checked the rights. -EINVAL, -EFBIG (RLIMIT_FSIZE: with SIGXFSZ), -EPERM
  * (sealed), -EIO, -ENOMEM. Locks: takes inode->lock. */
 NODISCARD int inode_truncate(struct inode *inode, uint64_t size);
