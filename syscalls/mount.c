@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* mount and umount2: a tmpfs more or less. There is one image and one root, so nothing else can be mounted. */
+/* mount and umount2: a tmpfs more or less, and file systems on block devices. */
 #include "name.h"
 #include "sys_proto.h"
 
 #include <abi/errno.h>
 #include <abi/prctl.h>
 #include <abi/statfs.h>
+#include <libos/dev/blk.h>
+#include <libos/ext4.h>
+#include <libos/heap.h>
 #include <libos/process.h>
 #include <libos/user.h>
 #include <stdlib.h>
@@ -56,12 +59,35 @@ static long mount_tmpfs(const struct path *at, unsigned long flags, user_void_in
     return err;
 }
 
+/* A file system on a block device: source names it. */
+static long mount_device(const struct path *at, user_str_t source, unsigned long flags)
+{
+    struct superblock *sb;
+    struct blk_device *dev;
+    char *name = path_buf_alloc();
+    if (!name)
+        return -ENOMEM;
+    long err = user_is_null(source) ? -EINVAL : user_str(name, ABI_PATH_MAX, source);
+    if (err >= 0)
+        err = (dev = blk_find(name)) ? 0 : -ENOENT;
+    if (!err && !S_ISDIR(at->dentry->inode->mode))
+        err = -ENOTDIR;
+    if (!err)
+        err = ext4_mount(dev, flags & ST_RDONLY, &sb);
+    char *keep = err ? NULL : heap_strdup(name);
+    if (!err && !mount_attach(sb, at, keep ? keep : dev->name, (unsigned)flags & MS_KEPT)) {
+        sb->ops->unmount(sb);
+        err = -ENOMEM;
+    }
+    path_buf_free(name);
+    return err;
+}
+
 long sys_mount(user_str_t source, user_str_t target, user_str_t type, unsigned long flags,
                user_void_in_t data)
 {
     char name[32] = "";
     struct path p;
-    (void)source;
     if (!user_is_null(type) && user_str(name, sizeof(name), type) == -EFAULT)
         return -EFAULT;
     long err = name_walk(AT_FDCWD, target, 0, &p);
@@ -79,6 +105,8 @@ long sys_mount(user_str_t source, user_str_t target, user_str_t type, unsigned l
         err = -EINVAL;
     else if (strcmp(name, "tmpfs") == 0 || strcmp(name, "ramfs") == 0)
         err = mount_tmpfs(&p, flags, data);
+    else if (strcmp(name, "ext4") == 0 || strcmp(name, "ext3") == 0 || strcmp(name, "ext2") == 0)
+        err = mount_device(&p, source, flags);
     else
         err = -ENODEV;
     path_put(&p);
@@ -98,7 +126,7 @@ long sys_umount2(user_str_t target, unsigned flags)
     else if (flags & UMOUNT_EXPIRE)
         err = flags & (UMOUNT_FORCE | UMOUNT_DETACH) ? -EINVAL : -EAGAIN;
     else
-        err = mount_detach(&p, flags & UMOUNT_DETACH);
+        return vfs_unmount(&p, flags & UMOUNT_DETACH);
     path_put(&p);
     return err;
 }

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* Write-back. write(2) and mappings only make pages dirty and reserve room. Write-back takes dirty neighbours, chooses blocks for
+ * those that have none, writes the data, and only when it is on its way through the device's queue and completed does a
+ * transaction change the map and the size: no crash shows anybody what a block held before. One write-back of an inode at
+ * a time (ei->wb), which truncation and its kind take too. */
+#include "ext4.h"
+
+#include <abi/errno.h>
+#include <base/log.h>
+#include <libos/sched.h>
+#include <string.h>
+
+enum { BATCH_PAGES = 256, RUNS_MAX = 64, CREDITS = 24 };
+
+/* A piece of a batch: blocks in a row, in the file and on the disk. */
+struct piece {
+    uint32_t lblock, count;
+    uint64_t block;
+    bool fresh;     /* chosen now: not in the map */
+    bool unwritten; /* in the map, to be read as zeros so far */
+};
+
+struct batch {
+    struct ext4_inode *ei;
+    struct page *page[BATCH_PAGES];
+    size_t n;
+    uint64_t index;
+    struct piece piece[RUNS_MAX];
+    unsigned pieces;
+    struct io_batch io;
+};
+
+int ext4_page_dirty(struct ext4_inode *ei, uint64_t index, struct page *p)
+{
+    struct ext4 *fs = ei->fs;
+    struct pagemap *m = &ei->inode->pages;
+    uint32_t per = PAGE_SIZE >> fs->block_bits;
+    if (fs->error || fs->read_only)
+        return fs->error ? -EIO : -EROFS;
+    if (p->flags & PAGE_DELAYED || (p->flags & PAGE_DIRTY && !(p->flags & PAGE_WRITEBACK))) {
+        pagemap_mark(m, index, p, 0);
+        ext4_dirty(ei);
+        return 0;
+    }
+    struct ext4_run run = { 0 };
+    uint64_t lblock = index * per;
+    if (lblock + per > UINT32_MAX || (!(ei->flags & FL_EXTENTS)))
+        return lblock + per > UINT32_MAX ? -EFBIG : -EOPNOTSUPP;
+    rwmutex_read_lock(&ei->map);
+    int err = ext4_map(ei, (uint32_t)lblock, per, &run);
+    rwmutex_read_unlock(&ei->map);
+    if (err)
+        return err;
+    if (run.block && run.count == per) {
+        pagemap_mark(m, index, p, 0);
+    } else {
+        err = balloc_reserve(fs, per, vfs_may_use_reserve());
+        if (err)
+            return err;
+        ei->delayed += per;
+        if (!pagemap_mark(m, index, p, PAGE_DELAYED)) {
+            balloc_unreserve(fs, per);
+            ei->delayed -= per;
+        }
+    }
+    ext4_dirty(ei);
+    return 0;
+}
+
+/* Blocks of the batch that are within the file. */
+static uint32_t batch_blocks(const struct batch *b)
+{
+    uint64_t size = b->ei->inode->size, at = b->index * PAGE_SIZE, bytes = b->n * PAGE_SIZE;
+    if (at >= size)
+        return 0;
+    bytes = min_u64(bytes, size - at);
+    return (uint32_t)((bytes + b->ei->fs->block_size - 1) >> b->ei->fs->block_bits);
+}
+
+/* Choose blocks for a hole. */
+static int choose(struct batch *b, struct piece *p, uint32_t lblock, uint32_t max)
+{
+    struct ext4_inode *ei = b->ei;
+    uint32_t count = max;
+    uint64_t block;
+    int err = balloc_take(ei->fs, ext4_goal(ei), &count, &block);
+    if (err)
+        return err;
+    *p = (struct piece){ lblock, count, block, .fresh = true };
+    ei->goal = block + count;
+    return 0;
+}
+
+/* Find or choose the places of the batch's blocks. What does not fit into the list of pieces is left for the next round:
+ * *ret_blocks says how many have a place. */
+static int place(struct batch *b, uint32_t blocks, uint32_t *ret_blocks)
+{
+    struct ext4_inode *ei = b->ei;
+    uint32_t per = PAGE_SIZE >> ei->fs->block_bits, first = (uint32_t)(b->index * per), done = 0;
+    int err = 0;
+    b->pieces = 0;
+    rwmutex_read_lock(&ei->map);
+    while (done < blocks && b->pieces < RUNS_MAX && !err) {
+        struct ext4_run run;
+        struct piece *p = &b->piece[b->pieces];
+        err = ext4_map(ei, first + done, blocks - done, &run);
+        if (err)
+            break;
+        if (run.block)
+            *p = (struct piece){ first + done, run.count, run.block, .unwritten = run.unwritten };
+        else
+            err = choose(b, p, first + done, run.count);
+        if (!err) {
+            done += p->count;
+            b->pieces++;
+        }
+    }
+    rwmutex_read_unlock(&ei->map);
+    *ret_blocks = done;
+    return done ? 0 : err;
+}
+
+static void clear_tail(const struct batch *b)
+{
+    uint64_t size = b->ei->inode->size, last = b->index + b->n - 1;
+    if (size > last * PAGE_SIZE && size < (last + 1) * PAGE_SIZE)
+        memset((char *)page_ptr(b->page[b->n - 1]) + size % PAGE_SIZE, 0,
+               PAGE_SIZE - size % PAGE_SIZE);
+}
+
+/* Write the pieces' data and wait. Pages that are neighbours in memory make one transfer. */
+static int transfer(struct batch *b)
+{
+    struct ext4 *fs = b->ei->fs;
+    uint32_t per = PAGE_SIZE >> fs->block_bits, first = (uint32_t)(b->index * per);
+    for (unsigned i = 0; i < b->pieces; i++) {
+        const struct piece *p = &b->piece[i];
+        for (uint32_t done = 0; done < p->count;) {
+            uint32_t at = p->lblock - first + done;
+            uint32_t n = (uint32_t)min_u64(per - at % per, p->count - done);
+            char *data = (char *)page_ptr(b->page[at / per]) + (at % per << fs->block_bits);
+            while (done + n < p->count && n < (64u << 10 >> fs->block_bits)) {
+                uint32_t more = (uint32_t)min_u64(per, p->count - done - n);
+                if (page_ptr(b->page[(at + n) / per]) != data + ((size_t)n << fs->block_bits))
+                    break;
+                n += more;
+            }
+            io_batch_add(fs, &b->io, BLK_WRITE, (p->block + done) * fs->sectors, data,
+                         n << fs->block_bits);
+            done += n;
+        }
+    }
+    return io_batch_wait(&b->io);
+}
+
+/* The data is there: the map and the size follow, piece by piece. */
+static int publish_piece(struct ext4_inode *ei, const struct piece *p)
+{
+    struct ext4 *fs = ei->fs;
+    uint64_t end = (uint64_t)(p->lblock + p->count) << fs->block_bits;
+    uint64_t size = min_u64(end, ei->inode->size);
+    bool grow = size > ei->disksize;
+    if (!p->fresh && !p->unwritten && !grow)
+        return 0;
+    int err = txn_start(fs, CREDITS);
+    if (err)
+        return err;
+    rwmutex_write_lock(&ei->map);
+    if (p->fresh) {
+        err = balloc_mark(fs, p->block, p->count);
+        if (!err) {
+            err = extent_insert(ei, p->lblock, p->block, p->count, false);
+            if (!err)
+                ei->blocks512 += (uint64_t)p->count * fs->sectors;
+        }
+    } else if (p->unwritten) {
+        err = extent_convert(ei, p->lblock, p->count);
+    }
+    rwmutex_write_unlock(&ei->map);
+    if (!err && grow)
+        ei->disksize = size;
+    if (!err)
+        err = ext4_core_write(ei);
+    txn_stop(fs);
+    return err;
+}
+
+static int publish(struct batch *b)
+{
+    int err = 0;
+    for (unsigned i = 0; i < b->pieces; i++) {
+        struct piece *p = &b->piece[i];
+        if (!err) {
+            err = publish_piece(b->ei, p);
+            if (!err)
+                p->fresh = false;
+        }
+        if (err && p->fresh)
+            balloc_untake(b->ei->fs, p->block, p->count);
+    }
+    return err;
+}
+
+/* Write one batch. Pages that found no place in it are dirty again. */
+static int write_batch(struct batch *b)
+{
+    struct ext4_inode *ei = b->ei;
+    uint32_t per = PAGE_SIZE >> ei->fs->block_bits, blocks = batch_blocks(b), done = 0;
+    size_t n = b->n, whole = n;
+    int err = 0;
+    if (blocks) {
+        clear_tail(b);
+        err = place(b, blocks, &done);
+        if (!err && done < blocks) {
+            whole = done / per;
+            for (size_t i = whole; i < n; i++)
+                pagemap_mark(&ei->inode->pages, b->index + i, b->page[i], 0);
+        }
+        if (!err)
+            err = transfer(b);
+        if (!err)
+            err = publish(b);
+        else
+            for (unsigned i = 0; i < b->pieces; i++)
+                if (b->piece[i].fresh)
+                    balloc_untake(ei->fs, b->piece[i].block, b->piece[i].count);
+    }
+    size_t delayed = pagemap_written(&ei->inode->pages, b->page, whole, true) * per;
+    (void)pagemap_written(&ei->inode->pages, b->page + whole, n - whole, false);
+    balloc_unreserve(ei->fs, (uint32_t)delayed);
+    ei->delayed -= (uint32_t)delayed;
+    return err;
+}
+
+/* A write-back failed: everybody who has the file open is told once, and so is who syncs the file system. */
+static void tell_error(struct ext4_inode *ei, int err)
+{
+    log_error("%s: ext4: data of inode %u was lost (error %d)", ei->fs->dev->name, ei->ino, -err);
+    errseq_set(&ei->wb_error, err);
+    errseq_set(&ei->fs->wb_error, err);
+}
+
+int ext4_writeback_locked(struct ext4_inode *ei, uint64_t first, uint64_t end)
+{
+    int err = 0;
+    if (!ei->inode->pages.dirty)
+        return 0;
+    struct batch *b = heap_alloc(sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    b->ei = ei;
+    io_batch_init(&b->io);
+    for (b->index = first; b->index < end; b->index += b->n) {
+        b->n = pagemap_take_dirty(&ei->inode->pages, &b->index, end, b->page, BATCH_PAGES);
+        if (!b->n)
+            break;
+        int err2 = write_batch(b);
+        if (err2)
+            tell_error(ei, err2);
+        err = err ? err : err2;
+        (void)thread_preempt_point(); /* what was begun is finished */
+    }
+    heap_free(b);
+    return err;
+}
+
+int ext4_writeback(struct ext4_inode *ei, uint64_t first, uint64_t end)
+{
+    mutex_lock(&ei->wb);
+    int err = 0;
+    /* Pieces that did not fit are dirty again: until nothing is, or nothing helps. */
+    for (unsigned round = 0; !err && ei->inode->pages.dirty && round < 16; round++)
+        err = ext4_writeback_locked(ei, first, end);
+    mutex_unlock(&ei->wb);
+    return err;
+}
+
+int ext4_fsync_inode(struct ext4_inode *ei, bool data_only)
+{
+    struct ext4 *fs = ei->fs;
+    if (fs->read_only)
+        return fs->error ? -EIO : 0;
+    int err = ext4_writeback(ei, 0, UINT64_MAX);
+    if (!err && (data_only ? ei->data_dirty : ei->core_dirty))
+        err = ext4_core_flush(ei);
+    if (err)
+        return err;
+    uint32_t tid = data_only ? ei->data_tid : ei->tid;
+    if (tid && (int32_t)(fs->committed - tid) < 0)
+        return txn_commit(fs, tid);
+    return blk_flush(fs->dev) ? -EIO : 0;
+}

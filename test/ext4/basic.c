@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* What a program does with files, on an ext4 disk. The script around it (run.py) makes the image and checks it afterwards. */
+#define _GNU_SOURCE
+
+#include <t.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+int t_main(void);
+
+static char buf[1 << 20], got[1 << 20];
+
+#define makedev_(a, b) ((((a)&0xfffUL) << 8) | ((b)&0xff) | (((b) & ~0xffUL) << 12))
+
+static void mount_disk(void)
+{
+    CHECK(0, call(SYS_mount, "/dev/disk", "/mnt", "ext4", 0, 0));
+}
+
+static void unmount(void)
+{
+    CHECK(0, call(SYS_umount2, "/mnt", 0));
+}
+
+static long open_file(const char *name, int flags)
+{
+    long fd = call(SYS_open, name, flags, 0644);
+    CHECK(true, fd >= 0);
+    return fd;
+}
+
+static void fill(char *p, size_t n, unsigned seed)
+{
+    for (size_t i = 0; i < n; i++)
+        p[i] = (char)(i * 7 + seed + (i >> 9));
+}
+
+static void contents(void)
+{
+    static const size_t sizes[] = { 1, 100, 4095, 4096, 4097, 70000, 1 << 20 };
+    char name[64];
+    for (unsigned i = 0; i < 7; i++) {
+        sprintf(name, "/mnt/file%u", i);
+        long fd = open_file(name, O_RDWR | O_CREAT | O_EXCL);
+        fill(buf, sizes[i], i);
+        CHECK(sizes[i], call(SYS_write, fd, buf, sizes[i]));
+        if (i % 2)
+            CHECK(0, call(SYS_fsync, fd));
+        CHECK(0, call(SYS_close, fd));
+    }
+    unmount();
+    mount_disk();
+    for (unsigned i = 0; i < 7; i++) {
+        sprintf(name, "/mnt/file%u", i);
+        long fd = open_file(name, O_RDONLY);
+        fill(buf, sizes[i], i);
+        CHECK(sizes[i], call(SYS_read, fd, got, sizeof(got)));
+        CHECK(0, memcmp(buf, got, sizes[i]));
+        CHECK(0, call(SYS_close, fd));
+    }
+}
+
+static void names(void)
+{
+    struct stat st;
+    char name[300], text[5000];
+    CHECK(0, call(SYS_mkdir, "/mnt/dir", 0755));
+    for (unsigned i = 0; i < 600; i++) {
+        sprintf(name, "/mnt/dir/a name that is not short, number %u", i);
+        CHECK(0, call(SYS_mknod, name, S_IFREG | 0600, 0));
+    }
+    CHECK(-EEXIST, call(SYS_mkdir, "/mnt/dir", 0755));
+    CHECK(-ENOTEMPTY, call(SYS_rmdir, "/mnt/dir"));
+    for (unsigned i = 0; i < 600; i += 3) {
+        sprintf(name, "/mnt/dir/a name that is not short, number %u", i);
+        CHECK(0, call(SYS_unlink, name));
+    }
+    CHECK(0, call(SYS_mkdir, "/mnt/dir/sub", 0700));
+    CHECK(0, call(SYS_rename, "/mnt/dir/sub", "/mnt/sub"));
+    CHECK(0, call(SYS_stat, "/mnt/dir", &st));
+    CHECK(2, st.st_nlink);
+    CHECK(0, call(SYS_symlink, "short", "/mnt/sub/short"));
+    memset(text, 'x', 200);
+    strcpy(text + 200, "end");
+    CHECK(0, call(SYS_symlink, text, "/mnt/sub/long"));
+    CHECK(0, call(SYS_link, "/mnt/file1", "/mnt/sub/link"));
+    CHECK(0, call(SYS_mknod, "/mnt/sub/dev", S_IFCHR | 0600, makedev_(300, 70000)));
+    CHECK(0, call(SYS_rename, "/mnt/file0", "/mnt/file2"));
+    unmount();
+    mount_disk();
+    CHECK(-ENOENT, call(SYS_stat, "/mnt/file0", &st));
+    CHECK(0, call(SYS_stat, "/mnt/file2", &st));
+    CHECK(1, st.st_size);
+    CHECK(0, call(SYS_stat, "/mnt/sub/link", &st));
+    CHECK(2, st.st_nlink);
+    CHECK(203, call(SYS_readlink, "/mnt/sub/long", got, 1000));
+    CHECK(0, memcmp(got, text, 203));
+    CHECK(5, call(SYS_readlink, "/mnt/sub/short", got, 1000));
+    CHECK(0, call(SYS_lstat, "/mnt/sub/dev", &st));
+    CHECK((long)makedev_(300, 70000), (long)st.st_rdev);
+    unsigned n = 0;
+    long fd = open_file("/mnt/dir", O_RDONLY | O_DIRECTORY), r;
+    while ((r = call(SYS_getdents64, fd, got, 3000)) > 0)
+        for (long at = 0; at < r; at += *(unsigned short *)(got + at + 16))
+            n++;
+    CHECK(402, n);
+    CHECK(0, call(SYS_close, fd));
+    sprintf(name, "/mnt/dir/a name that is not short, number %u", 3);
+    CHECK(-ENOENT, call(SYS_stat, name, &st));
+    sprintf(name, "/mnt/dir/a name that is not short, number %u", 4);
+    CHECK(0, call(SYS_stat, name, &st));
+}
+
+static void sizes(void)
+{
+    struct stat st;
+    long fd = open_file("/mnt/sparse", O_RDWR | O_CREAT);
+    CHECK(3, call(SYS_pwrite64, fd, "end", 3, 5 << 20));
+    CHECK(0, call(SYS_fsync, fd));
+    CHECK(0, call(SYS_fstat, fd, &st));
+    CHECK(true, st.st_blocks <= 16);
+    CHECK(5 << 20, call(SYS_lseek, fd, 0, SEEK_DATA));
+    CHECK(0, call(SYS_ftruncate, fd, 1000000));
+    CHECK(0, call(SYS_ftruncate, fd, 6000000));
+    CHECK(10, call(SYS_pread64, fd, got, 10, 5 << 20));
+    CHECK(0, got[0] | got[1] | got[2]);
+    CHECK(0, call(SYS_fallocate, fd, 0, 0, 200000));
+    CHECK(0, call(SYS_fstat, fd, &st));
+    CHECK(true, st.st_blocks >= 200000 / 512);
+    fill(buf, 100000, 3);
+    CHECK(100000, call(SYS_pwrite64, fd, buf, 100000, 50000));
+    CHECK(0, call(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 60000, 20000));
+    memset(buf + 10000, 0, 20000);
+    CHECK(100000, call(SYS_pread64, fd, got, 100000, 50000));
+    CHECK(0, memcmp(buf, got, 100000));
+    CHECK(0, call(SYS_fallocate, fd, FALLOC_FL_COLLAPSE_RANGE, 40960, 8192));
+    CHECK(100000, call(SYS_pread64, fd, got, 100000, 50000 - 8192));
+    CHECK(0, memcmp(buf, got, 100000));
+    CHECK(0, call(SYS_fallocate, fd, FALLOC_FL_INSERT_RANGE, 40960, 16384));
+    CHECK(100000, call(SYS_pread64, fd, got, 50000, 50000 + 8192 + 50000) + 50000);
+    CHECK(0, memcmp(buf + 50000, got, 50000));
+    CHECK(0, call(SYS_fallocate, fd, FALLOC_FL_ZERO_RANGE, 4096, 8192));
+    CHECK(0, call(SYS_close, fd));
+}
+
+static void mapped(void)
+{
+    long fd = open_file("/mnt/mapped", O_RDWR | O_CREAT);
+    CHECK(0, call(SYS_ftruncate, fd, 3 * 4096));
+    long p = call(SYS_mmap, 0, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(true, p > 0);
+    ((char *)p)[5000] = 'm';
+    CHECK(1, call(SYS_pread64, fd, got, 1, 5000));
+    CHECK('m', got[0]);
+    CHECK(0, call(SYS_fsync, fd));
+    ((char *)p)[5001] = 'n';
+    CHECK(0, call(SYS_msync, p, 3 * 4096, MS_SYNC));
+    CHECK(0, call(SYS_munmap, p, 3 * 4096));
+    CHECK(0, call(SYS_close, fd));
+    unmount();
+    mount_disk();
+    fd = open_file("/mnt/mapped", O_RDONLY);
+    CHECK(2, call(SYS_pread64, fd, got, 2, 5000));
+    CHECK(0, memcmp(got, "mn", 2));
+    CHECK(0, call(SYS_close, fd));
+}
+
+static void attributes(void)
+{
+    char value[3000];
+    struct stat st;
+    memset(value, 'v', sizeof(value));
+    CHECK(0, call(SYS_setxattr, "/mnt/file3", "user.small", "1", 1, 0));
+    CHECK(0, call(SYS_setxattr, "/mnt/file3", "user.large", value, 800, 0));
+    CHECK(-EEXIST, call(SYS_setxattr, "/mnt/file3", "user.small", "2", 1, 1));
+    CHECK(800, call(SYS_getxattr, "/mnt/file3", "user.large", got, sizeof(got)));
+    CHECK(0, memcmp(got, value, 800));
+    CHECK(0, call(SYS_chmod, "/mnt/file3", 04711));
+    CHECK(0, call(SYS_chown, "/mnt/file3", 100000, 70000));
+    unmount();
+    mount_disk();
+    CHECK(1, call(SYS_getxattr, "/mnt/file3", "user.small", got, sizeof(got)));
+    CHECK(800, call(SYS_getxattr, "/mnt/file3", "user.large", got, sizeof(got)));
+    CHECK(22, call(SYS_listxattr, "/mnt/file3", got, sizeof(got)));
+    CHECK(0, call(SYS_removexattr, "/mnt/file3", "user.large"));
+    CHECK(0, call(SYS_stat, "/mnt/file3", &st));
+    CHECK(100000, st.st_uid);
+    CHECK(70000, st.st_gid);
+}
+
+static void full(void)
+{
+    struct statfs_ {
+        long type, bsize, blocks, bfree, bavail, files, ffree, fsid[2], namelen, frsize, flags,
+            spare[4];
+    } st;
+    long fd = open_file("/mnt/full", O_WRONLY | O_CREAT), n = 0, r = 0;
+    fill(buf, sizeof(buf), 9);
+    while ((r = call(SYS_write, fd, buf, sizeof(buf))) == sizeof(buf))
+        n += r;
+    if (r > 0)
+        r = call(SYS_write, fd, buf, sizeof(buf));
+    CHECK(-ENOSPC, r);
+    CHECK(0, call(SYS_fsync, fd));
+    CHECK(0, call(SYS_close, fd));
+    CHECK(0, call(SYS_unlink, "/mnt/full"));
+    CHECK(0, call(SYS_sync));
+    CHECK(0, call(SYS_statfs, "/mnt", &st));
+    CHECK(true, st.bfree * st.bsize >= n);
+}
+
+int t_main(void)
+{
+    mount_disk();
+    contents();
+    names();
+    sizes();
+    mapped();
+    attributes();
+    full();
+    unmount();
+    return t_end();
+}

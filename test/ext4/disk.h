@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* A disk for tests: a file of the host as a block device, which can write down everything that it is asked. */
+#ifndef DISK_H
+#define DISK_H
+
+#include <libos/dev/blk.h>
+
+enum disk_event { DISK_WRITE, DISK_FLUSH, DISK_MARK };
+
+/* The beginning of each record in the log; a write's data follows. */
+struct disk_record {
+    uint32_t event, sectors;
+    uint64_t sector; /* of a mark: its number */
+};
+
+/* Make device name of the file at path. log: NULL, or a file that gets a record of every write and flush. Exits with a message
+ * when there is no such file. */
+struct blk_device *disk_open(const char *name, const char *path, const char *log);
+/* Put a mark into the log: everything that the test was told to be on the disk by now has to be. */
+void disk_mark(uint64_t number);
+
+#endif
