@@ -25,6 +25,7 @@ static const char overview[] =
     "  alcove trace PROGRAM [ARG...]      run it with each system call decoded on stderr\n"
     "  alcove deploy IMAGE --cloud NAME   what a cloud takes, and the commands that start it\n"
     "  alcove measure IMAGE --snp|--tdx|--vtpm   what a verifier shall expect\n"
+    "  alcove volume create FILE SIZE     make a data disk; also ls, inspect, check\n"
     "\n"
     "alcove COMMAND --help says more; alcove --version prints the version.\n";
 
@@ -70,7 +71,8 @@ static const char run_help[] =
     "  --accel tcg|kvm      do not probe, use this\n"
     "  --oci IMAGE[:TAG]    run a container image instead of PROGRAM (see alcove build --help)\n"
     "  --boot-trace         have the libOS print the time of each boot step\n"
-    "  -v, --verbose        say what is done\n"
+    "  -v, --volume FILE:/DIR[:ro]  mount a data disk (alcove volume create) at DIR\n"
+    "      --verbose        say what is done\n"
     "\n"
     "Exit status: the program's, 128 + signal when it was killed, 125 when alcove itself failed.\n";
 
@@ -118,6 +120,16 @@ static const char deploy_help[] =
     "  -m, --memory SIZE    memory, for an engine (default 512M)\n"
     "  --cpus N             CPUs, for an engine (default 1)\n";
 
+static const char volume_help[] =
+    "alcove volume create FILE SIZE     make a data disk: a file with an ext4 file system\n"
+    "alcove volume ls [DIR]             the data disks in a directory\n"
+    "alcove volume inspect FILE         what is on one\n"
+    "alcove volume check FILE           have e2fsck look at it\n"
+    "\n"
+    "  --label NAME         (create) its label\n"
+    "\n"
+    "alcove run -v FILE:/DIR[:ro] PROGRAM gives it to a program.\n";
+
 void help_print(const char *command)
 {
     if (!command)
@@ -138,6 +150,8 @@ void help_print(const char *command)
         fputs(deploy_help, stdout);
     else if (strcmp(command, "measure") == 0)
         fputs(measure_help, stdout);
+    else if (strcmp(command, "volume") == 0)
+        fputs(volume_help, stdout);
     else
         fputs(inspect_help, stdout);
 }
@@ -148,7 +162,7 @@ static const struct {
 } commands[] = {
     { "build", command_build },   { "run", command_run },         { "trace", command_trace },
     { "check", command_check },   { "inspect", command_inspect }, { "measure", command_measure },
-    { "deploy", command_deploy },
+    { "deploy", command_deploy }, { "volume", command_volume },
 };
 
 static int dispatch(int argc, char **argv)

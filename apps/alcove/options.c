@@ -27,9 +27,10 @@ static const struct option_row rows[] = {
     { OPT_MEMORY, 'm', "memory", "SIZE" },
     { OPT_CPUS, 0, "cpus", "N" },
     { OPT_MACHINE, 0, "machine", "M" },
-    { OPT_VERBOSE, 'v', "verbose", NULL },
+    { OPT_VERBOSE, 0, "verbose", NULL },
     { OPT_ACCEL, 0, "accel", "tcg|kvm" },
     { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
+    { OPT_VOLUME, 'v', "volume", "FILE:/DIR[:ro]" },
     { OPT_VERITY, 0, "verity", "on|off" },
     { OPT_WITH, 0, "with", "PROGRAM" },
     { OPT_OCI, 0, "oci", "IMAGE" },
@@ -55,7 +56,6 @@ static const struct {
 } hints[] = {
     { "-p", "ports need networking, which this version does not have" },
     { "--publish", "ports need networking, which this version does not have" },
-    { "--volume", "data disks are not there yet; pack files with --root DIR" },
     { "--rm", "not needed: nothing stays behind" },
     { "-it", "not needed: a terminal is passed through when there is one" },
     { "-i", "not needed: standard input is passed through" },
@@ -166,6 +166,9 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         break;
     case OPT_OCI:
         o->pack.oci = v;
+        break;
+    case OPT_VOLUME:
+        list_add(&o->volumes, v);
         break;
     case OPT_CWD:
         if (v[0] != '/')

@@ -37,9 +37,10 @@ enum opt {
     OPT_LIBVIRT = 1 << 28,
     OPT_NOMAD = 1 << 29,
     OPT_QUIET = 1 << 30,
+    OPT_VOLUME = 1u << 31,
     OPT_PACK = OPT_ROOT | OPT_WITH | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME | OPT_VERITY,
     OPT_VM = OPT_MEMORY | OPT_CPUS | OPT_MACHINE | OPT_ACCEL | OPT_VERBOSE | OPT_BOOT_TRACE |
-             OPT_VMM | OPT_QUIET,
+             OPT_VMM | OPT_QUIET | OPT_VOLUME,
 };
 
 struct options {
@@ -47,9 +48,10 @@ struct options {
     struct pack_spec pack;
     const char *output, *machine, *accel;
     const char *cpu_type, *vmm, *firmware, *append, *cloud, *bucket;
-    uint64_t memory;  /* bytes, 0: not given */
-    unsigned cpus;    /* 0: not given */
-    unsigned formats; /* bits of enum format, 0: not given */
+    struct list volumes; /* as given: FILE:/DIR[:ro] */
+    uint64_t memory;     /* bytes, 0: not given */
+    unsigned cpus;       /* 0: not given */
+    unsigned formats;    /* bits of enum format, 0: not given */
 };
 
 /* Read the options before the first operand of argv[1..]; index of that operand. command is for messages, known what it

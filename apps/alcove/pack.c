@@ -327,6 +327,8 @@ static void make_cmdline(struct packer *p, const struct identity_facts *id)
         cmdline_add(b, "verity=off");
     for (size_t i = 0; i < p->env.n; i++)
         cmdline_add(b, xprintf("env=%s", p->env.v[i]));
+    for (size_t i = 0; i < p->spec->mounts.n; i++)
+        cmdline_add(b, xprintf("mount=%s", p->spec->mounts.v[i]));
     cmdline_add(b, xprintf("cwd=%s", id->cwd));
     cmdline_add(b, xprintf("user=%u:%u", id->uid, id->gid));
     cmdline_add(b, xprintf("hostname=%s", id->hostname));

@@ -27,6 +27,20 @@ static char *escape(const char *s)
     return b.s ? b.s : xstrdup("");
 }
 
+static void volume_args(const struct vm_spec *spec, struct list *a)
+{
+    const char *device =
+        strcmp(spec->machine, "microvm") == 0 ? "virtio-blk-device" : "virtio-blk-pci";
+    for (unsigned i = 0; i < spec->nvolumes; i++) {
+        const struct vm_volume *v = &spec->volumes[i];
+        list_add(a, "-drive");
+        list_add(a, xprintf("file=%s,if=none,id=vol%u,format=raw,cache=writeback%s",
+                            escape(v->path), i, v->read_only ? ",readonly=on" : ""));
+        list_add(a, "-device");
+        list_add(a, xprintf("%s,drive=vol%u,serial=alcove-vol%u", device, i, i));
+    }
+}
+
 static void qemu_args(const struct vm_spec *spec, struct list *a)
 {
     list_add(a, "qemu-system-x86_64");
@@ -73,6 +87,7 @@ static void qemu_args(const struct vm_spec *spec, struct list *a)
     list_add(a, xprintf("socket,id=control,fd=%d", FD_CONTROL));
     list_add(a, "-device");
     list_add(a, "isa-serial,chardev=control,iobase=0x2f8,irq=3");
+    volume_args(spec, a);
 }
 
 /* In the child: fds[0..1] become FD_CONSOLE and FD_CONTROL, everything else but stderr is closed. */

@@ -5,6 +5,7 @@
 #include "cmdline.h"
 #include "options.h"
 #include "vm.h"
+#include "volume.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,8 +134,12 @@ static int run(const char *command, int argc, char **argv, bool trace)
         if (o.given & OPT_PACK)
             fail(argv[at],
                  "is an image; -e, --root, --cwd, --user and --hostname are for alcove build");
+        if (o.volumes.n)
+            fail(argv[at],
+                 "is an image, and what it mounts is measured; -v is for alcove run PROGRAM");
     } else {
         o.pack.program = o.pack.oci ? NULL : argv[at];
+        volumes_take(&o.volumes, &vm, &o.pack.mounts);
         for (int i = o.pack.oci ? at : at + 1; i < argc; i++)
             list_add(&o.pack.args, argv[i]);
         const char *term = getenv("TERM");

@@ -5,6 +5,14 @@
 
 #include "util.h"
 
+enum { VM_VOLUMES_MAX = 16 };
+
+/* A disk of the VM; the guest knows it by its serial number "alcove-volN". */
+struct vm_volume {
+    const char *path;
+    bool read_only;
+};
+
 /* What to boot and how. */
 struct vm_spec {
     const char *image;    /* path of app.elf, app.efi or app.img */
@@ -18,6 +26,8 @@ struct vm_spec {
     bool tty; /* standard input and output are one terminal: raw mode, window size */
     bool verbose;
     bool quiet; /* nothing but the program's bytes: no messages of libOS */
+    struct vm_volume volumes[VM_VOLUMES_MAX];
+    unsigned nvolumes;
 };
 
 /* A started QEMU. */

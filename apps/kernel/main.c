@@ -4,6 +4,7 @@
  * CONFIG_RELINK: the program is linked into the image (alcove-cc) and there is no payload. */
 #include "payload.h"
 #include "relink.h"
+#include "volumes.h"
 
 #include <libos/cmdline.h>
 #include <libos/dev/char.h>
@@ -121,6 +122,10 @@ static void first(void *arg)
 
     (void)arg;
     boot_check("no console", open_console());
+    err = volumes_mount();
+    if (err)
+        machine_exit(125 << 8);
+    plat_boot_mark("volumes");
     err = take_identity(c);
     if (err) {
         log_error("%s: cannot be the working directory (error %d)", c->cwd, -err);
@@ -177,6 +182,7 @@ void upcall_boot(void)
 
 void machine_exit(int wait_status)
 {
+    vfs_stop(); /* data disks get what programs did not sync */
     sys_missing_report();
     control_send_exit(wait_status);
     plat_power_off(wait_status != 0);

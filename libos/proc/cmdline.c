@@ -190,6 +190,12 @@ static bool option(char *token, struct config *c)
         c->envp[c->envc++] = value;
         return strchr(value, '=') != NULL;
     }
+    if (!strcmp(token, "mount")) {
+        if (c->mountc == CONFIG_MOUNTS_MAX)
+            return false;
+        c->mounts[c->mountc++] = value;
+        return *value != 0;
+    }
     if (!strcmp(token, "cwd"))
         return *(c->cwd = value) == '/';
     if (!strcmp(token, "exe"))

@@ -6,6 +6,8 @@
 #include <base/compiler.h>
 #include <base/types.h>
 
+enum { CONFIG_MOUNTS_MAX = 16 };
+
 struct config {
     uint8_t root_hash[32];
     bool has_root_hash;
@@ -19,6 +21,8 @@ struct config {
     int log_level;
     char **argv, **envp; /* NULL-terminated; point into the parsed text */
     int argc, envc;
+    char *mounts[CONFIG_MOUNTS_MAX]; /* SOURCE:TYPE:POINT[:ro] */
+    int mountc;
 };
 
 /* Parse text (len bytes, hostile) into *ret; memory from the heap, kept for good. -EINVAL with a logged line that names
