@@ -205,6 +205,8 @@ static int64_t seek_map(struct ext4_inode *ei, uint64_t off, bool data)
         bool is_data = run.block && !run.unwritten;
         if (is_data == data)
             return (int64_t)at;
+        if (!run.count || thread_preempt_point())
+            return run.count ? -EINTR : -EIO;
         at = (lblock + run.count) << fs->block_bits;
     }
     return data ? -ENXIO : (int64_t)size;

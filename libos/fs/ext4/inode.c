@@ -269,7 +269,8 @@ static int take_core(struct ext4_inode *ei, const struct ext4_dinode *c)
     if (S_ISCHR(c->mode) || S_ISBLK(c->mode))
         inode->rdev = rdev_in(c);
     bool mapped = S_ISREG(c->mode) || S_ISDIR(c->mode);
-    if (size > INT64_MAX || (S_ISDIR(c->mode) && (size >> fs->block_bits > UINT32_MAX / 2)) ||
+    if (size >> fs->block_bits > UINT32_MAX ||
+        (S_ISDIR(c->mode) && (size >> fs->block_bits > UINT32_MAX / 2)) ||
         ei->extra_isize > fs->inode_size - INODE_GOOD_OLD || ei->extra_isize % 4)
         return -EIO;
     if (mapped && ei->flags & FL_EXTENTS && !(ei->flags & FL_INLINE_DATA))

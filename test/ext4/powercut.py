@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""powercut.py PROGRAM CUTS [SEED]: what a power cut leaves.
+
+The program changes files on a disk that logs every write and flush. Each cut takes a prefix of the log: what was flushed is on
+the disk, of the writes after the last flush any subset is, in any order, and the last one may be torn between sectors.
+Then the journal is replayed, once by e2fsck and once by our own mount: both times e2fsck finds a clean file system, and our
+mount finds everything that was promised before the cut."""
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+os.environ['PATH'] += ':/usr/sbin:/sbin'
+WRITE, FLUSH, MARK = 0, 1, 2
+SECTOR = 512
+KINDS = [['-b', '4096'], ['-b', '1024', '-g', '4096'], ['-b', '4096', '-O', '^metadata_csum,^64bit']]
+STEPS = 120
+
+
+def run(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def need(done, what, good=(0,)):
+    if done.returncode not in good:
+        sys.exit(f'{what}: {done.args} gave {done.returncode}:\n{done.stdout[-3000:]}')
+
+
+def events(path):
+    found = []
+    with open(path, 'rb') as f:
+        while head := f.read(16):
+            kind, sectors, sector = struct.unpack('<IIQ', head)
+            found.append((kind, sector, f.read(sectors * SECTOR)))
+    return found
+
+
+def cut(log, at, image, chance):
+    """Write into image what a cut behind log[:at] leaves; the promises made before."""
+    last = max((i for i in range(at) if log[i][0] == FLUSH), default=-1)
+    marks = [e[1] for e in log[:at] if e[0] == MARK]
+    with open(image, 'r+b') as f:
+        def put(sector, data):
+            f.seek(sector * SECTOR)
+            f.write(data)
+        for kind, sector, data in log[:last + 1]:
+            if kind == WRITE:
+                put(sector, data)
+        after = [e for e in log[last + 1:at] if e[0] == WRITE]
+        style = chance.randrange(4)
+        keep = after if style == 0 else [e for e in after if chance.random() < (0.1, 0.5, 0.9)[style - 1]]
+        for _, sector, data in keep:
+            if chance.random() < 0.2:
+                for i in range(0, len(data), SECTOR):
+                    if chance.random() < 0.5:
+                        put(sector + i // SECTOR, data[i:i + SECTOR])
+            else:
+                put(sector, data)
+    return marks
+
+
+def one(program, folder, base, log, at, chance, name):
+    image, other = os.path.join(folder, 'cut.img'), os.path.join(folder, 'cut2.img')
+    promises = os.path.join(folder, 'promises')
+    shutil.copyfile(base, image)
+    marks = cut(log, at, image, chance)
+    with open(promises, 'w') as f:
+        f.write('\n'.join(map(str, marks)))
+    shutil.copyfile(image, other)
+    need(run(program, image, '', 'verify', promises), f'{name}: our mount')
+    need(run('e2fsck', '-fn', image), f'{name}: after our mount')
+    need(run('e2fsck', '-y', '-E', 'journal_only', other), f'{name}: e2fsck replays', (0, 1))
+    need(run(program, other, '', 'verify', promises), f'{name}: our mount after e2fsck')
+    need(run('e2fsck', '-fn', other), f'{name}: after both')
+
+
+def main():
+    program, cuts, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        done = 0
+        while done < cuts:
+            base, disk, log = (os.path.join(folder, n) for n in ('base.img', 'disk.img', 'log'))
+            kind = KINDS[done // 8 % len(KINDS)]
+            if os.path.exists(base):
+                os.unlink(base)
+            need(run('mke2fs', '-q', '-F', '-t', 'ext4', '-J', 'size=4', *kind, base, '24M'), 'mke2fs')
+            shutil.copyfile(base, disk)
+            need(run(program, disk, log, 'work', str(seed + done), str(STEPS)), 'work')
+            need(run('e2fsck', '-fn', disk), 'after the work')
+            recorded = events(log)
+            for _ in range(min(8, cuts - done)):
+                at = chance.randrange(1, len(recorded) + 1)
+                one(program, folder, base, recorded, at, chance, f'{kind} seed {seed + done} cut {at}')
+                done += 1
+        print(f'{done} power cuts: nothing promised was lost')
+
+
+if __name__ == '__main__':
+    main()
