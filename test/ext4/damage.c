@@ -74,8 +74,8 @@ static void visit(const char *path, unsigned depth)
     static const char *const fixed[] = { "new", "a name that is not short, number 7",
                                          "lost+found" };
     char list[4096], new[1100];
-    long n, fd = call(SYS_open, path, O_RDONLY | O_DIRECTORY);
-    if (fd < 0 || depth > 6)
+    long n, fd = depth > 6 ? -1 : call(SYS_open, path, O_RDONLY | O_DIRECTORY);
+    if (fd < 0)
         return;
     for (unsigned i = 0; i < 8 && (n = call(SYS_getdents64, fd, list, sizeof(list))) > 0; i++)
         for (long at = 0; at < n; at += *(unsigned short *)(list + at + 16))
