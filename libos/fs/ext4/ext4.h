@@ -161,6 +161,8 @@ struct ext4_inode {
     struct ext4 *fs;
     uint32_t ino, flags, generation, seed;
     uint32_t group;
+    uint32_t parent_ino,
+        name_hash; /* of a directory: the one name it was found under; 0: not known */
     struct ext4_inode *hash_next;
     struct ext4_inode *dirty_next, *dirty_prev, *orphan_next, *orphan_prev;
     bool on_dirty, on_orphan, hashed;

@@ -9,6 +9,35 @@
 
 enum { CREDITS = 40, RENAME_CREDITS = 64, LINKS_MAX = 65000 };
 
+static void set_name(struct ext4_inode *ei, const struct ext4_inode *dir, const char *name,
+                     size_t len)
+{
+    ei->parent_ino = dir->ino;
+    ei->name_hash = name_hash(name, len);
+}
+
+/* A directory has one name and ".." leads back. On a damaged disk it may have two: then two names would lead to one lock. */
+static int check_one_name(struct ext4_inode *dir, struct ext4_inode *ei, const char *name,
+                          size_t len)
+{
+    if (!S_ISDIR(ei->inode->mode))
+        return 0;
+    if (!ei->parent_ino) {
+        struct dir_place p;
+        int err = dir_find(ei, "..", 2, &p);
+        if (err && err != -ENOENT)
+            return err;
+        if (!err && dir_place_ino(&p) == dir->ino)
+            set_name(ei, dir, name, len);
+        if (!err)
+            buf_put(ei->fs, p.buf);
+    }
+    if (ei->ino != INO_ROOT && ei->parent_ino == dir->ino && ei->name_hash == name_hash(name, len))
+        return 0;
+    ext4_error(ei->fs, "directory with two names:", ei->ino);
+    return -EIO;
+}
+
 static int ext4_lookup(struct inode *dir, const char *name, size_t len, struct inode **ret_inode)
 {
     struct ext4_inode *di = ext4_i(dir);
@@ -19,9 +48,10 @@ static int ext4_lookup(struct inode *dir, const char *name, size_t len, struct i
     uint32_t ino = dir_place_ino(&p);
     buf_put(di->fs, p.buf);
     err = ext4_iget(di->fs, ino, ret_inode);
-    if (!err && !(*ret_inode)->nlink) {
-        inode_put(*ret_inode);
-        err = -ESTALE;
+    if (!err) {
+        err = (*ret_inode)->nlink ? check_one_name(di, ext4_i(*ret_inode), name, len) : -ESTALE;
+        if (err)
+            inode_put(*ret_inode);
     }
     if (err == -ESTALE) {
         ext4_error(di->fs, "name of a free inode in directory", di->ino);
@@ -57,10 +87,12 @@ static int make_named(struct inode *dir, const char *name, size_t len, struct in
     struct ext4_inode *di = ext4_i(dir), *ei = ext4_i(inode);
     bool directory = S_ISDIR(inode->mode);
     int err = 0;
-    if (directory)
+    if (directory) {
+        set_name(ei, di, name, len);
         err = dir_make_first(ei, di->ino);
-    else if (target)
+    } else if (target) {
         err = symlink_write(ei, target);
+    }
     if (!err)
         err = ext4_core_write(ei);
     if (!err)
@@ -240,6 +272,11 @@ static int ext4_rename(struct inode *old_dir, const char *old_name, size_t old_l
         return err;
     err = m.exchange ? exchange(&m) : move(&m);
     txn_stop(fs);
+    if (!err) {
+        set_name(ext4_i(inode), ext4_i(new_dir), new_name, new_len);
+        if (m.exchange)
+            set_name(ext4_i(replaced), ext4_i(old_dir), old_name, old_len);
+    }
     if (!err && m.gone)
         ext4_unused(ext4_i(replaced));
     return err;
