@@ -8,4 +8,5 @@ BUDGETS = {
     'futex_threads': 1500, 'yield_threads': 400, 'thread': 9000, 'mmap_munmap': 2500,
     'mmap_touch': 4500, 'mmap_touch_64m': 2000000, 'page_fault': 600, 'mprotect': 2000,
     'sig_install': 180, 'sig_deliver': 1400, 'epoll_1of1000': 300, 'poll_1of100': 6000,
+    'fork': 60000, 'fork_64m': 300000, 'fork_exec': 200000, 'vfork_exec': 120000, 'pipe_procs': 3000, 'segv_fix': 4000,
 }
