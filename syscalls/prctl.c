@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* prctl(2): what programs ask of it; the rest is EINVAL, as on a Linux without the feature. */
+#include "seccomp.h"
 #include "sys_proto.h"
 #include <abi/prctl.h>
+#include <libos/access.h>
 #include <libos/mm.h>
 #include <libos/process.h>
+#include <libos/seccomp.h>
 #include <libos/user.h>
 #include <string.h>
 
@@ -35,11 +38,6 @@ static int change_cred(void (*change)(struct cred *c, unsigned long arg), unsign
     change(c, arg);
     cred_install(c);
     return 0;
-}
-
-static void set_no_new_privs(struct cred *c, unsigned long arg)
-{
-    c->no_new_privs = true;
 }
 
 static void set_securebits(struct cred *c, unsigned long arg)
@@ -130,9 +128,12 @@ static int cred_option(int option, unsigned long a2, unsigned long a3, unsigned 
     case PR_CAP_AMBIENT:
         return ambient(a2, a3, a4, a5);
     case PR_SET_NO_NEW_PRIVS:
-        return a2 != 1 || a3 | a4 | a5 ? -EINVAL : change_cred(set_no_new_privs, 0);
+        if (a2 != 1 || a3 | a4 | a5)
+            return -EINVAL;
+        thread_current()->no_new_privs = true;
+        return 0;
     case PR_GET_NO_NEW_PRIVS:
-        return a2 | a3 | a4 | a5 ? -EINVAL : c->no_new_privs;
+        return a2 | a3 | a4 | a5 ? -EINVAL : thread_current()->no_new_privs;
     default:
         *ret_known = false;
         return -EINVAL;
@@ -186,7 +187,11 @@ static long thread_option(int option, unsigned long a2, unsigned long a3, unsign
     case PR_SET_TIMING:
         return a2 == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
     case PR_GET_SECCOMP:
-        return 0;
+        return t->seccomp.mode;
+    case PR_SET_SECCOMP:
+        return a2 == SECCOMP_MODE_STRICT   ? seccomp_set_strict()
+               : a2 == SECCOMP_MODE_FILTER ? seccomp_filter_from(a3, 0)
+                                           : -EINVAL;
     case PR_GET_TSC:
         return put_int(a2, PR_TSC_ENABLE);
     case PR_SET_TSC:
@@ -203,6 +208,8 @@ static long thread_option(int option, unsigned long a2, unsigned long a3, unsign
         return put_int(a2, t->process->subreaper);
     case PR_GET_TID_ADDRESS:
         return user_put(user_at(user_addr_out_t, a2), &t->clear_child_tid, 1);
+    case PR_SET_PTRACER:
+        return access_set_ptracer((long)a2);
     case PR_GET_SPECULATION_CTRL:
         return a3 | a4 | a5 ? -EINVAL : a2 > 2 ? -ENODEV : 0;
     case PR_SET_SPECULATION_CTRL:

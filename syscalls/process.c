@@ -2,8 +2,10 @@
 /* Processes: who they are, their end, waiting for children. wait(2), setpgid(2), credentials(7). */
 #include "name.h"
 #include "sys_proto.h"
+#include <abi/fcntl.h>
 #include <abi/prctl.h>
 #include <libos/load.h>
+#include <libos/pidfd.h>
 #include <libos/process.h>
 #include <libos/signal.h>
 #include <libos/user.h>
@@ -56,11 +58,13 @@ long sys_wait4(int pid, user_int_out_t status, unsigned options, user_rusage_out
     if (pid == INT32_MIN)
         return -ESRCH;
     if (pid < -1)
-        q = (struct wait_request){ P_PGID, -pid, options | WEXITED };
+        q = (struct wait_request){ .which = P_PGID, .id = -pid, .options = options | WEXITED };
     else if (pid == 0)
-        q = (struct wait_request){ P_PGID, process_get_group(0), options | WEXITED };
+        q = (struct wait_request){ .which = P_PGID,
+                                   .id = process_get_group(0),
+                                   .options = options | WEXITED };
     else if (pid > 0)
-        q = (struct wait_request){ P_PID, pid, options | WEXITED };
+        q = (struct wait_request){ .which = P_PID, .id = pid, .options = options | WEXITED };
     int err = process_wait(&q, &r);
     if (err || !r.pid)
         return err;
@@ -77,6 +81,7 @@ static int short_status(const struct wait_result *r)
     switch (r->code) {
     case CLD_EXITED:
         return r->status >> 8 & 0xff;
+    case CLD_TRAPPED:
     case CLD_STOPPED:
         return r->status >> 8;
     case CLD_CONTINUED:
@@ -86,20 +91,33 @@ static int short_status(const struct wait_result *r)
     }
 }
 
+/* waitid for the process of a pidfd; a descriptor that does not block says so. */
+static int wait_pidfd(int fd, unsigned options, struct wait_result *ret)
+{
+    struct wait_request q = { .which = P_PIDFD, .options = options };
+    unsigned flags;
+    int err = pidfd_process(fd, &q.process, &flags);
+    if (err)
+        return err;
+    if (flags & O_NONBLOCK)
+        q.options |= WNOHANG;
+    err = process_wait(&q, ret);
+    process_put(q.process);
+    return !err && !ret->pid && !(options & WNOHANG) && flags & O_NONBLOCK ? -EAGAIN : err;
+}
+
 long sys_waitid(int which, int pid, user_siginfo_out_t info, unsigned options, user_rusage_out_t ru)
 {
     struct wait_result r;
-    struct wait_request q = { which, pid, options };
+    struct wait_request q = { .which = which, .id = pid, .options = options };
     if (!(options & (WEXITED | WSTOPPED | WCONTINUED)))
         return -EINVAL;
-    if (which == P_PIDFD)
-        return -EBADF; /* there are none yet */
-    if ((which == P_PID && pid <= 0) || (which == P_PGID && pid < 0) || which < P_ALL ||
-        which > P_PIDFD)
+    if ((which == P_PID && pid <= 0) || ((which == P_PGID || which == P_PIDFD) && pid < 0) ||
+        which < P_ALL || which > P_PIDFD)
         return -EINVAL;
     if (which == P_PGID && !pid)
         q.id = process_get_group(0);
-    int err = process_wait(&q, &r);
+    int err = which == P_PIDFD ? wait_pidfd(pid, options, &r) : process_wait(&q, &r);
     if (err)
         return err;
     struct abi_siginfo si = { 0 };

@@ -55,6 +55,24 @@ static int get_sized(void *dst, size_t known, uintptr_t src, size_t size)
     return 0;
 }
 
+/* The numbers that the child shall have, one for each level of pid namespaces: there is one level. */
+static int get_set_tid(const struct abi_clone_args *a, int *ret_tid)
+{
+    int tid;
+    if (!a->set_tid != !a->set_tid_size || a->set_tid_size > 1)
+        return -EINVAL;
+    if (!a->set_tid)
+        return 0;
+    if (user_get(&tid, user_at(user_int_in_t, a->set_tid), 1) < 0)
+        return -EFAULT;
+    if (tid < 1 || tid >= 32768 /* pid_max */)
+        return -EINVAL;
+    if (!cred_capable(CAP_SYS_ADMIN) && !cred_capable(CAP_CHECKPOINT_RESTORE))
+        return -EPERM;
+    *ret_tid = tid;
+    return 0;
+}
+
 long sys_clone3(user_clone_args_in_t args, size_t size)
 {
     struct abi_clone_args a = { 0 };
@@ -67,7 +85,9 @@ long sys_clone3(user_clone_args_in_t args, size_t size)
         return err;
     if (a.flags & ~(uint64_t)(UINT32_MAX | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) ||
         a.flags & (CSIGNAL & ~CLONE_NEWTIME) || a.flags & CLONE_DETACHED ||
-        a.exit_signal > ABI_NSIG || a.set_tid_size || a.set_tid || a.flags & CLONE_INTO_CGROUP)
+        a.exit_signal > ABI_NSIG || a.flags & CLONE_INTO_CGROUP)
+        return -EINVAL;
+    if (a.flags & CLONE_PIDFD && a.flags & CLONE_PARENT_SETTID && a.pidfd == a.parent_tid)
         return -EINVAL;
     if (a.flags & (CLONE_THREAD | CLONE_PARENT) && a.exit_signal)
         return -EINVAL;
@@ -82,7 +102,8 @@ long sys_clone3(user_clone_args_in_t args, size_t size)
         .child_tid = a.child_tid,
         .pidfd = a.pidfd,
     };
-    return process_clone(&r);
+    err = get_set_tid(&a, &r.tid);
+    return err ? err : process_clone(&r);
 }
 
 long sys_exit(int status)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Decodes system calls in strace's format, from the descriptors that gen.py writes. Costs nothing when off: the entry
- * code calls upcall_syscall_traced in place of upcall_syscall only while tracing is on. What is printed was read from
+ * code calls upcall_syscall_traced in place of upcall_syscall only while tracing is on, or for a thread that is traced by
+ * another one or has filters. What is printed was read from
  * the program's memory apart from what the call read, so a racing program can make the two differ; it shows, it does
  * not decide. Arguments before the first one that the call writes are read before the call, the others after. */
 #include "trace.h"
 
 #include <libos/sys.h>
 #include <libos/thread.h>
+#include <libos/trace.h>
 #include <libos/user.h>
 #include <sys_proto.h>
 
@@ -327,10 +329,9 @@ static void add_thread(struct trace_line *l, int tid)
         trace_add(l, "[pid %5d] ", tid);
 }
 
-long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3,
-                           unsigned long a4, unsigned long a5, unsigned long nr)
+/* Do the call, printing it. */
+static long decode(const unsigned long all[6], unsigned long nr)
 {
-    const unsigned long all[] = { a0, a1, a2, a3, a4, a5 };
     const struct trace_call *c = find_call(nr);
     struct trace_line l = { 0 };
     int tid = thread_current()->tid;
@@ -349,7 +350,7 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
     } else if (c && c->blocks) {
         write_line(&l, tid, false);
     }
-    long ret = upcall_syscall(a0, a1, a2, a3, a4, a5, nr);
+    long ret = upcall_syscall(all[0], all[1], all[2], all[3], all[4], all[5], nr);
     if (c && c->ret == K_void)
         return ret;
     if (!l.used && atomic_load(&unfinished) != tid) {
@@ -362,6 +363,21 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
     add_result(&l, c, ret);
     write_line(&l, tid, true);
     return ret;
+}
+
+long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3,
+                           unsigned long a4, unsigned long a5, unsigned long nr)
+{
+    unsigned long all[] = { a0, a1, a2, a3, a4, a5 };
+    const struct thread *t = thread_current();
+    bool watched = t->trace.tracer || t->seccomp.mode;
+    long ret;
+
+    if (watched && !trace_call_begin(all, &nr, &ret))
+        return trace_call_end(ret);
+    ret = sys_decoding() ? decode(all, nr)
+                         : upcall_syscall(all[0], all[1], all[2], all[3], all[4], all[5], nr);
+    return watched || t->trace.tracer ? trace_call_end(ret) : ret;
 }
 
 void sys_init(void)

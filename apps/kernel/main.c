@@ -166,8 +166,10 @@ void upcall_boot(void)
     boot_check("no memory for /proc", procfs_init());
     boot_check("no memory for /sys", sysfs_init());
     sys_init(); /* names of calls, for messages */
-    if (config()->trace)
+    if (config()->trace) {
+        sys_set_decoding();
         plat_syscall_trace();
+    }
     plat_cpu_start_all(); /* the other CPUs enter upcall_cpu_start */
     sched_wait_cpus();    /* and can be given threads */
     plat_boot_mark("cpus");

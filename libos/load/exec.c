@@ -17,6 +17,7 @@
 #include <libos/random.h>
 #include <libos/sched.h>
 #include <libos/signal.h>
+#include <libos/trace.h>
 #include <libos/user.h>
 #include <stdio.h>
 #include <string.h>
@@ -178,8 +179,8 @@ static struct cred *cred_after(struct exec *e)
     if (!c)
         return NULL;
     struct inode *inode = e->file->inode;
-    bool suid_ok =
-        !(e->file->path.mount && (e->file->path.mount->flags & ST_NOSUID)) && !old->no_new_privs;
+    bool suid_ok = !(e->file->path.mount && (e->file->path.mount->flags & ST_NOSUID)) &&
+                   !thread_current()->no_new_privs;
     if (suid_ok && (inode->mode & S_ISUID))
         c->euid = inode->uid;
     if (suid_ok && (inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
@@ -252,7 +253,9 @@ static void forget_old(struct thread *t)
 static void switch_mm(struct thread *t, struct mm *mm)
 {
     struct mm *old = t->mm;
+    spin_lock(&t->sighand->lock); /* others take it under this lock */
     t->mm = mm;
+    spin_unlock(&t->sighand->lock);
     sched_set_aspace(&mm->aspace);
     thread_vfork_done(t);
     if (old)
@@ -264,6 +267,7 @@ static int exec_run(struct exec *e, const struct strings *argv, const struct str
 {
     struct thread *t = thread_current();
     uintptr_t sp;
+    int was = t->tid; /* another thread than the leader gets the leader's */
     e->interp = e->name;
     if (!(e->mm = mm_create()))
         return -ENOMEM;
@@ -298,6 +302,7 @@ static int exec_run(struct exec *e, const struct strings *argv, const struct str
     forget_old(t);
     set_comm(t, e->name);
     plat_thread_exec(&t->plat, e->entry, sp);
+    trace_event(PTRACE_EVENT_EXEC, (unsigned long)was);
     return 0;
 }
 

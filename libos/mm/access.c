@@ -7,6 +7,13 @@
 #include <libos/page.h>
 #include <string.h>
 
+/* A copy that no other process sees. The range's lock is held. */
+static bool is_own(paddr_t pa)
+{
+    const struct page *p = page_of(pa);
+    return p->kind == PAGE_ANON && p->refs == 1;
+}
+
 /* The page behind va with a reference, faulted in if need be. *ret_area_shared: of a shared mapping. */
 static int pin(struct mm *mm, uintptr_t va, enum plat_access access, bool force, struct page **ret,
                bool *ret_shared)
@@ -17,10 +24,11 @@ static int pin(struct mm *mm, uintptr_t va, enum plat_access access, bool force,
         struct plat_leaf leaf;
         int err = 0;
         bool write = access == PLAT_ACCESS_WRITE;
+        bool forced = a && write && !(a->prot & PLAT_WRITE);
         if (!a)
             err = -EFAULT;
-        else if (write ? !(a->prot & PLAT_WRITE) : !a->prot)
-            err = force && !(a->flags & AREA_SHARED) && !write ? 0 : -EFAULT;
+        else if (forced || !a->prot)
+            err = force && !(a->flags & AREA_SHARED) ? 0 : -EFAULT;
         if (err) {
             rwmutex_read_unlock(&mm->lock);
             return err;
@@ -29,6 +37,8 @@ static int pin(struct mm *mm, uintptr_t va, enum plat_access access, bool force,
         spin_lock(lock);
         plat_mmu_query(&mm->aspace, va, &leaf);
         bool usable = leaf.present && (!write || (leaf.prot & PLAT_WRITE));
+        if (forced && tries > 0) /* after a fault: nobody else has the page */
+            usable = leaf.present && is_own(PADDR(leaf.pa.v + (va & (leaf.size - 1))));
         if (usable) {
             *ret = page_of(PADDR(leaf.pa.v + (va & (leaf.size - 1))));
             *ret_shared = a->flags & AREA_SHARED;
@@ -38,7 +48,9 @@ static int pin(struct mm *mm, uintptr_t va, enum plat_access access, bool force,
         rwmutex_read_unlock(&mm->lock);
         if (usable)
             return 0;
-        if ((err = mm_fault(mm, va, access, leaf.present)))
+        err =
+            forced ? mm_fault_forced(mm, va, leaf.present) : mm_fault(mm, va, access, leaf.present);
+        if (err)
             return err;
     }
     return -EFAULT;

@@ -406,7 +406,13 @@ static bool allowed(const struct area *a, enum plat_access access)
     }
 }
 
-int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool present)
+/* A debugger writes what the program itself may not: to a copy of its own. */
+static bool may_force(const struct area *a)
+{
+    return !(a->flags & AREA_SHARED) && (a->flags & AREA_MAY_WRITE);
+}
+
+static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool present, bool force)
 {
     if (addr >= PLAT_USER_MAX)
         return -EFAULT;
@@ -429,7 +435,7 @@ int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool presen
         struct fault f = {
             .a = a, .va = addr & PAGE_MASK, .write = access == PLAT_ACCESS_WRITE, .present = present
         };
-        if (!allowed(a, access) || (a->flags & AREA_SPECIAL))
+        if ((!allowed(a, access) && !(force && may_force(a))) || (a->flags & AREA_SPECIAL))
             err = -EACCES;
         else
             err = a->pages ? fault_file(&f) : fault_anonymous(&f);
@@ -441,6 +447,16 @@ int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool presen
         rwmutex_read_unlock(&mm->lock);
     } while (err == RETRY);
     return err;
+}
+
+int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool present)
+{
+    return resolve(mm, addr, access, present, false);
+}
+
+int mm_fault_forced(struct mm *mm, uintptr_t addr, bool present)
+{
+    return resolve(mm, addr, PLAT_ACCESS_WRITE, present, true);
 }
 
 /* There is no memory left for this process: it ends, libOS goes on. */

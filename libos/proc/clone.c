@@ -7,6 +7,9 @@
 #include <libos/file.h>
 #include <libos/ipc.h>
 #include <libos/mm.h>
+#include <libos/pidfd.h>
+#include <libos/seccomp.h>
+#include <libos/trace.h>
 #include <libos/sched.h>
 #include <libos/user.h>
 #include <libos/vfs.h>
@@ -30,8 +33,8 @@ static int check_flags(const struct clone_request *r)
         return -EINVAL;
     if (f & NAMESPACES)
         return -EPERM; /* one image, one set of names */
-    if (f & CLONE_PIDFD)
-        return -EINVAL; /* as a kernel without pidfds */
+    if (f & CLONE_PIDFD && f & (CLONE_THREAD | CLONE_DETACHED))
+        return -EINVAL;
     return 0;
 }
 
@@ -48,6 +51,7 @@ static int share_objects(struct thread *t, struct thread *from, uint64_t flags)
 {
     int err = 0;
     t->cred = cred_get(from->cred);
+    seccomp_inherit(t, from);
     err = sem_share_undo(t, flags & CLONE_SYSVSEM);
     if (err)
         return err;
@@ -80,6 +84,7 @@ static int share_objects(struct thread *t, struct thread *from, uint64_t flags)
 
 static void drop_objects(struct thread *t)
 {
+    seccomp_exit(t);
     sem_leave_undo(t);
     if (t->mm)
         mm_put(t->mm);
@@ -128,17 +133,35 @@ static int set_registers(struct thread *t, struct thread *from, const struct clo
 static void adopt(struct process *p, struct thread *t, const struct clone_request *r)
 {
     struct process *cur = process_current();
-    p->sighand = sighand_get(t->sighand);
     p->leader = t;
+    p->made_by = thread_current()->tid;
     p->exit_signal = r->flags & CLONE_PARENT ? cur->exit_signal : r->exit_signal;
     spin_lock(&process_lock);
     process_link(p, cur, t->tid);
     if (r->flags & CLONE_PARENT && cur->parent) {
         DL_DELETE2(cur->children, p, sibling_prev, sibling_next);
         p->parent = cur->parent;
+        p->made_by = cur->made_by;
         DL_APPEND2(p->parent->children, p, sibling_prev, sibling_next);
     }
     spin_unlock(&process_lock);
+}
+
+/* CLONE_PIDFD: a descriptor for the child, before anything of it can be found, so that the call can still fail. */
+static int give_pidfd(struct process *p, const struct clone_request *r)
+{
+    struct file *f;
+    int err = pidfd_create(p, 0, &f);
+    if (err)
+        return err;
+    int fd = fd_install(f, true);
+    if (fd < 0)
+        return fd;
+    if (user_put(user_at(user_int_out_t, r->pidfd), &fd, 1) == 0)
+        return 0;
+    p->reaped = true;   /* for whoever duplicated the descriptor meanwhile */
+    (void)fd_close(fd); /* another thread may have done so */
+    return -EFAULT;
 }
 
 static void wait_vfork(struct completion *c)
@@ -156,7 +179,7 @@ static void wait_vfork(struct completion *c)
 static int make_child(struct process *p, const struct clone_request *r, struct thread **ret_thread)
 {
     struct thread *from = thread_current(), *t;
-    int err = thread_create(p, child_begin, NULL, &t);
+    int err = thread_create(p, r->tid, child_begin, NULL, &t);
     if (err)
         return err == -ENOMEM ? -EAGAIN : err;
     err = share_objects(t, from, r->flags);
@@ -165,6 +188,10 @@ static int make_child(struct process *p, const struct clone_request *r, struct t
     if (!err && r->flags & CLONE_PARENT_SETTID &&
         user_put(user_at(user_int_out_t, r->parent_tid), &t->tid, 1) < 0)
         err = 0; /* as Linux: the program does not hear of a bad address */
+    if (!err && p != process_current())
+        p->sighand = sighand_get(t->sighand);
+    if (!err && r->flags & CLONE_PIDFD)
+        err = give_pidfd(p, r);
     if (err) {
         drop_objects(t);
         thread_discard(t);
@@ -196,7 +223,9 @@ long process_clone(const struct clone_request *r)
         t->vfork_done = &done;
     if (p != cur)
         adopt(p, t, r);
-    err = thread_publish(t);
+    unsigned event = trace_clone_event(r->flags, r->exit_signal);
+    trace_update_calls(t); /* not published: nobody else can see it */
+    err = thread_publish(t, event || r->flags & CLONE_PTRACE);
     if (err) { /* the group ends: this thread does not get back to ring 3 either */
         drop_objects(t);
         thread_discard(t);
@@ -205,7 +234,11 @@ long process_clone(const struct clone_request *r)
     if (p != cur)
         process_put(p); /* the table's reference keeps it */
     sched_start(t);
-    if (r->flags & CLONE_VFORK)
+    if (event)
+        trace_event(event, (unsigned long)tid);
+    if (r->flags & CLONE_VFORK) {
         wait_vfork(&done);
+        trace_event(PTRACE_EVENT_VFORK_DONE, (unsigned long)tid);
+    }
     return tid;
 }

@@ -3,6 +3,7 @@
  * and the sighand's for work flags. */
 #include "pid.h"
 #include "proc.h"
+#include "trace_int.h"
 #include <abi/errno.h>
 #include <libos/sched.h>
 #include <plat/cpu.h>
@@ -24,7 +25,7 @@ static int end_others(struct thread *t)
             continue;
         thread_set_work(o, WORK_KILLED);
         if (!thread_wake_state(o, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE |
-                                      1u << THREAD_STOPPED) &&
+                                      1u << THREAD_STOPPED | 1u << THREAD_TRACED) &&
             o->on_cpu && o->cpu != plat_cpu_id())
             plat_cpu_kick(o->cpu);
     }
@@ -37,17 +38,26 @@ static int end_others(struct thread *t)
 static void become_leader(struct thread *t)
 {
     struct process *p = t->process;
+    struct thread *old = NULL;
     spin_lock(&process_lock);
     if (t->tid != p->pid) {
-        pid_slot(t->tid)->thread = NULL;
-        pid_unuse(t->tid);
+        struct pid_slot *s = pid_slot(t->tid);
+        s->thread = NULL;
         t->tid = p->pid;
-        pid_use(p->pid);
         pid_slot(p->pid)->thread = t;
         p->leader = t;
+        old = p->traced_leader; /* its tracer hears of the new one instead */
+        p->traced_leader = NULL;
+        if (old) {
+            spin_lock(&old->sighand->lock);
+            trace_unlink(old);
+            spin_unlock(&old->sighand->lock);
+        }
     }
     p->exec_thread = NULL;
     spin_unlock(&process_lock);
+    if (old)
+        thread_put(old);
 }
 
 int process_exec_alone(void)

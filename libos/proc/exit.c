@@ -2,7 +2,9 @@
 /* The end of threads and processes, and what a parent learns of it. Lock: process_lock. */
 #include "pid.h"
 #include "proc.h"
+#include "trace_int.h"
 #include <abi/errno.h>
+#include <abi/poll.h>
 #include <abi/sched.h>
 #include <base/log.h>
 #include <libos/dev/tty.h>
@@ -10,6 +12,7 @@
 #include <libos/ipc.h>
 #include <libos/mm.h>
 #include <libos/sched.h>
+#include <libos/seccomp.h>
 #include <plat/cpu.h>
 #include <utlist.h>
 
@@ -58,6 +61,12 @@ void process_notify_parent(struct process *p, int code, int status)
     waitq_wake(&parent->child_wait, WAITQ_ALL, 0);
 }
 
+/* CLD_* of an end by this signal, or by exit(2). */
+static int end_code(int sig)
+{
+    return sig ? CLD_KILLED : CLD_EXITED;
+}
+
 /* p ended: its children get another parent. process_lock is held. */
 static void reparent(struct process *p)
 {
@@ -72,27 +81,51 @@ static void reparent(struct process *p)
         c->parent = heir;
         DL_APPEND2(heir->children, c, sibling_prev, sibling_next);
         c->exit_signal = SIGCHLD;
-        if (c->zombie)
+        if (c->zombie && !c->traced_leader)
             process_notify_parent(c, CLD_EXITED, c->exit_code >> 8);
         if (c->threads && c->threads->pdeath_signal)
             signal_kernel(c, c->threads->pdeath_signal);
     }
 }
 
-/* The last thread of p is gone. process_lock is held. True: p is reaped at once and the caller drops the table's reference. */
-static bool end_process(struct process *p)
+bool process_report_end(struct process *p)
 {
     int sig = p->exit_code & 0x7f;
-    reparent(p);
-    p->zombie = true;
-    waitq_wake(&p->exit_wait, WAITQ_ALL, 1 /* EPOLLIN */);
     const struct abi_sigaction *a = p->parent ? &p->parent->sighand->action[SIGCHLD - 1] : NULL;
     bool reap =
         a && p->exit_signal == SIGCHLD && (a->handler == ABI_SIG_IGN || a->flags & SA_NOCLDWAIT);
-    process_notify_parent(p, sig ? CLD_KILLED : CLD_EXITED, sig ? sig : p->exit_code >> 8);
+    process_notify_parent(p, end_code(sig), sig ? sig : p->exit_code >> 8);
     if (reap)
         process_unlink(p);
     return reap;
+}
+
+/* The last thread of p is gone. process_lock is held. True: p is reaped at once and the caller drops the table's reference. */
+static bool end_process(struct process *p)
+{
+    struct thread *leader = p->traced_leader;
+    int sig = p->exit_code & 0x7f;
+    reparent(p);
+    p->zombie = true;
+    waitq_wake(&p->exit_wait, WAITQ_ALL, EPOLLIN | EPOLLRDNORM);
+    if (!leader)
+        return process_report_end(p);
+    trace_notify_exit(leader, end_code(sig), sig ? sig : p->exit_code >> 8); /* first the tracer */
+    return false;
+}
+
+/* A traced thread stays in its tracer's list until its end has been waited for, and so does its number. Both locks are
+ * held. */
+static void leave_traced(struct thread *t)
+{
+    struct process *p = t->process;
+    t->trace.dead = true;
+    t->trace.code = p->exiting ? p->exit_code : t->exit_code;
+    if (t->tid == p->pid) {
+        p->traced_leader = t;
+        return;
+    }
+    pid_use(t->tid);
 }
 
 /* Leave the process: numbers, statistics, pending signals. True: it was the last thread. */
@@ -111,6 +144,9 @@ static bool leave(struct thread *t)
         if (!p->exiting)
             p->exit_code = t->exit_code;
     }
+    bool tell = t->trace.tracer && t->tid != p->pid;
+    if (t->trace.tracer)
+        leave_traced(t);
     if (last)
         p->exiting = true;
     if (p->exec_thread && p->nthreads == 1)
@@ -124,6 +160,10 @@ static bool leave(struct thread *t)
     p->dead_switches_forced += t->switches_forced;
     struct pid_slot *s = pid_slot(t->tid);
     s->thread = NULL;
+    if (tell) {
+        int sig = t->trace.code & 0x7f;
+        trace_notify_exit(t, end_code(sig), sig ? sig : t->trace.code >> 8);
+    }
     spin_unlock(&process_lock);
     return last;
 }
@@ -152,14 +192,17 @@ void thread_exit(int exit_code)
     struct process *p = t->process;
     t->exit_code = exit_code;
     if (!t->is_kernel) {
+        trace_event(PTRACE_EVENT_EXIT, (unsigned long)(p->exiting ? p->exit_code : exit_code));
         spin_lock(&t->sighand->lock);
         t->exiting = true;
         spin_unlock(&t->sighand->lock);
         futex_exit(t);
         thread_vfork_done(t);
+        trace_tracer_exits(t);
         bool first = p == process_first();
         if (first && p->nthreads == 1)
             machine_exit(p->exiting || t != p->leader ? p->exit_code : exit_code);
+        seccomp_exit(t);
         drop_shared(t);
         if (leave(t)) {
             process_exit_timers(p);

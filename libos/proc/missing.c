@@ -18,6 +18,18 @@ long sys_missing(unsigned long nr)
     return -ENOSYS;
 }
 
+static bool decoding; /* set at boot */
+
+void sys_set_decoding(void)
+{
+    decoding = true;
+}
+
+bool sys_decoding(void)
+{
+    return decoding;
+}
+
 void sys_set_names(const char *(*lookup)(unsigned long nr))
 {
     call_name = lookup;

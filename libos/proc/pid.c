@@ -17,22 +17,30 @@ static bool is_free(const struct pid_slot *s)
     return !s->thread && !s->process && !s->users;
 }
 
-int pid_alloc(void)
+/* Reserve the number: it, -EEXIST, -ENOMEM. */
+static int take(int pid)
 {
+    struct pid_slot **piece = &pieces[pid / PIECE];
+    if (!*piece)
+        *piece = heap_calloc(PIECE, sizeof(**piece));
+    if (!*piece)
+        return -ENOMEM;
+    struct pid_slot *s = &(*piece)[pid % PIECE];
+    if (!is_free(s))
+        return -EEXIST;
+    s->users = 1;
+    return pid;
+}
+
+int pid_alloc(int wanted)
+{
+    if (wanted)
+        return take(wanted);
     for (int i = 0; i < PID_MAX; i++) {
-        int pid = cursor;
+        int pid = take(cursor);
         cursor = cursor + 1 < PID_MAX ? cursor + 1 : 2;
-        struct pid_slot **piece = &pieces[pid / PIECE];
-        if (!*piece) {
-            *piece = heap_calloc(PIECE, sizeof(**piece));
-            if (!*piece)
-                return -ENOMEM;
-        }
-        struct pid_slot *s = &(*piece)[pid % PIECE];
-        if (is_free(s)) {
-            s->users = 1;
+        if (pid != -EEXIST)
             return pid;
-        }
     }
     return -EAGAIN;
 }

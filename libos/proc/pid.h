@@ -14,8 +14,8 @@ struct pid_slot {
     uint32_t users; /* processes whose group or session has this number, and reservations */
 };
 
-/* Take a free number. -EAGAIN: none, -ENOMEM. */
-NODISCARD int pid_alloc(void);
+/* Take a free number, or the one that is wanted (0: any). -EAGAIN: none, -EEXIST: that one is taken, -ENOMEM. */
+NODISCARD int pid_alloc(int wanted);
 /* The slot of a number that is taken; NULL: no such. */
 struct pid_slot *pid_slot(int pid);
 /* The first number from pid on that may be taken; PID_MAX: none. Steps over what was never used. */

@@ -90,7 +90,7 @@ int process_create_first(void (*fn)(void *), void *arg, struct thread **ret_thre
     struct thread *t;
     if (!p)
         return -ENOMEM;
-    int err = thread_create(p, fn, arg, &t);
+    int err = thread_create(p, 0, fn, arg, &t);
     if (err) {
         process_put(p);
         return err;
@@ -117,7 +117,7 @@ int process_create_first(void (*fn)(void *), void *arg, struct thread **ret_thre
     first_process = p;
     process_link(p, NULL, t->tid);
     spin_unlock(&process_lock);
-    err = thread_publish(t);
+    err = thread_publish(t, false);
     process_put(p); /* the table has its own reference */
     *ret_thread = t;
     return err;

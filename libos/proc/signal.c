@@ -2,6 +2,7 @@
 /* Sending signals: what is ignored, what is queued, who is woken. signal(7), sigqueue(3); Linux where POSIX leaves a
  * choice. Lock: sighand->lock guards actions and everything pending of the threads that share it. */
 #include "proc.h"
+#include "trace_int.h"
 #include <abi/errno.h>
 #include <libos/heap.h>
 #include <libos/sched.h>
@@ -157,15 +158,14 @@ bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret)
 void signal_update_work(struct thread *t)
 {
     uint64_t all = t->pending.set | t->process->pending.set;
-    if ((all & ~t->sigmask) || t->process->stopped)
+    if ((all & ~t->sigmask) || t->trace.pending || (t->process->stopped && !t->trace.tracer))
         thread_set_work(t, WORK_SIGNAL);
     else if (t == thread_current())
         thread_clear_work(
             t, WORK_SIGNAL); /* only by the thread itself: a call it is in may have seen it */
 }
 
-/* Have t look at its work, whatever it does now. states: bit mask of what may be woken. */
-static void poke(struct thread *t, unsigned states)
+void signal_poke(struct thread *t, unsigned states)
 {
     if (!thread_wake_state(t, states) && t->on_cpu && t->cpu != plat_cpu_id())
         plat_cpu_kick(t->cpu);
@@ -183,7 +183,8 @@ void process_begin_exit(struct process *p, int status)
     {
         thread_set_work(t, WORK_KILLED);
         if (t != thread_current())
-            poke(t, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE | 1u << THREAD_STOPPED);
+            signal_poke(t, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE | 1u << THREAD_STOPPED |
+                               1u << THREAD_TRACED);
     }
 }
 
@@ -195,7 +196,9 @@ static bool is_fatal(const struct sighand *sh, int sig)
 
 static bool wants(const struct thread *t, int sig)
 {
-    return !t->exiting && (sig == SIGKILL || sig == SIGSTOP || !(t->sigmask & ABI_SIGBIT(sig)));
+    if (t->exiting || sig == SIGKILL)
+        return !t->exiting;
+    return !t->trace.stopped && (sig == SIGSTOP || !(t->sigmask & ABI_SIGBIT(sig)));
 }
 
 /* Who of p is to take sig: first choice is the thread asked for, then an undisturbed one, then any. */
@@ -233,12 +236,13 @@ static void notify(struct process *p, struct thread *only, int sig)
     struct thread *t = only ? (wants(only, sig) ? only : NULL) : choose(p, p->leader, sig);
     if (!t)
         return;
-    if (sig == SIGKILL || (is_fatal(p->sighand, sig) && !signal_dumps_by_default(sig))) {
+    if (sig == SIGKILL ||
+        (is_fatal(p->sighand, sig) && !signal_dumps_by_default(sig) && !t->trace.tracer)) {
         process_begin_exit(p, sig);
         return;
     }
     thread_set_work(t, WORK_SIGNAL);
-    poke(t, 1u << THREAD_SLEEPING);
+    signal_poke(t, 1u << THREAD_SLEEPING);
 }
 
 void signal_retarget(struct thread *leaving, uint64_t set)
@@ -251,7 +255,7 @@ void signal_retarget(struct thread *leaving, uint64_t set)
         struct thread *t = choose(p, NULL, sig);
         if (t && t != leaving) {
             thread_set_work(t, WORK_SIGNAL);
-            poke(t, 1u << THREAD_SLEEPING);
+            signal_poke(t, 1u << THREAD_SLEEPING);
         }
     }
 }
@@ -269,13 +273,19 @@ static void job_control(struct process *p, int sig)
         p->stopped = false;
         p->continued = true;
         DL_FOREACH(p->threads, t)
-        poke(t, 1u << THREAD_STOPPED);
+        {
+            if (t->trace.tracer)
+                trace_group_changed(t, false);
+            signal_poke(t, 1u << THREAD_STOPPED);
+        }
     }
 }
 
 static bool is_ignored(struct process *p, struct thread *t, int sig)
 {
     uintptr_t h = p->sighand->action[sig - 1].handler;
+    if (t->trace.tracer && sig != SIGKILL)
+        return false; /* the tracer sees it */
     if (h != ABI_SIG_IGN && !(h == ABI_SIG_DFL && signal_ignored_by_default(sig)))
         return false;
     return !((t->sigmask | t->wait_set) & ABI_SIGBIT(sig));
@@ -306,6 +316,8 @@ static int send(struct process *p, struct thread *t, const struct abi_siginfo *i
     int sig = info->si_signo;
     struct thread *judge = t ? t : p->leader ? p->leader : p->threads;
     job_control(p, sig);
+    if (sig == SIGKILL && p->exiting)
+        trace_kill(p);
     if (!judge || p->exiting || is_ignored(p, judge, sig))
         return 0;
     struct sigpending *q = t ? &t->pending : &p->pending;
@@ -365,23 +377,33 @@ int signal_send_group(int pgid, const struct abi_siginfo *info)
     return g.found ? 0 : -ESRCH;
 }
 
+void signal_send_locked(struct thread *t, const struct abi_siginfo *info)
+{
+    (void)send(t->process, t, info); /* it ends: nobody to tell */
+}
+
 void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr,
                   unsigned long trap_error)
 {
     struct thread *t = thread_current();
     struct abi_siginfo info = { .si_signo = sig, .si_code = code, .fault.si_addr = addr };
-    struct abi_sigaction *a = &t->sighand->action[sig - 1];
-
     t->fault_addr = addr;
     t->trap_nr = trap_nr;
     t->trap_error = trap_error;
+    signal_force_info(t, &info, false);
+}
+
+void signal_force_info(struct thread *t, const struct abi_siginfo *info, bool fatal)
+{
+    int sig = info->si_signo;
+    struct abi_sigaction *a = &t->sighand->action[sig - 1];
     spin_lock(&t->sighand->lock);
-    if (a->handler == ABI_SIG_IGN || t->sigmask & ABI_SIGBIT(sig)) {
+    if (fatal || a->handler == ABI_SIG_IGN || t->sigmask & ABI_SIGBIT(sig)) {
         a->handler = ABI_SIG_DFL; /* a fault cannot wait: the program dies of it */
         t->sigmask &= ~ABI_SIGBIT(sig);
     }
     if (!t->process->exiting && !(t->pending.set & ABI_SIGBIT(sig)) &&
-        !queue_info(t->process, &t->pending, &info))
+        !queue_info(t->process, &t->pending, info))
         thread_set_work(t, WORK_SIGNAL);
     spin_unlock(&t->sighand->lock);
 }

@@ -2,10 +2,12 @@
 /* Taking signals: delivery on the way to ring 3, the return from a handler, job control stops, and the restart of
  * interrupted system calls. signal(7). Only the thread itself comes here. */
 #include "proc.h"
+#include "trace_int.h"
 #include <abi/errno.h>
 #include <base/log.h>
 #include <libos/sched.h>
 #include <libos/time.h>
+#include <plat/debug.h>
 #include <plat/thread.h>
 #include <utlist.h>
 
@@ -75,7 +77,7 @@ static void settle_call(struct plat_frame *f, const struct abi_sigaction *handle
 static void stop(struct thread *t)
 {
     struct process *p = t->process;
-    while (p->stopped && !p->exiting) {
+    while (p->stopped && !p->exiting && !t->trace.tracer && !(t->plat.work & WORK_KILLED)) {
         /* The state is set under the lock that a waker needs first. */
         atomic_store(&t->state, THREAD_STOPPED);
         spin_unlock(&t->sighand->lock);
@@ -99,9 +101,11 @@ static void begin_stop(struct thread *t, int sig)
     }
     p->stopped = true;
     p->continued = false;
-    p->stop_signal = sig;
+    p->stop_signal = p->group_stop_signal = sig;
     DL_FOREACH(p->threads, other)
     {
+        if (other->trace.tracer && other != t)
+            trace_group_changed(other, true);
         thread_set_work(other, WORK_SIGNAL);
         if (other != t)
             thread_wake_state(other, 1u << THREAD_SLEEPING);
@@ -111,7 +115,10 @@ static void begin_stop(struct thread *t, int sig)
     process_notify_parent(p, CLD_STOPPED, sig);
     spin_unlock(&process_lock);
     spin_lock(&t->sighand->lock);
-    stop(t);
+    if (t->trace.tracer)
+        t->trace.pending |= TRACE_STOP;
+    else
+        stop(t);
 }
 
 /* The program dies of sig: say so where a person would want to know. */
@@ -168,8 +175,11 @@ static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigac
         .trap_nr = faulted ? t->trap_nr : 0,
         .trap_error = faulted ? t->trap_error : 0,
     };
+    bool stepping = t->trace.tracer && t->trace.step;
     settle_call(f, a);
     rseq_signal(t, f);
+    if (stepping)
+        plat_thread_step(&t->plat, false); /* the handler's frame does not show it */
     if (plat_signal_push(&t->plat, &s) < 0) {
         signal_force(sig == SIGSEGV, SIGSEGV);
         return;
@@ -187,6 +197,8 @@ static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigac
         signal_retarget(t, newly);
     signal_update_work(t);
     spin_unlock(&t->sighand->lock);
+    if (stepping)
+        trace_handler_entered(t);
 }
 
 void signal_force(bool fatal, int sig)
@@ -207,14 +219,22 @@ static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info
 {
     struct sighand *sh = t->sighand;
     for (;;) {
-        if (t->process->stopped)
+        if (UNLIKELY(t->trace.tracer) && t->trace.pending && !t->process->exiting) {
+            trace_trap(t);
+            continue;
+        }
+        if (t->process->stopped && !t->trace.tracer)
             stop(t);
-        int sig = t->process->exiting ? 0 : signal_dequeue(t, ~t->sigmask, info);
+        int sig = t->process->exiting || t->plat.work & WORK_KILLED
+                      ? 0
+                      : signal_dequeue(t, ~t->sigmask, info);
         if (!sig) {
             signal_update_work(t);
             spin_unlock(&sh->lock);
             return 0;
         }
+        if (UNLIKELY(t->trace.tracer) && sig != SIGKILL && !(sig = trace_take_signal(t, info)))
+            continue;
         struct abi_sigaction *a = &sh->action[sig - 1];
         if (a->handler == ABI_SIG_IGN)
             continue;

@@ -12,6 +12,7 @@
 #include <libos/mm.h>
 #include <libos/page.h>
 #include <libos/sched.h>
+#include <libos/trace.h>
 #include <plat/cpu.h>
 #include <plat/time.h>
 #include <string.h>
@@ -67,6 +68,7 @@ static void inherit(struct thread *t, const struct thread *from)
     t->personality = from->personality;
     t->io_class = from->io_class;
     t->io_level = from->io_level;
+    t->no_new_privs = from->no_new_privs;
     memcpy(t->comm, from->comm, sizeof(t->comm));
 }
 
@@ -93,7 +95,8 @@ static struct thread *thread_alloc(void (*fn)(void *), void *arg)
     return t;
 }
 
-int thread_create(struct process *p, void (*fn)(void *), void *arg, struct thread **ret_thread)
+int thread_create(struct process *p, int tid, void (*fn)(void *), void *arg,
+                  struct thread **ret_thread)
 {
     if (threads_total >= threads_max())
         return -EAGAIN;
@@ -108,7 +111,7 @@ int thread_create(struct process *p, void (*fn)(void *), void *arg, struct threa
         return -ENOMEM;
     inherit(t, thread_current());
     spin_lock(&process_lock);
-    t->tid = pid_alloc();
+    t->tid = pid_alloc(tid);
     spin_unlock(&process_lock);
     if (t->tid < 0) {
         int err = t->tid;
@@ -122,7 +125,7 @@ int thread_create(struct process *p, void (*fn)(void *), void *arg, struct threa
     return 0;
 }
 
-int thread_publish(struct thread *t)
+int thread_publish(struct thread *t, bool traced)
 {
     struct process *p = t->process;
     int err = 0;
@@ -136,6 +139,7 @@ int thread_publish(struct thread *t)
         s->thread = t;
         DL_APPEND(p->threads, t);
         p->nthreads++;
+        trace_inherit(t, traced);
     }
     spin_unlock(&t->sighand->lock);
     spin_unlock(&process_lock);

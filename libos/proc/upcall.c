@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the platform calls on the way back to ring 3, and for exceptions of ring 3. */
 #include "proc.h"
+#include "trace_int.h"
 #include <libos/sched.h>
 #include <plat/upcall.h>
 
@@ -17,10 +18,18 @@ void upcall_user_return(struct plat_frame *frame)
             rseq_preempted(t, frame);
         work = t->plat.work;
     }
+    if (UNLIKELY(work & WORK_TRACE)) {
+        thread_clear_work(t, WORK_TRACE);
+        if (plat_frame_nr(frame) >= 0)
+            trace_late_end(frame);
+        work = t->plat.work;
+    }
     if (work & WORK_TASK) {
         thread_clear_work(t, WORK_TASK);
         if (t->rseq && t->rseq_cpu != t->cpu)
             rseq_preempted(t, frame);
+        if (UNLIKELY(t->seccomp.mode || t->trace.tracer))
+            trace_update_calls(t);
     }
     if (work & (WORK_SIGNAL | WORK_TASK))
         signal_deliver(frame);
@@ -67,6 +76,12 @@ void upcall_exception(unsigned trap_nr, unsigned long error, uintptr_t addr)
     }
     if (i == 17 && addr)
         where = addr;
+    if (i == 1) {
+        code = error == PLAT_DEBUG_STEP       ? TRAP_TRACE
+               : error == PLAT_DEBUG_HARDWARE ? TRAP_HWBKPT
+                                              : TRAP_BRKPT;
+        error = 0;
+    }
     signal_fault(exceptions[i].sig, code, where, trap_nr, error);
     if (i == 1 || i == 3)
         t->fault_addr = 0;

@@ -4,6 +4,7 @@
 #define FS_PROC_H
 
 #include "gen.h"
+#include <libos/access.h>
 
 struct fd_table;
 struct fs_context;
@@ -14,10 +15,6 @@ enum { PROC_HZ = 100, NS_PER_TICK = 10000000 };
 
 /* The thread that a node is about, with a reference; NULL: it has ended. */
 struct thread *proc_thread(const struct gen_ctx *c);
-/* What it shares, with a reference; NULL: none, or it is ending. */
-struct mm *proc_mm(struct thread *t);
-struct fd_table *proc_fds(struct thread *t);
-struct fs_context *proc_fs(struct thread *t);
 
 /* The tables of the tree. */
 extern const struct gen_entry proc_pid_entries[], proc_task_entries[], proc_system_entries[],

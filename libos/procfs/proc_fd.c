@@ -17,7 +17,7 @@ enum { PATH_SIZE = 4096, FDINFO_SIZE = 4096 };
 static struct file *proc_file(const struct gen_ctx *c)
 {
     struct thread *t = proc_thread(c);
-    struct fd_table *fds = t ? proc_fds(t) : NULL;
+    struct fd_table *fds = t ? thread_fds_get(t) : NULL;
     struct file *f = fds ? fd_table_file(fds, c->number) : NULL;
     if (fds)
         fd_table_put(fds);
@@ -39,7 +39,7 @@ static bool fd_exists(const struct gen_ctx *dir, int n)
 static int fd_next(const struct gen_ctx *dir, int from)
 {
     struct thread *t = proc_thread(dir);
-    struct fd_table *fds = t ? proc_fds(t) : NULL;
+    struct fd_table *fds = t ? thread_fds_get(t) : NULL;
     int n = fds ? fd_table_next(fds, from) : -1;
     if (fds)
         fd_table_put(fds);
@@ -158,7 +158,7 @@ const struct gen_names proc_fdinfo_names = {
 static int directory(const struct gen_ctx *c, bool is_root, struct path *ret)
 {
     struct thread *t = proc_thread(c);
-    struct fs_context *fs = t ? proc_fs(t) : NULL;
+    struct fs_context *fs = t ? thread_fs_get(t) : NULL;
     if (fs) {
         spin_lock(&fs->lock);
         *ret = is_root ? fs->root : fs->cwd;
@@ -175,7 +175,7 @@ static int directory(const struct gen_ctx *c, bool is_root, struct path *ret)
 static int program(const struct gen_ctx *c, struct path *ret)
 {
     struct thread *t = proc_thread(c);
-    struct mm *mm = t ? proc_mm(t) : NULL;
+    struct mm *mm = t ? thread_mm_get(t) : NULL;
     struct file *exe = mm ? mm->exe : NULL;
     if (exe) {
         *ret = exe->path;

@@ -140,7 +140,7 @@ static int show_areas(struct text *t, const struct gen_ctx *c, bool details)
             thread_put(thread);
         return thread ? -ENOMEM : -ESRCH;
     }
-    struct mm *mm = proc_mm(thread);
+    struct mm *mm = thread_mm_get(thread);
     if (mm) {
         walk(t, mm, path, details);
         mm_put(mm);
@@ -163,7 +163,7 @@ int proc_show_smaps(struct text *t, const struct gen_ctx *c)
 int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c)
 {
     struct thread *thread = proc_thread(c);
-    struct mm *mm = thread ? proc_mm(thread) : NULL;
+    struct mm *mm = thread ? thread_mm_get(thread) : NULL;
     struct usage u = { 0 };
     uintptr_t first = 0, end = 0;
     if (mm) {
@@ -191,7 +191,7 @@ int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c)
 static ssize_type mem_transfer(struct file *f, struct iter *it, uint64_t *pos, bool write)
 {
     struct thread *thread = proc_thread(gen_of_file(f));
-    struct mm *mm = thread ? proc_mm(thread) : NULL;
+    struct mm *mm = thread ? thread_mm_get(thread) : NULL;
     uint8_t *buf = heap_alloc(MEM_PIECE);
     ssize_type done = mm && !buf ? -ENOMEM : 0;
     while (mm && buf && it->left) {

@@ -17,7 +17,7 @@ enum { PIECE = 4096, ARGS_MAX = 2 * 1024 * 1024, CAP_SYS_RESOURCE = 24, OOM_SCOR
 static int show_memory(struct text *t, const struct gen_ctx *c, bool environment)
 {
     struct thread *thread = proc_thread(c);
-    struct mm *mm = thread ? proc_mm(thread) : NULL;
+    struct mm *mm = thread ? thread_mm_get(thread) : NULL;
     char *buf = heap_alloc(PIECE);
     if (mm && buf) {
         uintptr_t at = environment ? mm->env_start : mm->arg_start,
@@ -54,7 +54,7 @@ static int show_environ(struct text *t, const struct gen_ctx *c)
 static int show_auxv(struct text *t, const struct gen_ctx *c)
 {
     struct thread *thread = proc_thread(c);
-    struct mm *mm = thread ? proc_mm(thread) : NULL;
+    struct mm *mm = thread ? thread_mm_get(thread) : NULL;
     size_t n = 0;
     if (mm) {
         while (n + 2 < ARRAY_SIZE(mm->auxv) && mm->auxv[n])

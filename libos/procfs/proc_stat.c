@@ -11,6 +11,8 @@
 #include <libos/mm.h>
 #include <libos/process.h>
 #include <libos/sched.h>
+#include <libos/seccomp.h>
+#include <libos/trace.h>
 #include <plat/cpu.h>
 #include <plat/thread.h>
 #include <string.h>
@@ -42,7 +44,8 @@ static char state_letter(const struct thread *t)
 {
     static const char letters[] = {
         [THREAD_RUNNING] = 'R', [THREAD_SLEEPING] = 'S', [THREAD_KILLABLE] = 'D',
-        [THREAD_BLOCKED] = 'D', [THREAD_STOPPED] = 'T',  [THREAD_DEAD] = 'X'
+        [THREAD_BLOCKED] = 'D', [THREAD_STOPPED] = 'T',  [THREAD_TRACED] = 't',
+        [THREAD_DEAD] = 'X'
     };
     uint32_t state = t->state;
     if (t->process->zombie)
@@ -59,6 +62,8 @@ static const char *state_name(char letter)
         return "disk sleep";
     case 'T':
         return "stopped";
+    case 't':
+        return "tracing stop";
     case 'Z':
         return "zombie";
     case 'X':
@@ -153,7 +158,7 @@ int proc_show_stat(struct text *t, const struct gen_ctx *c)
     if (!thread)
         return -ESRCH;
     bool whole = !c->number; /* the process; else one thread of it */
-    struct mm *mm = proc_mm(thread);
+    struct mm *mm = thread_mm_get(thread);
     const struct mm *m = mm ? mm : &nothing;
     struct signal_sets s;
     signal_sets(thread, &s);
@@ -184,7 +189,7 @@ int proc_show_statm(struct text *t, const struct gen_ctx *c)
     struct thread *thread = proc_thread(c);
     if (!thread)
         return -ESRCH;
-    struct mm *mm = proc_mm(thread);
+    struct mm *mm = thread_mm_get(thread);
     if (mm) {
         uint64_t text_pages = (mm->code_end - mm->code_start + PAGE_SIZE - 1) / PAGE_SIZE;
         int64_t shared = mm->rss_file + mm->rss_shmem;
@@ -204,8 +209,8 @@ static void show_ids(struct text *t, struct thread *thread)
 {
     struct process *p = thread->process;
     const struct cred *cr = thread->cred;
-    struct fs_context *fs = proc_fs(thread);
-    struct fd_table *fds = proc_fds(thread);
+    struct fs_context *fs = thread_fs_get(thread);
+    struct fd_table *fds = thread_fds_get(thread);
     char state = state_letter(thread);
     text_printf(t, "Name:\t%s\n", thread->comm);
     if (fs)
@@ -213,8 +218,8 @@ static void show_ids(struct text *t, struct thread *thread)
     spin_lock(&process_lock);
     int parent = p->parent ? p->parent->pid : 0;
     spin_unlock(&process_lock);
-    text_printf(t, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-                state, state_name(state), p->pid, thread->tid, parent);
+    text_printf(t, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
+                state, state_name(state), p->pid, thread->tid, parent, trace_tracer_pid(thread));
     text_printf(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t",
                 (unsigned)cr->uid, (unsigned)cr->euid, (unsigned)cr->suid, (unsigned)cr->fsuid,
                 (unsigned)cr->gid, (unsigned)cr->egid, (unsigned)cr->sgid, (unsigned)cr->fsgid,
@@ -279,7 +284,9 @@ static void show_signals(struct text *t, struct thread *thread)
                 (unsigned long long)c->cap_inheritable, (unsigned long long)c->cap_permitted,
                 (unsigned long long)c->cap_effective, (unsigned long long)c->cap_bounding,
                 (unsigned long long)c->cap_ambient);
-    text_printf(t, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", c->no_new_privs);
+    text_printf(t, "NoNewPrivs:\t%d\nSeccomp:\t%u\nSeccomp_filters:\t%u\n", thread->no_new_privs,
+                (unsigned)thread->seccomp.mode,
+                thread == thread_current() ? seccomp_count(thread) : 0);
 }
 
 static void show_cpus(struct text *t, const struct thread *thread)
@@ -313,7 +320,7 @@ int proc_show_status(struct text *t, const struct gen_ctx *c)
     if (!thread)
         return -ESRCH;
     show_ids(t, thread);
-    struct mm *mm = proc_mm(thread);
+    struct mm *mm = thread_mm_get(thread);
     if (mm) {
         show_memory(t, mm);
         mm_put(mm);

@@ -11,9 +11,10 @@
 #include <libos/random.h>
 #include <libos/sysinfo.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { UUID_SIZE = 37, PID_LIMIT = 32768, CAP_SYS_ADMIN = 21 };
+enum { UUID_SIZE = 37, PID_LIMIT = 32768, CAP_SYS_PTRACE = 19, CAP_SYS_ADMIN = 21 };
 
 static void make_uuid(char out[UUID_SIZE])
 {
@@ -138,6 +139,26 @@ static const struct gen_entry random_entries[] = {
     { .name = NULL },
 };
 
+static int show_scope(struct text *t, const struct gen_ctx *c)
+{
+    text_printf(t, "%d\n", access_scope());
+    return 0;
+}
+
+static int store_scope(const struct gen_ctx *c, char *value, size_t len)
+{
+    char *end;
+    long scope = strtol(value, &end, 10);
+    if (!cred_capable(CAP_SYS_PTRACE))
+        return -EPERM;
+    return end == value || scope < 0 || scope > 3 ? -EINVAL : access_set_scope((int)scope);
+}
+
+static const struct gen_entry yama_entries[] = {
+    STORED("ptrace_scope", show_scope, store_scope),
+    { .name = NULL },
+};
+
 static const struct gen_entry kernel_entries[] = {
     GEN_DIR("random", random_entries),
     GEN_FIXED("cap_last_cap", "40\n"),
@@ -165,6 +186,7 @@ static const struct gen_entry kernel_entries[] = {
     GEN_FILE("threads-max", show_threads_max),
     GEN_FIXED("unprivileged_bpf_disabled", "2\n"),
     GEN_FILE("version", show_version),
+    GEN_DIR("yama", yama_entries),
     { .name = NULL },
 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The root of /proc, and how its nodes find the thread they are about: by number, at each use, so that a node of a thread
- * that has ended answers ESRCH. What a thread shares (mm, descriptors, directories) is taken with a reference while the
- * thread cannot have begun to end. proc(5). */
+ * that has ended answers ESRCH. proc(5). */
 #include "proc.h"
 #include <abi/errno.h>
 #include <abi/statfs.h>
@@ -14,54 +13,6 @@
 struct thread *proc_thread(const struct gen_ctx *c)
 {
     return thread_find(c->tid);
-}
-
-/* Run take on t unless it has begun to end. */
-static void *share(struct thread *t, void *(*take)(struct thread *t))
-{
-    struct sighand *s = t->sighand;
-    if (t == thread_current())
-        return take(t);
-    spin_lock(&s->lock);
-    void *p = t->exiting ? NULL : take(t);
-    spin_unlock(&s->lock);
-    return p;
-}
-
-static void *take_mm(struct thread *t)
-{
-    if (t->mm)
-        mm_get(t->mm);
-    return t->mm;
-}
-
-static void *take_fds(struct thread *t)
-{
-    if (t->fds)
-        t->fds->refs++;
-    return t->fds;
-}
-
-static void *take_fs(struct thread *t)
-{
-    if (t->fs)
-        t->fs->refs++;
-    return t->fs;
-}
-
-struct mm *proc_mm(struct thread *t)
-{
-    return share(t, take_mm);
-}
-
-struct fd_table *proc_fds(struct thread *t)
-{
-    return share(t, take_fds);
-}
-
-struct fs_context *proc_fs(struct thread *t)
-{
-    return share(t, take_fs);
 }
 
 static bool pid_exists(const struct gen_ctx *dir, int n)

@@ -98,7 +98,8 @@ void plat_syscall_trace(void)
 long host_syscall_c(struct plat_frame *f)
 {
     plat_host_cpu.current->frame = f;
-    f->rax = (uint64_t)(traced ? upcall_syscall_traced : upcall_syscall)(
+    f->rax = (uint64_t)(traced || plat_host_cpu.current->traps_calls ? upcall_syscall_traced
+                                                                     : upcall_syscall)(
         f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9, f->orig_rax);
     host_leave(f);
     return (long)f->rax;

@@ -2,6 +2,7 @@
 /* What the CPU can do, and its tables: GDT, TSS, IDT, control registers, system call registers. Everything but the IDT
  * is per CPU. Spec: Intel SDM volume 3, chapters 2, 3 and 6. */
 #include "x86_64/cpu.h"
+#include "x86_64/debug.h"
 #include "boot/boot.h"
 #include "x86_64/fpu.h"
 #include "x86_64/offsets.h"
@@ -179,6 +180,11 @@ static void load_control(void)
     x86_wrmsr(MSR_CSTAR, 0);
     x86_wrmsr(MSR_SFMASK,
               RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC);
+}
+
+void x86_set_syscall_entry(bool traced)
+{
+    x86_wrmsr(MSR_LSTAR, (uintptr_t)(traced ? x86_syscall_entry_traced : syscall_entry));
 }
 
 void plat_syscall_trace(void)

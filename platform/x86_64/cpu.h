@@ -61,7 +61,8 @@ struct x86_cpu {
     uint64_t gdt[10];
     struct plat_aspace *aspace;    /* loaded; NULL: the kernel's own */
     struct plat_thread *fpu_owner; /* whose FPU state is in the registers */
-    uint64_t *spare_tables[4];     /* zeroed page-table pages, kept back for the next need */
+    uint32_t special; /* MSR_LSTAR and DR7 are those of a thread that is debugged: X86_SPECIAL_* */
+    uint64_t *spare_tables[4]; /* zeroed page-table pages, kept back for the next need */
     unsigned spare_count;
     uint32_t apic_id;
     uint64_t timer_deadline; /* ns; UINT64_MAX: none */

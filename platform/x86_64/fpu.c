@@ -124,6 +124,53 @@ void x86_fpu_reset(void *p)
     a->mxcsr = 0x1f80;
 }
 
+/* What XSAVE left out because it has its initial value. */
+static void fill_extended(struct fpu_area *a, char *buf)
+{
+    for (unsigned i = 2; i < 63; i++) {
+        if (!(x86_fpu.xcr0 >> i & 1) || a->xstate_bv >> i & 1)
+            continue;
+        struct x86_cpuid d = x86_cpuid(0xd, i);
+        if (d.ebx + d.eax <= x86_fpu.size)
+            x86_clear(buf + d.ebx, d.eax);
+    }
+}
+
+void x86_fpu_export(const void *area, void *buf)
+{
+    struct fpu_area *a = buf;
+
+    x86_copy(buf, area, x86_fpu.size);
+    x86_clear(a->software, sizeof(a->software));
+    a->mxcsr_mask = x86_fpu.mxcsr_mask;
+    if (!x86_fpu.xsave)
+        return;
+    if (!(a->xstate_bv & XCR0_X87)) {
+        x86_clear(a, 24);
+        x86_clear(a->registers, 128);
+        a->fcw = 0x37f;
+    }
+    if (!(a->xstate_bv & (XCR0_SSE | XCR0_AVX)))
+        a->mxcsr = 0x1f80;
+    if (!(a->xstate_bv & XCR0_SSE))
+        x86_clear(a->registers + 128, 256);
+    fill_extended(a, buf);
+    x86_copy(a->software, &x86_fpu.xcr0, sizeof(x86_fpu.xcr0));
+}
+
+bool x86_fpu_import_legacy(void *area, const void *legacy)
+{
+    struct fpu_area *a = area;
+    const struct fpu_area *from = legacy;
+
+    if (from->mxcsr & ~x86_fpu.mxcsr_mask)
+        return false;
+    x86_copy(a, from, FPU_SW_BYTES - 48); /* what is reserved behind the registers stays */
+    if (x86_fpu.xsave)
+        a->xstate_bv |= XCR0_X87 | XCR0_SSE;
+    return true;
+}
+
 void x86_fpu_keep(void *p, uint64_t wanted)
 {
     struct fpu_area *a = p;

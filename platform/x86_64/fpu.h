@@ -39,6 +39,11 @@ void x86_fpu_load(const void *area);
 /* Make area the state that a new program starts with. */
 void x86_fpu_reset(void *area);
 
+/* Copy area to buf (both x86_fpu.size bytes), with every component written out and XCR0 where Linux shows it. */
+void x86_fpu_export(const void *area, void *buf);
+/* Take the x87 and SSE state of area from a hostile legacy image. False: reserved bits are set. */
+bool x86_fpu_import_legacy(void *area, const void *legacy);
+
 /* Take the components not in wanted for initial ones. */
 void x86_fpu_keep(void *area, uint64_t wanted);
 

@@ -3,11 +3,13 @@
  * in the CPU; they are written to struct plat_thread when another thread is switched to. A thread that never had
  * registers of ring 3 (user is 0) leaves them where they are. */
 #include <abi/errno.h>
+#include <plat/debug.h>
 #include <plat/mmu.h>
 #include <plat/thread.h>
 #include <plat/upcall.h>
 
 #include "x86_64/cpu.h"
+#include "x86_64/debug.h"
 #include "x86_64/fpu.h"
 #include "x86_64/offsets.h"
 #include "x86_64/stack.h"
@@ -159,6 +161,8 @@ void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next)
         write_fs(next->fs_base);
         write_gs(next->gs_base);
     }
+    if (UNLIKELY(c->special | next->special))
+        x86_debug_switch(c, next);
     c->p.current = next;
     c->p.kernel_top = next->kernel_top;
     c->tss.rsp[0] = next->kernel_top;
@@ -168,6 +172,8 @@ void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next)
 void plat_thread_copy(struct plat_thread *child, struct plat_thread *parent)
 {
     *child->frame = *parent->frame;
+    if (parent->special & X86_SPECIAL_STEP)
+        child->frame->rflags &= ~(uint64_t)RFLAGS_TF; /* a debugger's, not the program's */
     child->user = 1;
     child->fs_base = plat_thread_fs(parent);
     child->gs_base = plat_thread_gs(parent);
@@ -184,9 +190,10 @@ void plat_thread_exec(struct plat_thread *t, uintptr_t entry, uintptr_t sp)
         .rsp = sp,
         .cs = SEL_USER_CODE,
         .ss = SEL_USER_DATA,
-        .rflags = RFLAGS_IF | RFLAGS_FIXED,
-        .orig_rax = (uint64_t)-1,
+        .rflags = RFLAGS_IF | RFLAGS_FIXED | (t->special & X86_SPECIAL_STEP ? RFLAGS_TF : 0),
+        .orig_rax = t->frame->orig_rax, /* a tracer sees the end of execve */
     };
+    plat_debug_clear(t);
     t->flags |= X86_THREAD_SLOW;
     t->user = 1;
     x86_fpu_reset(t->fpu);

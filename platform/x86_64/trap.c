@@ -8,6 +8,7 @@
 #include "x86_64/fpu.h"
 #include "x86_64/relink.h"
 #include "x86_64/thread.h"
+#include "x86_64/debug.h"
 #include "x86_64/x86.h"
 
 #include <plat/boot.h>
@@ -210,8 +211,7 @@ void x86_trap_user(unsigned vector, unsigned long error, struct plat_frame *f)
     case VEC_MC:
         die(vector, error, f);
     case VEC_DB:
-        __asm__ volatile("movq %0, %%dr6" : : "r"(0xffff0ff0ull));
-        upcall_exception(vector, error, f->rip);
+        x86_debug_trap(f);
         break;
     case VEC_MF:
     case VEC_XM:
@@ -259,8 +259,8 @@ void x86_trap_kernel(unsigned vector, unsigned long error, struct plat_frame *f)
     if ((vector == VEC_VC || vector == VEC_VE) && cc_trap(error, f, false))
         return;
     if (vector == VEC_DB) {
-        /* Nothing of ring 0 sets breakpoints, and SYSCALL clears TF. */
-        __asm__ volatile("movq %0, %%dr7" : : "r"(0x400ull));
+        x86_debug_trap_kernel();
+        return;
     }
     die(vector, error, f);
 }

@@ -124,7 +124,7 @@ static int start_thread(struct start s, struct start *where, void *tls, uint32_t
     int err;
 
     *where = s;
-    err = thread_create(me->process, run_thread, where, &t);
+    err = thread_create(me->process, 0, run_thread, where, &t);
     if (err)
         return err;
     share(t, me);
@@ -133,7 +133,7 @@ static int start_thread(struct start s, struct start *where, void *tls, uint32_t
     if (err)
         panic("relink: no thread-local storage"); /* a relinked image takes every base */
     t->clear_child_tid = (uintptr_t)alive;
-    err = thread_publish(t);
+    err = thread_publish(t, false);
     if (err) { /* the program ends, this thread too, before it gets back */
         drop(t);
         thread_discard(t);

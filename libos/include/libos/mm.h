@@ -152,6 +152,10 @@ void mm_populate(struct mm *mm, uintptr_t start, size_t size);
  * the access (SEGV_ACCERR); -EIO: past the end of the file or unreadable (SIGBUS); -ENOMEM. */
 NODISCARD int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool present);
 
+/* The same for a write that the area forbids, if its pages are private: afterwards the page is one of the process's own,
+ * still read-only. -EACCES: shared, or special. */
+NODISCARD int mm_fault_forced(struct mm *mm, uintptr_t addr, bool present);
+
 /* Map fixed pages (vDSO): pages stay the caller's. -ENOMEM, -EEXIST. */
 NODISCARD int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size_t n, unsigned prot,
                              const char *name);

@@ -13,7 +13,6 @@ struct cred {
     uint32_t uid, gid, euid, egid, suid, sgid, fsuid, fsgid;
     uint64_t cap_permitted, cap_effective, cap_inheritable, cap_bounding, cap_ambient;
     uint32_t securebits;
-    bool no_new_privs;
     uint32_t ngroups;
     uint32_t *groups; /* owned */
 };
@@ -36,6 +35,10 @@ struct process {
         threads; /* utlist DL by next, prev; changed with sighand->lock too, so either lock does to read */
     uint32_t nthreads; /* alive */
     struct process *parent, *children, *sibling_next, *sibling_prev;
+    int made_by; /* thread of the parent that made it; guarded by process_lock, as are the next ones */
+    struct thread
+        *tracees; /* that threads of this process trace: utlist DL by trace.next, trace.prev */
+    struct thread *traced_leader; /* the leader has ended, and its tracer has not waited for it */
     int pgid, sid;
     struct tty *tty; /* controlling terminal */
     bool is_session_leader;
@@ -49,8 +52,9 @@ struct process {
     struct thread
         *exec_thread;        /* that execs and waits until it is alone; guarded by process_lock */
     bool stopped, continued; /* guarded by sighand->lock: job control */
-    int stop_signal;
-    bool zombie, reaped; /* guarded by process_lock */
+    int stop_signal;         /* not told to the parent yet; 0 */
+    int group_stop_signal;   /* of the last stop */
+    bool zombie, reaped;     /* guarded by process_lock */
     int exit_signal;
     struct waitq child_wait; /* parents sleep here */
     struct waitq exit_wait;  /* pidfd pollers */
@@ -70,6 +74,7 @@ struct process {
     uint64_t cpu_limit_told_ns; /* CPU time at the last SIGXCPU; the timer's only */
     char *cmdline;              /* saved argv for messages; owned */
     unsigned oom_score_adj;
+    int ptracer; /* PR_SET_PTRACER: 0 nobody, -1 anybody, a pid; guarded by process_lock */
 };
 
 /* Guards the process tree and the pid table. RANK_PROCESS. */
@@ -88,9 +93,9 @@ NODISCARD int process_create_first(void (*fn)(void *), void *arg, struct thread 
 /* A new process, child of the current one, not yet in the table: pid is set by thread_publish of its first thread. One
  * reference. NULL: out of memory. */
 struct process *process_create(void);
-/* Make t findable and a member of its process, which thread_create said. All shared objects are set. -EINTR: the group
- * ends, t must not start. */
-NODISCARD int thread_publish(struct thread *t);
+/* Make t findable and a member of its process, which thread_create said. All shared objects are set. traced: the current
+ * thread's tracer traces it too. -EINTR: the group ends, t must not start. */
+NODISCARD int thread_publish(struct thread *t, bool traced);
 /* Undo thread_create of a thread that was not published. */
 void thread_discard(struct thread *t);
 /* Call fn for each process (pgid 0), or each of one process group, with process_lock held, until it returns not 0. What
@@ -144,9 +149,10 @@ bool process_group_orphaned(int pgid);
 
 /* wait4 and waitid: find or wait for a child. What was found in *ret; pid 0 with WNOHANG: none yet. -ECHILD, -ERESTARTSYS. */
 struct wait_request {
-    int which; /* P_ALL, P_PID, P_PGID */
+    int which; /* P_ALL, P_PID, P_PGID, P_PIDFD */
     int id;
-    unsigned options; /* W* */
+    struct process *process; /* of P_PIDFD; borrowed */
+    unsigned options;        /* W* */
 };
 struct wait_result {
     int pid, status, code; /* wait status; CLD_* */
@@ -154,6 +160,9 @@ struct wait_result {
     struct abi_rusage usage;
 };
 NODISCARD int process_wait(const struct wait_request *req, struct wait_result *ret);
+/* The last thread of p ended, and no tracer stands between: tell the parent, or reap at once. process_lock is held. True: it was
+ * reaped and the caller drops the table's reference. */
+bool process_report_end(struct process *p);
 /* Tell p's parent that it ended, stopped or went on (CLD_*). process_lock is held. */
 void process_notify_parent(struct process *p, int code, int status);
 
@@ -166,8 +175,9 @@ struct clone_request {
     int exit_signal;
     uintptr_t stack; /* the child's stack pointer; 0: the parent's */
     uintptr_t tls, parent_tid, child_tid, pidfd;
+    int tid; /* the number that the child shall have; 0: any */
 };
-/* The child's tid. -EINVAL, -EAGAIN, -ENOMEM, -ENOSYS. */
+/* The child's tid. -EINVAL, -EAGAIN, -ENOMEM, -EPERM (namespaces), -EEXIST (number), -EFAULT, -EMFILE, -ENFILE (pidfd). */
 long process_clone(const struct clone_request *req);
 
 /* The credentials of the first process. NULL: out of memory. */

@@ -30,6 +30,9 @@ void signal_deliver(struct plat_frame *frame);
 /* rt_sigreturn: the value that the frame's return register had. */
 long signal_return(void);
 
+/* The same with all of info; fatal: not even by a handler. */
+void signal_force_info(struct thread *t, const struct abi_siginfo *info, bool fatal);
+
 /* Send a synchronous signal to the current thread that it cannot escape; fatal: not even by a handler. */
 void signal_force(bool fatal, int sig);
 /* sigaltstack: -EINVAL, -EPERM (running on it), -ENOMEM (too small). And the SS_* flags that it reports at stack pointer sp. */

@@ -3,6 +3,8 @@
 #ifndef LIBOS_SYS_H
 #define LIBOS_SYS_H
 
+#include <stdbool.h>
+
 enum { SYS_NUMBER_END = 512 }; /* numbers from here on are counted together */
 
 /* Count a call that is not implemented. Always -ENOSYS. Takes no lock. */
@@ -10,6 +12,10 @@ long sys_missing(unsigned long nr);
 
 /* Give a function that knows the calls' names (NULL: none). Boot only. */
 void sys_set_names(const char *(*lookup)(unsigned long nr));
+
+/* Decode system calls on the console (alcove trace). Boot only. And: are they? */
+void sys_set_decoding(void);
+bool sys_decoding(void);
 
 /* Set the system call layer up. Boot only; defined by syscalls/. */
 void sys_init(void);

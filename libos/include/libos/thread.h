@@ -17,6 +17,7 @@ struct futex_waiter;
 struct mm;
 struct process;
 struct runq;
+struct seccomp_filter;
 struct sem_undo_list;
 struct sighand;
 
@@ -25,9 +26,8 @@ enum thread_work {
     WORK_RESCHED = 1, /* give the CPU up */
     WORK_SIGNAL = 2,  /* a signal may be deliverable */
     WORK_KILLED = 4,  /* the thread group exits, or execs */
-    WORK_TRACE =
-        8, /* decode system calls (alcove trace), ptrace, seccomp: entry takes the slow way */
-    WORK_TASK = 16, /* rseq fix-up and the like */
+    WORK_TRACE = 8,   /* tell the tracer of the end of this call */
+    WORK_TASK = 16,   /* rseq fix-up and the like */
 };
 
 enum thread_state {
@@ -36,6 +36,7 @@ enum thread_state {
     THREAD_KILLABLE,
     THREAD_BLOCKED, /* uninterruptible */
     THREAD_STOPPED,
+    THREAD_TRACED, /* stopped for its tracer */
     THREAD_DEAD,
 };
 
@@ -47,6 +48,24 @@ struct sigqueue {
 struct sigpending {
     uint64_t set;           /* bit n - 1: signal n */
     struct sigqueue *queue; /* utlist DL */
+};
+
+/* What being traced means to a thread: libos/trace.h. The tie is changed with process_lock and sighand->lock held, the
+ * rest with sighand->lock. */
+struct trace {
+    struct thread *tracer;      /* NULL: none */
+    struct thread *next, *prev; /* in its process's tracees; guarded by process_lock */
+    uint32_t options;           /* PTRACE_O_* */
+    bool seized;
+    bool in_call;    /* came by the traced entry; the thread's own */
+    uint8_t mode;    /* enum trace_mode */
+    bool step;       /* one instruction */
+    uint8_t pending; /* stops to come: trace_int.h */
+    bool stopped, listening;
+    bool dead; /* its end has not been waited for */
+    int code;  /* what wait(2) shows of the stop, 0: shown already; then how to go on */
+    unsigned long message;
+    struct abi_siginfo *siginfo; /* of the stop; on the stopped thread's stack */
 };
 
 struct thread {
@@ -114,6 +133,12 @@ struct thread {
     uintptr_t rseq;
     uint32_t rseq_len, rseq_sig, rseq_cpu; /* rseq_cpu: what the area says */
 
+    struct trace trace;
+    struct {
+        uint8_t mode;                  /* SECCOMP_MODE_* */
+        struct seccomp_filter *filter; /* the newest */
+    } seccomp;
+    bool no_new_privs;
     int exit_code; /* wait status */
 #if defined(CONFIG_LOCK_CHECK)
     struct lock_held {
@@ -154,9 +179,9 @@ static inline void thread_clear_work(struct thread *t, uint32_t work)
 /* True when a sleep of kind interruptible must end: a signal is deliverable or the thread must die. */
 bool thread_interrupted(const struct thread *t);
 
-/* A new thread of process, not started: tid allocated, one reference, no shared objects, policy and affinity of the
- * current thread. -ENOMEM, -EAGAIN (limits). */
-NODISCARD int thread_create(struct process *p, void (*fn)(void *), void *arg,
+/* A new thread of process, not started: tid allocated (0) or as wanted, one reference, no shared objects, policy and
+ * affinity of the current thread. -ENOMEM, -EAGAIN (limits), -EEXIST (the number is taken). */
+NODISCARD int thread_create(struct process *p, int tid, void (*fn)(void *), void *arg,
                             struct thread **ret_thread);
 /* A libOS thread (no ring 3), started. -ENOMEM. */
 NODISCARD int thread_create_kernel(const char *name, void (*fn)(void *), void *arg);

@@ -33,6 +33,9 @@ enum plat_access { PLAT_ACCESS_READ, PLAT_ACCESS_WRITE, PLAT_ACCESS_EXEC };
  * from ring 3 libOS has queued the signal itself. */
 int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool from_user);
 
+/* Why a debug exception came, as its error code. */
+enum { PLAT_DEBUG_STEP, PLAT_DEBUG_HARDWARE, PLAT_DEBUG_INSTRUCTION };
+
 /* Any other exception of ring 3 (trap_nr: the CPU's vector, error: its code, addr: the address it concerns or 0).
  * libOS queues the signal that Linux would. */
 void upcall_exception(unsigned trap_nr, unsigned long error, uintptr_t addr);

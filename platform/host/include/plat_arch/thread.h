@@ -13,7 +13,8 @@ struct plat_thread {
     uint64_t kernel_sp;  /* saved stack pointer while switched out */
     uint64_t kernel_top; /* top of the kernel stack */
     uint64_t fs_base, gs_base;
-    void *stack; /* mapping that holds the kernel stack and the signal stack */
+    bool traps_calls; /* system calls go to upcall_syscall_traced */
+    void *stack;      /* mapping that holds the kernel stack and the signal stack */
 };
 
 struct plat_host_cpu {

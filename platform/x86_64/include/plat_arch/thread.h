@@ -6,6 +6,11 @@
 #include <base/types.h>
 #include <plat/frame_x86_64.h>
 
+/* Debug registers as the thread has set them. */
+struct x86_debug {
+    uint64_t addr[4], dr6, dr7;
+};
+
 struct plat_thread {
     _Atomic uint32_t work; /* see plat/thread.h */
     uint32_t flags; /* the platform's own; not 0: the way back to ring 3 loads every register */
@@ -17,6 +22,8 @@ struct plat_thread {
     uint64_t slot;    /* address of the kernel stack's slot, 0: none */
     uint32_t fpu_cpu; /* CPU whose registers may still hold the FPU state */
     uint32_t user;    /* has registers of ring 3: FPU state and TLS bases are switched */
+    uint32_t special; /* not 0: wants of the CPU what others do not (debug.h) */
+    struct x86_debug debug;
 };
 
 /* Per-CPU block at %gs in ring 0. */

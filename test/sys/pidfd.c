@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptors that stand for processes: opening, signals, waiting, polling, descriptors of others; clone3's numbers. */
+#define _GNU_SOURCE
+#include <t.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+enum { NO_PID = 30011 };
+
+/* A child that runs fn and exits with its result. */
+static int child(int (*fn)(int), int arg)
+{
+    int pid = fork();
+    if (pid == 0)
+        _exit(fn(arg));
+    return pid;
+}
+
+static __attribute__((noreturn)) int sleeper(int arg)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;)
+        pause();
+}
+
+static int wait_status(int pid)
+{
+    int status = -1;
+    call(SYS_wait4, pid, &status, 0, NULL);
+    return status;
+}
+
+static void opening(void)
+{
+    CHECK(-EINVAL, call(SYS_pidfd_open, 0, 0));
+    CHECK(-EINVAL, call(SYS_pidfd_open, -1, 0));
+    CHECK(-EINVAL, call(SYS_pidfd_open, getpid(), 1));
+    CHECK(-ESRCH, call(SYS_pidfd_open, NO_PID, 0));
+    int fd = (int)call(SYS_pidfd_open, getpid(), O_NONBLOCK);
+    CHECK(true, fd > 2);
+    CHECK(FD_CLOEXEC, call(SYS_fcntl, fd, F_GETFD));
+    CHECK(O_RDWR | O_NONBLOCK, call(SYS_fcntl, fd, F_GETFL) & ~0100000);
+    char c;
+    CHECK(-EINVAL, call(SYS_read, fd, &c, 1));
+    CHECK(-EINVAL, call(SYS_write, fd, &c, 1));
+    struct pollfd p = { fd, POLLIN, 0 };
+    CHECK(0, call(SYS_poll, &p, 1, 0));
+    CHECK(0, call(SYS_close, fd));
+}
+
+/* The value of a line of /proc/self/fdinfo/FD. */
+static int fdinfo(int fd, const char *name)
+{
+    char path[64], text[512] = { 0 };
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    int f = open(path, O_RDONLY);
+    if (f < 0 || read(f, text, sizeof text - 1) < 0)
+        return -2;
+    close(f);
+    const char *at = strstr(text, name);
+    return at ? atoi(at + strlen(name)) : -3;
+}
+
+static void life(void)
+{
+    siginfo_t si = { 0 };
+    int pid = child(sleeper, 0), fd = (int)call(SYS_pidfd_open, pid, 0),
+        quick = (int)call(SYS_pidfd_open, pid, O_NONBLOCK);
+    CHECK(pid, fdinfo(fd, "\nPid:\t"));
+    CHECK(pid, fdinfo(fd, "NSpid:\t"));
+    struct pollfd p = { fd, POLLIN | POLLRDNORM, 0 };
+    CHECK(0, call(SYS_poll, &p, 1, 0));
+    CHECK(-EAGAIN, call(SYS_waitid, P_PIDFD, quick, &si, WEXITED, NULL));
+    CHECK(0, call(SYS_waitid, P_PIDFD, quick, &si, WEXITED | WNOHANG, NULL));
+    CHECK(0, call(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+    CHECK(-EINVAL, call(SYS_pidfd_send_signal, fd, 0, NULL, 0x80));
+    CHECK(-EINVAL, call(SYS_pidfd_send_signal, fd, 65, NULL, 0));
+    CHECK(-EBADF, call(SYS_pidfd_send_signal, 0, 0, NULL, 0));
+    CHECK(-EBADF, call(SYS_pidfd_send_signal, -1, 0, NULL, 0));
+    CHECK(-EFAULT, call(SYS_pidfd_send_signal, fd, 0, T_BAD, 0));
+    CHECK(0, call(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0));
+    CHECK(1, call(SYS_poll, &p, 1, -1));
+    CHECK(POLLIN | POLLRDNORM, p.revents);
+    CHECK(0, call(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0)); /* a zombie takes it */
+    CHECK(0, call(SYS_waitid, P_PIDFD, fd, &si, WEXITED | WNOWAIT, NULL));
+    CHECK(CLD_KILLED, si.si_code);
+    CHECK(pid, si.si_pid);
+    CHECK(0, call(SYS_waitid, P_PIDFD, fd, &si, WEXITED, NULL));
+    CHECK(-ECHILD, call(SYS_waitid, P_PIDFD, fd, &si, WEXITED, NULL));
+    CHECK(-ESRCH, call(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+    CHECK(-ESRCH, call(SYS_pidfd_getfd, fd, 0, 0));
+    CHECK(1, call(SYS_poll, &p, 1, 0));
+    CHECK(-1, fdinfo(fd, "\nPid:\t"));
+    CHECK(-EBADF, call(SYS_waitid, P_PIDFD, 0, &si, WEXITED, NULL));
+    CHECK(-EINVAL, call(SYS_waitid, P_PIDFD, -1, &si, WEXITED, NULL));
+    close(fd);
+    close(quick);
+}
+
+static volatile sig_atomic_t got_code, got_value;
+
+static void on_signal(int sig, siginfo_t *si, void *context)
+{
+    got_code = si->si_code;
+    got_value = si->si_value.sival_int;
+}
+
+static void signals(void)
+{
+    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+    sigaction(SIGUSR1, &sa, NULL);
+    int fd = (int)call(SYS_pidfd_open, getpid(), 0);
+    siginfo_t si = { .si_signo = SIGUSR1, .si_code = SI_QUEUE };
+    si.si_value.sival_int = 77;
+    CHECK(0, call(SYS_pidfd_send_signal, fd, SIGUSR1, &si, 0));
+    CHECK(SI_QUEUE, got_code);
+    CHECK(77, got_value);
+    CHECK(0, call(SYS_pidfd_send_signal, fd, SIGUSR1, NULL, 0));
+    CHECK(SI_USER, got_code);
+    CHECK(-EINVAL, call(SYS_pidfd_send_signal, fd, SIGUSR2, &si, 0));
+    int parent = (int)call(SYS_pidfd_open, getppid(), 0);
+    if (parent > 0) {
+        si.si_code = SI_USER; /* only the kernel says so for others */
+        si.si_signo = 0;
+        CHECK(-EPERM, call(SYS_pidfd_send_signal, parent, 0, &si, 0));
+        close(parent);
+    }
+    close(fd);
+}
+
+static void descriptors(void)
+{
+    int ends[2], back[2];
+    CHECK(0, call(SYS_pipe, ends));
+    CHECK(0, call(SYS_pipe, back));
+    int pid = fork();
+    if (pid == 0) {
+        char c;
+        int mine[2];
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(ends[0]);
+        if (pipe(mine) || write(back[1], &mine[1], sizeof(int)) < 0)
+            _exit(1);
+        _exit(read(mine[0], &c, 1) == 1 ? c : 2);
+    }
+    int theirs = -1, fd = (int)call(SYS_pidfd_open, pid, 0);
+    CHECK(sizeof theirs, read(back[0], &theirs, sizeof theirs));
+    CHECK(-EINVAL, call(SYS_pidfd_getfd, fd, theirs, 1));
+    CHECK(-EBADF, call(SYS_pidfd_getfd, fd, 9999, 0));
+    CHECK(-EBADF, call(SYS_pidfd_getfd, ends[0], theirs, 0));
+    CHECK(-EBADF, call(SYS_pidfd_getfd, 9999, theirs, 0));
+    int copy = (int)call(SYS_pidfd_getfd, fd, theirs, 0);
+    CHECK(true, copy > 2);
+    CHECK(FD_CLOEXEC, call(SYS_fcntl, copy, F_GETFD));
+    CHECK(1, write(copy, "\x2a", 1));
+    CHECK(42 << 8, wait_status(pid));
+    close(copy);
+    close(fd);
+    for (int i = 0; i < 2; i++) {
+        close(ends[i]);
+        close(back[i]);
+    }
+}
+
+static int not_mine(int fd)
+{
+    siginfo_t si;
+    return call(SYS_waitid, P_PIDFD, fd, &si, WEXITED, NULL) == -ECHILD ? 3 : 4;
+}
+
+static void cloning(void)
+{
+    int fd = -1, pid;
+    CHECK(-EINVAL, call(SYS_clone, CLONE_PIDFD | CLONE_PARENT_SETTID | SIGCHLD, 0, &fd, 0, 0));
+    CHECK(-EINVAL, call(SYS_clone, CLONE_PIDFD | CLONE_DETACHED | SIGCHLD, 0, &fd, 0, 0));
+    CHECK(-EFAULT, call(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, T_BAD, 0, 0));
+    pid = (int)call(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, &fd, 0, 0);
+    if (pid == 0)
+        sleeper(0);
+    CHECK(true, fd > 2);
+    CHECK(FD_CLOEXEC, call(SYS_fcntl, fd, F_GETFD));
+    CHECK(pid, fdinfo(fd, "\nPid:\t"));
+    int other = child(not_mine, fd);
+    CHECK(3 << 8, wait_status(other));
+    int ep = (int)call(SYS_epoll_create1, 0);
+    struct epoll_event ev = { .events = EPOLLIN, .data.u32 = 5 }, out;
+    CHECK(0, call(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, fd, &ev));
+    CHECK(0, call(SYS_epoll_wait, ep, &out, 1, 0));
+    CHECK(0, call(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0));
+    CHECK(1, call(SYS_epoll_wait, ep, &out, 1, -1));
+    CHECK(EPOLLIN, out.events);
+    CHECK(SIGTERM, wait_status(pid));
+    close(ep);
+    close(fd);
+}
+
+static long clone3(struct clone_args *a)
+{
+    return call(SYS_clone3, a, sizeof *a);
+}
+
+static void numbers(void)
+{
+    pid_t want = NO_PID, two[2] = { NO_PID, NO_PID };
+    struct clone_args a = { .exit_signal = SIGCHLD,
+                            .set_tid = (uintptr_t)&want,
+                            .set_tid_size = 1 };
+    if (geteuid()) { /* the oracle need not be run by root */
+        CHECK(-EPERM, clone3(&a));
+        return;
+    }
+    int pid = (int)clone3(&a);
+    if (pid == 0)
+        _exit(getpid() == NO_PID ? 5 : 6);
+    CHECK(NO_PID, pid);
+    CHECK(5 << 8, wait_status(pid));
+    want = getpid();
+    CHECK(-EEXIST, clone3(&a));
+    want = 0;
+    CHECK(-EINVAL, clone3(&a));
+    want = 1 << 30;
+    CHECK(-EINVAL, clone3(&a));
+    a.set_tid = 16;
+    CHECK(-EFAULT, clone3(&a));
+    a.set_tid = 0;
+    CHECK(-EINVAL, clone3(&a));
+    a.set_tid = (uintptr_t)two;
+    a.set_tid_size = 33;
+    CHECK(-EINVAL, clone3(&a));
+    a.set_tid_size = 0;
+    CHECK(-EINVAL, clone3(&a));
+}
+
+static void *thread_tid(void *arg)
+{
+    *(int *)arg = (int)call(SYS_gettid);
+    long err =
+        call(SYS_pidfd_open, *(int *)arg, 0); /* not a leader; the errno changed in Linux 6.16 */
+    CHECK(true, err == -EINVAL || err == -ENOENT);
+    return NULL;
+}
+
+static void threads(void)
+{
+    int tid = 0, fd = -1;
+    pthread_t t;
+    CHECK(0, pthread_create(&t, NULL, thread_tid, &tid));
+    pthread_join(t, NULL);
+    CHECK(true, tid != getpid());
+    if (DIFFERS("pidfds of threads came with Linux 6.9")) {
+        CHECK(-EINVAL, call(SYS_pidfd_open, tid, O_EXCL));
+        CHECK(-EINVAL,
+              call(SYS_clone, CLONE_PIDFD | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM, 0, &fd, 0, 0));
+    }
+}
+
+int main(void)
+{
+    opening();
+    life();
+    signals();
+    descriptors();
+    cloning();
+    numbers();
+    threads();
+    return t_end();
+}
