@@ -170,6 +170,15 @@ bool seccomp_listener_ask(struct seccomp_listener *l, const struct abi_seccomp_d
     return q.flags & SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 }
 
+/* Is there a question that nobody took, or will there never be one? */
+static bool may_receive(struct seccomp_listener *l)
+{
+    spin_lock(&l->lock);
+    bool may = first_new(l) || l->unused;
+    spin_unlock(&l->lock);
+    return may;
+}
+
 static long notif_recv(struct seccomp_listener *l, uintptr_t user)
 {
     struct abi_seccomp_notif n;
@@ -183,8 +192,7 @@ static long notif_recv(struct seccomp_listener *l, uintptr_t user)
     struct question *q;
     while (!(q = first_new(l))) {
         spin_unlock(&l->lock);
-        int err = WAIT_EVENT(&l->wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE,
-                             *(struct question *volatile *)&l->questions || l->unused);
+        int err = WAIT_EVENT(&l->wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE, may_receive(l));
         if (err)
             return -ERESTARTSYS;
         spin_lock(&l->lock);
