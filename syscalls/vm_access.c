@@ -168,7 +168,7 @@ static uintptr_t shared_object(struct thread *t, int type)
     case KCMP_SIGHAND:
         return (uintptr_t)t->sighand;
     default:
-        return 0; /* I/O contexts and semaphore undo lists: none of either */
+        return 0; /* I/O contexts: there are none; semaphore undo lists are not compared */
     }
 }
 
