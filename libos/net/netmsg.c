@@ -7,6 +7,7 @@
 #include <base/log.h>
 #include <libos/heap.h>
 #include <libos/page.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum { OVERHEAD = 576, INLINE_CHARGE = 768 };
@@ -76,7 +77,7 @@ struct netmsg *netmsg_create_lent(uint8_t *data, uint32_t len, void (*free)(stru
 static void uncharge(struct netmsg *m)
 {
     struct socket *s = m->sender;
-    uint32_t left = (s->wmem -= m->charge);
+    uint32_t left = atomic_fetch_sub(&s->wmem, m->charge) - m->charge;
     if (left * 2 <= s->sndbuf && waitq_active(&s->wait))
         waitq_wake(&s->wait, 1, SOCKET_OUT);
     socket_put(s);
