@@ -12,6 +12,7 @@
 #include <libos/dev/driver.h>
 #include <libos/file.h>
 #include <libos/load.h>
+#include <libos/net.h>
 #include <libos/page.h>
 #include <libos/process.h>
 #include <libos/procfs.h>
@@ -131,6 +132,7 @@ static void first(void *arg)
         log_error("%s: cannot be the working directory (error %d)", c->cwd, -err);
         machine_exit(126 << 8);
     }
+    boot_check("bad network configuration", net_start(&c->net, c->hostname));
     control_send_ready();
     err = CONFIG_RELINK ? relink_first() : exec_first(c->exe, c->argv, c->envp);
     if (err) {
@@ -177,6 +179,7 @@ void upcall_boot(void)
     plat_boot_mark("devices");
     if (!random_ready())
         give_up("no source of entropy (RDSEED, RDRAND or virtio-rng)", -EIO);
+    net_init(); /* the protocol stack; interfaces come up in first() */
     boot_check("no memory for the first process", process_create_first(first, NULL, &thread));
     sched_start(thread);
     sched_idle();

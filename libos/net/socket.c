@@ -17,7 +17,8 @@
 #include <plat/time.h>
 #include <string.h>
 
-static const struct socket_family *const families[] = { &unix_family };
+static const struct socket_family *const families[] = { &unix_family, &inet4_family,
+                                                        &inet6_family };
 
 static const struct file_ops socket_file_ops;
 

@@ -204,6 +204,12 @@ static bool option(char *token, struct config *c)
         c->hostname = value;
         return *value && strlen(value) <= 64;
     }
+    if (!strcmp(token, "ip"))
+        return *value && (c->net.ip = heap_strdup(value)); /* the text may not stay */
+    if (!strcmp(token, "gateway"))
+        return *value && (c->net.gateway = heap_strdup(value));
+    if (!strcmp(token, "dns"))
+        return *value && (c->net.dns = heap_strdup(value));
     if (!strcmp(token, "user"))
         return parse_user(value, c);
     if (!strcmp(token, "winsize"))
@@ -277,7 +283,8 @@ int config_parse(const char *text, size_t len, struct config *ret)
 /* Is it an option that the loader may give, since it does not change what runs? */
 static bool of_loader(const char *token)
 {
-    static const char *const names[] = { "console=", "winsize=", "log=", "boot-trace", "trace" };
+    static const char *const names[] = { "console=", "winsize=", "log=",     "boot-trace",
+                                         "trace",    "ip=",      "gateway=", "dns=" };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         size_t n = strlen(names[i]);
@@ -289,7 +296,7 @@ static bool of_loader(const char *token)
 
 void config_override(const char *text, struct config *c)
 {
-    char token[32];
+    char token[96];
 
     while (*text) {
         size_t n = strcspn(text, " ");

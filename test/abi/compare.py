@@ -72,6 +72,13 @@ ROWS = [
       **{f'shmid.{m}': 'shm_' + m for m in 'atime dtime ctime cpid lpid nattch'.split()},
       **{f'shm_info.{m}': 'shm_' + m for m in 'tot rss swp'.split()},
       **{f'mq_attr.{m}': 'mq_' + m for m in 'flags maxmsg msgsize curmsgs'.split()}}),
+    ('netinet/in.h linux/tcp.h netinet/udp.h linux/errqueue.h', 'in',
+     {'sockaddr_in': 'struct sockaddr_in', 'sockaddr_in6': 'struct sockaddr_in6', 'in_pktinfo': 'struct in_pktinfo',
+      'in6_pktinfo': 'struct in6_pktinfo', 'ip_mreqn': 'struct ip_mreqn', 'ipv6_mreq': 'struct ipv6_mreq'},
+     {'sin_addr': 'sin_addr.s_addr', 'imr_multiaddr': 'imr_multiaddr.s_addr', 'imr_address': 'imr_address.s_addr',
+      'ipi_spec_dst': 'ipi_spec_dst.s_addr', 'ipi_addr': 'ipi_addr.s_addr', 'ipv6mr_ifindex': 'ipv6mr_interface'}),
+    ('sys/socket.h linux/if.h linux/sockios.h linux/if_arp.h', 'if', {'ifreq': 'struct ifreq', 'ifconf': 'struct ifconf'},
+     {'ifr_data': 'ifr_ifru', 'ifc_buf': 'ifc_ifcu.ifcu_buf'}),
     ('sys/xattr.h linux/limits.h', 'xattr', {}, {}),
     ('sys/inotify.h', 'inotify', {'inotify_event': 'struct inotify_event'}, {}),
     ('linux/rseq.h', 'rseq', {'rseq_cs': 'struct rseq_cs'}, {}),
@@ -104,7 +111,7 @@ KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTOD
 # Not numbers, another name for a number that is compared, or never seen by a program.
 ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG', 'ERESTARTSYS', 'ERESTARTNOINTR', 'ERESTARTNOHAND', 'ERESTART_RESTARTBLOCK'}
 # Structs that no header of the host declares in this form: getdents, the newest rseq, pselect6's pair.
-NO_COUNTERPART = {'dirent64', 'dirent', 'rseq', 'sigset_arg', 'sockaddr_storage'}
+NO_COUNTERPART = {'dirent64', 'dirent', 'rseq', 'sigset_arg', 'sockaddr_storage', 'tcp_info'}
 
 
 def read(repository, name):

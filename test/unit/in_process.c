@@ -4,6 +4,7 @@
 #include <base/log.h>
 #include <libos/dev/char.h>
 #include <libos/mm.h>
+#include <libos/net.h>
 #include <libos/page.h>
 #include <libos/process.h>
 #include <libos/procfs.h>
@@ -120,8 +121,10 @@ int main(void)
     page_init();
     sched_init_cpu(0);
     random_init();
+
     time_init();
     tree();
+    net_init();
     must(process_create_first(first, NULL, &thread) == 0);
     sched_start(thread);
     sched_idle();

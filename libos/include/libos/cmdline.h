@@ -5,6 +5,7 @@
 
 #include <base/compiler.h>
 #include <base/types.h>
+#include <libos/net.h>
 
 enum { CONFIG_MOUNTS_MAX = 16 };
 
@@ -19,6 +20,7 @@ struct config {
     uint32_t uid, gid;
     uint64_t clock_hz; /* 0: find out */
     int log_level;
+    struct net_config net;
     char **argv, **envp; /* NULL-terminated; point into the parsed text */
     int argc, envc;
     char *mounts[CONFIG_MOUNTS_MAX]; /* SOURCE:TYPE:POINT[:ro] */
@@ -29,7 +31,7 @@ struct config {
  * the token, -ENOMEM. */
 NODISCARD int config_parse(const char *text, size_t len, struct config *ret);
 /* Take from text, the loader's words (zero-terminated, hostile, not measured), those options that do not change what runs:
- * console=, winsize=, log=, boot-trace, trace. All other words are ignored. */
+ * console=, winsize=, log=, boot-trace, trace, ip=, gateway=, dns=. All other words are ignored. */
 void config_override(const char *text, struct config *c);
 /* Put c in force. Called once, at boot. */
 void config_set(const struct config *c);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* lwIP's surroundings: the one lock, memory within a bound, clocks, secrets, and its timers. lwIP wants each of its cyclic
+ * functions called ten times a second or less. Here they run while packets have come or gone within the last seconds, or
+ * something waits for an answer; an idle machine has one timer a minute, and what was left out is made up for then.
+ *
+ * core guards all of lwIP. It is a spin lock, because packets are taken in from interrupts; what is done under it is bounded
+ * by a batch of packets. */
+#include "core.h"
+#include "ip.h"
+#include "packet.h"
+#include <base/chacha20.h>
+#include <base/log.h>
+#include <libos/heap.h>
+#include <libos/page.h>
+#include <libos/random.h>
+#include <libos/timer.h>
+#include <lwip/dhcp.h>
+#include <lwip/init.h>
+#include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/sys.h>
+#include <lwip/timeouts.h>
+#include <plat/time.h>
+#include <string.h>
+
+#define BUSY_NS      (15 * NS_PER_SEC)
+#define NS_PER_MS    1000000ull
+#define TIMERS_MAX   16
+#define CATCH_UP_MAX 600 /* calls at once */
+
+static struct spin core = SPIN_INIT(RANK_NET_CORE);
+static struct timer tick;
+static bool tick_armed, tick_idle; /* guarded by core, as the next ones */
+static uint64_t busy_until_ns;
+static uint64_t last_ms[TIMERS_MAX];
+static uint32_t isn_key[8];
+static _Atomic size_t mem_used;
+static size_t mem_limit;
+
+void net_lock(void)
+{
+    spin_lock(&core);
+}
+
+void net_unlock(void)
+{
+    spin_unlock(&core);
+}
+
+/* ---- memory ---- */
+
+struct mem_head {
+    size_t size;
+    size_t unused; /* keeps 16 bytes */
+};
+
+void *net_mem_alloc(size_t n)
+{
+    size_t size = n + sizeof(struct mem_head);
+    if (atomic_fetch_add_explicit(&mem_used, size, memory_order_relaxed) + size > mem_limit) {
+        atomic_fetch_sub_explicit(&mem_used, size, memory_order_relaxed);
+        return NULL;
+    }
+    struct mem_head *h = heap_alloc(size);
+    if (!h) {
+        atomic_fetch_sub_explicit(&mem_used, size, memory_order_relaxed);
+        return NULL;
+    }
+    h->size = size;
+    return h + 1;
+}
+
+void *net_mem_calloc(size_t n, size_t size)
+{
+    size_t bytes;
+    void *p = __builtin_mul_overflow(n, size, &bytes) ? NULL : net_mem_alloc(bytes);
+    if (p)
+        memset(p, 0, bytes);
+    return p;
+}
+
+void net_mem_free(void *p)
+{
+    struct mem_head *h = (struct mem_head *)p - 1;
+    atomic_fetch_sub_explicit(&mem_used, h->size, memory_order_relaxed);
+    heap_free(h);
+}
+
+/* ---- clocks and secrets ---- */
+
+u32_t sys_now(void)
+{
+    return (u32_t)(plat_time_ns() / NS_PER_MS);
+}
+
+uint32_t net_hook_random(void)
+{
+    return (uint32_t)random_u64();
+}
+
+uint32_t net_hook_isn(const void *lip, uint16_t lport, const void *rip, uint16_t rport)
+{
+    struct inet_addr l = addr_of_ip(lip), r = addr_of_ip(rip);
+    uint32_t key[8], block[16];
+    for (int i = 0; i < 4; i++) {
+        key[i] = isn_key[i] ^ l.w[i];
+        key[i + 4] = isn_key[i + 4] ^ r.w[i];
+    }
+    chacha20_block(key, (uint64_t)lport << 16 | rport, 0, block);
+    return block[0] + (uint32_t)(plat_time_ns() / 4096);
+}
+
+void net_hook_assert(const char *text)
+{
+    panic("lwIP: %s", text);
+}
+
+/* ---- timers ---- */
+
+static uint64_t now_ms(void)
+{
+    return plat_time_ns() / NS_PER_MS;
+}
+
+static bool tcp_lives(void)
+{
+    return tcp_active_pcbs || tcp_tw_pcbs;
+}
+
+/* Does something wait for an answer that lwIP itself asks for again? */
+static bool negotiates(void)
+{
+    struct netif *n;
+    NETIF_FOREACH(n)
+    {
+        struct dhcp *d = netif_dhcp_data(n);
+        if (d && netif_is_link_up(n) && !dhcp_supplied_address(n))
+            return true;
+    }
+    return false;
+}
+
+static void run(unsigned i, uint64_t now)
+{
+    const struct lwip_cyclic_timer *t = &lwip_cyclic_timers[i];
+    uint64_t due = (now - last_ms[i]) / t->interval_ms;
+    if (!due)
+        return;
+    last_ms[i] += due * t->interval_ms;
+    for (due = due < CATCH_UP_MAX ? due : CATCH_UP_MAX; due; due--)
+        t->handler();
+}
+
+/* lwip_cyclic_timers[0] is TCP's; it does not make up for anything: nothing waited. */
+static void run_all(void)
+{
+    uint64_t now = now_ms();
+    if (tcp_lives()) {
+        run(0, now);
+        for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
+            next = p->next;
+            if (p->unsent)
+                tcp_output(p); /* held back for MSG_MORE */
+        }
+    }
+    last_ms[0] = now - (now - last_ms[0]) % TCP_TMR_INTERVAL;
+    for (unsigned i = 1; i < (unsigned)lwip_num_cyclic_timers; i++)
+        run(i, now);
+}
+
+/* Locks: core held. */
+static void arm(void)
+{
+    uint64_t now = plat_time_ns();
+    bool busy = now < busy_until_ns || negotiates();
+    uint64_t ns = busy          ? 100 * NS_PER_MS
+                  : tcp_lives() ? TCP_TMR_INTERVAL * NS_PER_MS
+                                : 60 * NS_PER_SEC;
+    tick_idle = !busy && !tcp_lives();
+    tick_armed = true;
+    timer_start(&tick, now + ns);
+}
+
+static void tick_fire(struct timer *t)
+{
+    net_lock();
+    run_all();
+    arm();
+    net_unlock();
+}
+
+void net_touch(void)
+{
+    uint64_t now = plat_time_ns();
+    busy_until_ns = now + BUSY_NS;
+    if (UNLIKELY(tick_idle)) {
+        run_all();
+        arm();
+    }
+}
+
+/* lwIP asks for its TCP clock (the only one that it asks for): run_all knows when that is needed. */
+void sys_timeout(u32_t ms, sys_timeout_handler handler, void *arg)
+{
+    if (tick_idle)
+        arm();
+}
+
+void sys_untimeout(sys_timeout_handler handler, void *arg)
+{
+}
+
+void sys_timeouts_init(void)
+{
+}
+
+/* ---- addresses ---- */
+
+bool net_addr_is_own(const struct inet_addr *a)
+{
+    ip_addr_t ip;
+    struct netif *n;
+    ip_of_addr(&ip, a, 0);
+    NETIF_FOREACH(n)
+    {
+        if (IP_IS_V4(&ip)) {
+            if (ip4_addr_cmp(ip_2_ip4(&ip), netif_ip4_addr(n)) &&
+                !ip4_addr_isany_val(*ip_2_ip4(&ip)))
+                return true;
+            continue;
+        }
+        for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+            if (ip6_addr_isvalid(netif_ip6_addr_state(n, i)) &&
+                ip6_addr_cmp_zoneless(ip_2_ip6(&ip), netif_ip6_addr(n, i)))
+                return true;
+    }
+    return false;
+}
+
+struct inet_addr net_source_for(const struct inet_addr *a)
+{
+    ip_addr_t ip, any = *IP_ANY_TYPE;
+    struct inet_addr none = addr_is_v4(a) ? addr_v4(0) : (struct inet_addr){ 0 };
+    ip_of_addr(&ip, a, 0);
+    if (IP_IS_V4(&ip))
+        ip_addr_set_zero_ip4(&any);
+    net_lock();
+    struct netif *n = ip_route(&any, &ip);
+    const ip_addr_t *source = n ? ip_netif_get_local_ip(n, &ip) : NULL;
+    struct inet_addr result = source ? addr_of_ip(source) : none;
+    net_unlock();
+    return result;
+}
+
+void net_core_init(void)
+{
+    mem_limit = (size_t)page_total_count() * PAGE_SIZE / 4;
+    random_bytes(isn_key, sizeof(isn_key));
+    timer_init(&tick, tick_fire);
+    net_lock();
+    uint64_t now = now_ms();
+    must((size_t)lwip_num_cyclic_timers <= ARRAY_SIZE(last_ms));
+    for (size_t i = 0; i < ARRAY_SIZE(last_ms); i++)
+        last_ms[i] = now;
+    lwip_init();
+    udp_init_input();
+    tick_idle = true;
+    net_unlock();
+}

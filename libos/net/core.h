@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The protocol stack (lwIP) under its lock. */
+#ifndef NET_CORE_H
+#define NET_CORE_H
+
+#include "inet.h"
+
+struct net_interface;
+struct netdev;
+
+/* The lock of everything in lwIP. Not held over a user copy or a sleep; taken by interrupts too. */
+void net_lock(void);
+void net_unlock(void);
+/* A packet comes or goes: the stack's timers run for a while. */
+void net_touch(void);
+/* Set up lwIP. Called once, with no lock. */
+void net_core_init(void);
+/* Bring up an interface of the machine; its number. -ENOMEM. */
+NODISCARD int ether_attach(struct netdev *n);
+
+/* What a device counts; state: the netif's. */
+void ether_stats(const void *state, struct net_interface *ret);
+
+/* Does an interface of this machine have the address? No lock. */
+bool net_addr_is_own(const struct inet_addr *a);
+/* The address of ours from which a packet to a leaves; any: no route. Takes the core lock. */
+struct inet_addr net_source_for(const struct inet_addr *a);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* Between network drivers (libos/dev/netdev.h) and lwIP. A received frame becomes a chain of pbufs over the driver's pages, so
+ * its data reaches the socket's reader without a copy; small ones are copied instead, and their page goes back at once. What
+ * is sent goes to the driver as a list of segments over the pbufs, which keep a reference until the device has done. */
+#include "core.h"
+#include "ip.h"
+#include <abi/errno.h>
+#include <base/log.h>
+#include <libos/dev/netdev.h>
+#include <libos/heap.h>
+#include <libos/net.h>
+#include <lwip/etharp.h>
+#include <lwip/ethip6.h>
+#include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/prot/ethernet.h>
+#include <lwip/snmp.h>
+#include <netif/ethernet.h>
+#include <plat/cpu.h>
+#include <string.h>
+
+enum {
+    COPY_MAX = 256, /* smaller frames are copied */
+    ETH_HEADER = 14,
+    V4_PROTO = 9,
+    V6_NEXT = 6,
+    V6_HEADER = 40,
+    CSUM_TCP = 16, /* offsets of the checksum in its header */
+    CSUM_UDP = 6,
+    PROTO_TCP = 6,
+    PROTO_UDP = 17,
+};
+
+struct ether {
+    struct netif netif;
+    struct netdev *dev;
+    bool blocked; /* guarded by the core lock: a frame did not get out */
+};
+
+static struct ether ethers[NETDEV_MAX];
+static unsigned nethers;
+
+/* A frame on its way out. */
+struct sending {
+    struct netdev_tx tx;
+    struct pbuf *p;
+};
+static struct slab sendings = SLAB_INIT("net_tx", struct sending);
+
+/* ---- sending ---- */
+
+static uint32_t sum16(uint32_t sum, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i += 2)
+        sum += (uint32_t)(p[i] << 8 | p[i + 1]);
+    return sum;
+}
+
+static void put16(uint8_t *at, uint32_t sum)
+{
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    at[0] = (uint8_t)(sum >> 8);
+    at[1] = (uint8_t)sum;
+}
+
+/* Leave the checksum of a TCP or UDP packet to the device: its field gets the sum of the pseudo header. */
+static void offload_checksum(struct netdev_tx *tx, struct pbuf *p)
+{
+    uint8_t *f = p->payload, *ip = f + ETH_HEADER;
+    uint32_t sum, len;
+    unsigned proto, header;
+    if (p->len < ETH_HEADER + IP_HLEN)
+        return;
+    if (f[12] == 0x08 && f[13] == 0x00) {
+        header = (unsigned)(ip[0] & 15) * 4;
+        proto = ip[V4_PROTO];
+        if ((ip[6] & 0x3f) || ip[7])
+            return; /* a fragment: summed before */
+        sum = sum16(0, ip + 12, 8);
+    } else if (f[12] == 0x86 && f[13] == 0xdd && p->len >= ETH_HEADER + V6_HEADER) {
+        header = V6_HEADER;
+        proto = ip[V6_NEXT];
+        sum = sum16(0, ip + 8, 32);
+    } else {
+        return;
+    }
+    unsigned field = proto == PROTO_TCP ? CSUM_TCP : proto == PROTO_UDP ? CSUM_UDP : 0;
+    if (!field || p->len < ETH_HEADER + header + field + 2)
+        return;
+    len = p->tot_len - ETH_HEADER - header;
+    put16(ip + header + field, sum + proto + len);
+    tx->csum = true;
+    tx->csum_start = (uint16_t)(ETH_HEADER + header);
+    tx->csum_offset = (uint16_t)field;
+}
+
+static err_t ether_output(struct netif *netif, struct pbuf *p)
+{
+    struct ether *e = netif->state;
+    struct netdev_seg segs[NETDEV_SEGS_MAX];
+    struct sending *s = slab_alloc(&sendings);
+    unsigned n = 0;
+    if (!s)
+        return ERR_MEM;
+    net_touch();
+    memset(&s->tx, 0, sizeof(s->tx));
+    if (pbuf_clen(p) > NETDEV_SEGS_MAX)
+        s->p = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+    else
+        pbuf_ref(s->p = p);
+    if (!s->p) {
+        slab_free(&sendings, s);
+        return ERR_MEM;
+    }
+    if (e->dev->offloads & NETDEV_CSUM)
+        offload_checksum(&s->tx, s->p);
+    for (struct pbuf *q = s->p; q; q = q->next)
+        if (q->len)
+            segs[n++] = (struct netdev_seg){ q->payload, q->len };
+    s->tx.segs = segs;
+    s->tx.nsegs = (uint16_t)n;
+    int err = e->dev->ops->transmit(e->dev, plat_cpu_id() % e->dev->queues, &s->tx);
+    if (!err)
+        return ERR_OK;
+    pbuf_free(s->p);
+    slab_free(&sendings, s);
+    if (err == -EAGAIN)
+        e->blocked = true;
+    return err == 1 ? ERR_OK : err == -EAGAIN ? ERR_MEM : ERR_IF;
+}
+
+/* Locks: core held. */
+static void take_back(struct netdev_tx *list)
+{
+    while (list) {
+        struct sending *s = CONTAINER_OF(list, struct sending, tx);
+        list = list->next;
+        pbuf_free(s->p);
+        slab_free(&sendings, s);
+    }
+}
+
+static void ether_done(struct netdev *dev, unsigned queue, struct netdev_tx *list)
+{
+    struct ether *e = dev->user_data;
+    net_lock();
+    take_back(list);
+    if (e->blocked) {
+        e->blocked = false;
+        tcp_txnow();
+    }
+    net_unlock();
+}
+
+/* ---- receiving ---- */
+
+static void piece_free(struct pbuf *p)
+{
+    /* The pbuf lies in the buffer's own room for its user. */
+    netbuf_free(CONTAINER_OF(p, struct netbuf, user));
+}
+
+/* The chain of pbufs over a frame's pieces, or a copy of it. NULL: dropped. */
+static struct pbuf *frame_pbuf(struct netbuf *b)
+{
+    _Static_assert(sizeof(struct pbuf_custom) <= sizeof(b->user), "a pbuf fits");
+    struct pbuf *head = NULL;
+    if (b->total <= COPY_MAX && !b->next) {
+        head = pbuf_alloc(PBUF_RAW, (u16_t)b->total, PBUF_RAM);
+        if (head)
+            memcpy(head->payload, b->data, b->total);
+        netbuf_free(b);
+        return head;
+    }
+    if (b->total > UINT16_MAX) {
+        netbuf_free_frame(b);
+        return NULL;
+    }
+    while (b) {
+        struct netbuf *next = b->next;
+        struct pbuf_custom *pc = (struct pbuf_custom *)(void *)b->user;
+        pc->custom_free_function = piece_free;
+        struct pbuf *p =
+            pbuf_alloced_custom(PBUF_RAW, (u16_t)b->len, PBUF_REF, pc, b->data, (u16_t)b->len);
+        if (head)
+            pbuf_cat(head, p);
+        else
+            head = p;
+        b = next;
+    }
+    return head;
+}
+
+enum { CHECKS = NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP };
+
+static void receive_one(struct ether *e, struct netbuf *b)
+{
+    bool good = b->flags & (NETBUF_CSUM_GOOD | NETBUF_CSUM_PARTIAL);
+    struct pbuf *p = frame_pbuf(b);
+    if (!p)
+        return;
+    if (good)
+        e->netif.chksum_flags &= (u16_t)~CHECKS;
+    else
+        e->netif.chksum_flags |= CHECKS;
+    if (e->netif.input(p, &e->netif) != ERR_OK)
+        pbuf_free(p);
+}
+
+static void ether_receive(struct netdev *dev, unsigned queue, struct netbuf *frames)
+{
+    struct ether *e = dev->user_data;
+    net_lock();
+    net_touch();
+    while (frames) {
+        struct netbuf *b = frames;
+        frames = b->next_frame;
+        receive_one(e, b);
+    }
+    net_unlock();
+}
+
+static void ether_changed(struct netdev *dev, bool announce)
+{
+    struct ether *e = dev->user_data;
+    net_lock();
+    net_touch();
+    if (dev->link)
+        netif_set_link_up(&e->netif);
+    else
+        netif_set_link_down(&e->netif);
+    if (announce && dev->link)
+        etharp_gratuitous(&e->netif);
+    net_unlock();
+}
+
+static const struct netdev_user ether_user = { ether_receive, ether_done, ether_changed };
+
+static err_t ether_init(struct netif *n)
+{
+    struct ether *e = n->state;
+    n->name[0] = 'e';
+    n->name[1] = 't';
+    n->output = etharp_output;
+    n->output_ip6 = ethip6_output;
+    n->linkoutput = ether_output;
+    n->mtu = e->dev->mtu;
+    n->hwaddr_len = ETH_HWADDR_LEN;
+    memcpy(n->hwaddr, e->dev->mac, ETH_HWADDR_LEN);
+    n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP |
+               NETIF_FLAG_MLD6;
+    if (e->dev->offloads & NETDEV_CSUM)
+        n->chksum_flags &= (u16_t) ~(NETIF_CHECKSUM_GEN_TCP | NETIF_CHECKSUM_GEN_UDP);
+    return ERR_OK;
+}
+
+int ether_attach(struct netdev *dev)
+{
+    struct ether *e = &ethers[nethers];
+    if (nethers == ARRAY_SIZE(ethers))
+        return -ENOSPC;
+    e->dev = dev;
+    net_lock();
+    struct netif *n = netif_add_noaddr(&e->netif, e, ether_init, ethernet_input);
+    if (n) {
+        netif_create_ip6_linklocal_address(n, 1);
+        netif_set_ip6_autoconfig_enabled(n, 1);
+        netif_set_up(n);
+        if (!netif_default)
+            netif_set_default(n);
+    }
+    net_unlock();
+    if (!n)
+        return -ENOMEM;
+    int err = netdev_attach(dev, &ether_user, e);
+    if (err)
+        return err;
+    nethers++;
+    ether_changed(dev, false);
+    return netif_get_index(n);
+}
+
+void ether_stats(const void *state, struct net_interface *ret)
+{
+    const struct ether *e = state;
+    struct netdev_stats st = { 0 };
+    if (!e)
+        return; /* the loopback */
+    e->dev->ops->stats(e->dev, &st);
+    ret->rx_bytes = st.rx_bytes;
+    ret->rx_packets = st.rx_frames;
+    ret->rx_errors = st.rx_errors;
+    ret->rx_dropped = st.rx_dropped;
+    ret->tx_bytes = st.tx_bytes;
+    ret->tx_packets = st.tx_frames;
+    ret->tx_errors = st.tx_errors;
+}

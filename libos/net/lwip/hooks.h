@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What lwIP calls of ours. */
+#ifndef NET_HOOKS_H
+#define NET_HOOKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct ip_addr;
+
+/* Memory for lwIP, within net_mem_limit. NULL. */
+void *net_mem_alloc(size_t n);
+void *net_mem_calloc(size_t n, size_t size);
+void net_mem_free(void *p);
+
+/* An initial sequence number (RFC 6528: clock plus keyed hash of the connection). */
+uint32_t net_hook_isn(const void *lip, uint16_t lport, const void *rip, uint16_t rport);
+uint32_t net_hook_random(void);
+
+/* An assertion of lwIP does not hold. */
+void net_hook_assert(const char *text);
+
+#endif

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: MIT */
+/* TCP connections to other machines: between our sockets and lwIP's control blocks (raw interface). What is sent stays in the
+ * socket's sq, in pages that lwIP's segments refer to, until it is acknowledged; what comes in lies in the driver's pages, in
+ * the socket's rq. User memory is copied outside of the core lock.
+ *
+ * Each control block that has a socket as its argument holds a reference on it. lwIP's window is opened in steps: a new
+ * connection gets 64 KiB, one whose reader keeps up gets more, up to TCP_WND_LARGEST.
+ *
+ * A port that somebody listens on is open in lwIP once, for all addresses; the listener is looked up when a connection is
+ * finished, so that SO_REUSEPORT and addresses mean the same as for local connections. */
+#include "core.h"
+#include "ip.h"
+#include "tcp.h"
+#include <abi/errno.h>
+#include <libos/heap.h>
+#include <libos/page.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/tcp.h>
+#include <plat/time.h>
+#include <string.h>
+
+enum { REPORT_MIN = 16384 };
+
+/* A port that is open in lwIP. Guarded by the core lock. */
+struct open_port {
+    struct open_port *next;
+    struct tcp_pcb *pcb;
+    unsigned users;
+    uint16_t port;
+};
+static struct open_port *open_ports;
+
+static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len);
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err);
+static void on_error(void *arg, err_t err);
+
+/* ---- binding a control block to a socket ---- */
+
+static void apply_options(struct tcpsock *t)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    if (t->in.s.flags & SOCKET_KEEPALIVE)
+        ip_set_option(pcb, SOF_KEEPALIVE);
+    else
+        ip_reset_option(pcb, SOF_KEEPALIVE);
+    pcb->keep_idle = t->keepidle_s * 1000;
+    pcb->keep_intvl = t->keepintvl_s * 1000;
+    pcb->keep_cnt = t->keepcnt;
+    if (t->nodelay)
+        tcp_nagle_disable(pcb);
+    else
+        tcp_nagle_enable(pcb);
+    if (t->in.ttl > 0)
+        pcb->ttl = (u8_t)t->in.ttl;
+    if (t->in.tos >= 0)
+        pcb->tos = (u8_t)t->in.tos;
+}
+
+static void attach(struct tcpsock *t, struct tcp_pcb *pcb)
+{
+    t->pcb = pcb;
+    socket_get(&t->in.s);
+    tcp_arg(pcb, t);
+    tcp_recv(pcb, on_recv);
+    tcp_sent(pcb, on_sent);
+    tcp_err(pcb, on_error);
+    apply_options(t);
+}
+
+/* lwIP goes on with the control block alone. The reference is the caller's to drop, outside of the lock. */
+static struct socket *detach(struct tcpsock *t)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    if (!pcb)
+        return NULL;
+    tcp_arg(pcb, NULL);
+    tcp_recv(pcb, NULL);
+    tcp_sent(pcb, NULL);
+    tcp_err(pcb, NULL);
+    t->pcb = NULL;
+    return &t->in.s;
+}
+
+/* A connection is there: begin with a small window. */
+static void established(struct tcpsock *t)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    t->window = TCP_WND_FIRST;
+    pcb->rcv_wnd = pcb->rcv_ann_wnd = TCP_WND_FIRST;
+    pcb->rcv_ann_right_edge = pcb->rcv_nxt + TCP_WND_FIRST;
+    t->in.local.addr = addr_of_ip(&pcb->local_ip);
+    t->in.remote = (struct inet_end){ addr_of_ip(&pcb->remote_ip), pcb->remote_port, 0 };
+    t->state = TCP_IS_ESTABLISHED;
+}
+
+/* ---- connecting ---- */
+
+int tcpsock_remote_connect(struct tcpsock *t, const struct inet_end *to)
+{
+    ip_addr_t dest, from;
+    bool v4 = addr_is_v4(&to->addr);
+    ip_of_addr(&dest, &to->addr, to->scope);
+    ip_of_addr(&from, &t->in.local.addr, 0);
+    int err = 0;
+    net_lock();
+    struct tcp_pcb *pcb = tcp_new_ip_type(v4 ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6);
+    if (!pcb) {
+        net_unlock();
+        return -ENOBUFS;
+    }
+    attach(t, pcb);
+    ip_set_option(pcb, SOF_REUSEADDR); /* who may have the port is ours to say */
+    t->in.remote = *to;
+    t->state = TCP_IS_SYN_SENT;
+    err_t e = tcp_bind(pcb, &from, t->in.local.port);
+    if (e == ERR_OK)
+        e = tcp_connect(pcb, &dest, to->port, on_connected);
+    if (e != ERR_OK) {
+        struct socket *s = detach(t);
+        tcp_abandon(pcb, 0);
+        t->state = TCP_IS_CLOSED;
+        t->in.remote.port = 0;
+        socket_put(s); /* not the last */
+        err = e == ERR_RTE                   ? -ENETUNREACH
+              : e == ERR_USE || e == ERR_VAL ? -EADDRNOTAVAIL
+                                             : -ENOBUFS;
+    } else {
+        t->in.local.addr = addr_of_ip(&pcb->local_ip);
+    }
+    net_unlock();
+    return err;
+}
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    struct tcpsock *t = arg;
+    established(t);
+    socket_wake_all(&t->in.s, SOCKET_OUT);
+    return ERR_OK;
+}
+
+/* lwIP has freed the control block. */
+static void on_error(void *arg, err_t err)
+{
+    struct tcpsock *t = arg;
+    if (!t)
+        return;
+    t->pcb = NULL;
+    int error = err == ERR_RST    ? (t->state == TCP_IS_SYN_SENT ? ECONNREFUSED : ECONNRESET)
+                : err == ERR_CLSD ? 0
+                : err == ERR_ABRT ? ETIMEDOUT
+                                  : ECONNABORTED;
+    netmsg_purge(&t->sq);
+    t->unsent = NULL;
+    tcpsock_set_ended(t, error);
+    socket_put(&t->in.s);
+}
+
+/* ---- listening ---- */
+
+static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    if (err != ERR_OK || !pcb)
+        return ERR_VAL;
+    struct inet_end local = { addr_of_ip(&pcb->local_ip), pcb->local_port, 0 };
+    struct inet_end remote = { addr_of_ip(&pcb->remote_ip), pcb->remote_port, 0 };
+    struct inet_sock *found = inet_find(&inet_tcp, &local, &remote, tcpsock_is_listener);
+    if (!found)
+        return ERR_VAL; /* lwIP aborts it */
+    struct tcpsock *l = tcpsock_of(&found->s), *child = tcpsock_alloc_child(l);
+    err_t result = ERR_MEM;
+    if (child) {
+        child->in.local = local;
+        attach(child, pcb);
+        established(child);
+        if (tcpsock_enter_pending(l, child, false)) {
+            result = ERR_OK;
+        } else {
+            detach(child);
+            socket_put(&child->in.s);
+            socket_put(&child->in.s);
+        }
+    }
+    socket_put(&found->s);
+    return result;
+}
+
+static struct open_port *port_find(uint16_t port)
+{
+    struct open_port *p = open_ports;
+    while (p && p->port != port)
+        p = p->next;
+    return p;
+}
+
+static int port_open(struct open_port *fresh, uint16_t port)
+{
+    struct tcp_pcb *pcb = tcp_new_ip_type(IPADDR_TYPE_ANY), *l = NULL;
+    if (!pcb)
+        return -ENOMEM;
+    ip_set_option(pcb, SOF_REUSEADDR);
+    if (tcp_bind(pcb, IP_ANY_TYPE, port) == ERR_OK)
+        l = tcp_listen_with_backlog(pcb, 255);
+    if (!l) {
+        tcp_abandon(pcb, 0);
+        return -ENOMEM;
+    }
+    tcp_accept(l, on_accept);
+    *fresh = (struct open_port){ open_ports, l, 1, port };
+    open_ports = fresh;
+    return 0;
+}
+
+int tcpsock_remote_listen(struct tcpsock *t)
+{
+    struct open_port *fresh = heap_alloc(sizeof(*fresh));
+    int err = 0;
+    if (!fresh)
+        return -ENOMEM;
+    net_lock();
+    struct open_port *p = port_find(t->in.local.port);
+    if (p)
+        p->users++;
+    else
+        err = port_open(fresh, t->in.local.port);
+    t->opens_port = !err;
+    net_unlock();
+    if (p || err)
+        heap_free(fresh);
+    return err;
+}
+
+void tcpsock_remote_unlisten(struct tcpsock *t)
+{
+    struct open_port *gone = NULL;
+    net_lock();
+    if (t->opens_port) {
+        struct open_port **at = &open_ports;
+        while ((*at)->port != t->in.local.port)
+            at = &(*at)->next;
+        if (!--(*at)->users) {
+            gone = *at;
+            *at = gone->next;
+            tcp_close(gone->pcb);
+        }
+        t->opens_port = false;
+    }
+    net_unlock();
+    heap_free(gone);
+}
+
+/* ---- sending ---- */
+
+/* Hand one contiguous piece of the first message that lwIP has not whole to it. Bytes; 0: it takes no more now. */
+static uint32_t write_piece(struct tcpsock *t, bool more)
+{
+    struct netmsg *m = t->unsent;
+    uint32_t at = t->unsent_off, n = m->len - at;
+    uint8_t *data = m->data + at;
+    if (m->npages) {
+        uint32_t in = at & (PAGE_SIZE - 1);
+        data = (uint8_t *)page_ptr(m->pages[at / PAGE_SIZE]) + in;
+        if (n > PAGE_SIZE - in)
+            n = PAGE_SIZE - in;
+    }
+    if (n > tcp_sndbuf(t->pcb))
+        n = tcp_sndbuf(t->pcb);
+    more = more || at + n < m->len || m->next;
+    if (!n || tcp_write(t->pcb, data, (u16_t)n, more ? TCP_WRITE_FLAG_MORE : 0) != ERR_OK)
+        return 0;
+    return n;
+}
+
+/* Give lwIP what it takes, and then the end of the stream when it is due. Locks: core held. */
+static void flush(struct tcpsock *t, bool more)
+{
+    uint32_t n;
+    while (t->unsent && (n = write_piece(t, more))) {
+        t->unsent_off += n;
+        if (t->unsent_off == t->unsent->len) {
+            t->unsent = t->unsent->next;
+            t->unsent_off = 0;
+        }
+    }
+    if (!t->unsent && t->fin_wanted && !t->closing) {
+        t->fin_wanted = false;
+        tcp_shutdown(t->pcb, 0, 1);
+    }
+    /* What is to be followed waits for a whole segment; lwIP's clock (core.c) sends what is not. */
+    if (!more || t->pcb->snd_lbb - t->pcb->snd_nxt >= t->pcb->mss)
+        tcp_output(t->pcb);
+}
+
+int tcpsock_remote_send(struct tcpsock *t, struct netmsg *take_m, bool more)
+{
+    net_lock();
+    if (!t->pcb || t->fin_wanted) {
+        net_unlock();
+        netmsg_free(take_m);
+        return t->in.s.error ? socket_take_error(&t->in.s) : -EPIPE;
+    }
+    netmsg_push(&t->sq, take_m);
+    if (!t->unsent) {
+        t->unsent = take_m;
+        t->unsent_off = 0;
+    }
+    flush(t, more);
+    net_unlock();
+    return 0;
+}
+
+void tcpsock_remote_push(struct tcpsock *t)
+{
+    net_lock();
+    if (t->pcb)
+        flush(t, false);
+    net_unlock();
+}
+
+/* Give the end of the stream to lwIP for good. The socket may be forgotten once nothing of it is being sent. */
+static bool try_close(struct tcpsock *t)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    if (t->unsent)
+        return false;
+    t->fin_wanted = false;
+    /* lwIP takes a window that is not whole for data that nobody read, which it answers with a reset. */
+    if (!t->in.s.rq.head)
+        pcb->rcv_wnd = TCP_WND_MAX(pcb);
+    return tcp_close(pcb) == ERR_OK;
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+    struct tcpsock *t = arg;
+    uint32_t left = len;
+    while (left && t->sq.head) {
+        struct netmsg *m = t->sq.head;
+        uint32_t rest = m->len - m->info.word[0], n = left < rest ? left : rest;
+        m->info.word[0] += n; /* acknowledged so far */
+        left -= n;
+        if (n == rest) {
+            netmsg_pop(&t->sq);
+            netmsg_free(m);
+        }
+    }
+    flush(t, false);
+    if (t->dead && !t->closing && t->pcb && try_close(t))
+        t->closing = true;
+    if (t->closing && !t->sq.head) {
+        struct socket *s = detach(t);
+        if (s)
+            socket_put(s);
+    }
+    return ERR_OK;
+}
+
+void tcpsock_remote_shutdown(struct tcpsock *t)
+{
+    net_lock();
+    t->fin_wanted = true;
+    if (t->pcb)
+        flush(t, false);
+    net_unlock();
+}
+
+static bool all_sent(struct socket *s)
+{
+    struct tcpsock *t = tcpsock_of(s);
+    return !*(struct netmsg *volatile *)&t->sq.head || !t->pcb;
+}
+
+/* Locks: core held. The socket whose reference is to be dropped. */
+static struct socket *close_locked(struct tcpsock *t, bool abort)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    if (!pcb)
+        return NULL;
+    if (abort || t->in.s.rq.head) {
+        struct socket *s = detach(t);
+        tcp_abort(pcb);
+        netmsg_purge(&t->sq);
+        t->unsent = NULL;
+        return s;
+    }
+    t->fin_wanted = true;
+    flush(t, false);
+    if (!t->pcb || !try_close(t))
+        return NULL; /* what lwIP cannot take now, on_sent gives it later */
+    t->closing = true;
+    return t->sq.head ? NULL : detach(t);
+}
+
+void tcpsock_remote_close(struct tcpsock *t, bool abort, uint64_t deadline_ns)
+{
+    net_lock();
+    struct socket *s = close_locked(t, abort);
+    net_unlock();
+    if (s)
+        socket_put(s);
+    else if (deadline_ns && t->pcb)
+        (void)!socket_sleep(&t->in.s, SOCKET_OUT, deadline_ns, all_sent);
+}
+
+/* ---- receiving ---- */
+
+static void lent_free(struct netmsg *m)
+{
+    pbuf_free(m->lender); /* ours alone */
+}
+
+static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+    struct tcpsock *t = arg;
+    struct socket *s = &t->in.s;
+    if (!p) {
+        tcpsock_set_eof(t);
+        return ERR_OK;
+    }
+    if (s->shut & SOCKET_SHUT_RD && t->dead) {
+        tcp_recved(pcb, p->tot_len);
+        pbuf_free(p);
+        return ERR_OK;
+    }
+    while (p) {
+        struct pbuf *rest = pbuf_dechain(p);
+        struct netmsg *m = p->len ? netmsg_create_lent(p->payload, p->len, lent_free, p) : NULL;
+        if (m) {
+            spin_lock(&s->lock);
+            netmsg_push(&s->rq, m);
+            spin_unlock(&s->lock);
+        } else if (p->len) {
+            /* No memory for the message: bytes must not be lost, so the connection is. */
+            if (rest)
+                pbuf_free(rest);
+            pbuf_free(p);
+            tcp_abort(pcb);
+            return ERR_ABRT;
+        } else {
+            pbuf_free(p);
+        }
+        p = rest;
+    }
+    socket_wake(s, SOCKET_IN);
+    return ERR_OK;
+}
+
+/* The reader has taken n bytes: open the window again, and wider when it keeps up. Locks: core held. */
+static void report(struct tcpsock *t, uint32_t n)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    uint32_t limit = t->in.s.flags & SOCKET_RCVBUF_SET ? t->in.s.rcvbuf : TCP_WND_LARGEST;
+    if (n * 2 >= t->window && t->window * 2 <= limit) {
+        n += t->window;
+        t->window *= 2;
+    }
+    for (; n > UINT16_MAX; n -= UINT16_MAX)
+        tcp_recved(pcb, UINT16_MAX);
+    tcp_recved(pcb, (u16_t)n);
+}
+
+void tcpsock_remote_consumed(struct tcpsock *t, uint32_t n)
+{
+    uint32_t have = t->unreported += n;
+    uint32_t least = t->window / 2 > REPORT_MIN ? t->window / 2 : REPORT_MIN;
+    if (have < least)
+        return;
+    net_lock();
+    have = atomic_exchange(&t->unreported, 0);
+    if (t->pcb && have)
+        report(t, have);
+    net_unlock();
+}
+
+/* ---- options ---- */
+
+void tcpsock_remote_options(struct tcpsock *t)
+{
+    net_lock();
+    if (t->pcb)
+        apply_options(t);
+    net_unlock();
+}
+
+void tcpsock_remote_info(struct tcpsock *t, struct abi_tcp_info *info)
+{
+    net_lock();
+    struct tcp_pcb *pcb = t->pcb;
+    if (pcb) {
+        info->tcpi_snd_mss = info->tcpi_rcv_mss = info->tcpi_advmss = pcb->mss;
+        info->tcpi_snd_cwnd = pcb->cwnd / (pcb->mss ? pcb->mss : 1);
+        info->tcpi_snd_ssthresh = pcb->ssthresh / (pcb->mss ? pcb->mss : 1);
+        info->tcpi_unacked = (uint32_t)(pcb->snd_nxt - pcb->lastack) / (pcb->mss ? pcb->mss : 1);
+        info->tcpi_rtt = pcb->sa > 0 ? (uint32_t)(pcb->sa >> 3) * TCP_SLOW_INTERVAL * 1000 : 0;
+        info->tcpi_rttvar = pcb->sv > 0 ? (uint32_t)(pcb->sv >> 2) * TCP_SLOW_INTERVAL * 1000 : 0;
+        info->tcpi_rto = (uint32_t)pcb->rto * TCP_SLOW_INTERVAL * 1000;
+        info->tcpi_retransmits = pcb->nrtx;
+        info->tcpi_rcv_space = t->window;
+        info->tcpi_pmtu = 1500;
+    }
+    net_unlock();
+}
