@@ -48,14 +48,16 @@ static const struct option_row rows[] = {
     { OPT_LIBVIRT, 0, "libvirt", NULL },
     { OPT_NOMAD, 0, "nomad", NULL },
     { OPT_QUIET, 0, "quiet", NULL },
+    { OPT_NETWORK, 'p', "publish", "HOST:GUEST[/udp]" },
+    { OPT_NETWORK, 0, "net", "user|tap=NAME|none" },
+    { OPT_NETWORK, 0, "ip", "A.B.C.D/P[,GATEWAY]" },
+    { OPT_NETWORK, 0, "dns", "ADDRESS[,ADDRESS]" },
 };
 
 /* What people type from other tools. */
 static const struct {
     const char *name, *hint;
 } hints[] = {
-    { "-p", "ports need networking, which this version does not have" },
-    { "--publish", "ports need networking, which this version does not have" },
     { "--rm", "not needed: nothing stays behind" },
     { "-it", "not needed: a terminal is passed through when there is one" },
     { "-i", "not needed: standard input is passed through" },
@@ -194,6 +196,9 @@ static void set(struct options *o, const struct option_row *r, const char *v)
     case OPT_MACHINE:
         o->machine = one_of("--machine", v, machines);
         break;
+    case OPT_NETWORK:
+        net_option(&o->net, r->name, v);
+        break;
     case OPT_ACCEL:
         o->accel = one_of("--accel", v, accels);
         break;
@@ -230,7 +235,7 @@ static __attribute__((noreturn)) void unknown(const char *command, const char *a
 }
 
 /* The row of an argument, or NULL. *ret_value: the value written in the same argument. */
-static const struct option_row *find_row(const char *arg, unsigned known, const char **ret_value)
+static const struct option_row *find_row(const char *arg, uint64_t known, const char **ret_value)
 {
     *ret_value = NULL;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -251,7 +256,7 @@ static const struct option_row *find_row(const char *arg, unsigned known, const 
     return NULL;
 }
 
-int options_read(const char *command, unsigned known, int argc, char **argv, struct options *ret)
+int options_read(const char *command, uint64_t known, int argc, char **argv, struct options *ret)
 {
     int i = 1;
     for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
@@ -272,7 +277,7 @@ int options_read(const char *command, unsigned known, int argc, char **argv, str
     return i;
 }
 
-int options_read_tail(unsigned known, int first, int argc, char **argv, struct options *o)
+int options_read_tail(uint64_t known, int first, int argc, char **argv, struct options *o)
 {
     struct list words = { 0 };
     if (o->given & OPT_OUTPUT)

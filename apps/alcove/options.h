@@ -3,6 +3,7 @@
 #ifndef ALCOVE_CMD_OPTIONS_H
 #define ALCOVE_CMD_OPTIONS_H
 
+#include "net.h"
 #include "pack.h"
 
 enum opt {
@@ -38,13 +39,14 @@ enum opt {
     OPT_NOMAD = 1 << 29,
     OPT_QUIET = 1 << 30,
     OPT_VOLUME = 1u << 31,
+    OPT_NETWORK = 1ll << 32, /* -p, --net, --ip, --dns */
     OPT_PACK = OPT_ROOT | OPT_WITH | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME | OPT_VERITY,
     OPT_VM = OPT_MEMORY | OPT_CPUS | OPT_MACHINE | OPT_ACCEL | OPT_VERBOSE | OPT_BOOT_TRACE |
-             OPT_VMM | OPT_QUIET | OPT_VOLUME,
+             OPT_VMM | OPT_QUIET | OPT_VOLUME | OPT_NETWORK,
 };
 
 struct options {
-    unsigned given; /* enum opt of those that were there */
+    uint64_t given; /* enum opt of those that were there */
     struct pack_spec pack;
     const char *output, *machine, *accel;
     const char *cpu_type, *vmm, *firmware, *append, *cloud, *bucket;
@@ -52,14 +54,15 @@ struct options {
     uint64_t memory;     /* bytes, 0: not given */
     unsigned cpus;       /* 0: not given */
     unsigned formats;    /* bits of enum format, 0: not given */
+    struct net_spec net;
 };
 
 /* Read the options before the first operand of argv[1..]; index of that operand. command is for messages, known what it
  * takes. --help prints the command's help and exits. */
-int options_read(const char *command, unsigned known, int argc, char **argv, struct options *ret);
+int options_read(const char *command, uint64_t known, int argc, char **argv, struct options *ret);
 
 /* `build` only: when there was no -o before PROGRAM, take alcove's options from the end of argv; new argc. */
-int options_read_tail(unsigned known, int first, int argc, char **argv, struct options *o);
+int options_read_tail(uint64_t known, int first, int argc, char **argv, struct options *o);
 
 /* UEFI firmware as one file: given, else $ALCOVE_OVMF, else where distributions have it; ends the command where it is
  * nowhere. */

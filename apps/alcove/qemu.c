@@ -79,6 +79,7 @@ static void qemu_args(const struct vm_spec *spec, struct list *a)
         list_add(a, "-append");
         list_add(a, spec->append);
     }
+    net_qemu_args(spec->net, spec->machine, a);
     list_add(a, "-chardev");
     list_add(a, xprintf("socket,id=console,fd=%d", FD_CONSOLE));
     list_add(a, "-serial");

@@ -124,6 +124,8 @@ static int run(const char *command, int argc, char **argv, bool trace)
         cmdline_add(&append, "trace");
     if (o.given & OPT_BOOT_TRACE)
         cmdline_add(&append, "boot-trace");
+    vm.net = &o.net;
+    net_append(&o.net, &append);
     vm.append = append.s;
     if (!o.pack.oci &&
         (strchr(argv[at], '/') || access(argv[at], F_OK) == 0 ? is_image(argv[at], &image)

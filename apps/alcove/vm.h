@@ -3,7 +3,7 @@
 #ifndef ALCOVE_CMD_VM_H
 #define ALCOVE_CMD_VM_H
 
-#include "util.h"
+#include "net.h"
 
 enum { VM_VOLUMES_MAX = 16 };
 
@@ -23,6 +23,7 @@ struct vm_spec {
     uint64_t memory;      /* bytes */
     unsigned cpus;
     bool kvm;
+    const struct net_spec *net;
     bool tty; /* standard input and output are one terminal: raw mode, window size */
     bool verbose;
     bool quiet; /* nothing but the program's bytes: no messages of libOS */
