@@ -100,6 +100,11 @@ static void etc_files(struct stage *s, const struct identity *id, const char *ho
                    id->home);
     if (id->gid != 0 && id->gid != 65534)
         buf_printf(&group, "%s:x:%u:\n", id->name, id->gid);
+    /* As which servers run their workers; Debian's number for it never changes. */
+    if (id->uid != 33)
+        buf_str(&passwd, "www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n");
+    if (id->gid != 33)
+        buf_str(&group, "www-data:x:33:\n");
     buf_str(&passwd, "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
     buf_str(&group, "nogroup:x:65534:\n");
     stage_text(s, "/etc/passwd", passwd.s);
