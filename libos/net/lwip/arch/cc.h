@@ -4,6 +4,7 @@
 #define NET_ARCH_CC_H
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../hooks.h"
@@ -24,6 +25,8 @@
 #define BIG_ENDIAN              4321
 #define LWIP_PLATFORM_DIAG(x)   ((void)0)
 #define LWIP_PLATFORM_ASSERT(x) net_hook_assert(x)
+/* libk has no atoi. */
+#define atoi(s) ((int)strtol((s), NULL, 10))
 typedef long ssize_t;
 
 #endif
