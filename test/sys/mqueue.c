@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* POSIX message queues: names, attributes, priorities, time-outs, polling, notification. */
+#define _GNU_SOURCE
+#include <t_signal.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NAME "alcove-test-queue"
+
+static char buf[8192];
+static long other; /* a file that is no queue */
+
+static long ready(long fd)
+{
+    struct pollfd p = { (int)fd, POLLIN | POLLOUT, 0 };
+    long n = call(SYS_poll, &p, 1, 0);
+    return n < 0 ? n : p.revents;
+}
+
+static void names(void)
+{
+    struct mq_attr a = { .mq_maxmsg = 4, .mq_msgsize = 100 },
+                   bad = { .mq_maxmsg = 0, .mq_msgsize = 10 };
+    struct stat st;
+    CHECK(-ENOENT, call(SYS_mq_open, NAME, O_RDONLY, 0, NULL));
+    CHECK(-ENOENT, call(SYS_mq_unlink, NAME));
+    CHECK(-ENOENT, call(SYS_mq_open, "", O_RDONLY | O_CREAT, 0600, NULL));
+    CHECK(-EACCES, call(SYS_mq_open, "a/b", O_RDONLY | O_CREAT, 0600, NULL));
+    CHECK(-EFAULT, call(SYS_mq_open, T_BAD, O_RDONLY, 0, NULL));
+    CHECK(-EFAULT, call(SYS_mq_open, NAME, O_RDONLY | O_CREAT, 0600, T_BAD));
+    CHECK(-EINVAL, call(SYS_mq_open, NAME, O_RDONLY | O_CREAT, 0600, &bad));
+    long q = call(SYS_mq_open, NAME, O_RDWR | O_CREAT | O_EXCL, 0640, &a);
+    CHECK(true, q >= 0);
+    CHECK(FD_CLOEXEC, call(SYS_fcntl, q, F_GETFD, 0));
+    CHECK(0, call(SYS_fstat, q, &st));
+    CHECK(S_IFREG | 0640, st.st_mode);
+    CHECK(-EEXIST, call(SYS_mq_open, NAME, O_RDWR | O_CREAT | O_EXCL, 0600, &a));
+    long same = call(SYS_mq_open, NAME, O_RDWR | O_CREAT, 0600, NULL);
+    CHECK(0, call(SYS_mq_timedsend, same, "x", 1, 0, NULL));
+    CHECK(1, call(SYS_mq_timedreceive, q, buf, 100, NULL, NULL));
+    long ro = call(SYS_mq_open, NAME, O_RDONLY, 0, NULL),
+         wo = call(SYS_mq_open, NAME, O_WRONLY, 0, NULL);
+    CHECK(-EBADF, call(SYS_mq_timedsend, ro, "x", 1, 0, NULL));
+    CHECK(-EBADF, call(SYS_mq_timedreceive, wo, buf, 100, NULL, NULL));
+    CHECK(-EBADF, call(SYS_mq_timedsend, other, "x", 1, 0, NULL));
+    CHECK(0, call(SYS_mq_unlink, NAME));
+    CHECK(-ENOENT, call(SYS_mq_open, NAME, O_RDONLY, 0, NULL));
+    CHECK(0, call(SYS_mq_timedsend, wo, "still", 5, 0, NULL)); /* without a name it lives on */
+    CHECK(5, call(SYS_mq_timedreceive, ro, buf, 100, NULL, NULL));
+    call(SYS_close, q);
+    call(SYS_close, same);
+    call(SYS_close, ro);
+    call(SYS_close, wo);
+}
+
+static void messages(void)
+{
+    struct mq_attr a = { .mq_maxmsg = 4, .mq_msgsize = 100 }, now, block = { .mq_flags = 0 };
+    struct timespec past = { 1, 0 }, wrong = { 0, 1000000000 };
+    unsigned prio = 99;
+    long q = call(SYS_mq_open, NAME, O_RDWR | O_CREAT | O_NONBLOCK, 0600, &a);
+    CHECK(-EAGAIN, call(SYS_mq_timedreceive, q, buf, 100, &prio, NULL));
+    CHECK(POLLOUT, ready(q));
+    CHECK(0, call(SYS_mq_timedsend, q, "low", 3, 1, NULL));
+    CHECK(0, call(SYS_mq_timedsend, q, "high", 4, 30, NULL));
+    CHECK(POLLIN | POLLOUT, ready(q));
+    CHECK(0, call(SYS_mq_timedsend, q, "high2", 5, 30, NULL));
+    CHECK(0, call(SYS_mq_timedsend, q, "", 0, 2, NULL));
+    CHECK(POLLIN, ready(q));
+    CHECK(-EAGAIN, call(SYS_mq_timedsend, q, "full", 4, 30, NULL));
+    CHECK(0, call(SYS_mq_getsetattr, q, NULL, &now));
+    CHECK(true, now.mq_maxmsg == 4 && now.mq_msgsize == 100 && now.mq_curmsgs == 4 &&
+                    now.mq_flags == O_NONBLOCK);
+    CHECK(true, call(SYS_read, q, buf, 100) > 0 && !strncmp(buf, "QSIZE:12 ", 9));
+    CHECK(-EMSGSIZE, call(SYS_mq_timedreceive, q, buf, 99, &prio, NULL));
+    CHECK(4, call(SYS_mq_timedreceive, q, buf, 100, &prio, NULL));
+    CHECK(30, prio);
+    CHECK(0, memcmp(buf, "high", 4));
+    CHECK(5, call(SYS_mq_timedreceive, q, buf, 100, &prio, NULL));
+    CHECK(0, call(SYS_mq_timedreceive, q, buf, 100, &prio, NULL));
+    CHECK(2, prio);
+    CHECK(3, call(SYS_mq_timedreceive, q, buf, 100, &prio, NULL));
+    CHECK(-EMSGSIZE, call(SYS_mq_timedsend, q, buf, 101, 0, NULL));
+    CHECK(-EINVAL, call(SYS_mq_timedsend, q, buf, 1, 32768, NULL));
+    CHECK(0, call(SYS_mq_timedsend, q, buf, 1, 32767, NULL));
+    CHECK(1, call(SYS_mq_timedreceive, q, buf, 100, NULL, NULL));
+    CHECK(-EFAULT, call(SYS_mq_timedsend, q, T_BAD, 1, 0, NULL));
+    CHECK(0, call(SYS_mq_getsetattr, q, &block, &now));
+    CHECK(O_NONBLOCK, now.mq_flags);
+    CHECK(-ETIMEDOUT, call(SYS_mq_timedreceive, q, buf, 100, NULL, &past));
+    CHECK(-EINVAL, call(SYS_mq_timedreceive, q, buf, 100, NULL, &wrong));
+    CHECK(-EFAULT, call(SYS_mq_timedreceive, q, buf, 100, NULL, T_BAD));
+    block.mq_flags = O_APPEND;
+    CHECK(-EINVAL, call(SYS_mq_getsetattr, q, &block, NULL));
+    CHECK(-EBADF, call(SYS_mq_getsetattr, other, NULL, &now));
+    CHECK(0, call(SYS_mq_unlink, NAME));
+    call(SYS_close, q);
+}
+
+static void notification(void)
+{
+    struct mq_attr a = { .mq_maxmsg = 4, .mq_msgsize = 100 };
+    struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL,
+                           .sigev_signo = SIGUSR1,
+                           .sigev_value.sival_int = 7 };
+    uint64_t set = 1u << (SIGUSR1 - 1);
+    struct timespec none = { 0, 0 };
+    siginfo_t si;
+    long q = call(SYS_mq_open, NAME, O_RDWR | O_CREAT, 0600, &a);
+    CHECK(0, call(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, 8));
+    CHECK(0, call(SYS_mq_notify, q, &ev));
+    CHECK(-EBUSY, call(SYS_mq_notify, q, &ev));
+    CHECK(0, call(SYS_mq_notify, q, NULL));
+    CHECK(0, call(SYS_mq_notify, q, &ev));
+    CHECK(-EAGAIN, call(SYS_rt_sigtimedwait, &set, &si, &none, 8));
+    CHECK(0, call(SYS_mq_timedsend, q, "a", 1, 0, NULL));
+    CHECK(SIGUSR1, call(SYS_rt_sigtimedwait, &set, &si, &none, 8));
+    CHECK(SI_MESGQ, si.si_code);
+    CHECK(7, si.si_value.sival_int);
+    CHECK(call(SYS_getpid), si.si_pid);
+    CHECK(0, call(SYS_mq_notify, q, &ev)); /* once only */
+    CHECK(0, call(SYS_mq_timedsend, q, "b", 1, 0, NULL));
+    CHECK(-EAGAIN, call(SYS_rt_sigtimedwait, &set, &si, &none, 8)); /* it was not empty */
+    ev.sigev_signo = 65;
+    CHECK(-EINVAL, call(SYS_mq_notify, q, &ev));
+    ev.sigev_notify = 99;
+    CHECK(-EINVAL, call(SYS_mq_notify, q, &ev));
+    CHECK(-EFAULT, call(SYS_mq_notify, q, T_BAD));
+    CHECK(-EBADF, call(SYS_mq_notify, other, NULL));
+    CHECK(0, call(SYS_mq_unlink, NAME));
+    call(SYS_close, q);
+}
+
+int main(void)
+{
+    other = call(SYS_eventfd2, 0, 0);
+    names();
+    messages();
+    notification();
+    return t_end();
+}
