@@ -29,12 +29,9 @@
 #include <base/log.h>
 #include <plat/boot.h>
 #include <plat/cpu.h>
-#include <plat/dma.h>
 #include <plat/upcall.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { DMA_POOL_SIZE = 8 << 20 }; /* of a confidential guest: what its devices can reach */
 
 /* Boot errors that a user can do something about: one line, and the end. */
 static NORETURN void give_up(const char *what, int err)
@@ -44,11 +41,25 @@ static NORETURN void give_up(const char *what, int err)
     plat_power_off(true);
 }
 
-static void boot_check(const char *what, int err)
+/* The end of a boot step, and of the boot if it failed: why is what a person then reads. */
+static void boot_check(const char *step, const char *why, int err)
 {
     if (err)
-        give_up(what, err);
-    plat_boot_mark(what);
+        give_up(why, err);
+    plat_boot_mark(step);
+}
+
+/* --boot-trace: when each step was over, and what it took. */
+static void say_steps(void)
+{
+    const char *step;
+    uint64_t ns, last = 0;
+
+    log_set_level(LOG_INFO); /* asked for, whatever else is to be shown */
+    for (size_t i = 0; plat_boot_step(i, &step, &ns); i++, last = ns)
+        log_info("boot: %7llu us  +%6llu  %s", (unsigned long long)ns / 1000,
+                 (unsigned long long)(ns - last) / 1000, step);
+    log_set_level((enum log_level)config()->log_level);
 }
 
 /* The root file system, checked against the measured root hash. */
@@ -122,7 +133,7 @@ static void first(void *arg)
     int err;
 
     (void)arg;
-    boot_check("no console", open_console());
+    boot_check("console opened", "no console", open_console());
     err = volumes_mount();
     if (err)
         machine_exit(125 << 8);
@@ -140,6 +151,8 @@ static void first(void *arg)
         machine_exit((err == -ENOENT ? 127 : 126) << 8);
     }
     plat_boot_mark("program");
+    if (c->boot_trace)
+        say_steps();
 }
 
 void upcall_boot(void)
@@ -152,21 +165,19 @@ void upcall_boot(void)
     if (CONFIG_RELINK)
         relink_payload(&payload);
     else
-        boot_check("no usable program in this image", payload_find(&payload));
-    boot_check("bad command line", payload_configure(&payload));
+        boot_check("payload", "no usable program in this image", payload_find(&payload));
+    boot_check("command line", "bad command line", payload_configure(&payload));
     random_init(); /* entropy of the CPU */
     time_init();   /* wall time, timers, the vDSO's data */
-    boot_check("bad root image", mount_root(&payload));
-    if (plat_boot_info()->confidential)
-        boot_check("no memory to share with devices", plat_dma_pool(DMA_POOL_SIZE));
-    if (config()->hostile_vmm)
-        boot_check("no memory for the DMA pool", drivers_hostile_vmm());
+    boot_check("root", "bad root image", mount_root(&payload));
+    if (plat_boot_info()->confidential || config()->hostile_vmm)
+        boot_check("pool", "no memory for the DMA pool", drivers_hostile_vmm());
     drivers_probe_channels(); /* interrupts, and a way out for messages */
-    boot_check("no memory for the console",
+    boot_check("console", "no memory for the console",
                console_init(config()->raw_console, config()->cols, config()->rows));
-    boot_check("no memory for /dev", dev_init());
-    boot_check("no memory for /proc", procfs_init());
-    boot_check("no memory for /sys", sysfs_init());
+    boot_check("/dev", "no memory for /dev", dev_init());
+    boot_check("/proc", "no memory for /proc", procfs_init());
+    boot_check("/sys", "no memory for /sys", sysfs_init());
     sys_init(); /* names of calls, for messages */
     if (config()->trace) {
         sys_set_decoding();
@@ -180,7 +191,8 @@ void upcall_boot(void)
     if (!random_ready())
         give_up("no source of entropy (RDSEED, RDRAND or virtio-rng)", -EIO);
     net_init(); /* the protocol stack; interfaces come up in first() */
-    boot_check("no memory for the first process", process_create_first(first, NULL, &thread));
+    boot_check("first process", "no memory for the first process",
+               process_create_first(first, NULL, &thread));
     sched_start(thread);
     sched_idle();
 }

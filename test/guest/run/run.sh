@@ -48,6 +48,10 @@ for machine in q35 pc; do
     same "$machine" 'hello' "$(run --machine $machine /bin/echo hello </dev/null 2>err.txt)"
 done
 
+# The boot steps: all of them, in order, the program last; and its output is its own.
+same 'output beside a boot trace' 'hello' "$(run --boot-trace /bin/echo hello </dev/null 2>err.txt)"
+same 'boot steps' 'memory program' "$(sed -n 's/^alcove: boot: *[0-9]* us *+ *[0-9]*  //p' err.txt | sed -n '1p;$p' | tr '\n' ' ' | sed 's/ $//')"
+
 # An image, and images that must not run.
 check 'build' "$ALCOVE" build -o good "$PROBE" exit 7
 run good.elf </dev/null >out.txt 2>err.txt
