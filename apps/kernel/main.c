@@ -143,7 +143,7 @@ static void first(void *arg)
         log_error("%s: cannot be the working directory (error %d)", c->cwd, -err);
         machine_exit(126 << 8);
     }
-    boot_check("bad network configuration", net_start(&c->net, c->hostname));
+    boot_check("network", "bad network configuration", net_start(&c->net, c->hostname));
     control_send_ready();
     err = CONFIG_RELINK ? relink_first() : exec_first(c->exe, c->argv, c->envp);
     if (err) {
