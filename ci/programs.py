@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Make docs/PROGRAMS.md of what the runs of programs left behind. usage: programs.py RESULTS OUTPUT
+
+RESULTS: the directory with a file NAME.json for each program that ran (test/guest/programs/programs.py --results).
+"""
+import glob
+import json
+import sys
+
+HEAD = '''# Programs
+
+Unmodified programs of Debian 12, run on Linux and as an image; output and exit status must agree, in each part where a program's
+output has parts. This page is made by the run: `./dev test --long` writes it. A program that did not run is not listed.
+
+| program | command | parts | passed | failed |
+|---|---|---:|---:|---|
+'''
+
+
+def main(results, output):
+    rows = []
+    for path in sorted(glob.glob(results + '/*.json')):
+        with open(path, encoding='utf-8') as f:
+            r = json.load(f)
+        bad = [p for p in r['failed'] if p not in ('exit status', 'messages')]
+        what = ' '.join(r['what'].split()).replace('|', '\\|')
+        rows.append(f"| {r['name']} | `{what}` | {r['parts']} | {r['parts'] - len(bad)} | {', '.join(r['failed'])} |\n")
+    if not rows:
+        sys.exit(f'{results}: no program has run')
+    with open(output, 'w', encoding='utf-8') as f:
+        f.write(HEAD + ''.join(rows))
+
+
+if __name__ == '__main__':
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(sys.argv[1], sys.argv[2])
