@@ -818,7 +818,7 @@ static void killing(void)
     kill(pid, SIGKILL); /* ends any stop */
     int stop = wait_stop(pid);
     if (stop == (SIGTRAP | PTRACE_EVENT_EXIT << 8)) {
-        kill(pid, SIGKILL);
+        CHECK(0, pt(PTRACE_CONT, pid, 0, NULL)); /* a second SIGKILL need not end this stop */
         stop = wait_stop(pid);
     }
     CHECK(-SIGKILL, stop);

@@ -279,7 +279,7 @@ static void *asker(void *arg)
     long a = call(SYS_getppid), b = call(SYS_getppid), c = call(SYS_getppid), d = call(SYS_getppid);
     CHECK(12345, a);
     CHECK(-EPERM, b);
-    CHECK(true, c > 0 && c < 12345);
+    CHECK(true, c > 0 && c != 12345);
     CHECK(true, d > 2); /* a descriptor */
     CHECK(1, write((int)d, "x", 1));
     CHECK(-ENOSYS, call(SYS_getppid)); /* nobody listens any more */

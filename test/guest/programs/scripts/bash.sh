@@ -25,7 +25,7 @@ sleep 50 & sleep 60 &
 jobs | sed 's/^\(.\{6\}\)/\1/'
 kill %1; wait %1 2>/dev/null; echo $?
 kill -STOP %2; sleep 0.3; jobs %2
-kill -CONT %2; sleep 0.3; jobs -r | wc -l; kill %2; wait 2>/dev/null; jobs | wc -l
+kill -CONT %2; sleep 0.3; jobs -r | wc -l; kill %2; wait %2 2>/dev/null; echo $?; jobs | wc -l
 (sleep 0.2; exit 7) & fg >/dev/null; echo $?
 set +m
 echo '== wait -n'
