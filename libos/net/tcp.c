@@ -335,7 +335,7 @@ static int tcp_connect(struct socket *s, const struct abi_sockaddr_storage *a, u
     if (err)
         return err;
     mutex_lock(&s->recv_lock);
-    switch (t->state) {
+    switch ((uint8_t)t->state) {
     case TCP_IS_CLOSED:
         /* A connect that failed meanwhile is told before a new one begins. */
         err = t->was_connected || !s->error ? 0 : socket_take_error(s);
@@ -499,7 +499,7 @@ static void stop_listening(struct tcpsock *l);
 static int tcp_shutdown(struct socket *s, int how)
 {
     struct tcpsock *t = tcpsock_of(s);
-    switch (t->state) {
+    switch ((uint8_t)t->state) {
     case TCP_IS_LISTEN:
         if (how == SHUT_WR)
             return -ENOTCONN;

@@ -17,6 +17,7 @@
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/tcp.h>
 #include <plat/time.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum { REPORT_MIN = 16384 };
@@ -462,7 +463,7 @@ static void report(struct tcpsock *t, uint32_t n)
 
 void tcpsock_remote_consumed(struct tcpsock *t, uint32_t n)
 {
-    uint32_t have = t->unreported += n;
+    uint32_t have = atomic_fetch_add(&t->unreported, n) + n;
     uint32_t least = t->window / 2 > REPORT_MIN ? t->window / 2 : REPORT_MIN;
     if (have < least)
         return;

@@ -87,7 +87,7 @@ static void permission(void)
     CHECK(-ESRCH, pt(PTRACE_CONT, NO_PID, 0, NULL));
     CHECK(-EPERM, pt(PTRACE_ATTACH, getpid(), 0, NULL));
     int pid = child(sleeper);
-    long word;
+    long word = 0;
     CHECK(-ESRCH, pt(PTRACE_PEEKDATA, pid, (uintptr_t)&word, &word)); /* not ours yet */
     CHECK(-EIO, pt(PTRACE_SEIZE, pid, 1, NULL));
     CHECK(-EIO, pt_n(PTRACE_SEIZE, pid, 0, 1 << 30));
@@ -350,7 +350,7 @@ static int signals_child(void)
 static void signals(void)
 {
     siginfo_t si;
-    uint64_t mask;
+    uint64_t mask = 0;
     int pid = child(signals_child);
     CHECK(SIGSTOP, wait_stop(pid));
     CHECK(0, pt(PTRACE_GETSIGMASK, pid, 8, &mask));
@@ -623,7 +623,7 @@ static long peek_debug(int pid, unsigned n)
 
 static void breakpoints(void)
 {
-    long word;
+    long word = 0;
     int pid = child(step_child);
     CHECK(SIGSTOP, wait_stop(pid));
     CHECK(true, poke_debug(pid, 0, (long)0xffff800000000000) < 0);
@@ -689,7 +689,7 @@ static int exec_child(void)
 
 static void exec_event(void)
 {
-    unsigned long message;
+    unsigned long message = 0;
     struct user_regs_struct r;
     int pid = child(exec_child);
     CHECK(SIGSTOP, wait_stop(pid));
@@ -734,7 +734,7 @@ static __attribute__((noreturn)) int exec_thread_child(void)
 /* A thread that is not the leader calls execve: it becomes the leader, under its number. */
 static void exec_by_thread(void)
 {
-    unsigned long message;
+    unsigned long message = 0;
     int pid = child(exec_thread_child);
     CHECK(SIGSTOP, wait_stop(pid));
     CHECK(0, pt_n(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE));
