@@ -147,7 +147,7 @@ refused 1 'true.*not a usable libOS.*rule' env ALCOVE_KERNEL=/bin/true "$ALCOVE"
 b 'does not know .--frobnicate' --frobnicate /bin/true
 b 'no program'
 refused 1 'no output file' "$ALCOVE" build /bin/true
-refused 125 "does not take '-o'" "$ALCOVE" run -o x /bin/true
+refused 125 "does not take '--name'" "$ALCOVE" run --name x /bin/true
 b 'not a size|does not know' --memory 5 /bin/true
 refused 125 "'5X' is not a size" "$ALCOVE" run -m 5X /bin/true
 refused 125 'needs at least' "$ALCOVE" run -m 1M /bin/true

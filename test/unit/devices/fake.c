@@ -32,7 +32,7 @@ static uint64_t mmio_read(uint64_t pa, unsigned bytes)
         f->before_read(f, reg);
     if (reg >= 0x100) {
         if (reg - 0x100 + bytes <= FAKE_CONFIG)
-            memcpy(&v, f->config + reg - 0x100, bytes);
+            memcpy(&v, &f->config[reg - 0x100], bytes);
         return v;
     }
     switch (reg) {
