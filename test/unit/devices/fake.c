@@ -85,7 +85,7 @@ static void mmio_write(uint64_t pa, unsigned bytes, uint64_t v)
     struct fake_queue *q = selected(f);
 
     if (reg >= 0x100 && reg - 0x100 + bytes <= FAKE_CONFIG)
-        memcpy(f->config + reg - 0x100, &v, bytes);
+        memcpy(&f->config[reg - 0x100], &v, bytes);
     switch (reg) {
     case 0x14:
         f->feature_select = (uint32_t)v;
