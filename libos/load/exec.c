@@ -253,9 +253,9 @@ static void forget_old(struct thread *t)
 static void switch_mm(struct thread *t, struct mm *mm)
 {
     struct mm *old = t->mm;
-    spin_lock(&t->sighand->lock); /* others take it under this lock */
+    spin_lock(&t->process->sig_lock); /* others take it under this lock */
     t->mm = mm;
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     sched_set_aspace(&mm->aspace);
     thread_vfork_done(t);
     if (old)

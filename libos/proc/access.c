@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who may look into whom: ptrace(2), "Ptrace access mode checking", and Yama's scope. What a thread shares is taken with
- * a reference while it cannot have begun to end. Lock: the sighand's for what is shared, process_lock for the tree. */
+ * a reference while it cannot have begun to end. Lock: sig_lock for what is shared, process_lock for the tree. */
 #include <libos/access.h>
 
 #include <abi/errno.h>
@@ -14,14 +14,13 @@ static _Atomic int scope; /* 0, as Debian's kernel starts */
 /* Run take on t unless it has begun to end. */
 static void *share(struct thread *t, void *(*take)(struct thread *t))
 {
-    struct sighand *s = t->sighand;
     if (t == thread_current())
         return take(t);
-    if (!s)
+    if (!t->process)
         return NULL; /* a libOS thread */
-    spin_lock(&s->lock);
+    spin_lock(&t->process->sig_lock);
     void *p = t->exiting ? NULL : take(t);
-    spin_unlock(&s->lock);
+    spin_unlock(&t->process->sig_lock);
     return p;
 }
 
@@ -63,12 +62,11 @@ struct fs_context *thread_fs_get(struct thread *t)
 
 struct cred *thread_cred_get(struct thread *t)
 {
-    struct sighand *s = t->sighand;
-    if (t == thread_current() || !s)
+    if (t == thread_current() || !t->process)
         return cred_get(t->cred);
-    spin_lock(&s->lock); /* cred_install changes it under this lock */
+    spin_lock(&t->process->sig_lock); /* cred_install changes it under this lock */
     struct cred *c = cred_get(t->cred);
-    spin_unlock(&s->lock);
+    spin_unlock(&t->process->sig_lock);
     return c;
 }
 

@@ -57,9 +57,9 @@ void cred_install(struct cred *take_cred)
 {
     struct thread *t = thread_current();
     struct cred *old = t->cred;
-    spin_lock(&t->sighand->lock); /* signal_permission of others reads it under this lock */
+    spin_lock(&t->process->sig_lock); /* signal_permission of others reads it under this lock */
     t->cred = take_cred;
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     cred_put(old);
 }
 

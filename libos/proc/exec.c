@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What execve(2) asks of the process: that the calling thread is its only one, and is the leader. Lock: process_lock,
- * and the sighand's for work flags. */
+ * and sig_lock for work flags and signal actions. */
 #include "pid.h"
 #include "proc.h"
 #include "trace_int.h"
@@ -15,7 +15,7 @@ static int end_others(struct thread *t)
     struct process *p = t->process;
     struct thread *o;
     spin_lock(&process_lock);
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     int err = p->exiting || p->exec_thread ? -EAGAIN : 0;
     if (!err)
         p->exec_thread = t;
@@ -29,7 +29,7 @@ static int end_others(struct thread *t)
             o->on_cpu && o->cpu != plat_cpu_id())
             plat_cpu_kick(o->cpu);
     }
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     spin_unlock(&process_lock);
     return err;
 }
@@ -49,9 +49,9 @@ static void become_leader(struct thread *t)
         old = p->traced_leader; /* its tracer hears of the new one instead */
         p->traced_leader = NULL;
         if (old) {
-            spin_lock(&old->sighand->lock);
+            spin_lock(&old->process->sig_lock);
             trace_unlink(old);
-            spin_unlock(&old->sighand->lock);
+            spin_unlock(&old->process->sig_lock);
         }
     }
     p->exec_thread = NULL;
@@ -86,9 +86,12 @@ int process_exec_alone(void)
     become_leader(t);
     if (own) {
         struct sighand *old = t->sighand;
+        /* Others look at p->sighand under either lock. */
         spin_lock(&process_lock);
+        spin_lock(&p->sig_lock);
         t->sighand = own;
         p->sighand = sighand_get(own);
+        spin_unlock(&p->sig_lock);
         spin_unlock(&process_lock);
         sighand_put(old); /* the thread's and the process's */
         sighand_put(old);

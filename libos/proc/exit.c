@@ -134,7 +134,7 @@ static bool leave(struct thread *t)
     struct process *p = t->process;
     uint64_t run = sched_cpu_ns(t);
     spin_lock(&process_lock);
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     signal_retarget(t, ~t->sigmask);
     sigpending_clear(&t->pending);
     DL_DELETE(p->threads, t);
@@ -151,7 +151,7 @@ static bool leave(struct thread *t)
         p->exiting = true;
     if (p->exec_thread && p->nthreads == 1)
         thread_wake(p->exec_thread);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     p->dead_run_ns += run;
     p->dead_user_ns += t->user_ns;
     p->dead_faults_minor += t->faults_minor;
@@ -193,9 +193,9 @@ void thread_exit(int exit_code)
     t->exit_code = exit_code;
     if (!t->is_kernel) {
         trace_event(PTRACE_EVENT_EXIT, (unsigned long)(p->exiting ? p->exit_code : exit_code));
-        spin_lock(&t->sighand->lock);
+        spin_lock(&t->process->sig_lock);
         t->exiting = true;
-        spin_unlock(&t->sighand->lock);
+        spin_unlock(&t->process->sig_lock);
         futex_exit(t);
         thread_vfork_done(t);
         trace_tracer_exits(t);
@@ -225,7 +225,7 @@ void thread_exit(int exit_code)
 void process_exit_group(int status)
 {
     struct thread *t = thread_current();
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     process_begin_exit(t->process, status);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
 }

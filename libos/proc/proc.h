@@ -16,24 +16,29 @@ void process_unlink(struct process *p);
 /* Signal actions, all default. NULL: out of memory. */
 struct sighand *sighand_create(void);
 NODISCARD int sighand_copy(struct sighand *src, bool clear_handlers, struct sighand **ret_sighand);
+/* The handler of sig now. What is done with it is settled by the caller's lock, or a race that Linux has too. */
+uintptr_t sighand_handler(const struct sighand *s, int sig);
+/* The action of sig as it is taken: SA_RESETHAND takes effect. */
+void sighand_take_action(struct sighand *s, int sig, struct abi_sigaction *ret);
+void sighand_set_default(struct sighand *s, int sig);
 struct sighand *sighand_get(struct sighand *s);
 void sighand_put(struct sighand *s);
 
-/* Drop all signals that wait in q; the sighand's lock is held, or nobody else can see q. */
+/* Drop all signals that wait in q; sig_lock is held, or nobody else can see q. */
 void sigpending_clear(struct sigpending *q);
-/* Set or clear WORK_SIGNAL of t by what is pending and not blocked. sighand->lock is held. */
+/* Set or clear WORK_SIGNAL of t by what is pending and not blocked. sig_lock is held. */
 void signal_update_work(struct thread *t);
-/* Threads other than t look again at the process's pending signals, because t goes. sighand->lock is held. */
+/* Threads other than t look again at the process's pending signals, because t goes. sig_lock is held. */
 void signal_retarget(struct thread *t, uint64_t set);
-/* The group ends with status: all threads but the current one are told to die. sighand->lock is held. */
+/* The group ends with status: all threads but the current one are told to die. sig_lock is held. */
 void process_begin_exit(struct process *p, int status);
 /* Is this signal ignored by its default action? */
 bool signal_ignored_by_default(int sig);
 bool signal_stops_by_default(int sig);
 bool signal_dumps_by_default(int sig);
-/* Take the next signal of set for t. Its number, 0: none. sighand->lock is held. */
+/* Take the next signal of set for t. Its number, 0: none. sig_lock is held. */
 int signal_dequeue(struct thread *t, uint64_t set, struct abi_siginfo *ret);
-/* Remove all of set from q. sighand->lock is held. */
+/* Remove all of set from q. sig_lock is held. */
 void sigpending_flush(struct sigpending *q, uint64_t set);
 /* Take one sig, which is in q->set, out of q. False: it was not queued, *ret has only the number. */
 bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret);

@@ -35,6 +35,8 @@ static struct process *process_alloc(void)
     p->refs = 1;
     waitq_init(&p->child_wait);
     waitq_init(&p->exit_wait);
+    waitq_init(&p->signal_wait);
+    spin_init(&p->sig_lock, RANK_SIGNAL);
     spin_init(&p->limits_lock, RANK_FILE);
     process_init_timers(p);
     p->start_time_ns = plat_time_ns();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* System call filters: seccomp(2). A thread has a chain of filters that only grows; children share its tail. Each call runs
  * all of them, and the strictest answer counts. Only a thread with filters comes here: its calls take the other entry.
- * Lock: sighand->lock for the chain of each thread of a process; the thread itself reads its own without. */
+ * Lock: sig_lock for the chain of each thread of a process; the thread itself reads its own without. */
 #include "seccomp_int.h"
 #include "proc.h"
 #include "trace_int.h"
@@ -203,13 +203,13 @@ bool seccomp_check(struct thread *t)
 int seccomp_set_strict(void)
 {
     struct thread *t = thread_current();
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     int err = t->seccomp.mode == SECCOMP_MODE_FILTER ? -EINVAL : 0;
     if (!err) {
         t->seccomp.mode = SECCOMP_MODE_STRICT;
         trace_update_calls(t);
     }
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return err;
 }
 
@@ -228,7 +228,7 @@ static bool stands_on(const struct seccomp_filter *f, const struct seccomp_filte
     return f == below;
 }
 
-/* The first other thread that could not take over the filters of t; NULL. sighand->lock is held. */
+/* The first other thread that could not take over the filters of t; NULL. sig_lock is held. */
 static struct thread *out_of_step(struct thread *t)
 {
     struct thread *o;
@@ -243,7 +243,7 @@ static struct thread *out_of_step(struct thread *t)
     return NULL;
 }
 
-/* Give the filters of t to all threads of its process. sighand->lock is held. Filters that they had stay alive: t's stand on
+/* Give the filters of t to all threads of its process. sig_lock is held. Filters that they had stay alive: t's stand on
  * them. */
 static void sync_threads(struct thread *t)
 {
@@ -273,7 +273,7 @@ static long attach(struct seccomp_filter *take_f, unsigned flags)
 {
     struct thread *t = thread_current(), *bad;
     long err = 0;
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     struct seccomp_filter *old = t->seccomp.filter;
     unsigned total = take_f->len + (old ? old->total + 4u : 0);
     if (t->seccomp.mode == SECCOMP_MODE_STRICT)
@@ -293,7 +293,7 @@ static long attach(struct seccomp_filter *take_f, unsigned flags)
         if (flags & SECCOMP_FILTER_FLAG_TSYNC)
             sync_threads(t);
     }
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     if (err)
         seccomp_filter_put(take_f);
     return err;

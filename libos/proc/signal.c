@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sending signals: what is ignored, what is queued, who is woken. signal(7), sigqueue(3); Linux where POSIX leaves a
- * choice. Lock: sighand->lock guards actions and everything pending of the threads that share it. */
+ * choice. Lock: a process's sig_lock guards everything pending of it and its threads; the sighand's its actions, which
+ * processes can share. */
 #include "proc.h"
 #include "trace_int.h"
 #include <abi/errno.h>
@@ -57,7 +58,6 @@ struct sighand *sighand_create(void)
     memset(s, 0, sizeof(*s));
     s->refs = 1;
     spin_init(&s->lock, RANK_SIGHAND);
-    waitq_init(&s->signal_wait);
     return s;
 }
 
@@ -80,6 +80,28 @@ struct sighand *sighand_get(struct sighand *s)
 {
     s->refs++;
     return s;
+}
+
+uintptr_t sighand_handler(const struct sighand *s, int sig)
+{
+    return __atomic_load_n(&s->action[sig - 1].handler, __ATOMIC_RELAXED);
+}
+
+void sighand_take_action(struct sighand *s, int sig, struct abi_sigaction *ret)
+{
+    struct abi_sigaction *a = &s->action[sig - 1];
+    spin_lock(&s->lock);
+    *ret = *a;
+    if (a->handler > ABI_SIG_IGN && a->flags & SA_RESETHAND)
+        a->handler = ABI_SIG_DFL;
+    spin_unlock(&s->lock);
+}
+
+void sighand_set_default(struct sighand *s, int sig)
+{
+    spin_lock(&s->lock);
+    s->action[sig - 1].handler = ABI_SIG_DFL;
+    spin_unlock(&s->lock);
 }
 
 void sighand_put(struct sighand *s)
@@ -190,7 +212,7 @@ void process_begin_exit(struct process *p, int status)
 
 static bool is_fatal(const struct sighand *sh, int sig)
 {
-    return sh->action[sig - 1].handler == ABI_SIG_DFL &&
+    return sighand_handler(sh, sig) == ABI_SIG_DFL &&
            !(ABI_SIGBIT(sig) & (IGNORED_BY_DEFAULT | STOP_SIGNALS));
 }
 
@@ -222,8 +244,8 @@ static struct thread *choose(struct process *p, struct thread *first, int sig)
 static void wake_waiting(struct process *p, struct thread *only, int sig)
 {
     struct thread *t;
-    if (waitq_active(&p->sighand->signal_wait))
-        waitq_wake(&p->sighand->signal_wait, WAITQ_ALL, 1 /* EPOLLIN */);
+    if (waitq_active(&p->signal_wait))
+        waitq_wake(&p->signal_wait, WAITQ_ALL, 1 /* EPOLLIN */);
     DL_FOREACH(p->threads, t)
     if ((!only || t == only) && t->wait_set & ABI_SIGBIT(sig))
         thread_wake_state(t, 1u << THREAD_SLEEPING);
@@ -283,7 +305,7 @@ static void job_control(struct process *p, int sig)
 
 static bool is_ignored(struct process *p, struct thread *t, int sig)
 {
-    uintptr_t h = p->sighand->action[sig - 1].handler;
+    uintptr_t h = sighand_handler(p->sighand, sig);
     if (t->trace.tracer && sig != SIGKILL)
         return false; /* the tracer sees it */
     if (h != ABI_SIG_IGN && !(h == ABI_SIG_DFL && signal_ignored_by_default(sig)))
@@ -310,7 +332,7 @@ static int queue_info(struct process *p, struct sigpending *q, const struct abi_
     return 0;
 }
 
-/* Send to p, or to t of it alone. sighand->lock is held. */
+/* Send to p, or to t of it alone. sig_lock is held. */
 static int send(struct process *p, struct thread *t, const struct abi_siginfo *info)
 {
     int sig = info->si_signo;
@@ -331,21 +353,20 @@ static int send(struct process *p, struct thread *t, const struct abi_siginfo *i
 
 int signal_send_thread(struct thread *t, const struct abi_siginfo *info)
 {
-    struct sighand *sh = t->sighand;
-    if (!sh)
+    struct process *p = t->process;
+    if (!p)
         return -ESRCH; /* a libOS thread */
-    spin_lock(&sh->lock);
-    int err = t->exiting ? -ESRCH : send(t->process, t, info);
-    spin_unlock(&sh->lock);
+    spin_lock(&p->sig_lock);
+    int err = t->exiting ? -ESRCH : send(p, t, info);
+    spin_unlock(&p->sig_lock);
     return err;
 }
 
 int signal_send_process(struct process *p, const struct abi_siginfo *info)
 {
-    struct sighand *sh = p->sighand;
-    spin_lock(&sh->lock);
+    spin_lock(&p->sig_lock);
     int err = send(p, NULL, info);
-    spin_unlock(&sh->lock);
+    spin_unlock(&p->sig_lock);
     return err;
 }
 
@@ -396,16 +417,15 @@ void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr,
 void signal_force_info(struct thread *t, const struct abi_siginfo *info, bool fatal)
 {
     int sig = info->si_signo;
-    struct abi_sigaction *a = &t->sighand->action[sig - 1];
-    spin_lock(&t->sighand->lock);
-    if (fatal || a->handler == ABI_SIG_IGN || t->sigmask & ABI_SIGBIT(sig)) {
-        a->handler = ABI_SIG_DFL; /* a fault cannot wait: the program dies of it */
+    spin_lock(&t->process->sig_lock);
+    if (fatal || sighand_handler(t->sighand, sig) == ABI_SIG_IGN || t->sigmask & ABI_SIGBIT(sig)) {
+        sighand_set_default(t->sighand, sig); /* a fault cannot wait: the program dies of it */
         t->sigmask &= ~ABI_SIGBIT(sig);
     }
     if (!t->process->exiting && !(t->pending.set & ABI_SIGBIT(sig)) &&
         !queue_info(t->process, &t->pending, info))
         thread_set_work(t, WORK_SIGNAL);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
 }
 
 /* kill(2): real or effective user id against real or saved one, or the capability, or SIGCONT within the session. */
@@ -415,12 +435,12 @@ int signal_permission(struct process *p, int sig)
     int err = -EPERM;
     if (cred_capable(5 /* CAP_KILL */) || p == process_current())
         return 0;
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     const struct thread *t = p->leader ? p->leader : p->threads;
     const struct cred *target = t ? t->cred : NULL;
     if (!target || c->euid == target->suid || c->euid == target->uid || c->uid == target->suid ||
         c->uid == target->uid || (sig == SIGCONT && p->sid == process_current()->sid))
         err = 0;
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     return err;
 }

@@ -73,29 +73,29 @@ static void settle_call(struct plat_frame *f, const struct abi_sigaction *handle
     }
 }
 
-/* Sleep while the process is stopped. sighand->lock is held on entry and on return. */
+/* Sleep while the process is stopped. sig_lock is held on entry and on return. */
 static void stop(struct thread *t)
 {
     struct process *p = t->process;
     while (p->stopped && !p->exiting && !t->trace.tracer && !(t->plat.work & WORK_KILLED)) {
         /* The state is set under the lock that a waker needs first. */
         atomic_store(&t->state, THREAD_STOPPED);
-        spin_unlock(&t->sighand->lock);
+        spin_unlock(&t->process->sig_lock);
         sched_switch();
-        spin_lock(&t->sighand->lock);
+        spin_lock(&t->process->sig_lock);
     }
 }
 
-/* A stop signal's default action: not for a group that nobody would continue, except by SIGSTOP. sighand->lock is held
+/* A stop signal's default action: not for a group that nobody would continue, except by SIGSTOP. sig_lock is held
  * on entry and on return. */
 static void begin_stop(struct thread *t, int sig)
 {
     struct process *p = t->process;
     struct thread *other;
     if (sig != SIGSTOP) {
-        spin_unlock(&t->sighand->lock);
+        spin_unlock(&t->process->sig_lock);
         bool orphaned = process_group_orphaned(p->pgid);
-        spin_lock(&t->sighand->lock);
+        spin_lock(&t->process->sig_lock);
         if (orphaned)
             return;
     }
@@ -110,11 +110,11 @@ static void begin_stop(struct thread *t, int sig)
         if (other != t)
             thread_wake_state(other, 1u << THREAD_SLEEPING);
     }
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     spin_lock(&process_lock);
     process_notify_parent(p, CLD_STOPPED, sig);
     spin_unlock(&process_lock);
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     if (t->trace.tracer)
         t->trace.pending |= TRACE_STOP;
     else
@@ -131,9 +131,9 @@ static NORETURN void die(struct thread *t, const struct plat_frame *f,
         log_error("%s[%d]: killed by %s at ip %lx sp %lx addr %lx", t->comm, t->process->pid,
                   signal_name(sig), (unsigned long)plat_frame_ip(f),
                   (unsigned long)plat_frame_sp(f), (unsigned long)addr);
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     process_begin_exit(t->process, sig);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     thread_exit(sig);
 }
 
@@ -150,7 +150,7 @@ int signal_alt_flags(const struct thread *t, uintptr_t sp)
     return (on_alt_stack(t, sp) ? SS_ONSTACK : 0) | (t->alt_flags & (int)SS_AUTODISARM);
 }
 
-/* Enter the handler. sighand->lock is not held. */
+/* Enter the handler. sig_lock is not held. */
 static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigaction *a,
                   const struct abi_siginfo *info)
 {
@@ -190,13 +190,13 @@ static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigac
     }
     t->restore_sigmask = false;
     mask = t->sigmask | a->mask | (a->flags & SA_NODEFER ? 0 : ABI_SIGBIT(sig));
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     uint64_t newly = mask & ~t->sigmask & t->process->pending.set;
     t->sigmask = mask;
     if (UNLIKELY(newly))
         signal_retarget(t, newly);
     signal_update_work(t);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     if (stepping)
         trace_handler_entered(t);
 }
@@ -204,20 +204,15 @@ static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigac
 void signal_force(bool fatal, int sig)
 {
     struct thread *t = thread_current();
-    struct abi_sigaction *a = &t->sighand->action[sig - 1];
-    if (fatal) {
-        spin_lock(&t->sighand->lock);
-        a->handler = ABI_SIG_DFL;
-        spin_unlock(&t->sighand->lock);
-    }
+    if (fatal)
+        sighand_set_default(t->sighand, sig);
     signal_fault(sig, SI_KERNEL, 0, t->trap_nr, t->trap_error);
 }
 
-/* Take the next signal that has an effect. 0: none is left. sighand->lock is held on entry, not on return. */
+/* Take the next signal that has an effect. 0: none is left. sig_lock is held on entry, not on return. */
 static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info,
                 struct abi_sigaction *ret_action)
 {
-    struct sighand *sh = t->sighand;
     for (;;) {
         if (UNLIKELY(t->trace.tracer) && t->trace.pending && !t->process->exiting) {
             trace_trap(t);
@@ -230,19 +225,16 @@ static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info
                       : signal_dequeue(t, ~t->sigmask, info);
         if (!sig) {
             signal_update_work(t);
-            spin_unlock(&sh->lock);
+            spin_unlock(&t->process->sig_lock);
             return 0;
         }
         if (UNLIKELY(t->trace.tracer) && sig != SIGKILL && !(sig = trace_take_signal(t, info)))
             continue;
-        struct abi_sigaction *a = &sh->action[sig - 1];
-        if (a->handler == ABI_SIG_IGN)
+        sighand_take_action(t->process->sighand, sig, ret_action);
+        if (ret_action->handler == ABI_SIG_IGN)
             continue;
-        if (a->handler != ABI_SIG_DFL) {
-            *ret_action = *a;
-            if (a->flags & SA_RESETHAND)
-                a->handler = ABI_SIG_DFL;
-            spin_unlock(&sh->lock);
+        if (ret_action->handler != ABI_SIG_DFL) {
+            spin_unlock(&t->process->sig_lock);
             return sig;
         }
         if (signal_ignored_by_default(sig))
@@ -251,7 +243,7 @@ static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info
             begin_stop(t, sig);
             continue;
         }
-        spin_unlock(&sh->lock);
+        spin_unlock(&t->process->sig_lock);
         die(t, f, info);
     }
 }
@@ -273,7 +265,7 @@ void signal_deliver(struct plat_frame *f)
 
     if (t->restore_sigmask && plat_frame_ret(f) != -ERESTARTNOHAND && plat_frame_ret(f) != -EINTR)
         restore_mask(t); /* the call had a result: what its mask let through waits again */
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     if (take(t, f, &info, &action)) {
         enter(t, f, &action, &info);
         return;

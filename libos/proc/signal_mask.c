@@ -17,13 +17,13 @@ void signal_set_mask(uint64_t mask)
     mask &= ~UNBLOCKABLE;
     if (mask == t->sigmask)
         return;
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     uint64_t newly = mask & ~t->sigmask;
     t->sigmask = mask;
     if (newly & t->process->pending.set)
         signal_retarget(t, newly); /* it had been chosen to take these */
     signal_update_work(t);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
 }
 
 void signal_set_mask_temporarily(uint64_t mask)
@@ -35,11 +35,11 @@ void signal_set_mask_temporarily(uint64_t mask)
     thread_set_work(t, WORK_TASK); /* so that the way out restores it */
 }
 
-/* Ignoring discards what is pending, blocked or not. sighand->lock is held. */
-static NOINLINE void discard_ignored(struct process *p, const struct abi_sigaction *a, int sig)
+/* Ignoring discards what is pending, blocked or not. sig_lock is held. */
+static NOINLINE void discard_ignored(struct process *p, uintptr_t handler, int sig)
 {
     struct thread *t;
-    if (a->handler == ABI_SIG_DFL && !signal_ignored_by_default(sig))
+    if (handler == ABI_SIG_DFL && !signal_ignored_by_default(sig))
         return;
     sigpending_flush(&p->pending, ABI_SIGBIT(sig));
     DL_FOREACH(p->threads, t)
@@ -52,6 +52,7 @@ int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction
     struct sighand *sh = t->sighand;
     if (sig < 1 || sig > ABI_NSIG || (new &&UNBLOCKABLE &ABI_SIGBIT(sig)))
         return -EINVAL;
+    spin_lock(&t->process->sig_lock); /* between the change and what it discards nothing is sent */
     spin_lock(&sh->lock);
     struct abi_sigaction *a = &sh->action[sig - 1];
     if (old)
@@ -61,10 +62,11 @@ int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction
         a->flags = new->flags;
         a->restorer = new->restorer;
         a->mask = new->mask & ~UNBLOCKABLE;
-        if (a->handler <= ABI_SIG_IGN)
-            discard_ignored(t->process, a, sig);
     }
     spin_unlock(&sh->lock);
+    if (new &&new->handler <= ABI_SIG_IGN)
+        discard_ignored(t->process, new->handler, sig);
+    spin_unlock(&t->process->sig_lock);
     return 0;
 }
 
@@ -98,19 +100,19 @@ void signal_alt_get(struct abi_stack *ret)
 uint64_t signal_pending(void)
 {
     struct thread *t = thread_current();
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     uint64_t set = t->pending.set | t->process->pending.set;
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return set;
 }
 
 bool signal_take_now(uint64_t set, struct abi_siginfo *ret)
 {
     struct thread *t = thread_current();
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     int sig = signal_dequeue(t, set & ~UNBLOCKABLE, ret);
     signal_update_work(t);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return sig;
 }
 
@@ -123,28 +125,28 @@ int signal_take(uint64_t set, struct abi_siginfo *ret, uint64_t deadline_ns)
         return ret->si_signo;
     if (plat_time_ns() >= deadline_ns)
         return -EAGAIN;
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     t->wait_set = set;
     uint64_t mask = t->sigmask;
     t->sigmask |= set; /* they are taken here, not delivered */
     signal_update_work(t);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     while (thread_prepare_sleep(SLEEP_INTERRUPTIBLE),
            !(signal_pending() & set) && !(err = thread_sleep(deadline_ns)))
         ;
     thread_finish_sleep();
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     t->wait_set = 0;
     t->sigmask = mask;
     int sig = signal_dequeue(t, set, ret);
     signal_update_work(t);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return sig ? sig : err == -EINTR ? -EINTR : -EAGAIN;
 }
 
 struct waitq *signal_waitq(void)
 {
-    return &thread_current()->sighand->signal_wait;
+    return &process_current()->signal_wait;
 }
 
 void signal_exec(struct thread *t)

@@ -130,7 +130,7 @@ int thread_publish(struct thread *t, bool traced)
     struct process *p = t->process;
     int err = 0;
     spin_lock(&process_lock);
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     if (p->exiting) {
         err = -EINTR;
     } else {
@@ -141,7 +141,7 @@ int thread_publish(struct thread *t, bool traced)
         p->nthreads++;
         trace_inherit(t, traced);
     }
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     spin_unlock(&process_lock);
     return err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tracer and tracee: how they come together and apart, and what the tracer asks for. A tracee is in its tracer's process's
  * list, which holds a reference, until it is let go or its end has been waited for; the tie is to the tracer's thread.
- * Locks: process_lock for the lists; the tie is changed under the tracee's sighand->lock too, so either does to read. */
+ * Locks: process_lock for the lists; the tie is changed under the tracee's sig_lock too, so either does to read. */
 #include "pid.h"
 #include "proc.h"
 #include "trace_int.h"
@@ -44,17 +44,17 @@ void trace_unlink(struct thread *t)
 static bool lock_free(struct thread *t)
 {
     spin_lock(&process_lock);
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     if (!t->trace.tracer && !t->exiting)
         return true;
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     spin_unlock(&process_lock);
     return false;
 }
 
 static void unlock(struct thread *t)
 {
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     spin_unlock(&process_lock);
 }
 
@@ -123,7 +123,7 @@ int trace_check(struct thread *t, bool any_state)
     return 0;
 }
 
-/* sighand->lock is held. */
+/* sig_lock is held. */
 static void go_on(struct thread *t, int sig)
 {
     t->trace.code = sig;
@@ -133,7 +133,7 @@ static void go_on(struct thread *t, int sig)
 
 void trace_resume(struct thread *t, enum trace_mode mode, bool step, int sig)
 {
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     if (t->trace.stopped) {
         t->trace.mode = (uint8_t)mode;
         t->trace.step = step;
@@ -141,7 +141,7 @@ void trace_resume(struct thread *t, enum trace_mode mode, bool step, int sig)
         trace_update_calls(t);
         go_on(t, sig);
     }
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
 }
 
 /* Both locks are held; the list's reference goes to the caller. */
@@ -158,7 +158,7 @@ static void let_go(struct thread *t, int sig)
 void trace_detach(struct thread *t, int sig)
 {
     spin_lock(&process_lock);
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     bool mine = t->trace.tracer == thread_current();
     if (mine)
         let_go(t, sig);
@@ -197,7 +197,7 @@ void trace_tracer_exits(struct thread *tracer)
     struct thread *t;
     spin_lock(&process_lock);
     while ((t = tracee_of(p, tracer))) {
-        spin_lock(&t->sighand->lock);
+        spin_lock(&t->process->sig_lock);
         bool kill = t->trace.options & PTRACE_O_EXITKILL, dead = t->trace.dead;
         /* A signal that it stopped for is still to come; other stops leave nothing. */
         int sig =
@@ -206,7 +206,7 @@ void trace_tracer_exits(struct thread *tracer)
             drop_dead(t);
         else
             let_go(t, sig);
-        spin_unlock(&t->sighand->lock);
+        spin_unlock(&t->process->sig_lock);
         if (kill && !dead)
             signal_kernel(t->process, SIGKILL);
         thread_put(t);
@@ -218,14 +218,14 @@ int trace_interrupt(struct thread *t)
 {
     if (!t->trace.seized)
         return -EIO;
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     t->trace.pending |= TRACE_STOP;
     thread_set_work(t, WORK_SIGNAL);
     if (t->trace.listening)
         go_on(t, 0);
     else
         signal_poke(t, 1u << THREAD_SLEEPING | 1u << THREAD_STOPPED);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return 0;
 }
 
@@ -234,14 +234,14 @@ int trace_listen(struct thread *t)
     int err = -EIO;
     if (!t->trace.seized)
         return err;
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     if (t->trace.siginfo && t->trace.siginfo->si_code >> 8 == PTRACE_EVENT_STOP) {
         err = 0;
         t->trace.listening = true;
         if (t->trace.pending & TRACE_NOTIFY)
             go_on(t, 0); /* something happened since: it stops anew */
     }
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return err;
 }
 
@@ -257,43 +257,43 @@ int trace_set_options(struct thread *t, unsigned long options)
 
 int trace_get_siginfo(struct thread *t, struct abi_siginfo *ret)
 {
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     bool has = t->trace.siginfo;
     if (has)
         *ret = *t->trace.siginfo;
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return has ? 0 : -EINVAL;
 }
 
 int trace_set_siginfo(struct thread *t, const struct abi_siginfo *info)
 {
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     bool has = t->trace.siginfo;
     if (has)
         *t->trace.siginfo = *info;
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return has ? 0 : -EINVAL;
 }
 
 bool trace_peek_siginfo(struct thread *t, bool shared, uint64_t n, struct abi_siginfo *ret)
 {
     const struct sigqueue *e;
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     DL_FOREACH((shared ? &t->process->pending : &t->pending)->queue, e)
     if (!n--)
         break;
     if (e)
         *ret = e->info;
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return e;
 }
 
 void trace_set_mask(struct thread *t, uint64_t mask)
 {
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     t->sigmask = mask & ~(ABI_SIGBIT(SIGKILL) | ABI_SIGBIT(SIGSTOP));
     thread_set_work(t, WORK_SIGNAL);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
 }
 
 void trace_inherit(struct thread *child, bool wanted)

@@ -92,10 +92,10 @@ int trace_poke_user(struct thread *t, uintptr_t offset, unsigned long value)
 /* Which system call stop the last signal information tells of: PTRACE_SYSCALL_INFO_*. */
 static unsigned call_stop(struct thread *t, unsigned long *ret_message)
 {
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     int code = t->trace.siginfo ? t->trace.siginfo->si_code : 0;
     *ret_message = t->trace.message;
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     if (code == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8))
         return PTRACE_SYSCALL_INFO_SECCOMP;
     if (code != (SIGTRAP | 0x80))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The stops of a traced thread: for a signal, a group stop, a system call, an event. A stop is a state of the thread that
  * only its tracer (or its end) undoes; what the tracer left behind says how it goes on. ptrace(2).
- * Lock: sighand->lock for the state, process_lock to tell the tracer. */
+ * Lock: sig_lock for the state, process_lock to tell the tracer. */
 #include "proc.h"
 #include "trace_int.h"
 #include <abi/errno.h>
@@ -43,17 +43,17 @@ static int stop_until_told(struct thread *t, int code, int why, bool exits)
     tr->stopped = true;
     tr->listening = false;
     atomic_store(&t->state, THREAD_TRACED);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     spin_lock(&process_lock);
     trace_notify_exit(t, why, code & 0x7f);
     spin_unlock(&process_lock);
     sched_switch();
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     while (tr->stopped && !must_go(t, exits)) {
         atomic_store(&t->state, THREAD_TRACED);
-        spin_unlock(&t->sighand->lock);
+        spin_unlock(&t->process->sig_lock);
         sched_switch();
-        spin_lock(&t->sighand->lock);
+        spin_lock(&t->process->sig_lock);
     }
     int told = tr->stopped ? 0 : tr->code;
     tr->stopped = tr->listening = false;
@@ -88,9 +88,9 @@ static struct abi_siginfo trap_info(const struct thread *t, int sig, int code)
 static int report(struct thread *t, int code, unsigned long message)
 {
     struct abi_siginfo info = trap_info(t, SIGTRAP, code);
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     int sig = trace_stop(t, code, CLD_TRAPPED, message, &info);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return sig;
 }
 

@@ -98,7 +98,7 @@ static bool report_tracee(struct thread *t, const struct wait_request *r, struct
         ret->code = ret->status & 0x7f ? CLD_KILLED : CLD_EXITED;
         return true;
     }
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     if (t->trace.stopped && !t->trace.listening && t->trace.code) {
         ret->code = CLD_TRAPPED;
         ret->status = t->trace.code << 8 | 0x7f;
@@ -106,7 +106,7 @@ static bool report_tracee(struct thread *t, const struct wait_request *r, struct
             t->trace.code = 0;
         found = true;
     }
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     return found;
 }
 
@@ -138,9 +138,9 @@ static unsigned look_tracees(struct process *p, const struct wait_request *r,
 static bool release_tracee(struct thread *t)
 {
     struct process *p = t->process;
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     trace_unlink(t);
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
     if (t != p->traced_leader) {
         pid_unuse(t->tid);
         return false;
@@ -164,9 +164,9 @@ static struct thread *forget_leader(struct process *c)
 {
     struct thread *t = c->traced_leader;
     if (t) {
-        spin_lock(&t->sighand->lock);
+        spin_lock(&t->process->sig_lock);
         trace_unlink(t);
-        spin_unlock(&t->sighand->lock);
+        spin_unlock(&t->process->sig_lock);
         c->traced_leader = NULL;
     }
     return t;

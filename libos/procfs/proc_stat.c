@@ -26,7 +26,7 @@ struct signal_sets {
 static void signal_sets(struct thread *t, struct signal_sets *s)
 {
     memset(s, 0, sizeof(*s));
-    spin_lock(&t->sighand->lock);
+    spin_lock(&t->process->sig_lock);
     s->pending = t->pending.set;
     s->shared = t->process->pending.set;
     s->blocked = t->sigmask;
@@ -37,7 +37,7 @@ static void signal_sets(struct thread *t, struct signal_sets *s)
         else if (handler != ABI_SIG_DFL)
             s->caught |= 1ull << i;
     }
-    spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->process->sig_lock);
 }
 
 static char state_letter(const struct thread *t)

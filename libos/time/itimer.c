@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Interval timers: setitimer(2). ITIMER_REAL is a timer; the two on CPU time are looked at when CPU time is charged.
- * Lock: sighand->lock of the process. */
+ * Lock: sig_lock of the process. */
 #include "time_int.h"
 #include <abi/errno.h>
 #include <libos/heap.h>
@@ -20,7 +20,7 @@ static void real_fired(struct timer *timer)
     struct process *p = CONTAINER_OF(timer, struct process, real_timer);
     struct itimer *it = p->itimers;
     uint64_t now = plat_time_ns();
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     bool due = it->next_ns[ITIMER_REAL] && it->next_ns[ITIMER_REAL] <= now;
     if (due && it->interval_ns[ITIMER_REAL]) {
         uint64_t step = it->interval_ns[ITIMER_REAL];
@@ -29,7 +29,7 @@ static void real_fired(struct timer *timer)
     } else if (due) {
         it->next_ns[ITIMER_REAL] = 0;
     }
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     if (due)
         signal_kernel(p, SIGALRM);
 }
@@ -43,12 +43,12 @@ static struct itimer *itimers_of(struct process *p)
 {
     if (!p->itimers) {
         struct itimer *it = heap_zalloc(sizeof(*it));
-        spin_lock(&p->sighand->lock);
+        spin_lock(&p->sig_lock);
         if (!p->itimers) {
             p->itimers = it;
             it = NULL;
         }
-        spin_unlock(&p->sighand->lock);
+        spin_unlock(&p->sig_lock);
         heap_free(it);
     }
     return p->itimers;
@@ -74,9 +74,9 @@ void itimer_get(int which, uint64_t *ret_value, uint64_t *ret_interval)
     *ret_value = *ret_interval = 0;
     if (!p->itimers)
         return;
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     current_value(p->itimers, which, now, ret_value, ret_interval);
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
 }
 
 void itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *ret_old_value,
@@ -88,13 +88,13 @@ void itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *re
     *ret_old_value = *ret_old_interval = 0;
     if (!it)
         return; /* out of memory: no timer. setitimer has no errno for it */
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     current_value(it, which, now, ret_old_value, ret_old_interval);
     it->next_ns[which] = value_ns ? now + value_ns : 0;
     it->interval_ns[which] = interval_ns;
     if (which == ITIMER_REAL && value_ns)
         timer_start(&p->real_timer, it->next_ns[which]);
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     if (which == ITIMER_REAL && !value_ns)
         timer_stop(&p->real_timer); /* not under the lock, which the callback takes */
     if (which != ITIMER_REAL && value_ns)
@@ -108,12 +108,12 @@ uint64_t itimer_cpu_check(struct process *p, uint64_t cpu_ns)
     if (!it)
         return next;
     for (int which = ITIMER_VIRTUAL; which <= ITIMER_PROF; which++) {
-        spin_lock(&p->sighand->lock);
+        spin_lock(&p->sig_lock);
         uint64_t at = it->next_ns[which];
         bool due = at && at <= cpu_ns;
         if (due)
             at = it->next_ns[which] = it->interval_ns[which] ? cpu_ns + it->interval_ns[which] : 0;
-        spin_unlock(&p->sighand->lock);
+        spin_unlock(&p->sig_lock);
         if (due)
             signal_kernel(p, which == ITIMER_VIRTUAL ? SIGVTALRM : SIGPROF);
         if (at && at < next)

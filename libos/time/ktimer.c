@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* POSIX timers: timer_create(2). Each expiry sends one signal; while that is pending, further ones are counted as overrun.
- * Timers on wall time follow clock_settime. Lock: sighand->lock of the process; timer callbacks take it. */
+ * Timers on wall time follow clock_settime. Lock: sig_lock of the process; timer callbacks take it. */
 #include "time_int.h"
 #include <abi/errno.h>
 #include <libos/heap.h>
@@ -90,10 +90,10 @@ static void fired(struct timer *timer)
     uint64_t now;
     if (clock_read(k->clockid, &now))
         return;
-    spin_lock(&k->p->sighand->lock);
+    spin_lock(&k->p->sig_lock);
     bool send = expire(k, advance(k, now));
     arm(k);
-    spin_unlock(&k->p->sighand->lock);
+    spin_unlock(&k->p->sig_lock);
     if (send)
         notify(k);
 }
@@ -151,14 +151,14 @@ static int check_event(const struct abi_sigevent *ev, struct thread **ret_target
 static int enlist(struct process *p, struct ktimer *k)
 {
     int id = 0;
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     while (id < TIMERS_MAX && find(p, id))
         id++;
     if (id < TIMERS_MAX) {
         k->id = id;
         DL_APPEND(p->timers, k);
     }
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     return id < TIMERS_MAX ? 0 : -EAGAIN;
 }
 
@@ -222,13 +222,13 @@ int ktimer_settime(int id, unsigned flags, uint64_t value_ns, uint64_t interval_
 {
     struct process *p = process_current();
     uint64_t now = 0;
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     struct ktimer *k = find(p, id);
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     if (!k || clock_read(k->clockid, &now))
         return -EINVAL;
     timer_stop(&k->timer); /* not under the lock, which the callback takes */
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     value_of(k, now, ret_value, ret_interval);
     k->absolute = flags & TIMER_ABSTIME;
     k->next_ns = !value_ns ? 0 : k->absolute ? value_ns : now + value_ns;
@@ -237,7 +237,7 @@ int ktimer_settime(int id, unsigned flags, uint64_t value_ns, uint64_t interval_
     k->overrun = 0;
     k->last_overrun = 0;
     arm(k);
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     if (k->on_cpu_time && value_ns)
         cpu_timers_changed(p);
     return 0;
@@ -247,24 +247,24 @@ int ktimer_gettime(int id, uint64_t *ret_value, uint64_t *ret_interval)
 {
     struct process *p = process_current();
     uint64_t now = 0;
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     struct ktimer *k = find(p, id);
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     if (!k || clock_read(k->clockid, &now))
         return -EINVAL;
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     value_of(k, now, ret_value, ret_interval);
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     return 0;
 }
 
 int ktimer_overrun(int id)
 {
     struct process *p = process_current();
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     struct ktimer *k = find(p, id);
     int n = k ? k->last_overrun : -EINVAL;
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     return n;
 }
 
@@ -282,11 +282,11 @@ static void destroy(struct ktimer *k)
 int ktimer_delete(int id)
 {
     struct process *p = process_current();
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     struct ktimer *k = find(p, id);
     if (k)
         DL_DELETE(p->timers, k);
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     if (!k)
         return -EINVAL;
     destroy(k);
@@ -309,7 +309,7 @@ uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns)
 {
     uint64_t next = UINT64_MAX;
     struct ktimer *k, *due = NULL;
-    spin_lock(&p->sighand->lock);
+    spin_lock(&p->sig_lock);
     DL_FOREACH(p->timers, k)
     {
         uint64_t now = cpu_ns;
@@ -324,7 +324,7 @@ uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns)
             next = at < next ? at : next;
         }
     }
-    spin_unlock(&p->sighand->lock);
+    spin_unlock(&p->sig_lock);
     if (due)
         notify(due);
     return next;

@@ -14,7 +14,7 @@ enum access_mode {
 };
 
 /* May the current thread do this to t? mode: one of READ and ATTACH with one of FSCREDS and REALCREDS. 0, -EPERM.
- * Locks: takes process_lock, the sighand's. */
+ * Locks: takes process_lock, sig_lock. */
 NODISCARD int thread_may_access(struct thread *t, unsigned mode);
 
 /* What t shares, with a reference; NULL: none, or it is ending. */

@@ -30,13 +30,14 @@ enum lock_rank {
     RANK_FS_GROUP,     /* bitmaps of a group of blocks */
     RANK_PAGEMAP_IO,   /* filling a page */
     /* Spin locks, outermost first. */
-    RANK_TTY = 32,     /* line discipline, from interrupts too */
-    RANK_PTS,          /* the table of pseudo-terminals */
-    RANK_PTY_MASTER,   /* the same of a pseudo-terminal's master; its slave comes first */
-    RANK_EPOLL_LINK,   /* which epoll instances watch a file */
-    RANK_PROCESS,      /* process tree, pid table */
-    RANK_FD_TABLE,     /* descriptor table */
-    RANK_SIGHAND,      /* actions and pending signals of a process */
+    RANK_TTY = 32,   /* line discipline, from interrupts too */
+    RANK_PTS,        /* the table of pseudo-terminals */
+    RANK_PTY_MASTER, /* the same of a pseudo-terminal's master; its slave comes first */
+    RANK_EPOLL_LINK, /* which epoll instances watch a file */
+    RANK_PROCESS,    /* process tree, pid table */
+    RANK_FD_TABLE,   /* descriptor table */
+    RANK_SIGNAL, /* pending signals of a process and its threads, their credentials, what they share */
+    RANK_SIGHAND,      /* signal actions */
     RANK_FS_CONTEXT,   /* cwd, root, umask */
     RANK_MOUNT,        /* the mount table */
     RANK_DENTRY,       /* children of one directory in the name cache */

@@ -20,9 +20,9 @@ struct cred {
 /* Signal actions, shared by CLONE_SIGHAND. */
 struct sighand {
     _Atomic uint32_t refs;
-    struct spin lock; /* also guards the pending signals of all threads and processes that use it */
+    struct spin lock;
+    /* guarded by lock */
     struct abi_sigaction action[64]; /* [n - 1] */
-    struct waitq signal_wait;        /* signalfd: a signal became pending */
 };
 
 struct session;
@@ -32,7 +32,7 @@ struct process {
     _Atomic uint32_t refs;
     struct thread *leader; /* guarded by process_lock, as are the next ones */
     struct thread *
-        threads; /* utlist DL by next, prev; changed with sighand->lock too, so either lock does to read */
+        threads; /* utlist DL by next, prev; changed with sig_lock too, so either lock does to read */
     uint32_t nthreads; /* alive */
     struct process *parent, *children, *sibling_next, *sibling_prev;
     int made_by; /* thread of the parent that made it; guarded by process_lock, as are the next ones */
@@ -45,13 +45,18 @@ struct process {
     bool subreaper;
     bool exec_done; /* has called execve since fork (setpgid) */
 
-    struct sighand *sighand;   /* the one of all its threads; a reference of its own */
-    struct sigpending pending; /* shared; guarded by sighand->lock */
-    bool exiting;              /* guarded by sighand->lock: the group ends with exit_code */
+    struct spin
+        sig_lock; /* signals of the process and its threads, and what others take of a thread */
+    struct waitq signal_wait; /* signalfd: a signal became pending */
+    struct sighand
+        *sighand; /* the one of all its threads; a reference of its own. execve may change it, with
+                                  process_lock and sig_lock */
+    struct sigpending pending; /* shared; guarded by sig_lock */
+    bool exiting;              /* guarded by sig_lock: the group ends with exit_code */
     int exit_code;             /* wait status */
     struct thread
         *exec_thread;        /* that execs and waits until it is alone; guarded by process_lock */
-    bool stopped, continued; /* guarded by sighand->lock: job control */
+    bool stopped, continued; /* guarded by sig_lock: job control */
     int stop_signal;         /* not told to the parent yet; 0 */
     int group_stop_signal;   /* of the last stop */
     bool zombie, reaped;     /* guarded by process_lock */

@@ -50,8 +50,8 @@ struct sigpending {
     struct sigqueue *queue; /* utlist DL */
 };
 
-/* What being traced means to a thread: libos/trace.h. The tie is changed with process_lock and sighand->lock held, the
- * rest with sighand->lock. */
+/* What being traced means to a thread: libos/trace.h. The tie is changed with process_lock and sig_lock held, the
+ * rest with sig_lock. */
 struct trace {
     struct thread *tracer;      /* NULL: none */
     struct thread *next, *prev; /* in its process's tracees; guarded by process_lock */
@@ -108,7 +108,7 @@ struct thread {
     void (*start_fn)(void *arg); /* what it runs first */
     void *start_arg;
 
-    /* Signals; guarded by sighand->lock. */
+    /* Signals; guarded by sig_lock. */
     uint64_t sigmask;  /* blocked; written by the thread itself only, with the lock */
     uint64_t wait_set; /* sigtimedwait waits for these, blocked or not */
     uint64_t

@@ -56,7 +56,7 @@ void trace_event(unsigned event, unsigned long message);
 bool trace_call_begin(unsigned long args[6], unsigned long *nr, long *ret);
 /* It ended with ret: what the program gets. */
 long trace_call_end(long ret);
-/* Let t's system calls take the traced entry if anybody wants that. sighand->lock is held, or t is not published. */
+/* Let t's system calls take the traced entry if anybody wants that. sig_lock is held, or t is not published. */
 void trace_update_calls(struct thread *t);
 
 /* For clone, before child is published. event: PTRACE_EVENT_* that the parent will report, or 0. process_lock is held. */
