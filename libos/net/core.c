@@ -7,6 +7,7 @@
  * by a batch of packets. */
 #include "core.h"
 #include "ip.h"
+#include "netconf.h"
 #include "packet.h"
 #include <base/chacha20.h>
 #include <base/log.h>
@@ -245,7 +246,7 @@ struct inet_addr net_source_for(const struct inet_addr *a)
     if (IP_IS_V4(&ip))
         ip_addr_set_zero_ip4(&any);
     net_lock();
-    struct netif *n = ip_route(&any, &ip);
+    struct netif *n = IP_IS_V6(&ip) || netconf_reaches(a->w[3]) ? ip_route(&any, &ip) : NULL;
     const ip_addr_t *source = n ? ip_netif_get_local_ip(n, &ip) : NULL;
     struct inet_addr result = source ? addr_of_ip(source) : none;
     net_unlock();

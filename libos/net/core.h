@@ -18,6 +18,10 @@ void net_core_init(void);
 /* Bring up an interface of the machine; its number. -ENOMEM. */
 NODISCARD int ether_attach(struct netdev *n);
 
+/* Of the device behind a netif, whose state it is: the largest packet; its address changed (-EADDRNOTAVAIL, -EOPNOTSUPP,
+ * -EIO). */
+unsigned ether_mtu_max(const void *state);
+NODISCARD int ether_set_mac(void *state, const uint8_t mac[6]);
 /* What a device counts; state: the netif's. */
 void ether_stats(const void *state, struct net_interface *ret);
 

@@ -4,6 +4,7 @@
  * is sent goes to the driver as a list of segments over the pbufs, which keep a reference until the device has done. */
 #include "core.h"
 #include "ip.h"
+#include "netconf.h"
 #include <abi/errno.h>
 #include <base/log.h>
 #include <libos/dev/netdev.h>
@@ -27,6 +28,7 @@ enum {
     V6_HEADER = 40,
     CSUM_TCP = 16, /* offsets of the checksum in its header */
     CSUM_UDP = 6,
+    ARP_TARGET = 38, /* the address that an ARP packet asks for */
     PROTO_TCP = 6,
     PROTO_UDP = 17,
 };
@@ -194,6 +196,19 @@ static struct pbuf *frame_pbuf(struct netbuf *b)
 
 enum { CHECKS = NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP };
 
+/* Questions about a second address (ARP) go to the netif that has it; everything else to the interface's. */
+static struct netif *netif_for(struct ether *e, const struct pbuf *p)
+{
+    const uint8_t *f = p->payload;
+    struct netif *n = NULL;
+    uint32_t target;
+    if (p->len >= ARP_TARGET + sizeof(target) && f[12] == 0x08 && f[13] == 0x06) {
+        memcpy(&target, f + ARP_TARGET, sizeof(target));
+        n = netconf_netif_of(&e->netif, target);
+    }
+    return n ? n : &e->netif;
+}
+
 static void receive_one(struct ether *e, struct netbuf *b)
 {
     bool good = b->flags & (NETBUF_CSUM_GOOD | NETBUF_CSUM_PARTIAL);
@@ -204,7 +219,8 @@ static void receive_one(struct ether *e, struct netbuf *b)
         e->netif.chksum_flags &= (u16_t)~CHECKS;
     else
         e->netif.chksum_flags |= CHECKS;
-    if (e->netif.input(p, &e->netif) != ERR_OK)
+    struct netif *n = netif_for(e, p);
+    if (n->input(p, n) != ERR_OK)
         pbuf_free(p);
 }
 
@@ -281,6 +297,18 @@ int ether_attach(struct netdev *dev)
     return netif_get_index(n);
 }
 
+unsigned ether_mtu_max(const void *state)
+{
+    const struct ether *e = state;
+    return e->dev->mtu;
+}
+
+int ether_set_mac(void *state, const uint8_t mac[6])
+{
+    struct ether *e = state;
+    return e->dev->ops->set_mac ? e->dev->ops->set_mac(e->dev, mac) : -EOPNOTSUPP;
+}
+
 void ether_stats(const void *state, struct net_interface *ret)
 {
     const struct ether *e = state;
@@ -288,6 +316,8 @@ void ether_stats(const void *state, struct net_interface *ret)
     if (!e)
         return; /* the loopback */
     e->dev->ops->stats(e->dev, &st);
+    ret->queues = e->dev->queues;
+    ret->speed = e->dev->speed;
     ret->rx_bytes = st.rx_bytes;
     ret->rx_packets = st.rx_frames;
     ret->rx_errors = st.rx_errors;

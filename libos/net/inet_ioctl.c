@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* ioctls about network interfaces; netdevice(7). Those that change something are refused: the machine's configuration is its
- * command line's. */
-#include "inet.h"
+/* ioctls about network interfaces and routes, on sockets of any family; netdevice(7). */
+#include "netconf.h"
+#include "netlink.h"
 #include <abi/errno.h>
 #include <abi/if.h>
-#include <libos/net.h>
+#include <libos/process.h>
 #include <libos/user.h>
 #include <string.h>
 
-enum { FIRST_SET = 0x8914, LAST_DEVICE = 0x8970 };
-
-static bool find_name(const char *name, struct net_interface *ret)
-{
-    for (unsigned i = 0; net_interface_next(i, ret); i = ret->index + 1)
-        if (!strncmp(ret->name, name, IFNAMSIZ))
-            return true;
-    return false;
-}
+enum { FIRST_DEVICE = 0x8913, LAST_DEVICE = 0x8970, CAP_NET_ADMIN = 12 };
 
 static void put_ip(uint8_t *to, uint32_t ip)
 {
@@ -61,6 +53,8 @@ static int if_answer(unsigned cmd, const struct net_interface *n, struct abi_ifr
         break;
     case SIOCGIFMETRIC:
         break;
+    case SIOCETHTOOL:
+        return -EOPNOTSUPP;
     default:
         return -EINVAL;
     }
@@ -108,6 +102,113 @@ static long if_conf(unsigned long arg)
     return user_put(user_at(user_ifconf_out_t, arg), &c, 1);
 }
 
+/* ---- changing ---- */
+
+static bool changes(unsigned cmd)
+{
+    switch (cmd) {
+    case SIOCSIFFLAGS:
+    case SIOCSIFADDR:
+    case SIOCSIFBRDADDR:
+    case SIOCSIFNETMASK:
+    case SIOCSIFMTU:
+    case SIOCSIFHWADDR:
+    case SIOCSIFTXQLEN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static uint32_t get_ip(const uint8_t *from)
+{
+    struct abi_sockaddr_in a;
+    memcpy(&a, from, sizeof(a));
+    return a.sin_addr;
+}
+
+/* The first address is another one, with the mask that its class had. */
+static int set_address(const struct net_interface *n, uint32_t ip)
+{
+    uint8_t first = (uint8_t)ip;
+    struct inet_addr old = addr_v4(n->ip), fresh = addr_v4(ip);
+    int err = n->ip ? netconf_addr_del(n->index, &old) : 0;
+    if (err || !ip)
+        return err;
+    return netconf_addr_add(n->index, &fresh, first < 128 ? 8 : first < 192 ? 16 : 24);
+}
+
+static int set_netmask(const struct net_interface *n, uint32_t mask)
+{
+    uint32_t host = ~__builtin_bswap32(mask);
+    struct inet_addr a = addr_v4(n->ip);
+    if (host & (host + 1))
+        return -EINVAL;
+    if (!n->ip)
+        return -EADDRNOTAVAIL;
+    int err = netconf_addr_del(n->index, &a);
+    return err ? err : netconf_addr_add(n->index, &a, (unsigned)__builtin_popcount(mask));
+}
+
+static int if_change(unsigned cmd, const struct net_interface *n, const struct abi_ifreq *r)
+{
+    int v, err;
+    uint16_t flags;
+    memcpy(&v, r->ifr_data, sizeof(v));
+    memcpy(&flags, r->ifr_data, sizeof(flags));
+    switch (cmd) {
+    case SIOCSIFFLAGS:
+        err = netconf_set_up(n->index, flags & IFF_UP);
+        break;
+    case SIOCSIFADDR:
+        return set_address(n, get_ip(r->ifr_data));
+    case SIOCSIFNETMASK:
+        return set_netmask(n, get_ip(r->ifr_data));
+    case SIOCSIFBRDADDR:
+        return get_ip(r->ifr_data) == (n->ip | ~n->netmask) ? 0 : -EOPNOTSUPP;
+    case SIOCSIFMTU:
+        err = v < 0 ? -EINVAL : netconf_set_mtu(n->index, (unsigned)v);
+        break;
+    case SIOCSIFHWADDR:
+        err = netconf_set_mac(n->index, r->ifr_data + 2);
+        break;
+    default:
+        return -EOPNOTSUPP;
+    }
+    if (!err)
+        rtnl_tell_link(n->index);
+    return err;
+}
+
+static long change_route(unsigned cmd, unsigned long arg)
+{
+    struct abi_rtentry e;
+    struct net_interface n;
+    char name[IFNAMSIZ] = { 0 };
+    if (!cred_capable(CAP_NET_ADMIN))
+        return -EPERM;
+    if (user_get(&e, user_at(user_rtentry_in_t, arg), 1))
+        return -EFAULT;
+    struct net_route r = { .dst = addr_v4(get_ip(e.rt_dst)),
+                           .gateway = addr_v4(e.rt_flags & RTF_GATEWAY ? get_ip(e.rt_gateway) : 0),
+                           .src = addr_v4(0),
+                           .table = RT_TABLE_MAIN,
+                           .protocol = RTPROT_BOOT,
+                           .type = RTN_UNICAST };
+    r.scope = addr_is_any(&r.gateway) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    r.prefix = e.rt_flags & RTF_HOST ? 32 : (uint8_t)__builtin_popcount(get_ip(e.rt_genmask));
+    r.metric = e.rt_metric > 0 ? (uint32_t)e.rt_metric - 1 : 0;
+    if (!user_is_null(e.rt_dev)) {
+        long len = user_str(name, sizeof(name), user_cast(user_str_t, e.rt_dev));
+        if (len < 0)
+            return len == -ENAMETOOLONG ? -ENODEV : len;
+        if (!netconf_find(name, 0, &n))
+            return -ENODEV;
+        r.ifindex = n.index;
+    }
+    return cmd == SIOCADDRT ? netconf_route_add(&r, false) : netconf_route_del(&r);
+}
+
 long inet_ioctl(struct socket *s, unsigned cmd, unsigned long arg)
 {
     struct abi_ifreq r;
@@ -116,15 +217,19 @@ long inet_ioctl(struct socket *s, unsigned cmd, unsigned long arg)
         return if_conf(arg);
     if (cmd == SIOCGIFNAME)
         return if_name(arg);
-    if (cmd < FIRST_SET - 1 || cmd > LAST_DEVICE)
+    if (cmd == SIOCADDRT || cmd == SIOCDELRT)
+        return change_route(cmd, arg);
+    if (cmd < FIRST_DEVICE || cmd > LAST_DEVICE)
         return -ENOTTY;
     if (user_get(&r, user_at(user_ifreq_in_t, arg), 1))
         return -EFAULT;
-    r.ifr_name[IFNAMSIZ - 1] = 0;
-    if (!find_name(r.ifr_name, &n))
-        return -ENODEV;
-    int err = if_answer(cmd, &n, &r);
-    if (err == -EINVAL)
+    if (changes(cmd) && !cred_capable(CAP_NET_ADMIN))
         return -EPERM;
+    r.ifr_name[IFNAMSIZ - 1] = 0;
+    if (!netconf_find(r.ifr_name, 0, &n))
+        return -ENODEV;
+    if (changes(cmd))
+        return if_change(cmd, &n, &r);
+    int err = if_answer(cmd, &n, &r);
     return err ? err : user_put(user_at(user_ifreq_out_t, arg), &r, 1);
 }

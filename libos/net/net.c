@@ -3,9 +3,9 @@
  * the files of /etc in which programs look for names. Interface 1 is the loopback. */
 #include "core.h"
 #include "ip.h"
+#include "netconf.h"
 #include <abi/errno.h>
 #include <abi/fcntl.h>
-#include <abi/if.h>
 #include <base/log.h>
 #include <libos/dev/netdev.h>
 #include <libos/file.h>
@@ -97,7 +97,7 @@ static struct netif *first_device(void)
 {
     struct netif *n;
     NETIF_FOREACH(n)
-    if (n->flags & NETIF_FLAG_ETHERNET)
+    if (n->flags & NETIF_FLAG_ETHERNET && !netconf_is_alias(n))
         return n;
     return NULL;
 }
@@ -200,63 +200,4 @@ void net_address(char *buf, size_t size)
 void net_init(void)
 {
     net_core_init();
-}
-
-/* ---- what there is ---- */
-
-static unsigned flags_of(const struct netif *n)
-{
-    bool loop = !(n->flags & NETIF_FLAG_ETHERNET);
-    return (n->flags & NETIF_FLAG_UP ? IFF_UP : 0) |
-           (loop ? IFF_LOOPBACK : IFF_BROADCAST | IFF_MULTICAST) |
-           (n->flags & NETIF_FLAG_LINK_UP ? IFF_RUNNING | IFF_LOWER_UP : 0);
-}
-
-static void fill_ip6(struct netif *n, struct net_interface *ret)
-{
-    for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++) {
-        u8_t state = netif_ip6_addr_state(n, i);
-        if (ip6_addr_isinvalid(state))
-            continue;
-        const ip6_addr_t *a = netif_ip6_addr(n, i);
-        memcpy(ret->ip6[ret->nip6].addr, a->addr, 16);
-        ret->ip6[ret->nip6].prefix = ip6_addr_isloopback(a) ? 128 : 64;
-        ret->ip6[ret->nip6].scope = ip6_addr_isloopback(a)    ? 0x10
-                                    : ip6_addr_islinklocal(a) ? 0x20
-                                                              : 0;
-        ret->ip6[ret->nip6].tentative = ip6_addr_istentative(state) != 0;
-        ret->nip6++;
-    }
-}
-
-static void fill(struct netif *n, struct net_interface *ret)
-{
-    *ret =
-        (struct net_interface){ .index = netif_get_index(n), .flags = flags_of(n), .mtu = n->mtu };
-    bool loop = ret->flags & IFF_LOOPBACK;
-    snprintf(ret->name, sizeof(ret->name), loop ? "lo" : "eth%u", (unsigned)n->num - 1);
-    if (loop) {
-        ret->mtu = 65536;
-        ret->flags |= IFF_RUNNING | IFF_LOWER_UP;
-    }
-    memcpy(ret->mac, n->hwaddr, 6);
-    ret->ip = netif_ip4_addr(n)->addr;
-    ret->netmask = netif_ip4_netmask(n)->addr;
-    ret->gateway = netif_ip4_gw(n)->addr;
-    fill_ip6(n, ret);
-}
-
-bool net_interface_next(unsigned index, struct net_interface *ret)
-{
-    struct netif *n, *best = NULL;
-    net_lock();
-    NETIF_FOREACH(n)
-    if (netif_get_index(n) >= index && (!best || netif_get_index(n) < netif_get_index(best)))
-        best = n;
-    if (best)
-        fill(best, ret);
-    net_unlock();
-    if (best)
-        ether_stats(best->state, ret);
-    return best;
 }

@@ -2,7 +2,7 @@
 /* struct socket over struct file: making sockets, the calls on them, and what all families share. socket(7).
  * A socket has one wait queue; those who sleep on it say which events they want, so a wake for writers does not use up
  * the turn of a reader. */
-#include "sock_int.h"
+#include "inet.h"
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/stat.h>
@@ -17,8 +17,8 @@
 #include <plat/time.h>
 #include <string.h>
 
-static const struct socket_family *const families[] = { &unix_family, &inet4_family,
-                                                        &inet6_family };
+static const struct socket_family *const families[] = { &unix_family, &inet4_family, &inet6_family,
+                                                        &netlink_family };
 
 static const struct file_ops socket_file_ops;
 
@@ -385,8 +385,10 @@ static long socket_ioctl(struct file *f, unsigned cmd, unsigned long arg)
     case SIOCGPGRP:
         n = f->owner_type == F_OWNER_PGRP ? -f->owner_pid : f->owner_pid;
         return user_put(user_at(user_int_out_t, arg), &n, 1);
-    default:
-        return s->ops->ioctl ? s->ops->ioctl(s, cmd, arg) : -ENOTTY;
+    default: {
+        long err = s->ops->ioctl ? s->ops->ioctl(s, cmd, arg) : -ENOTTY;
+        return err == -ENOTTY ? inet_ioctl(s, cmd, arg) : err;
+    }
     }
 }
 

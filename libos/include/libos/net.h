@@ -22,12 +22,21 @@ NODISCARD int net_start(const struct net_config *c, const char *hostname);
 /* The machine's first address as text, zero-terminated; empty: none. */
 void net_address(char *buf, size_t size);
 
+enum { NET_IP4_MAX = 9 };
+
 /* One interface, for /proc/net/dev and others. */
 struct net_interface {
     char name[16];
     unsigned index, flags, mtu; /* flags: IFF_* */
     uint8_t mac[6];
+    unsigned queues;
+    uint32_t speed;                /* Mbit/s; 0: not known */
     uint32_t ip, netmask, gateway; /* network order */
+    struct {
+        uint32_t addr, netmask; /* network order; the first one is ip */
+        bool leased;            /* from DHCP */
+    } ip4[NET_IP4_MAX];
+    unsigned nip4;
     uint64_t rx_bytes, rx_packets, rx_errors, rx_dropped, tx_bytes, tx_packets, tx_errors;
     struct {
         uint8_t addr[16];

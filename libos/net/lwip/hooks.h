@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct ip_addr;
+struct netif;
 
 /* Memory for lwIP, within net_mem_limit. NULL. */
 void *net_mem_alloc(size_t n);
@@ -16,6 +17,11 @@ void net_mem_free(void *p);
 /* An initial sequence number (RFC 6528: clock plus keyed hash of the connection). */
 uint32_t net_hook_isn(const void *lip, uint16_t lport, const void *rip, uint16_t rport);
 uint32_t net_hook_random(void);
+
+/* Routes that programs have added (route.c): the netif that a packet leaves by, and the neighbour that it goes to. NULL: as
+ * lwIP thinks. src and dest are ip4_addr_t. */
+struct netif *net_hook_route(const void *src, const void *dest);
+const void *net_hook_gateway(struct netif *n, const void *dest);
 
 /* An assertion of lwIP does not hold. */
 void net_hook_assert(const char *text);
