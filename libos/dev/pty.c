@@ -367,7 +367,7 @@ static long open_peer(struct pty *p, unsigned long flags)
 {
     struct file *f;
     int err = file_create_inode(&tty_file_ops, p->inode, "pts",
-                                (unsigned)flags & (O_ACCMODE | O_NONBLOCK), NULL, &f);
+                                (unsigned)flags & (O_ACCMODE | O_NONBLOCK | O_NOCTTY), NULL, &f);
     if (err)
         return err;
     err = open_slave(p, f);
@@ -377,6 +377,7 @@ static long open_peer(struct pty *p, unsigned long flags)
         file_put(f);
         return err;
     }
+    f->flags &= ~(uint32_t)O_NOCTTY;
     return fd_install(f, flags & O_CLOEXEC);
 }
 

@@ -50,6 +50,10 @@ static int gets_a_terminal(void)
     int without = open(name, O_RDWR | O_NOCTTY);
     CHECK(-1, ioctl(without, TIOCGPGRP, &pgrp));
     CHECK(ENOTTY, errno);
+    without = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+    CHECK(O_RDWR, fcntl(without, F_GETFL) & ~0100000); /* O_LARGEFILE */
+    CHECK(-1, ioctl(without, TIOCGPGRP, &pgrp));
+    CHECK(ENOTTY, errno);
     int fd = open(name, O_RDWR);
     CHECK(0, ioctl(fd, TIOCGPGRP, &pgrp));
     CHECK(getpid(), pgrp);
