@@ -284,6 +284,19 @@ static bool connect_done(struct socket *s)
     return tcpsock_of(s)->state != TCP_IS_SYN_SENT;
 }
 
+/* What connect(2) says of a connect that has ended. */
+static int connect_end(struct tcpsock *t)
+{
+    t->connecting = false;
+    if (t->state != TCP_IS_CLOSED)
+        return 0;
+    int err = socket_take_error(&t->in.s);
+    spin_lock(&t->in.s.lock);
+    t->in.s.shut = 0;
+    spin_unlock(&t->in.s.lock);
+    return err ? err : -ECONNABORTED;
+}
+
 /* Wait for the end of a connect. */
 static int connect_wait(struct tcpsock *t, uint64_t deadline)
 {
@@ -293,12 +306,7 @@ static int connect_wait(struct tcpsock *t, uint64_t deadline)
         if (err)
             return err == -EAGAIN ? -EINPROGRESS : err;
     }
-    t->was_connected = true;
-    if (t->state == TCP_IS_CLOSED) {
-        int err = socket_take_error(s);
-        return err ? err : -ECONNABORTED;
-    }
-    return 0;
+    return connect_end(t);
 }
 
 /* AF_UNSPEC: break the connection off; the socket can be used again. */
@@ -316,11 +324,16 @@ static int connect_start(struct tcpsock *t, const struct inet_end *to)
         return -EADDRNOTAVAIL;
     in->s.shut = 0;
     in->s.error = 0;
-    t->was_connected = false;
     /* An IPv6 socket that talks IPv4, and the other way round, has a local address of that kind. */
     if (!in->has_addr)
         in->local.addr = addr_is_v4(&to->addr) ? addr_v4(0) : (struct inet_addr){ 0 };
-    return addr_is_local(&to->addr) ? local_connect(t, to) : tcpsock_remote_connect(t, to);
+    err = addr_is_local(&to->addr) ? local_connect(t, to) : tcpsock_remote_connect(t, to);
+    if (err == -ECONNREFUSED) {
+        tcpsock_set_ended(t, ECONNREFUSED);
+        err = 0;
+    }
+    t->connecting = !err;
+    return err;
 }
 
 static int tcp_connect(struct socket *s, const struct abi_sockaddr_storage *a, unsigned len,
@@ -335,23 +348,19 @@ static int tcp_connect(struct socket *s, const struct abi_sockaddr_storage *a, u
     if (err)
         return err;
     mutex_lock(&s->recv_lock);
-    switch ((uint8_t)t->state) {
-    case TCP_IS_CLOSED:
-        /* A connect that failed meanwhile is told before a new one begins. */
-        err = t->was_connected || !s->error ? 0 : socket_take_error(s);
-        if (!err && (t->peer || t->pcb))
-            err = -EISCONN;
-        if (!err)
-            err = connect_start(t, &to);
-        break;
-    case TCP_IS_SYN_SENT:
+    if (t->state == TCP_IS_SYN_SENT) {
         err = deadline ? 0 : -EALREADY;
-        break;
-    default:
-        err = t->state == TCP_IS_LISTEN || t->was_connected ? -EISCONN : 0;
-        t->was_connected = true;
+    } else if (t->connecting) {
+        deadline = NO_DEADLINE;
+    } else if (t->state != TCP_IS_CLOSED || t->peer || t->pcb) {
+        err = -EISCONN;
+    } else {
+        err = connect_start(t, &to);
     }
     mutex_unlock(&s->recv_lock);
+    /* Within the machine the end is there at once, but who does not wait is told by a later call, as of any other. */
+    if (!err && !deadline)
+        return -EINPROGRESS;
     return err ? err : connect_wait(t, deadline);
 }
 
@@ -392,7 +401,6 @@ static int send_state(struct tcpsock *t, uint64_t deadline)
             if (err)
                 return err;
         }
-        t->was_connected = true;
     }
     int err = socket_take_error(s);
     if (err)
@@ -627,6 +635,7 @@ static int tcp_disconnect(struct tcpsock *t)
     t->in.remote.addr = s->family == AF_INET ? addr_v4(0) : (struct inet_addr){ 0 };
     s->shut = 0;
     s->error = 0;
+    t->connecting = false;
     spin_unlock(&s->lock);
     netmsg_purge(&q);
     if (!(t->in.bound_as & 2))

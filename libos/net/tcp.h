@@ -32,8 +32,8 @@ enum {
 struct tcpsock {
     struct inet_sock in;
     _Atomic uint8_t state;
-    bool was_connected; /* SO_ERROR has not said yet how a connect ended */
-    bool dead;          /* its file is closed; guarded by s.lock */
+    bool connecting; /* a connect has begun, and no connect(2) has told yet how it ended */
+    bool dead;       /* its file is closed; guarded by s.lock */
     struct tcpsock
         *peer; /* of a local connection; counted. Set once; only its own close clears it */
     /* Of a listener; guarded by s.lock. pending: accepted next; waiting: local connects that the backlog keeps out.
