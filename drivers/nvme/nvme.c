@@ -348,7 +348,7 @@ static bool nvme_match(const struct pci_function *f)
 static int bring_up(struct nvme *n)
 {
     struct plat_dma page = { 0 };
-    unsigned want;
+    unsigned want = 0;
     int err = map(n, &want);
 
     if (!err)

@@ -214,7 +214,7 @@ int shm_detach(uintptr_t addr)
     int err = find_attachment(mm, addr, &f);
     if (err)
         return err;
-    uintptr_t at = addr, end = addr + pages_of(((struct shm *)f->data)->size) * PAGE_SIZE, stop;
+    uintptr_t at = addr, end = addr + pages_of(((struct shm *)f->data)->size) * PAGE_SIZE, stop = 0;
     while (!err && next_part(mm, f, addr, end, &at, &stop)) {
         err = mm_unmap(mm, at, stop - at);
         at = stop;
