@@ -103,9 +103,9 @@ static uint8_t prot_of(uint32_t p_flags)
 /* Zero [from, to), inside one page of the program. */
 static int clear(struct mm *mm, uintptr_t from, uintptr_t to)
 {
-    static const char zeros[PAGE_SIZE];
+    static char zeros[PAGE_SIZE]; /* never written; a constant would lie in the image */
     size_t n = to - from;
-    return mm_access(mm, from, (void *)(uintptr_t)zeros, n, true, false) == n ? 0 : -EFAULT;
+    return mm_access(mm, from, zeros, n, true, false) == n ? 0 : -EFAULT;
 }
 
 /* Map one segment: the file's part, then zeros up to its size in memory. */

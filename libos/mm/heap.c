@@ -193,7 +193,7 @@ void *slab_alloc(struct slab *s)
 static size_t magazine_drain(struct slab *s, struct page **empty)
 {
     size_t n = 0;
-    while (s->in_magazine > ARRAY_SIZE(s->magazine) / 2)
+    while (s->in_magazine > SLAB_MAGAZINE / 2)
         if ((empty[n] = object_return(s, s->magazine[--s->in_magazine])))
             n++;
     return n;
@@ -205,10 +205,10 @@ static NOINLINE void free_slow(struct slab *s, void *o, struct front *f)
         page_put(page_holding(o));
         return;
     }
-    struct page *empty[ARRAY_SIZE(s->magazine)];
+    struct page *empty[SLAB_MAGAZINE];
     size_t n = 0;
     spin_lock(&s->lock);
-    if (UNLIKELY(s->in_magazine + FRONT > ARRAY_SIZE(s->magazine)))
+    if (UNLIKELY(s->in_magazine + FRONT > SLAB_MAGAZINE))
         n = magazine_drain(s, empty);
     s->magazine[s->in_magazine++] = o;
     while (f && f->n > FRONT / 2)
@@ -231,7 +231,11 @@ void slab_free(struct slab *s, void *o)
 
 #define CLASS(n)                                                                                   \
     {                                                                                              \
-        .name = "heap-" #n, .size = (n), .align = 16, .lock = SPIN_INIT(RANK_SLAB)                 \
+        .name = "heap-" #n, .size = (n), .align = 16, .lock = SPIN_INIT(RANK_SLAB),                \
+        .magazine = (void *[SLAB_MAGAZINE])                                                        \
+        {                                                                                          \
+            NULL                                                                                   \
+        }                                                                                          \
     }
 static struct slab classes[] = {
     CLASS(16),  CLASS(32),  CLASS(64),  CLASS(96),   CLASS(128),  CLASS(192),  CLASS(256),

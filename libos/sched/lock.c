@@ -19,7 +19,7 @@ static COLD NOINLINE void check_holder(const struct spin *s, uint64_t *since)
     if (!*since)
         *since = now;
     else if (now - *since > HELD_MAX_SECONDS * NS_PER_SEC)
-        panic("a spin lock of rank %u is not let go", s->rank);
+        panic("the spin lock at %p is not let go", (const void *)s);
 }
 
 void spin_wait(struct spin *s)

@@ -26,15 +26,21 @@ struct slab {
     uint32_t id; /* of its place in each CPU's front; 0: none yet */
     bool
         keep; /* its pages never become anything else: who reads a freed object finds one of the kind */
-    void *partial;      /* guarded by lock: slabs with free objects */
-    uint32_t slabs;     /* guarded by lock: pages held */
-    void *magazine[64]; /* guarded by lock: free objects at hand, most recent last */
+    void *partial;   /* guarded by lock: slabs with free objects */
+    uint32_t slabs;  /* guarded by lock: pages held */
+    void **magazine; /* guarded by lock: SLAB_MAGAZINE free objects at hand, most recent last */
     uint32_t in_magazine;
 };
 
+enum { SLAB_MAGAZINE = 64 };
+
 #define SLAB_INIT(n, type)                                                                         \
     {                                                                                              \
-        .name = (n), .size = sizeof(type), .align = _Alignof(type), .lock = SPIN_INIT(RANK_SLAB)   \
+        .name = (n), .size = sizeof(type), .align = _Alignof(type), .lock = SPIN_INIT(RANK_SLAB),  \
+        .magazine = (void *[SLAB_MAGAZINE])                                                        \
+        {                                                                                          \
+            NULL                                                                                   \
+        }                                                                                          \
     }
 
 /* An object, not cleared; NULL. */

@@ -73,18 +73,25 @@ enum lock_rank {
 /* A lock that is held for a short time and never over a sleep or a user copy. */
 struct CAPABILITY("spin") spin {
     _Atomic uint32_t locked;
-    uint32_t rank; /* enum lock_rank */
+    uint32_t rank; /* enum lock_rank, or 0: it is kept where it is checked */
 };
+
+/* Where ranks are not checked, a free lock is all zeros: tables of them take no room in the image. */
+#if defined(CONFIG_LOCK_CHECK)
+#define SPIN_RANK(r) (r)
+#else
+#define SPIN_RANK(r) 0
+#endif
 
 #define SPIN_INIT(r)                                                                               \
     {                                                                                              \
-        0, (r)                                                                                     \
+        0, SPIN_RANK(r)                                                                            \
     }
 
 static inline void spin_init(struct spin *s, enum lock_rank rank)
 {
     atomic_init(&s->locked, 0);
-    s->rank = rank;
+    s->rank = SPIN_RANK(rank);
 }
 
 /* Wait until s is free; serves TLB shoot-downs meanwhile. Called by spin_lock only. */
