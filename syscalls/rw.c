@@ -8,6 +8,7 @@
 #include <abi/fcntl.h>
 #include <abi/stat.h>
 #include <abi/uio.h>
+#include <libos/errseq.h>
 #include <libos/file.h>
 #include <libos/flock.h>
 #include <libos/heap.h>
@@ -17,130 +18,112 @@
 
 enum { COPY_CHUNK = 64 * 1024 };
 
-long sys_read(int fd, user_u8_out_t buf, size_t count)
+typedef ssize_type transfer_fn(struct file *f, struct iter *it, uint64_t *pos);
+
+/* The program's memory: n bytes at addr, or n buffers that are listed there. */
+struct memory {
+    uintptr_t addr;
+    unsigned long n;
+    bool vector;
+};
+
+static long vector_transfer(struct file *f, const struct memory *m, uint64_t *pos, unsigned flags,
+                            transfer_fn *fn)
+{
+    struct vector v;
+    user_iovec_in_t iov = { m->addr };
+    long n = vector_get(&v, iov, m->n);
+    if (n)
+        return n;
+    v.it.append = flags & RWF_APPEND;
+    v.it.nowait = flags & RWF_NOWAIT;
+    v.it.sync = flags & RWF_SYNC ? ITER_SYNC : flags & RWF_DSYNC ? ITER_DSYNC : 0;
+    n = fn(f, &v.it, pos);
+    vector_put(&v);
+    return n;
+}
+
+/* Every form of read(2) and write(2). pos NULL: at the file's own position. */
+static ALWAYS_INLINE long transfer(int fd, struct memory m, const long *pos, unsigned flags,
+                                   transfer_fn *fn)
 {
     struct fd_ref ref;
-    struct iter it;
+    uint64_t at = pos ? (uint64_t)*pos : 0;
+    if (pos && UNLIKELY(*pos < 0))
+        return -EINVAL;
     long n = fd_borrow(fd, &ref);
     if (UNLIKELY(n))
         return n;
-    iter_user(&it, buf.addr, count);
-    n = LIKELY((ssize_type)count >= 0) ? file_read(ref.file, &it, NULL) : -EINVAL;
+    if (pos && UNLIKELY(!ref.file->seekable)) {
+        n = -ESPIPE;
+    } else if (m.vector) {
+        n = flags & RWF_NOWAIT && !ref.file->ops->nowait
+                ? -EOPNOTSUPP
+                : vector_transfer(ref.file, &m, pos ? &at : NULL, flags, fn);
+    } else {
+        struct iter it;
+        iter_user(&it, m.addr, m.n);
+        n = LIKELY((ssize_type)m.n >= 0) ? fn(ref.file, &it, pos ? &at : NULL) : -EINVAL;
+    }
     fd_return(&ref);
     return n;
+}
+
+#define BUFFER(up, n) ((struct memory){ (up).addr, n, false })
+#define VECTOR(up, n) ((struct memory){ (up).addr, n, true })
+
+long sys_read(int fd, user_u8_out_t buf, size_t count)
+{
+    return transfer(fd, BUFFER(buf, count), NULL, 0, file_read);
 }
 
 long sys_write(int fd, user_u8_in_t buf, size_t count)
 {
-    struct fd_ref ref;
-    struct iter it;
-    long n = fd_borrow(fd, &ref);
-    if (UNLIKELY(n))
-        return n;
-    iter_user(&it, buf.addr, count);
-    n = LIKELY((ssize_type)count >= 0) ? file_write(ref.file, &it, NULL) : -EINVAL;
-    fd_return(&ref);
-    return n;
-}
-
-typedef ssize_type transfer_fn(struct file *f, struct iter *it, uint64_t *pos);
-
-static ALWAYS_INLINE long at_position(int fd, struct iter *it, long pos, transfer_fn *transfer)
-{
-    struct fd_ref ref;
-    uint64_t at = (uint64_t)pos;
-    if (pos < 0)
-        return -EINVAL;
-    long n = fd_borrow(fd, &ref);
-    if (UNLIKELY(n))
-        return n;
-    n = !ref.file->seekable        ? -ESPIPE
-        : (ssize_type)it->left < 0 ? -EINVAL
-                                   : transfer(ref.file, it, &at);
-    fd_return(&ref);
-    return n;
+    return transfer(fd, BUFFER(buf, count), NULL, 0, file_write);
 }
 
 long sys_pread64(int fd, user_u8_out_t buf, size_t count, long pos)
 {
-    struct iter it;
-    iter_user(&it, buf.addr, count);
-    return at_position(fd, &it, pos, file_read);
+    return transfer(fd, BUFFER(buf, count), &pos, 0, file_read);
 }
 
 long sys_pwrite64(int fd, user_u8_in_t buf, size_t count, long pos)
 {
-    struct iter it;
-    iter_user(&it, buf.addr, count);
-    return at_position(fd, &it, pos, file_write);
-}
-
-static long at_file(int fd, user_iovec_in_t iov, unsigned long n, transfer_fn *transfer,
-                    bool append)
-{
-    struct fd_ref ref;
-    struct vector v;
-    long result = fd_borrow(fd, &ref);
-    if (result)
-        return result;
-    result = vector_get(&v, iov, n);
-    if (!result) {
-        v.it.append = append;
-        result = transfer(ref.file, &v.it, NULL);
-        vector_put(&v);
-    }
-    fd_return(&ref);
-    return result;
-}
-
-static long at_file_position(int fd, user_iovec_in_t iov, unsigned long n, long pos,
-                             transfer_fn *transfer, bool append)
-{
-    struct vector v;
-    if (pos < 0)
-        return -EINVAL;
-    long result = vector_get(&v, iov, n);
-    if (result)
-        return result;
-    v.it.append = append;
-    result = at_position(fd, &v.it, pos, transfer);
-    vector_put(&v);
-    return result;
+    return transfer(fd, BUFFER(buf, count), &pos, 0, file_write);
 }
 
 long sys_readv(int fd, user_iovec_in_t iov, unsigned long iovcnt)
 {
-    return at_file(fd, iov, iovcnt, file_read, false);
+    return transfer(fd, VECTOR(iov, iovcnt), NULL, 0, file_read);
 }
 
 long sys_writev(int fd, user_iovec_in_t iov, unsigned long iovcnt)
 {
-    return at_file(fd, iov, iovcnt, file_write, false);
+    return transfer(fd, VECTOR(iov, iovcnt), NULL, 0, file_write);
 }
 
+/* The low half of a position has all 64 bits here. */
 long sys_preadv(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l,
                 unsigned long pos_h)
 {
-    (void)pos_h; /* the low half has all 64 bits here */
-    return at_file_position(fd, iov, iovcnt, (long)pos_l, file_read, false);
+    (void)pos_h;
+    return transfer(fd, VECTOR(iov, iovcnt), &(const long){ (long)pos_l }, 0, file_read);
 }
 
 long sys_pwritev(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l,
                  unsigned long pos_h)
 {
     (void)pos_h;
-    return at_file_position(fd, iov, iovcnt, (long)pos_l, file_write, false);
+    return transfer(fd, VECTOR(iov, iovcnt), &(const long){ (long)pos_l }, 0, file_write);
 }
 
-static long transfer2(int fd, user_iovec_in_t iov, unsigned long n, unsigned long pos,
-                      unsigned flags, transfer_fn *fn)
+static NOINLINE long transfer2(int fd, user_iovec_in_t iov, unsigned long n, unsigned long pos_l,
+                               unsigned flags, transfer_fn *fn)
 {
-    /* RWF_NOWAIT needs files that can say that they would wait; none here does. Everything is as synced as it gets. */
-    if (flags & ~(unsigned)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
+    long pos = (long)pos_l;
+    if (flags & ~(unsigned)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND))
         return -EOPNOTSUPP;
-    bool append = flags & RWF_APPEND;
-    return pos == ~0ul ? at_file(fd, iov, n, fn, append)
-                       : at_file_position(fd, iov, n, (long)pos, fn, append);
+    return transfer(fd, VECTOR(iov, n), pos == -1 ? NULL : &pos, flags, fn);
 }
 
 long sys_preadv2(int fd, user_iovec_in_t iov, unsigned long iovcnt, unsigned long pos_l,
@@ -449,8 +432,10 @@ long sys_syncfs(int fd)
     if (err)
         return err;
     struct superblock *sb = ref.file->inode->sb;
-    if (sb && sb->ops && sb->ops->sync)
+    if (sb->ops && sb->ops->sync)
         err = sb->ops->sync(sb);
+    int err2 = errseq_check(&sb->wb_error, &ref.file->sb_seen);
+    err = err2 ? err2 : err;
     fd_return(&ref);
     return err;
 }
@@ -466,8 +451,10 @@ long sys_sync_file_range(int fd, long offset, long len, unsigned flags)
     uint32_t mode = ref.file->inode->mode;
     if (!S_ISREG(mode) && !S_ISBLK(mode) && !S_ISDIR(mode) && !S_ISLNK(mode))
         err = -ESPIPE;
-    else if (flags && ref.file->inode->sb->ops && ref.file->ops->sync)
-        err = ref.file->ops->sync(ref.file, true); /* more than is asked */
+    else if (flags && ref.file->ops->write_back)
+        /* What is being written is waited for in any case. */
+        err = ref.file->ops->write_back(ref.file, (uint64_t)offset,
+                                        len ? (uint64_t)(offset + len) : INT64_MAX);
     fd_return(&ref);
     return err;
 }

@@ -42,9 +42,9 @@ static ssize_type write_anything(struct file *f, struct iter *it, uint64_t *pos)
     return (ssize_type)n;
 }
 
-static const struct file_ops null_ops = { .read = read_nothing,
-                                          .write = write_anything,
-                                          .seek = file_seek_nowhere };
+static const struct file_ops null_ops = {
+    .read = read_nothing, .write = write_anything, .seek = file_seek_nowhere, .nowait = true
+};
 
 static NOINLINE ssize_type zero_read_long(struct iter *it)
 {
@@ -94,7 +94,8 @@ static const struct file_ops zero_ops = { .read = zero_read,
                                           .write = write_anything,
                                           .seek = file_seek_nowhere,
                                           .pagemap = zero_pagemap,
-                                          .release = zero_release };
+                                          .release = zero_release,
+                                          .nowait = true };
 
 static int zero_open(struct file *f)
 {

@@ -44,7 +44,7 @@ static ssize_type eventfd_read(struct file *f, struct iter *it, uint64_t *pos)
     if (it->left < sizeof(value))
         return -EINVAL;
     while (!eventfd_take(e, &value)) {
-        if (f->flags & O_NONBLOCK)
+        if (file_nowait(f, it))
             return -EAGAIN;
         int err = WAIT_EVENT(&e->wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE, count_now(e));
         if (err)
@@ -77,7 +77,7 @@ static ssize_type eventfd_write(struct file *f, struct iter *it, uint64_t *pos)
     if (value == UINT64_MAX)
         return -EINVAL;
     while (!eventfd_add(e, value)) {
-        if (f->flags & O_NONBLOCK)
+        if (file_nowait(f, it))
             return -EAGAIN;
         int err = WAIT_EVENT(&e->wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE,
                              value < UINT64_MAX - count_now(e));
@@ -113,6 +113,7 @@ static const struct file_ops eventfd_ops = { .seek = file_seek_nowhere,
                                              .write = eventfd_write,
                                              .poll = eventfd_poll,
                                              .release = eventfd_release,
+                                             .nowait = true,
                                              .fdinfo = eventfd_fdinfo };
 
 int eventfd_create(unsigned count, unsigned flags, struct file **ret_file)

@@ -7,6 +7,7 @@
 #include <abi/fcntl.h>
 #include <abi/statfs.h>
 #include <libos/epoll.h>
+#include <libos/errseq.h>
 #include <libos/flock.h>
 #include <libos/heap.h>
 #include <libos/inotify.h>
@@ -77,6 +78,7 @@ int file_create(const struct file_ops *ops, const struct path *path, unsigned fl
     path_get(path);
     f->inode = path->dentry->inode;
     mutex_init(&f->pos_lock, RANK_FILE_POS);
+    atomic_init(&f->sb_seen, errseq_sample(&f->inode->sb->wb_error));
     f->cred = thread_current() && thread_current()->cred ? cred_get(thread_current()->cred) : NULL;
     f->can_read = access[flags & O_ACCMODE] & 1;
     f->can_write = access[flags & O_ACCMODE] & 2;

@@ -128,7 +128,7 @@ static ssize_type pipe_read(struct file *f, struct iter *it, uint64_t *pos)
         done = pipe_take(p, it, &freed);
         if (done || !p->writers)
             break;
-        if (f->flags & O_NONBLOCK) {
+        if (file_nowait(f, it)) {
             done = -EAGAIN;
             break;
         }
@@ -227,7 +227,7 @@ static int pipe_write_step(struct pipe *p, struct file *f, struct iter *it, ssiz
         return 0;
     if (!pipe_full(p))
         return n ? 1 : -EFAULT;
-    if (f->flags & O_NONBLOCK)
+    if (file_nowait(f, it))
         return -EAGAIN;
     mutex_unlock(&p->lock);
     int err = pipe_sleep(p, &p->write_wait, pipe_can_write);
@@ -332,7 +332,8 @@ const struct file_ops pipe_ops = { .read = pipe_read,
                                    .write = pipe_write,
                                    .poll = pipe_poll,
                                    .ioctl = pipe_ioctl,
-                                   .release = pipe_release };
+                                   .release = pipe_release,
+                                   .nowait = true };
 
 int pipe_create(unsigned flags, struct file *ret_ends[2])
 {

@@ -143,7 +143,7 @@ static ssize_type timerfd_read(struct file *f, struct iter *it, uint64_t *pos)
     if (it->left < sizeof(ticks))
         return -EINVAL;
     while (!(got = timerfd_take(t, &ticks))) {
-        if (f->flags & O_NONBLOCK)
+        if (file_nowait(f, it))
             return -EAGAIN;
         int err = WAIT_EVENT(&t->wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE, timerfd_ready(t));
         if (err)
@@ -205,7 +205,8 @@ static const struct file_ops timerfd_ops = { .seek = file_seek_nowhere,
                                              .read = timerfd_read,
                                              .poll = timerfd_poll,
                                              .release = timerfd_release,
-                                             .fdinfo = timerfd_fdinfo };
+                                             .fdinfo = timerfd_fdinfo,
+                                             .nowait = true };
 
 int timerfd_create_file(int clock, unsigned flags, struct file **ret_file)
 {

@@ -459,3 +459,47 @@ size_t pagemap_shrink(struct pagemap *m, size_t n)
     } while (got && done < n);
     return done;
 }
+
+/* The slot of the page at index, NULL: no page. */
+static void **leaf_slot(struct pagemap *m, uint64_t index, struct node **ret_node)
+{
+    struct node *n = NULL;
+    void **slot = &m->root;
+    if (beyond(m, index))
+        return NULL;
+    for (uint32_t h = m->height; h && *slot; h--) {
+        n = *slot;
+        slot = &n->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
+    }
+    *ret_node = n;
+    return *slot ? slot : NULL;
+}
+
+bool pagemap_evict(struct pagemap *m, uint64_t first, uint64_t end)
+{
+    struct page *out[BATCH];
+    size_t n = 0;
+    bool all = true;
+    spin_lock(&m->lock);
+    for (uint64_t i = first; i < end && m->pages && n < BATCH; i++) {
+        struct node *node;
+        void **slot = leaf_slot(m, i, &node);
+        struct page *p = slot ? *slot : NULL;
+        if (!p)
+            continue;
+        if (!node || p->kind != PAGE_FILE || p->refs != 1 ||
+            p->flags & (PAGE_DIRTY | PAGE_WRITEBACK)) {
+            all = false;
+            continue;
+        }
+        *slot = NULL;
+        node->used--;
+        m->pages--;
+        out[n++] = p;
+    }
+    if (n)
+        m->write_gen++;
+    spin_unlock(&m->lock);
+    page_put_bulk(out, n);
+    return all && (n < BATCH || pagemap_evict(m, first, end));
+}

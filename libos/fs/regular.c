@@ -29,6 +29,10 @@ ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
         uint64_t index = (off + total) / PAGE_SIZE;
         struct page *p = pagemap_find(&inode->pages, index);
         if (UNLIKELY(!p)) {
+            if (it->nowait && inode->pages.ops->fill_waits) {
+                err = -EAGAIN;
+                break;
+            }
             err = pagemap_get(&inode->pages, index, false, &p);
             if (err)
                 break;

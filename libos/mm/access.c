@@ -78,6 +78,12 @@ size_t mm_access(struct mm *mm, uintptr_t addr, void *buf, size_t n, bool write,
     return done;
 }
 
+int mm_pin(struct mm *mm, uintptr_t addr, bool write, struct page **ret_page)
+{
+    bool shared;
+    return pin(mm, addr, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, false, ret_page, &shared);
+}
+
 int mm_shared_page(struct mm *mm, uintptr_t addr, struct page **ret_page)
 {
     rwmutex_read_lock(&mm->lock);

@@ -347,7 +347,7 @@ int socket_accept(struct socket *s, unsigned flags, bool no_wait, struct file **
 static ssize_type socket_read(struct file *f, struct iter *it, uint64_t *pos)
 {
     struct socket *s = f->data;
-    struct socket_msg m = { .it = it };
+    struct socket_msg m = { .it = it, .flags = it->nowait ? MSG_DONTWAIT : 0 };
     if (!it->left)
         return 0; /* not even an error is taken; recv(2) would wait */
     return s->ops->recv(s, &m);
@@ -356,9 +356,9 @@ static ssize_type socket_read(struct file *f, struct iter *it, uint64_t *pos)
 static ssize_type socket_write(struct file *f, struct iter *it, uint64_t *pos)
 {
     struct socket *s = f->data;
-    struct socket_msg m = { .it = it };
+    struct socket_msg m = { .it = it, .flags = it->nowait ? MSG_DONTWAIT : 0 };
     if (s->type == SOCK_SEQPACKET)
-        m.flags = MSG_EOR;
+        m.flags |= MSG_EOR;
     return s->ops->send(s, &m);
 }
 
@@ -408,4 +408,5 @@ static const struct file_ops socket_file_ops = { .read = socket_read,
                                                  .write = socket_write,
                                                  .poll = socket_poll,
                                                  .ioctl = socket_ioctl,
-                                                 .release = socket_release };
+                                                 .release = socket_release,
+                                                 .nowait = true };

@@ -200,8 +200,10 @@ void thread_exit(int exit_code)
         thread_vfork_done(t);
         trace_tracer_exits(t);
         bool first = p == process_first();
-        if (first && p->nthreads == 1)
+        if (first && p->nthreads == 1) {
+            drop_shared(t); /* files that it had open and that have no name any more go */
             machine_exit(p->exiting || t != p->leader ? p->exit_code : exit_code);
+        }
         seccomp_exit(t);
         drop_shared(t);
         if (leave(t)) {

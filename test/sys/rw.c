@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <t_file.h>
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 static char buf[8192];
@@ -111,6 +112,38 @@ static void vectors(void)
     CHECK(17, call(SYS_lseek, fd, 0, SEEK_END));
 }
 
+/* RWF_NOWAIT says no where it would have to wait; RWF_SYNC and RWF_DSYNC write as well as any other. */
+static void flags(void)
+{
+    struct iovec v = { buf, 8 };
+    int fds[2];
+    CHECK(8, call(SYS_pwritev2, fd, &v, 1, 0, 0, RWF_SYNC));
+    CHECK(8, call(SYS_pwritev2, fd, &v, 1, 0, 0, RWF_DSYNC));
+    CHECK(8, call(SYS_preadv2, fd, &v, 1, 0, 0, RWF_SYNC | RWF_HIPRI));
+    CHECK(0, call(SYS_pipe2, fds, 0));
+    CHECK(-EAGAIN, call(SYS_preadv2, fds[0], &v, 1, -1, -1, RWF_NOWAIT));
+    CHECK(8, call(SYS_pwritev2, fds[1], &v, 1, -1, -1, RWF_NOWAIT));
+    CHECK(8, call(SYS_preadv2, fds[0], &v, 1, -1, -1, RWF_NOWAIT));
+    CHECK(-ESPIPE, call(SYS_preadv2, fds[0], &v, 1, 0, 0, RWF_NOWAIT));
+    CHECK(-ESPIPE, call(SYS_sync_file_range, fds[0], 0, 0, 1));
+    CHECK(-EINVAL, call(SYS_sync_file_range, fds[0], 0, 0, 8));
+    CHECK(0, call(SYS_syncfs, fds[0]));
+    CHECK(-EINVAL, call(SYS_fsync, fds[0]));
+    call(SYS_close, fds[0]);
+    call(SYS_close, fds[1]);
+    CHECK(0, call(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds));
+    CHECK(-EAGAIN, call(SYS_preadv2, fds[0], &v, 1, -1, -1, RWF_NOWAIT));
+    CHECK(8, call(SYS_pwritev2, fds[1], &v, 1, -1, -1, RWF_NOWAIT));
+    CHECK(8, call(SYS_preadv2, fds[0], &v, 1, -1, -1, RWF_NOWAIT));
+    call(SYS_close, fds[0]);
+    call(SYS_close, fds[1]);
+    long e = call(SYS_eventfd2, 0, 0), i = call(SYS_inotify_init1, 0);
+    CHECK(-EAGAIN, call(SYS_preadv2, e, &v, 1, -1, -1, RWF_NOWAIT));
+    CHECK(-EOPNOTSUPP, call(SYS_preadv2, i, &v, 1, -1, -1, RWF_NOWAIT));
+    call(SYS_close, e);
+    call(SYS_close, i);
+}
+
 static void sizes(void)
 {
     struct stat st;
@@ -215,6 +248,7 @@ int main(void)
     reads_and_writes();
     seeks();
     vectors();
+    flags();
     sizes();
     copies();
     devices();

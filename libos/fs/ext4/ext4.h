@@ -148,9 +148,8 @@ struct ext4 {
     struct mutex orphan;        /* the orphan list */
     struct ext4_inode *orphans; /* guarded by orphan: DL by orphan_next, the list's head first */
     _Atomic uint32_t next_generation;
-    _Atomic uint32_t wb_error; /* errseq of syncfs */
-    uint32_t dir_group;        /* where the last top directory went */
-    struct ext4 *next;         /* all that are mounted */
+    uint32_t dir_group; /* where the last top directory went */
+    struct ext4 *next;  /* all that are mounted */
     struct waitq flusher;
     _Atomic bool flusher_stop, flusher_done;
 };
@@ -187,8 +186,11 @@ struct ext4_inode {
     uint64_t goal;             /* where the next block should be */
     uint64_t ra_next;          /* read-ahead: the index that continues the last read */
     uint32_t ra_window;
-    _Atomic uint32_t wb_error; /* errseq: counter and the last error */
-    char *link;                /* text of a symbolic link once it was read; owned */
+    _Atomic uint32_t wb_error;     /* errseq */
+    _Atomic uint32_t direct;       /* direct transfers in flight; see direct.c */
+    _Atomic uint32_t direct_waits; /* who waits for them */
+    struct waitq direct_wait;
+    char *link; /* text of a symbolic link once it was read; owned */
 };
 
 static inline struct ext4 *ext4_of(const struct superblock *sb)
@@ -395,7 +397,18 @@ extern const struct file_ops ext4_fops;
 extern const struct pagemap_ops ext4_pages;
 int ext4_open(struct inode *inode, struct file *f);
 NODISCARD int ext4_zero_eof(struct ext4_inode *ei);
-void errseq_set(_Atomic uint32_t *seq, int err);
+/* direct.c */
+/* Do position and memory fit what the device can do? */
+bool ext4_direct_aligned(const struct ext4 *fs, const struct iter *it, uint64_t pos);
+/* Transfer bytes at pos without the page cache and wait. Bytes; -EAGAIN: not possible, nothing was done; -EFAULT, -EIO, -ENOMEM.
+ * Locks: inode->lock is held, for writing if write. */
+ssize_type ext4_direct(struct ext4_inode *ei, struct iter *it, uint64_t pos, size_t bytes,
+                       bool write);
+/* file_ops.direct */
+ssize_type ext4_direct_start(struct file *f, struct iter *it, uint64_t pos, bool write,
+                             file_done_fn *done, void *arg);
+/* Wait until no direct transfer is in flight, or none that writes. */
+void ext4_direct_wait(struct ext4_inode *ei, bool writes_only);
 /* write.c */
 /* Page p at index was or will be written: reserve what it needs. -ENOSPC, -EIO, -EROFS, -EFBIG. */
 NODISCARD int ext4_page_dirty(struct ext4_inode *ei, uint64_t index, struct page *p);

@@ -1,36 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Regular files: write, seek, sync. Reading is generic: it goes through the page cache, which read.c fills. */
+/* Regular files: read, write, seek, sync. Reading is generic but for O_DIRECT: it goes through the page cache, which read.c
+ * fills. */
 #include "ext4.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <libos/errseq.h>
 #include <libos/page.h>
 #include <libos/sched.h>
 #include <string.h>
 
 enum { DIRTY_MAX = 4096 /* pages of one file before its writer has to write them */ };
 
-void errseq_set(_Atomic uint32_t *seq, int err)
-{
-    uint32_t old = atomic_load(seq), new;
-    do
-        new = ((old & ~0xfffu) + 0x1000) | ((uint32_t)-err & 0xfff);
-    while (!atomic_compare_exchange_weak(seq, &old, new));
-}
-
-/* An error since *seen? It is told once. */
-static int errseq_check(_Atomic uint32_t *seq, void **seen)
-{
-    uint32_t now = atomic_load(seq);
-    if ((uint32_t)(uintptr_t)*seen == now)
-        return 0;
-    *seen = (void *)(uintptr_t)now;
-    return -(int)(now & 0xfff);
-}
-
 int ext4_open(struct inode *inode, struct file *f)
 {
-    f->data = (void *)(uintptr_t)ext4_i(inode)->wb_error;
+    f->wb_seen = errseq_sample(&ext4_i(inode)->wb_error);
     return 0;
 }
 
@@ -153,10 +137,35 @@ static void throttle(struct ext4_inode *ei)
         (void)ext4_writeback(ei, 0, UINT64_MAX); /* errors are told by the next fsync */
 }
 
+/* Write at *pos, at most n bytes: as the file is opened, directly where that is possible. */
+static ssize_type write_at(struct file *f, struct iter *it, uint64_t *pos, size_t n)
+{
+    struct ext4_inode *ei = ext4_i(f->inode);
+    if (f->flags & O_DIRECT) {
+        ssize_type done = ext4_direct(ei, it, *pos, n, true);
+        if (done > 0)
+            *pos += (uint64_t)done;
+        if (done != -EAGAIN && (done < 0 || (size_t)done == n))
+            return done;
+        if (it->nowait)
+            return done;
+        if (done > 0) {
+            ssize_type more = write_pages(ei, it, pos, n - (size_t)done);
+            return done + (more > 0 ? more : 0);
+        }
+    }
+    return write_pages(ei, it, pos, n);
+}
+
 static ssize_type ext4_write(struct file *f, struct iter *it, uint64_t *pos)
 {
     struct inode *inode = f->inode;
     struct ext4_inode *ei = ext4_i(inode);
+    bool direct = f->flags & O_DIRECT;
+    if (it->nowait && !direct)
+        return -EOPNOTSUPP; /* as Linux: the page cache may have to be filled */
+    if (direct && !ext4_direct_aligned(ei->fs, it, *pos))
+        return -EINVAL;
     if (it->left == 0)
         return 0;
     rwmutex_write_lock(&inode->lock);
@@ -169,7 +178,7 @@ static ssize_type ext4_write(struct file *f, struct iter *it, uint64_t *pos)
     if (n > 0) {
         n = (ssize_type)min_u64((uint64_t)n, size_max(ei->fs) - *pos);
         inode_drop_setid(inode);
-        n = write_pages(ei, it, pos, (size_t)n);
+        n = write_at(f, it, pos, (size_t)n);
         if (n > 0) {
             inode->mtime = inode->ctime = vfs_now();
             inode->atime_until = 0;
@@ -178,11 +187,39 @@ static ssize_type ext4_write(struct file *f, struct iter *it, uint64_t *pos)
         }
     }
     rwmutex_write_unlock(&inode->lock);
-    if (n > 0 && f->flags & O_DIRECT) {
+    if (n > 0 && direct && inode->pages.dirty) {
         int err = ext4_writeback(ei, from / PAGE_SIZE, *pos / PAGE_SIZE + 1);
         if (err)
             return err;
     }
+    return n;
+}
+
+static ssize_type ext4_read(struct file *f, struct iter *it, uint64_t *pos)
+{
+    struct inode *inode = f->inode;
+    struct ext4_inode *ei = ext4_i(inode);
+    ssize_type n = -EAGAIN;
+    if (LIKELY(!(f->flags & O_DIRECT)))
+        return regular_read(f, it, pos);
+    if (!ext4_direct_aligned(ei->fs, it, *pos))
+        return -EINVAL;
+    rwmutex_read_lock(&inode->lock);
+    uint64_t size = inode->size;
+    if (*pos < size && it->left && !it->nowait) {
+        /* The file's end is read through the page cache. */
+        size_t bytes = min_u64(it->left, align_down(size - *pos, ei->fs->block_size));
+        n = bytes ? ext4_direct(ei, it, *pos, bytes, false) : -EAGAIN;
+    }
+    rwmutex_read_unlock(&inode->lock);
+    if (n <= 0)
+        return n == -EAGAIN ? regular_read(f, it, pos) : n;
+    *pos += (uint64_t)n;
+    if (it->left && *pos < size) {
+        ssize_type more = regular_read(f, it, pos);
+        n += more > 0 ? more : 0;
+    }
+    inode_touch(&f->path);
     return n;
 }
 
@@ -231,15 +268,26 @@ static int64_t ext4_seek(struct file *f, int64_t off, int whence)
 static int ext4_sync(struct file *f, bool data_only)
 {
     struct ext4_inode *ei = ext4_i(f->inode);
-    int err = ext4_fsync_inode(ei, data_only), err2 = errseq_check(&ei->wb_error, &f->data);
+    int err = ext4_fsync_inode(ei, data_only), err2 = errseq_check(&ei->wb_error, &f->wb_seen);
+    return err2 ? err2 : err;
+}
+
+static int ext4_write_range(struct file *f, uint64_t from, uint64_t end)
+{
+    struct ext4_inode *ei = ext4_i(f->inode);
+    int err = ext4_writeback(ei, from / PAGE_SIZE, (end + PAGE_SIZE - 1) / PAGE_SIZE);
+    int err2 = errseq_check(&ei->wb_error, &f->wb_seen);
     return err2 ? err2 : err;
 }
 
 const struct file_ops ext4_fops = {
-    .read = regular_read,
+    .read = ext4_read,
     .write = ext4_write,
     .seek = ext4_seek,
     .pagemap = regular_pagemap,
     .sync = ext4_sync,
+    .write_back = ext4_write_range,
+    .direct = ext4_direct_start,
+    .nowait = true,
     .fallocate = ext4_fallocate,
 };

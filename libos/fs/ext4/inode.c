@@ -232,6 +232,7 @@ static struct inode *make(struct ext4 *fs, uint32_t ino, uint32_t mode)
     ei->group = (ino - 1) / fs->inodes_per_group;
     rwmutex_init(&ei->map, RANK_FS_MAP);
     mutex_init(&ei->wb, RANK_FS_WRITEBACK);
+    waitq_init(&ei->direct_wait);
     inode->data = ei;
     inode->ino = ino;
     inode->fops = S_ISDIR(mode) ? &ext4_dir_fops : S_ISREG(mode) ? &ext4_fops : NULL;

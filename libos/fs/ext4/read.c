@@ -127,6 +127,7 @@ static int ext4_fill(struct pagemap *m, uint64_t index, bool writable, struct pa
             *ret = p;
         return err;
     }
+    ext4_direct_wait(ei, true);
     uint32_t n = window(ei, index), gen = m->write_gen;
     int err = read_pages(ei, index, &n, page);
     if (err && err != -ENOMEM)
@@ -165,6 +166,7 @@ static void ext4_dropped(struct pagemap *m, size_t n)
 
 const struct pagemap_ops ext4_pages = {
     .fill = ext4_fill,
+    .fill_waits = true,
     .size_pages = ext4_size_pages,
     .make_writable = ext4_make_writable,
     .dropped = ext4_dropped,

@@ -94,6 +94,7 @@ int ext4_set_size(struct inode *inode, uint64_t size)
         return -EOPNOTSUPP;
     if (size == inode->size && !size && !ei->blocks512 && !ei->delayed)
         return 0;
+    ext4_direct_wait(ei, false);
     mutex_lock(&ei->wb);
     if (size < inode->size || size == 0) {
         err = shrink(ei, size);
@@ -291,6 +292,7 @@ int ext4_fallocate(struct file *f, int mode, uint64_t off, uint64_t len)
     if (off + len > (uint64_t)UINT32_MAX << ei->fs->block_bits)
         return -EFBIG;
     rwmutex_write_lock(&inode->lock);
+    ext4_direct_wait(ei, false);
     int err = 0;
     if (!op && !(mode & FALLOC_FL_KEEP_SIZE) && off + len > inode->size &&
         file_write_limit(inode->size, off + len - inode->size) < (int64_t)(off + len - inode->size))

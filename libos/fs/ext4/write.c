@@ -7,6 +7,7 @@
 
 #include <abi/errno.h>
 #include <base/log.h>
+#include <libos/errseq.h>
 #include <libos/sched.h>
 #include <string.h>
 
@@ -237,7 +238,7 @@ static void tell_error(struct ext4_inode *ei, int err)
 {
     log_error("%s: ext4: data of inode %u was lost (error %d)", ei->fs->dev->name, ei->ino, -err);
     errseq_set(&ei->wb_error, err);
-    errseq_set(&ei->fs->wb_error, err);
+    errseq_set(&ei->fs->sb.wb_error, err);
 }
 
 int ext4_writeback_locked(struct ext4_inode *ei, uint64_t first, uint64_t end)

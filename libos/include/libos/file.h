@@ -20,6 +20,9 @@ struct dir_sink {
                  unsigned type);
 };
 
+/* The end of a transfer that was started: bytes or a negative errno. From any context; does not sleep. */
+typedef void file_done_fn(void *arg, ssize_type result);
+
 /* What a kind of file does. A NULL member gives the errno said at it. Transfers return bytes or a negative errno, and
  * -ERESTARTSYS when a signal ends their sleep with nothing transferred. */
 struct file_ops {
@@ -32,6 +35,12 @@ struct file_ops {
     struct pagemap *(*pagemap)(struct file *f);                     /* -ENODEV: cannot be mapped */
     int (*readdir)(struct file *f, struct dir_sink *s, uint64_t *pos); /* -ENOTDIR */
     int (*sync)(struct file *f, bool data_only);                       /* -EINVAL */
+    /* Write what is dirty of bytes [from, end) and wait; neither metadata nor the disk's cache. NULL: 0 */
+    int (*write_back)(struct file *f, uint64_t from, uint64_t end);
+    /* Start a transfer of all of it at pos without the page cache (O_DIRECT). > 0: done(arg, ...) will be called, perhaps it
+     * was already. -EAGAIN: do it by read or write, nothing has happened. NULL: -EAGAIN. -EINVAL (alignment), -EFAULT */
+    ssize_type (*direct)(struct file *f, struct iter *it, uint64_t pos, bool write,
+                         file_done_fn *done, void *arg);
     int (*fallocate)(struct file *f, int mode, uint64_t off,
                      uint64_t len);  /* -EOPNOTSUPP (files), -ENODEV */
     int (*flush)(struct file *f);    /* each close(2); may be NULL */
@@ -41,6 +50,7 @@ struct file_ops {
                      unsigned flags); /* F_SETFL beyond the generic bits; may be NULL */
     void (*fdinfo)(struct file *f, char *buf,
                    size_t size); /* extra lines of /proc/self/fdinfo; may be NULL */
+    bool nowait; /* read and write heed iter.nowait; else RWF_NOWAIT is -EOPNOTSUPP */
 };
 
 struct file {
@@ -57,6 +67,8 @@ struct file {
     int owner_pid, owner_sig, owner_type; /* F_SETOWN, F_SETSIG */
     const char *name; /* of a file without a dentry: "anon_inode:[eventfd]", "pipe", "socket" */
     bool can_read, can_write, seekable;
+    _Atomic uint32_t wb_seen,
+        sb_seen;         /* errseq of the inode (its file system's business), of the file system */
     bool counted_writer; /* holds one of inode->writers */
     void *dir_cursor;    /* directories: where the last listing stopped; guarded by pos_lock */
 };
@@ -162,6 +174,12 @@ void file_pos_unlock(struct file *f, bool locked);
 
 /* For file_ops.seek of files that have no position but let lseek pass: 0. */
 int64_t file_seek_nowhere(struct file *f, int64_t off, int whence);
+
+/* Must a transfer of f not wait? */
+static inline bool file_nowait(const struct file *f, const struct iter *it)
+{
+    return f->flags & O_NONBLOCK || it->nowait;
+}
 
 /* Generic transfers with all checks (mode, position, limits, O_APPEND) on an open file. pos NULL: the file's own. */
 ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos);

@@ -21,6 +21,7 @@ struct iter {
     bool kernel;
     bool append;         /* writing: at the end of the file, whatever the position (RWF_APPEND) */
     uint8_t sync;        /* writing: enum iter_sync */
+    bool nowait;         /* -EAGAIN rather than wait (RWF_NOWAIT); for files with file_ops.nowait */
     struct iter_seg one; /* storage for the common case */
 };
 
@@ -36,6 +37,7 @@ static inline void iter_user(struct iter *it, uintptr_t base, size_t len)
     it->kernel = false;
     it->append = false;
     it->sync = 0;
+    it->nowait = false;
 }
 
 /* One libOS buffer. */
@@ -55,6 +57,7 @@ static inline void iter_vector(struct iter *it, const struct iter_seg *segs, siz
     it->kernel = false;
     it->append = false;
     it->sync = 0;
+    it->nowait = false;
 }
 
 /* Copy up to n bytes from libOS memory to the iterator (put), or the other way (get), and advance. Bytes copied: less

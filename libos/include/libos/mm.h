@@ -164,6 +164,9 @@ NODISCARD int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size
  * where the area's protection forbids it, copying pages on write. Bytes copied. May sleep. */
 size_t mm_access(struct mm *mm, uintptr_t addr, void *buf, size_t n, bool write, bool force);
 
+/* The page behind addr of mm with a reference, faulted in; write: a page that mm may write to. -EFAULT, -ENOMEM. May sleep. */
+NODISCARD int mm_pin(struct mm *mm, uintptr_t addr, bool write, struct page **ret_page);
+
 /* The area that holds addr, or the next one above it; NULL. The next one; NULL. Locks: mm->lock held. */
 struct area *area_find(struct mm *mm, uintptr_t addr);
 struct area *area_next(struct area *a);

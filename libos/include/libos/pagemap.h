@@ -23,6 +23,7 @@ struct pagemap_ops {
     /* A program is about to write to the page, which is present, through a shared mapping: mark it dirty. NULL: nobody has
      * to know. Else pages are mapped writable one by one, after this. May sleep. -ENOSPC, -EIO. */
     int (*make_writable)(struct pagemap *m, uint64_t index, struct page *p);
+    bool fill_waits; /* for a disk: who must not wait does not fill */
     /* A page with PAGE_DELAYED leaves the map; n in all. No sleep. May be NULL. */
     void (*dropped)(struct pagemap *m, size_t n);
 };
@@ -75,6 +76,8 @@ size_t pagemap_take_dirty(struct pagemap *m, uint64_t *index, uint64_t end, stru
 size_t pagemap_written(struct pagemap *m, struct page **pages, size_t n, bool place);
 /* Free up to n clean pages that nobody uses; how many. Does not sleep, only tries the lock. */
 size_t pagemap_shrink(struct pagemap *m, size_t n);
+/* Free the clean pages of [first, end) that nobody uses. True: none is left there. */
+NODISCARD bool pagemap_evict(struct pagemap *m, uint64_t first, uint64_t end);
 /* Remove pages [first, end), then unmap them, private copies too (truncation). */
 void pagemap_remove(struct pagemap *m, uint64_t first, uint64_t end);
 

@@ -134,7 +134,8 @@ struct superblock {
         struct abi_statfs *st); /* type, name length and so on are filled; NULL: no blocks */
     _Atomic uint64_t next_ino;
     bool pinned; /* names live in the dentry cache: a dentry stays until it is unlinked (tmpfs) */
-    struct mutex rename_lock; /* moves of directories */
+    struct mutex rename_lock;  /* moves of directories */
+    _Atomic uint32_t wb_error; /* errseq: what syncfs tells */
     void *data;
 };
 

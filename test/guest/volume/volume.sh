@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A data disk from its making to its check: rows that one run writes are there in the next, on the disk's own terms (e2fsck), and
-# what is not a volume is refused with one line. Usage: volume.sh ALCOVE
+# what is not a volume is refused with one line. Usage: volume.sh ALCOVE DIRECT
 set -u
 alcove=$(realpath "$1")
+direct=$(realpath "$2")
 PATH=$PATH:/usr/sbin:/sbin
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
@@ -32,6 +33,11 @@ is "rows" 43 "$(run -v data.img:/data /usr/bin/sqlite3 /data/t.db "select sum(a)
 is "read-only" 43 "$(run -v data.img:/data:ro /usr/bin/sqlite3 'file:/data/t.db?immutable=1' "select sum(a) from t;")"
 run -v data.img:/data:ro /usr/bin/touch /data/new
 is "a write to a read-only volume" 1 $?
+# Every way to read and write; and a file that is open and has no name when the program ends.
+is "direct transfers" "direct: ok" "$(run --cpus 2 -v data.img:/data "$direct" /data)"
+run --with rm -v data.img:/data /bin/bash -c 'exec 3>/data/x; echo hi >&3; rm /data/x; exit 3'
+is "exit with a file without a name" 3 $?
+is "clean after it" 0 "$(e2fsck -fn data.img >out 2>&1; echo $?)"
 # Not synced, and a machine of another kind.
 run --machine q35 --cpus 2 -v data.img:/data /bin/cp /bin/cp /data/copy
 is "cp" 0 $?
