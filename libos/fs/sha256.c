@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256, FIPS 180-4, by the CPU's instructions where it has them. In C, the message schedule is kept in a ring of sixteen words, computed as the rounds go; the eight
- * working variables are renamed instead of moved. */
+/* SHA-256, FIPS 180-4, by the CPU's instructions where it has them. In C, the eight working variables are renamed instead
+ * of moved. */
 #include <libos/sha256.h>
 
 #include <plat/cpu.h>
@@ -50,41 +50,38 @@ static inline uint32_t be32(const uint8_t *p)
     return __builtin_bswap32(v);
 }
 
-/* One round; a to h are the working variables as they are named in this round, kk the constants of these sixteen. All
- * indices are constants, which is what makes it fast. */
-#define ROUND(a, b, c, d, e, f, g, h, i, word)                                                     \
+/* Round i of eight; a to h are the working variables as they are named in this round. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                                           \
     do {                                                                                           \
-        h += big1(e) + (((f ^ g) & e) ^ g) + kk[i] + (word);                                       \
+        h += big1(e) + (((f ^ g) & e) ^ g) + kk[i] + ww[i];                                        \
         d += h;                                                                                    \
         h += big0(a) + (((a | b) & c) | (a & b));                                                  \
     } while (0)
 
-#define EIGHT(i, W)                                                                                \
-    do {                                                                                           \
-        ROUND(a, b, c, d, e, f, g, h, (i) + 0, W((i) + 0));                                        \
-        ROUND(h, a, b, c, d, e, f, g, (i) + 1, W((i) + 1));                                        \
-        ROUND(g, h, a, b, c, d, e, f, (i) + 2, W((i) + 2));                                        \
-        ROUND(f, g, h, a, b, c, d, e, (i) + 3, W((i) + 3));                                        \
-        ROUND(e, f, g, h, a, b, c, d, (i) + 4, W((i) + 4));                                        \
-        ROUND(d, e, f, g, h, a, b, c, (i) + 5, W((i) + 5));                                        \
-        ROUND(c, d, e, f, g, h, a, b, (i) + 6, W((i) + 6));                                        \
-        ROUND(b, c, d, e, f, g, h, a, (i) + 7, W((i) + 7));                                        \
-    } while (0)
-
-#define FIRST(i) (w[(i)&15] = be32(p + 4 * ((i)&15)))
-#define LATER(i) (w[(i)&15] += small1(w[((i)-2) & 15]) + w[((i)-7) & 15] + small0(w[((i)-15) & 15]))
+static void schedule(uint32_t w[64], const uint8_t *p)
+{
+    for (unsigned i = 0; i < 16; i++)
+        w[i] = be32(p + 4 * i);
+    for (unsigned i = 16; i < 64; i++)
+        w[i] = small1(w[i - 2]) + w[i - 7] + small0(w[i - 15]) + w[i - 16];
+}
 
 void sha256_compress(uint32_t s[8], const uint8_t *p, size_t blocks)
 {
-    uint32_t w[16];
+    uint32_t w[64];
     for (; blocks; blocks--, p += 64) {
         uint32_t a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], f = s[5], g = s[6], h = s[7];
-        const uint32_t *kk = k;
-        EIGHT(0, FIRST);
-        EIGHT(8, FIRST);
-        for (kk += 16; kk < k + 64; kk += 16) {
-            EIGHT(0, LATER);
-            EIGHT(8, LATER);
+        const uint32_t *kk = k, *ww = w;
+        schedule(w, p);
+        for (; ww < w + 64; kk += 8, ww += 8) {
+            ROUND(a, b, c, d, e, f, g, h, 0);
+            ROUND(h, a, b, c, d, e, f, g, 1);
+            ROUND(g, h, a, b, c, d, e, f, 2);
+            ROUND(f, g, h, a, b, c, d, e, 3);
+            ROUND(e, f, g, h, a, b, c, d, 4);
+            ROUND(d, e, f, g, h, a, b, c, 5);
+            ROUND(c, d, e, f, g, h, a, b, 6);
+            ROUND(b, c, d, e, f, g, h, a, 7);
         }
         s[0] += a;
         s[1] += b;
@@ -146,4 +143,29 @@ void sha256_end(struct sha256 *s, uint8_t ret_digest[32])
         uint32_t v = __builtin_bswap32(s->h[i]);
         memcpy(ret_digest + 4 * i, &v, sizeof(v));
     }
+}
+
+bool sha256_lanes(const struct sha256 *from, const void *const data[PLAT_SHA256_LANES], size_t size,
+                  uint8_t ret_digest[PLAT_SHA256_LANES][32])
+{
+    uint32_t h[8][PLAT_SHA256_LANES];
+    uint64_t bits = __builtin_bswap64((from->size + size) * 8);
+    uint8_t padding[64] = { 0x80 };
+    const void *paddings[PLAT_SHA256_LANES];
+    if (from->size % 64 || size % 64)
+        return false;
+    memcpy(padding + 56, &bits, sizeof(bits));
+    for (unsigned w = 0; w < 8; w++)
+        for (unsigned m = 0; m < PLAT_SHA256_LANES; m++)
+            h[w][m] = from->h[w];
+    for (unsigned m = 0; m < PLAT_SHA256_LANES; m++)
+        paddings[m] = padding;
+    if (!plat_sha256_lanes(h, data, size / 64) || !plat_sha256_lanes(h, paddings, 1))
+        return false;
+    for (unsigned m = 0; m < PLAT_SHA256_LANES; m++)
+        for (unsigned w = 0; w < 8; w++) {
+            uint32_t v = __builtin_bswap32(h[w][m]);
+            memcpy(ret_digest[m] + 4 * w, &v, sizeof(v));
+        }
+    return true;
 }

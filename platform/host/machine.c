@@ -32,6 +32,18 @@ bool plat_sha256(uint32_t state[8], const void *data, size_t blocks)
     return true;
 }
 
+void x86_sha256_lanes(uint32_t state[8][PLAT_SHA256_LANES],
+                      const void *const data[PLAT_SHA256_LANES], size_t blocks);
+
+bool plat_sha256_lanes(uint32_t state[8][PLAT_SHA256_LANES],
+                       const void *const data[PLAT_SHA256_LANES], size_t blocks)
+{
+    if (!__builtin_cpu_supports("avx2"))
+        return false;
+    x86_sha256_lanes(state, data, blocks);
+    return true;
+}
+
 static void write_log(enum log_level level, const char *text, size_t len)
 {
     (void)level;

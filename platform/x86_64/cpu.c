@@ -62,6 +62,7 @@ void x86_facts_init(void)
     f->crc32 = one.ecx & 1u << 20;
     f->fsgsbase = seven.ebx & 1u << 0;
     f->smep = seven.ebx & 1u << 7;
+    f->avx2 = (seven.ebx & 1u << 5) != 0;
     f->rdseed = seven.ebx & 1u << 18;
     f->smap = (seven.ebx & 1u << 20) != 0;
     f->sha = (seven.ebx & 1u << 29) != 0 && (one.ecx & 1u << 19) != 0; /* and SSE4.1, SSSE3 */
@@ -278,6 +279,24 @@ bool plat_sha256(uint32_t state[8], const void *data, size_t blocks)
     if (!x86_facts.sha)
         return false;
     x86_sha256(state, data, blocks);
+    return true;
+}
+
+void x86_sha256_lanes(uint32_t state[8][PLAT_SHA256_LANES],
+                      const void *const data[PLAT_SHA256_LANES], size_t blocks);
+
+bool plat_sha256_lanes(uint32_t state[8][PLAT_SHA256_LANES],
+                       const void *const data[PLAT_SHA256_LANES], size_t blocks)
+{
+    struct plat_thread *owner = x86_this_cpu()->fpu_owner;
+
+    if (x86_facts.sha || !x86_facts.avx2 || !(x86_fpu.xcr0 & XCR0_AVX))
+        return false;
+    if (owner)
+        x86_fpu_save(owner->fpu);
+    x86_sha256_lanes(state, data, blocks);
+    if (owner)
+        x86_fpu_load(owner->fpu);
     return true;
 }
 

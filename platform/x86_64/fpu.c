@@ -8,7 +8,6 @@
 
 #define XCR0_X87    0x1u
 #define XCR0_SSE    0x2u
-#define XCR0_AVX    0x4u
 #define XCR0_AVX512 0xe0u
 
 struct fpu_area {

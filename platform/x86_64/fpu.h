@@ -14,6 +14,8 @@ enum {
     FPU_SW_BYTES = 464,   /* what software may use in the legacy part, 48 bytes */
 };
 
+#define XCR0_AVX 0x4u
+
 struct x86_fpu_facts {
     uint64_t xcr0;       /* state components in use; 3 (x87, SSE) without XSAVE */
     uint32_t size;       /* bytes of an area */

@@ -19,7 +19,9 @@
     .balign 16
 swap_words:
     .byte 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12
-constants:
+    .globl x86_sha256_constants
+    .hidden x86_sha256_constants
+x86_sha256_constants:
     .long 0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5
     .long 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174
     .long 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da
@@ -74,7 +76,7 @@ x86_sha256:
     subq $184, %rsp
     each keep
     movdqa swap_words(%rip), SWAP
-    leaq constants(%rip), %rax
+    leaq x86_sha256_constants(%rip), %rax
     movdqu (%rdi), T                  /* A B C D from the low end */
     movdqu 16(%rdi), CDGH             /* E F G H */
     pshufd $0xb1, T, T

@@ -82,6 +82,65 @@ static void both_ways(void **state)
     assert_memory_equal(before, after, sizeof(before));
 }
 
+/* Eight messages at once: what each gives alone, for any number of blocks and any alignment. */
+static void in_lanes(void **state)
+{
+    static uint8_t data[64 * 40];
+    uint32_t lanes[8][PLAT_SHA256_LANES], alone[8];
+    const void *at[PLAT_SHA256_LANES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 89 + (i >> 7));
+    for (size_t blocks = 0; blocks <= 17; blocks++) {
+        for (unsigned m = 0; m < PLAT_SHA256_LANES; m++) {
+            at[m] = data + 61 * m;
+            for (unsigned w = 0; w < 8; w++)
+                lanes[w][m] = 0x9e3779b9u * (w + 1) + m;
+        }
+        if (!plat_sha256_lanes(lanes, at, blocks)) {
+            print_message("this CPU has no AVX2\n");
+            return;
+        }
+        for (unsigned m = 0; m < PLAT_SHA256_LANES; m++) {
+            for (unsigned w = 0; w < 8; w++)
+                alone[w] = 0x9e3779b9u * (w + 1) + m;
+            sha256_compress(alone, at[m], blocks);
+            for (unsigned w = 0; w < 8; w++)
+                assert_int_equal(lanes[w][m], alone[w]);
+        }
+    }
+}
+
+/* The same with padding and behind a salt; a salt that is not of whole blocks is refused. */
+static void digests_in_lanes(void **state)
+{
+    static uint8_t data[PLAT_SHA256_LANES][4096];
+    uint8_t found[PLAT_SHA256_LANES][32], want[32];
+    const void *at[PLAT_SHA256_LANES];
+    struct sha256 salted, s;
+
+    (void)state;
+    for (unsigned m = 0; m < PLAT_SHA256_LANES; m++) {
+        memset(data[m], 'a' + (int)m, sizeof(data[m]));
+        at[m] = data[m];
+    }
+    sha256_init(&salted);
+    for (unsigned salt = 0; salt < 2; salt++) {
+        if (!sha256_lanes(&salted, at, 4096, found))
+            return;
+        for (unsigned m = 0; m < PLAT_SHA256_LANES; m++) {
+            s = salted;
+            sha256_add(&s, data[m], 4096);
+            sha256_end(&s, want);
+            assert_memory_equal(found[m], want, sizeof(want));
+        }
+        sha256_add(&salted, data, 64);
+    }
+    sha256_add(&salted, data, 1);
+    assert_false(sha256_lanes(&salted, at, 4096, found));
+}
+
 /* Run fn in a child; its result as an exit status. */
 static int in_child(int (*fn)(void))
 {
@@ -192,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_answers), cmocka_unit_test(both_ways),
+        cmocka_unit_test(in_lanes),      cmocka_unit_test(digests_in_lanes),
         cmocka_unit_test(accepts),       cmocka_unit_test(data_damage),
         cmocka_unit_test(tree_damage),   cmocka_unit_test(superblock),
     };

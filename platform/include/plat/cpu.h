@@ -40,6 +40,12 @@ void plat_syscall_trace(void);
  * nothing was done. Any context that may use the CPU for as long as the data takes. */
 bool plat_sha256(uint32_t state[8], const void *data, size_t blocks);
 
+/* The same for several messages at once, blocks of each: state[w][m] is word w of message m. False: the CPU would not be
+ * faster by it than with one message after another, and nothing was done. Takes as long as about two messages in C. */
+enum { PLAT_SHA256_LANES = 8 };
+bool plat_sha256_lanes(uint32_t state[8][PLAT_SHA256_LANES],
+                       const void *const data[PLAT_SHA256_LANES], size_t blocks);
+
 /* Continue a CRC-32C (reflected, no inversions) over len bytes, by the CPU's instruction where it has one. */
 uint32_t plat_crc32c(uint32_t crc, const void *buf, size_t len);
 
