@@ -195,8 +195,12 @@ static long control(struct file *f, int fd, int cmd, unsigned long arg)
     case F_GET_RW_HINT:
     case F_SET_RW_HINT:
         return hint(f, cmd, arg);
+    case F_NOTIFY: /* no dnotify: there is never anything to take back */
+        if (arg & ~(unsigned long)DN_MULTISHOT)
+            return -EINVAL;
+        return S_ISDIR(f->inode->mode) ? 0 : -ENOTDIR;
     default:
-        return -EINVAL; /* F_NOTIFY too: no dnotify */
+        return -EINVAL;
     }
 }
 
