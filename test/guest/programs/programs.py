@@ -111,6 +111,25 @@ def sections(text):
     return {'': parts[0], **{n.decode(): t for n, t in zip(parts[1::2], parts[2::2])}}
 
 
+def outcomes(text):
+    """What scripts/cpython.py prints: {test: outcome}."""
+    return dict(re.findall(r'(?m)^RESULT (\S+) (.*)', text.decode('utf-8', 'replace')))
+
+
+def said_of(names, text):
+    """{test: what came between its beginning and its end, outcome included}"""
+    found = {n: re.search(b'(?ms)^START %b$(.*?(?:RESULT %b [^\n]*|\\Z))' % ((re.escape(n.encode()),) * 2), text) for n in names}
+    return {n: m[1] for n, m in found.items() if m}
+
+
+def unlike(normalise, want, got):
+    """The parts that are not as they should be. Of a suite's tests, those that pass on the host shall pass."""
+    if normalise is outcomes:
+        return [p for p in {**want, **got} if (want.get(p) == 'ok' and got.get(p) != 'ok') or
+                (got.get(p) == 'FAILED' and want.get(p) != 'FAILED')]
+    return [p for p in {**want, **got} if want.get(p) != got.get(p)]
+
+
 def script(shell, name, seconds, calls=(), options=(), env=(), suite='guest', prepare=nothing):
     """A row for scripts/NAME run by a shell that may call these programs."""
     def copy(work):
@@ -118,6 +137,21 @@ def script(shell, name, seconds, calls=(), options=(), env=(), suite='guest', pr
         prepare(work)
     more = [w for c in calls for w in ('--with', c)]
     return ([*shell.split(), name], copy, seconds, [*more, *options], sections, suite, dict(env))
+
+
+def prepare_cpython(work):
+    """CPython's own tests, but for data that those which run do not read."""
+    leave = shutil.ignore_patterns('__pycache__', 'decimaltestdata', 'test_email', 'test_importlib', 'cjkencodings', '*.tar',
+                                   'xmltestdata', 'datetimetester.py', 'audiodata', 'test_peg_generator', 'test_tools')
+    shutil.copytree('/usr/lib/python3.11/test', work + '/../usr/lib/python3.11/test', ignore=leave)
+
+
+def cpython(modules, seconds, options=(), suite='long', leave=''):
+    """A row for modules of libpython3.11-testsuite, without the tests whose names have a word of leave in them."""
+    row = script('/usr/bin/python3.11', 'cpython.py', seconds, CPYTHON_CALLS, ['-m', '1G', *options], {'LEAVE': leave},
+                 suite, prepare_cpython)
+    row[0].extend(modules.split())
+    return (*row[:4], outcomes, *row[5:])
 
 
 def programs_of(package):
@@ -167,6 +201,7 @@ NODE = ('const a=[3,1,2].sort(); Promise.all([1,2,3].map(x=>new Promise(r=>setTi
 FEW = 'yes cat sort tr head tail wc seq tee sleep mkfifo mkdir touch ls cut sed stat true ln readlink sh chmod rm'.split()
 TOOLS = [*FEW, *'id grep awk setpriv su timeout nice ps top free vmstat uptime pgrep setsid script pidof pmap pwdx'.split(),
          'tty', 'stty']
+CPYTHON_CALLS = 'sh bash cat sleep true false ls echo env kill id tty stty tar zip unzip'.split()
 
 # name: (arguments, preparation, seconds, options of alcove run, normaliser, suite, more environment), the last two optional
 TABLE = {
@@ -227,6 +262,14 @@ TABLE = {
     'tmux': script('/bin/dash', 'tmux.sh', 500, [*FEW, 'tmux', 'grep', 'clear', 'tty', 'stty'], suite='long'),
     'find': script('/bin/dash', 'find.sh', 300, [*FEW, 'find', 'xargs', 'echo']),
     'git': script('/bin/dash', 'git.sh', 500, [*FEW, 'git', 'grep', 'tar'], ['-m', '512M'], suite='long'),
+    'cpython': cpython('test_thread test_mmap test_fcntl test_pty test_resource test_epoll', 300, suite='guest'),
+    'cpython-os': cpython('test_os test_posix test_time test_tempfile test_shutil', 600),
+    'cpython-subprocess': cpython('test_subprocess', 1200),
+    'cpython-signal': cpython('test_signal', 900),
+    'cpython-threading': cpython('test_threading', 600, ['--cpus', '2']),
+    'cpython-multiprocessing': cpython('test_multiprocessing_fork', 1200, ['--cpus', '2']),
+    'cpython-select': cpython('test_select test_selectors test_poll', 600),
+    'cpython-socket': cpython('test_socket', 1200, leave='VSOCK UDPLITE'),
     'gcc': script('/bin/dash', 'build.sh', 900, [*FEW, 'gcc', 'make', 'ar', 'test'], ['-m', '1G'], suite='long'),
 }
 
@@ -265,7 +308,9 @@ def parts(name, text, where):
     """What is compared: {part: output}."""
     normalise = row_of(name)[4]
     text = text.replace(where.encode(), b'WORK')
-    return sections(text) if normalise is sections else {'output': normalise(text) if normalise else text}
+    if normalise in (sections, outcomes):
+        return normalise(text)
+    return {'output': normalise(text) if normalise else text}
 
 
 def run_one(alcove, name, verbose, results):
@@ -280,13 +325,16 @@ def run_one(alcove, name, verbose, results):
         finally:
             subprocess.run(['rm', '-f', '/tmp/alcove-test.db'], check=False)
         want, got = parts(name, host.stdout, top + '/host/work'), parts(name, guest.stdout, '/work')
-    failed = [p for p in {**want, **got} if want.get(p) != got.get(p)]
+    normalise = row_of(name)[4]
+    failed = unlike(normalise, want, got)
     if host.returncode != guest.returncode:
         failed.append('exit status')
     if re.search(rb'(?m)^(panic|warning):', guest.stderr):
         failed.append('messages')
     print(f'{name}: {"FAILED" if failed else "ok"}, exit status {guest.returncode} (host {host.returncode}), '
           f'{len(want)} parts, failed: {", ".join(failed) or "none"}')
+    if normalise is outcomes:
+        want, got = (said_of(failed, out) for out in (host.stdout, guest.stdout))
     for p in want if verbose else [p for p in failed if p in {**want, **got}]:
         show(f'host, {p}', want.get(p, b''))
         show(f'alcove, {p}', got.get(p, b''))
