@@ -333,17 +333,18 @@ def run_one(alcove, name, verbose, results):
         failed.append('messages')
     print(f'{name}: {"FAILED" if failed else "ok"}, exit status {guest.returncode} (host {host.returncode}), '
           f'{len(want)} parts, failed: {", ".join(failed) or "none"}')
-    if normalise is outcomes:
-        want, got = (said_of(failed, out) for out in (host.stdout, guest.stdout))
+    said = [said_of(failed, out) for out in (host.stdout, guest.stdout)] if normalise is outcomes else [want, got]
     for p in want if verbose else [p for p in failed if p in {**want, **got}]:
-        show(f'host, {p}', want.get(p, b''))
-        show(f'alcove, {p}', got.get(p, b''))
+        show(f'host, {p}', said[0].get(p, b''))
+        show(f'alcove, {p}', said[1].get(p, b''))
     if failed or verbose:
         show('alcove stderr', guest.stderr)
     if results:
+        skipped = [p for p in got if normalise is outcomes and got[p] != 'ok' and p not in failed]
         os.makedirs(results, exist_ok=True)
         with open(f'{results}/{name}.json', 'w', encoding='utf-8') as f:
-            json.dump({'name': name, 'what': ' '.join(row_of(name)[0])[:60], 'parts': len({**want, **got}), 'failed': failed}, f)
+            json.dump({'name': name, 'what': ' '.join(row_of(name)[0])[:60], 'parts': len({**want, **got}),
+                       'skipped': len(skipped), 'failed': failed}, f)
     return not failed
 
 
