@@ -4,6 +4,7 @@
 #include "sockaddr.h"
 #include "sys_proto.h"
 #include <abi/errno.h>
+#include <abi/if_packet.h>
 #include <abi/socket.h>
 #include <libos/file.h>
 #include <libos/socket.h>
@@ -212,6 +213,9 @@ long sys_getsockopt(int fd, int level, int name, user_u8_out_t value, user_int_i
     if (!err && room < 0)
         err = -EINVAL;
     unsigned n = room < OPTION_MAX ? (unsigned)room : OPTION_MAX;
+    /* One option's answer depends on what the program has put there; nothing there is for the option to judge. */
+    if (!err && level == SOL_PACKET && user_get(buf, user_cast(user_u8_in_t, value), n))
+        n = 0;
     if (!err)
         err = socket_get_option(s, level, name, buf, &n);
     fd_return(&ref);

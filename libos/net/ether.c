@@ -2,6 +2,7 @@
 /* Between network drivers (libos/dev/netdev.h) and lwIP. A received frame becomes a chain of pbufs over the driver's pages, so
  * its data reaches the socket's reader without a copy; small ones are copied instead, and their page goes back at once. What
  * is sent goes to the driver as a list of segments over the pbufs, which keep a reference until the device has done. */
+#include "af_packet.h"
 #include "core.h"
 #include "ip.h"
 #include "netconf.h"
@@ -122,6 +123,7 @@ static err_t ether_output(struct netif *netif, struct pbuf *p)
             segs[n++] = (struct netdev_seg){ q->payload, q->len };
     s->tx.segs = segs;
     s->tx.nsegs = (uint16_t)n;
+    packet_tap(s->p, netif_get_index(&e->netif), PACKET_OUTGOING);
     int err = e->dev->ops->transmit(e->dev, plat_cpu_id() % e->dev->queues, &s->tx);
     if (!err)
         return ERR_OK;
@@ -209,6 +211,16 @@ static struct netif *netif_for(struct ether *e, const struct pbuf *p)
     return n ? n : &e->netif;
 }
 
+/* Whose is a frame, by its destination? */
+static uint8_t type_of(const struct ether *e, const struct pbuf *p)
+{
+    const uint8_t *to = p->payload;
+    static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+    if (to[0] & 1)
+        return memcmp(to, broadcast, 6) ? PACKET_MULTICAST : PACKET_BROADCAST;
+    return memcmp(to, e->netif.hwaddr, 6) ? PACKET_OTHERHOST : PACKET_HOST;
+}
+
 static void receive_one(struct ether *e, struct netbuf *b)
 {
     bool good = b->flags & (NETBUF_CSUM_GOOD | NETBUF_CSUM_PARTIAL);
@@ -219,8 +231,10 @@ static void receive_one(struct ether *e, struct netbuf *b)
         e->netif.chksum_flags &= (u16_t)~CHECKS;
     else
         e->netif.chksum_flags |= CHECKS;
+    uint8_t type = p->len < ETH_HEADER ? PACKET_OTHERHOST : type_of(e, p);
+    packet_tap(p, netif_get_index(&e->netif), type);
     struct netif *n = netif_for(e, p);
-    if (n->input(p, n) != ERR_OK)
+    if (type == PACKET_OTHERHOST || n->input(p, n) != ERR_OK)
         pbuf_free(p);
 }
 

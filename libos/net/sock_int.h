@@ -25,7 +25,8 @@ struct socket_family {
     /* socket_each of this family. */
     int (*each)(int protocol, int (*fn)(const struct socket_info *info, void *arg), void *arg);
 };
-extern const struct socket_family unix_family, inet4_family, inet6_family, netlink_family;
+extern const struct socket_family unix_family, inet4_family, inet6_family, netlink_family,
+    packet_family;
 
 /* Call fn for each socket of a list (list_next) under lock, without the lock, until it returns not 0; that value. -ENOMEM. */
 int socket_list_each(struct spin *lock, struct socket **list,

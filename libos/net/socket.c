@@ -18,7 +18,7 @@
 #include <string.h>
 
 static const struct socket_family *const families[] = { &unix_family, &inet4_family, &inet6_family,
-                                                        &netlink_family };
+                                                        &netlink_family, &packet_family };
 
 static const struct file_ops socket_file_ops;
 
@@ -392,6 +392,12 @@ static long socket_ioctl(struct file *f, unsigned cmd, unsigned long arg)
     }
 }
 
+static struct pagemap *socket_pagemap(struct file *f)
+{
+    struct socket *s = f->data;
+    return s->ops->pagemap ? s->ops->pagemap(s) : NULL;
+}
+
 static void socket_release(struct file *f)
 {
     struct socket *s = f->data;
@@ -408,5 +414,6 @@ static const struct file_ops socket_file_ops = { .read = socket_read,
                                                  .write = socket_write,
                                                  .poll = socket_poll,
                                                  .ioctl = socket_ioctl,
+                                                 .pagemap = socket_pagemap,
                                                  .release = socket_release,
                                                  .nowait = true };

@@ -15,6 +15,7 @@
 #include <lwip/ip.h>
 #include <lwip/netif.h>
 #include <lwip/raw.h>
+#include <lwip/stats.h>
 #include <string.h>
 
 enum { UDP_HEADER = 8, UDP_MAX = 65507, DEFAULT_TTL = 64 };
@@ -123,6 +124,8 @@ static int output(struct inet_sock *in, const struct inet_send *out, struct pbuf
     }
     bool multi = addr_is_multicast(&out->to.addr);
     int ttl = out->ttl > 0 ? out->ttl : multi ? 1 : DEFAULT_TTL;
+    if (checksum)
+        MIB2_STATS_INC(mib2.udpoutdatagrams);
     err_t e = ip_output_if(p, &src, &dest, (u8_t)ttl, (u8_t)(out->tos > 0 ? out->tos : 0),
                            (u8_t)in->s.protocol, n);
     return e == ERR_OK                    ? 0
@@ -316,6 +319,7 @@ static u8_t udp_input_hook(void *arg, struct raw_pcb *pcb, struct pbuf *p, const
     if (good && many) {
         socket_list_each(&inet_udp.lock, &inet_udp.all, spread_one, &d);
     } else if (good) {
+        MIB2_STATS_INC(mib2.udpindatagrams);
         struct netmsg *m = inet_message_of(p, UDP_HEADER, &d.from, &d.to.addr);
         if (m)
             socket_queue_rcv(&in->s, m);

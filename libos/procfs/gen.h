@@ -61,6 +61,9 @@ NODISCARD int gen_create(const char *type, uint32_t magic, const struct gen_entr
 /* What the open file f of such a tree is about. */
 const struct gen_ctx *gen_of_file(struct file *f);
 
+/* /sys/class. */
+extern const struct gen_entry sysfs_class_entries[];
+
 #define GEN_FILE(n, fn)                                                                            \
     {                                                                                              \
         .name = (n), .mode = S_IFREG | 0444, .show = (fn)                                          \

@@ -18,7 +18,7 @@ struct thread *proc_thread(const struct gen_ctx *c);
 
 /* The tables of the tree. */
 extern const struct gen_entry proc_pid_entries[], proc_task_entries[], proc_system_entries[],
-    proc_sys_entries[];
+    proc_sys_entries[], proc_net_entries[], proc_sys_net_entries[];
 extern const struct gen_names proc_fd_names, proc_fdinfo_names;
 extern const struct file_ops proc_mem_fops;
 

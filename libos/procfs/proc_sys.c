@@ -230,6 +230,7 @@ static const struct gen_entry fs_entries[] = {
 const struct gen_entry proc_sys_entries[] = {
     GEN_DIR("fs", fs_entries),
     GEN_DIR("kernel", kernel_entries),
+    GEN_DIR("net", proc_sys_net_entries),
     GEN_DIR("vm", vm_entries),
     { .name = NULL },
 };

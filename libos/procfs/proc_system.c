@@ -208,6 +208,7 @@ const struct gen_entry proc_system_entries[] = {
     GEN_FILE("interrupts", show_interrupts),
     GEN_FILE("loadavg", show_loadavg),
     GEN_FILE("meminfo", show_meminfo),
+    { .name = "net", .mode = S_IFLNK | 0777, .fixed = "self/net" },
     GEN_FIXED("partitions", "major minor  #blocks  name\n\n"),
     GEN_FILE("stat", show_stat),
     GEN_FIXED("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),

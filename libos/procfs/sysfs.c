@@ -177,6 +177,7 @@ static const struct gen_entry kernel_entries[] = { GEN_DIR("mm", mm_entries), { 
 static const struct gen_entry none[] = { { .name = NULL } };
 
 static const struct gen_entry root_entries[] = {
+    GEN_DIR("class", sysfs_class_entries),
     GEN_DIR("devices", devices_entries),
     GEN_DIR("fs", none),
     GEN_DIR("kernel", kernel_entries),

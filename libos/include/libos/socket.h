@@ -13,8 +13,10 @@
 
 struct file;
 struct netmsg;
+struct pagemap;
 struct poll_table;
 struct socket;
+struct socket_filter;
 
 enum { SOCKET_CONTROL_MAX = 20480, SOCKET_NAME_MAX = sizeof(struct abi_sockaddr_storage) };
 
@@ -62,6 +64,7 @@ struct socket_ops {
     /* Fill in at most *len bytes, set *len. -ENOPROTOOPT. */
     int (*get_option)(struct socket *s, int level, int name, void *value, unsigned *len);
     long (*ioctl)(struct socket *s, unsigned cmd, unsigned long arg); /* NULL: -ENOTTY */
+    struct pagemap *(*pagemap)(struct socket *s); /* what mmap maps; NULL: -ENODEV */
     /* Generic options of which a protocol must know were changed (buffer sizes, keepalive, ...). May be NULL. */
     void (*option_changed)(struct socket *s, int name);
     /* The open file goes: disconnect. References of others may last. May sleep. */
@@ -111,8 +114,9 @@ struct socket {
     struct spin lock;       /* RANK_SOCKET */
     /* guarded by lock */
     struct netmsg_queue rq;
-    struct netmsg_queue errors; /* error queue */
-    uint32_t dropped;           /* messages, for SO_RXQ_OVFL */
+    struct netmsg_queue errors;   /* error queue */
+    uint32_t dropped;             /* messages, for SO_RXQ_OVFL */
+    struct socket_filter *filter; /* SO_ATTACH_FILTER; NULL: none */
     /* read without it */
     _Atomic uint32_t wmem; /* memory of messages sent and not yet gone */
     _Atomic int error;     /* SO_ERROR: positive errno, pending */

@@ -103,10 +103,14 @@ USER_TYPES(seccomp_notif_sizes, struct abi_seccomp_notif_sizes);
 #define BPF_RET  0x06
 #define BPF_MISC 0x07
 #define BPF_W    0x00
+#define BPF_H    0x08
+#define BPF_B    0x10
 #define BPF_IMM  0x00
 #define BPF_ABS  0x20
+#define BPF_IND  0x40
 #define BPF_MEM  0x60
 #define BPF_LEN  0x80
+#define BPF_MSH  0xa0
 #define BPF_K    0x00
 #define BPF_X    0x08
 #define BPF_A    0x10
@@ -119,6 +123,7 @@ USER_TYPES(seccomp_notif_sizes, struct abi_seccomp_notif_sizes);
 #define BPF_LSH  0x60
 #define BPF_RSH  0x70
 #define BPF_NEG  0x80
+#define BPF_MOD  0x90
 #define BPF_XOR  0xa0
 #define BPF_JA   0x00
 #define BPF_JEQ  0x10

@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Classic BPF as system call filters use it: a check that makes running safe, and the interpreter. Jumps go forwards only,
- * so a program of n instructions ends after n steps. Spec: seccomp(2), Linux's networking/filter documentation. */
+/* Classic BPF as system call filters and sockets use it: a check that makes running safe, and the interpreter. Jumps go
+ * forwards only, so a program of n instructions ends after n steps. Spec: seccomp(2), Linux's networking/filter documentation. */
 #include <libos/bpf.h>
 
 #include <abi/errno.h>
+#include <abi/if_packet.h>
+
+#define ANCILLARY ((uint32_t)SKF_AD_OFF)
+
+/* What only programs over packets have: loads of bytes and half words, by a place that is computed, and the remainder. */
+static bool code_of_packets(uint16_t code)
+{
+    unsigned size = code & 0x18, mode = code & 0xe0;
+    if (code == (BPF_LDX | BPF_B | BPF_MSH) || (code & ~(unsigned)BPF_X) == (BPF_ALU | BPF_MOD))
+        return true;
+    return (code & 7) == BPF_LD && (mode == BPF_ABS || mode == BPF_IND) && size != 0x18;
+}
 
 /* May a filter have this instruction at all? */
 static bool code_known(uint16_t code)
@@ -41,9 +53,21 @@ static bool is_jump(uint16_t code)
     return (code & 7) == BPF_JMP;
 }
 
-/* Is the instruction's constant what its code can have? left: instructions after it. */
+/* May a load have this place in a packet? What is below zero names facts about it. */
+static bool place_good(uint32_t k)
+{
+    if (k < ANCILLARY)
+        return k <= INT32_MAX;
+    k -= ANCILLARY;
+    return k == SKF_AD_PROTOCOL || k == SKF_AD_PKTTYPE || k == SKF_AD_IFINDEX ||
+           k == SKF_AD_VLAN_TAG || k == SKF_AD_VLAN_TAG_PRESENT;
+}
+
+/* Is the instruction's constant what its code can have? left: instructions after it; size: of the data, 0 for a packet. */
 static bool constant_good(const struct abi_sock_filter *i, size_t left, size_t size)
 {
+    if (!size && (i->code & 7) == BPF_LD && (i->code & 0xe0) == BPF_ABS)
+        return place_good(i->k);
     switch (i->code) {
     case BPF_LD | BPF_W | BPF_ABS:
         return i->k < size && !(i->k & 3);
@@ -53,6 +77,7 @@ static bool constant_good(const struct abi_sock_filter *i, size_t left, size_t s
     case BPF_STX:
         return i->k < BPF_MEMWORDS;
     case BPF_ALU | BPF_DIV | BPF_K:
+    case BPF_ALU | BPF_MOD | BPF_K:
         return i->k != 0;
     case BPF_ALU | BPF_LSH | BPF_K:
     case BPF_ALU | BPF_RSH | BPF_K:
@@ -90,16 +115,27 @@ static bool memory_good(const struct abi_sock_filter *prog, size_t n, uint16_t *
     return true;
 }
 
-int bpf_check(const struct abi_sock_filter *prog, size_t n, size_t size, uint16_t *scratch)
+static int check(const struct abi_sock_filter *prog, size_t n, size_t size, uint16_t *scratch)
 {
     if (n == 0 || n > BPF_MAXINSNS)
         return -EINVAL;
     for (size_t pc = 0; pc < n; pc++)
-        if (!code_known(prog[pc].code) || !constant_good(&prog[pc], n - pc - 1, size))
+        if (!(code_known(prog[pc].code) || (!size && code_of_packets(prog[pc].code))) ||
+            !constant_good(&prog[pc], n - pc - 1, size))
             return -EINVAL;
     if ((prog[n - 1].code & 7) != BPF_RET)
         return -EINVAL;
     return memory_good(prog, n, scratch) ? 0 : -EINVAL;
+}
+
+int bpf_check(const struct abi_sock_filter *prog, size_t n, size_t size, uint16_t *scratch)
+{
+    return check(prog, n, size, scratch);
+}
+
+int bpf_check_packet(const struct abi_sock_filter *prog, size_t n, uint16_t *scratch)
+{
+    return check(prog, n, 0, scratch);
 }
 
 static uint32_t alu(unsigned op, uint32_t a, uint32_t b)
@@ -113,6 +149,8 @@ static uint32_t alu(unsigned op, uint32_t a, uint32_t b)
         return a * b;
     case BPF_DIV:
         return a / b; /* not 0: see bpf_run */
+    case BPF_MOD:
+        return a % b;
     case BPF_OR:
         return a | b;
     case BPF_AND:
@@ -142,24 +180,72 @@ static bool compare(unsigned op, uint32_t a, uint32_t b)
     }
 }
 
-uint32_t bpf_run(const struct abi_sock_filter *i, const uint32_t *data, size_t size)
+/* Load from a packet. False: there is nothing at that place, which ends the program. */
+static bool packet_load(const struct bpf_packet *p, uint16_t code, uint32_t at, uint32_t *ret)
 {
-    uint32_t a = 0, x = 0, mem[BPF_MEMWORDS];
+    unsigned n = (code & 0x18) == BPF_B ? 1 : (code & 0x18) == BPF_H ? 2 : 4;
+    if (at >= ANCILLARY) {
+        at -= ANCILLARY;
+        *ret = at == SKF_AD_PROTOCOL  ? p->protocol
+               : at == SKF_AD_PKTTYPE ? p->type
+               : at == SKF_AD_IFINDEX ? p->ifindex
+                                      : 0;
+        return true;
+    }
+    if (at > p->have || p->have - at < n)
+        return false;
+    *ret = 0;
+    for (unsigned i = 0; i < n; i++)
+        *ret = *ret << 8 | p->data[at + i];
+    if ((code & 0xe0) == BPF_MSH)
+        *ret = (*ret & 15) * 4;
+    return true;
+}
+
+/* What is run on: words, or a packet. */
+struct input {
+    const uint32_t *words;
+    uint32_t size;
+    const struct bpf_packet *packet;
+};
+
+/* Run a load. False: the program ends. */
+static bool load(const struct abi_sock_filter *i, const struct input *in, const uint32_t *mem,
+                 uint32_t x, uint32_t *ret)
+{
+    unsigned mode = i->code & 0xe0;
+    if (mode == BPF_IMM)
+        *ret = i->k;
+    else if (mode == BPF_MEM)
+        *ret = mem[i->k];
+    else if (mode == BPF_LEN)
+        *ret = in->size;
+    else if (in->packet)
+        return packet_load(in->packet, i->code, mode == BPF_IND ? x + i->k : i->k, ret);
+    else
+        *ret = in->words[i->k / 4];
+    return true;
+}
+
+static uint32_t run(const struct abi_sock_filter *i, const struct input *in)
+{
+    uint32_t a = 0, x = 0, v, mem[BPF_MEMWORDS];
     for (;; i++) {
         uint32_t operand = i->code & BPF_X ? x : i->k;
+        unsigned op = i->code & 0xf0;
         switch (i->code & 7) {
         case BPF_RET:
             return i->code & BPF_A ? a : i->k;
         case BPF_ALU:
-            if ((i->code & 0xf0) == BPF_DIV && !operand)
+            if ((op == BPF_DIV || op == BPF_MOD) && !operand)
                 return 0;
-            a = alu(i->code & 0xf0, a, operand);
+            a = alu(op, a, operand);
             break;
         case BPF_JMP:
-            if ((i->code & 0xf0) == BPF_JA)
+            if (op == BPF_JA)
                 i += i->k;
             else
-                i += compare(i->code & 0xf0, a, operand) ? i->jt : i->jf;
+                i += compare(op, a, operand) ? i->jt : i->jf;
             break;
         case BPF_ST:
             mem[i->k] = a;
@@ -173,17 +259,25 @@ uint32_t bpf_run(const struct abi_sock_filter *i, const uint32_t *data, size_t s
             else
                 x = a;
             break;
-        default: { /* LD and LDX */
-            unsigned mode = i->code & 0xe0;
-            uint32_t v = mode == BPF_ABS   ? data[i->k / 4]
-                         : mode == BPF_MEM ? mem[i->k]
-                         : mode == BPF_LEN ? (uint32_t)size
-                                           : i->k;
+        default: /* LD and LDX */
+            if (!load(i, in, mem, x, &v))
+                return 0;
             if ((i->code & 7) == BPF_LD)
                 a = v;
             else
                 x = v;
         }
-        }
     }
+}
+
+uint32_t bpf_run(const struct abi_sock_filter *prog, const uint32_t *data, size_t size)
+{
+    struct input in = { data, (uint32_t)size, NULL };
+    return run(prog, &in);
+}
+
+uint32_t bpf_run_packet(const struct abi_sock_filter *prog, const struct bpf_packet *p)
+{
+    struct input in = { NULL, p->len, p };
+    return run(prog, &in);
 }
