@@ -31,7 +31,14 @@ struct netmsg {
     void (*lender_free)(struct netmsg *m); /* data is lent; may be NULL */
     void *lender;
     uint64_t stamp_ns; /* wall time; 0: none */
-    struct abi_ucred cred;
+    union {
+        struct abi_ucred cred;
+        struct { /* in an error queue: what is reported */
+            uint32_t error;
+            uint8_t origin, type, code;
+            uint32_t info;
+        } report;
+    };
     union {
         struct { /* AF_UNIX */
             struct unix_name *from;

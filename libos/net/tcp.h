@@ -91,6 +91,8 @@ void tcpsock_remote_close(struct tcpsock *t, bool abort, uint64_t deadline_ns);
 void tcpsock_remote_consumed(struct tcpsock *t, uint32_t n);
 void tcpsock_remote_options(struct tcpsock *t);
 void tcpsock_remote_info(struct tcpsock *t, struct abi_tcp_info *info);
+/* A report says that the SYN with this sequence number did not get there; errno. Locks: core held. */
+void tcpsock_remote_refused(struct tcpsock *t, uint32_t seq, int error);
 void tcpsock_remote_push(struct tcpsock *t);
 
 int tcpsock_set_option(struct socket *s, int level, int name, const void *value, unsigned len);

@@ -141,6 +141,19 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
     return ERR_OK;
 }
 
+void tcpsock_remote_refused(struct tcpsock *t, uint32_t seq, int error)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    if (!pcb || pcb->state != SYN_SENT || seq != pcb->lastack)
+        return;
+    struct socket *s = detach(t);
+    tcp_abandon(pcb, 0);
+    netmsg_purge(&t->sq);
+    t->unsent = NULL;
+    tcpsock_set_ended(t, error);
+    socket_put(s); /* not the last: the caller has one */
+}
+
 /* lwIP has freed the control block. */
 static void on_error(void *arg, err_t err)
 {

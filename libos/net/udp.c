@@ -2,6 +2,7 @@
 /* UDP. A datagram to this machine itself is linked into its receiver's queue; one to another machine is built here and leaves
  * through lwIP's IP layer, which also gives what comes in to us first (its own UDP serves DHCP only). udp(7). */
 #include "core.h"
+#include "icmp_error.h"
 #include "ip.h"
 #include "packet.h"
 #include <abi/errno.h>
@@ -57,11 +58,7 @@ static int local_deliver(struct inet_sock *in, struct netmsg *m, const struct in
         from.addr = addr_is_any(&out->from) ? addr_source_for(&to.addr) : out->from;
     struct inet_sock *r = inet_find(&inet_udp, &to, &from, NULL);
     if (!r) {
-        netmsg_free(m);
-        if (in->remote.port) {
-            in->s.error = ECONNREFUSED;
-            socket_wake_all(&in->s, EPOLLERR);
-        }
+        inet_report_refused(in, m, &to);
         return 0;
     }
     inet_message_from(m, &from, &to.addr);
@@ -339,6 +336,7 @@ void udp_init_input(void)
     struct raw_pcb *pcb = raw_new_ip_type(IPADDR_TYPE_ANY, IPPROTO_UDP);
     if (pcb)
         raw_recv(pcb, udp_input_hook, NULL);
+    icmp_error_init();
 }
 
 /* ---- the calls ---- */
@@ -430,15 +428,17 @@ long inet_dgram_ioctl(struct socket *s, unsigned cmd, unsigned long arg)
 
 void inet_dgram_close(struct socket *s, bool nonblock)
 {
-    struct netmsg_queue q;
+    struct netmsg_queue q, errors;
     inet_unbind(inet_of(s));
     inet_groups_drop(inet_of(s));
     spin_lock(&s->lock);
     s->shut = 3;
     q = s->rq;
-    s->rq = (struct netmsg_queue){ 0 };
+    errors = s->errors; /* they hold references on their sender, which is s */
+    s->rq = s->errors = (struct netmsg_queue){ 0 };
     spin_unlock(&s->lock);
     netmsg_purge(&q);
+    netmsg_purge(&errors);
 }
 
 int inet_dgram_recv_empty(struct socket *s)
@@ -449,7 +449,7 @@ int inet_dgram_recv_empty(struct socket *s)
 ssize_type inet_dgram_recv(struct socket *s, struct socket_msg *m)
 {
     if (m->flags & MSG_ERRQUEUE)
-        return -EAGAIN;
+        return inet_recv_error(s, m);
     if (m->flags & MSG_OOB)
         return -EOPNOTSUPP;
     return socket_recv_message(s, m);

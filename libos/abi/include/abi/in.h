@@ -91,6 +91,16 @@
 #define SO_EE_ORIGIN_ICMP6    3
 #define SO_EE_ORIGIN_ZEROCOPY 5
 
+struct abi_sock_extended_err {
+    uint32_t ee_errno;
+    uint8_t ee_origin;
+    uint8_t ee_type;
+    uint8_t ee_code;
+    uint8_t pad;
+    uint32_t ee_info;
+    uint32_t ee_data;
+};
+
 struct abi_sockaddr_in {
     uint16_t sin_family;
     uint16_t sin_port; /* network order */
