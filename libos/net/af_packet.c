@@ -123,8 +123,8 @@ static void show(struct packet_sock *ps, const struct packet_frame *f, const uin
                  uint32_t have)
 {
     uint32_t skip = ps->s.type == SOCK_DGRAM ? ETH_HEADER : 0;
-    struct bpf_packet view = { head + skip, have - skip, f->len - skip, f->protocol, f->type,
-                               f->ifindex };
+    struct bpf_packet view = { head + skip, have - skip, f->len - skip,
+                               f->protocol, f->type,     f->ifindex };
     spin_lock(&ps->s.lock);
     uint32_t n = socket_filter_run(&ps->s, &view);
     bool taken = false;
@@ -186,10 +186,10 @@ static int output(struct pbuf *p, unsigned index)
     net_lock();
     struct netif *n = netconf_netif(index);
     err_t e = ERR_IF;
-    int err = !n || !(n->flags & NETIF_FLAG_ETHERNET)  ? -ENXIO
-              : !netif_is_up(n)                         ? -ENETDOWN
+    int err = !n || !(n->flags & NETIF_FLAG_ETHERNET)         ? -ENXIO
+              : !netif_is_up(n)                               ? -ENETDOWN
               : p->tot_len > n->mtu + ETH_HEADER + VLAN_EXTRA ? -EMSGSIZE
-                                                        : 0;
+                                                              : 0;
     if (!err) {
         e = n->linkoutput(n, p);
         err = e == ERR_OK ? 0 : -ENOBUFS;
@@ -280,8 +280,8 @@ static int packet_get_name(struct socket *s, bool peer, struct abi_sockaddr_stor
 
 static ssize_type packet_recv(struct socket *s, struct socket_msg *m)
 {
-    if (m->flags & ~(unsigned)(MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC |
-                               MSG_ERRQUEUE))
+    if (m->flags &
+        ~(unsigned)(MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC | MSG_ERRQUEUE))
         return -EINVAL;
     return m->flags & MSG_ERRQUEUE ? -EAGAIN : socket_recv_message(s, m);
 }
@@ -373,8 +373,7 @@ static int set_number(struct packet_sock *ps, int name, int v)
     }
 }
 
-static int packet_set_option(struct socket *s, int level, int name, const void *value,
-                             unsigned len)
+static int packet_set_option(struct socket *s, int level, int name, const void *value, unsigned len)
 {
     struct packet_sock *ps = packet_of(s);
     struct abi_tpacket_req req;
@@ -432,7 +431,9 @@ static int packet_get_option(struct socket *s, int level, int name, void *value,
     case PACKET_AUXDATA:
     case PACKET_VERSION:
     case PACKET_RESERVE:
-        v = name == PACKET_AUXDATA ? ps->auxdata : name == PACKET_VERSION ? ps->version : (int)ps->reserve;
+        v = name == PACKET_AUXDATA   ? ps->auxdata
+            : name == PACKET_VERSION ? ps->version
+                                     : (int)ps->reserve;
         from = &v;
         break;
     default:

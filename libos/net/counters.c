@@ -92,7 +92,9 @@ size_t net_routes4(struct net_route4 *ret, size_t max)
             continue;
         struct net_route4 *o = &ret[used++];
         *o = (struct net_route4){ .dst = r->dst.w[3],
-                                  .mask = r->prefix ? __builtin_bswap32(0xffffffffu << (32 - r->prefix)) : 0,
+                                  .mask = r->prefix
+                                              ? __builtin_bswap32(0xffffffffu << (32 - r->prefix))
+                                              : 0,
                                   .gateway = r->gateway.w[3],
                                   .metric = r->metric };
         name_of(r->ifindex, o->dev);

@@ -30,6 +30,7 @@ enum {
     CSUM_TCP = 16, /* offsets of the checksum in its header */
     CSUM_UDP = 6,
     ARP_TARGET = 38, /* the address that an ARP packet asks for */
+    TCP_OFFSET = 12, /* of the byte with its header's length */
     PROTO_TCP = 6,
     PROTO_UDP = 17,
 };
@@ -165,7 +166,40 @@ static void piece_free(struct pbuf *p)
     netbuf_free(CONTAINER_OF(p, struct netbuf, user));
 }
 
-/* The chain of pbufs over a frame's pieces, or a copy of it. NULL: dropped. */
+/* How much of a frame is headers, by its first n bytes, of which h is a copy. What is not known well is headers altogether. */
+static uint32_t header_len(const uint8_t *h, uint32_t n)
+{
+    uint32_t ip = ETH_HEADER, tcp;
+    if (h[12] == 0x08 && h[13] == 0x00 && h[ip + V4_PROTO] == PROTO_TCP)
+        tcp = ip + (h[ip] & 15u) * 4;
+    else if (h[12] == 0x86 && h[13] == 0xdd && h[ip + V6_NEXT] == PROTO_TCP)
+        tcp = ip + V6_HEADER;
+    else
+        return n;
+    if (tcp + TCP_OFFSET >= n)
+        return n;
+    uint32_t end = tcp + (h[tcp + TCP_OFFSET] >> 4) * 4u;
+    return end < tcp + TCP_HLEN || end > n ? n : end;
+}
+
+/* A pbuf with a private copy of a frame's headers: what is parsed must not change meanwhile. The first piece, of at least
+ * COPY_MAX bytes or all of the frame, begins behind them then. NULL: no memory. */
+static struct pbuf *take_headers(struct netbuf *b)
+{
+    uint8_t h[COPY_MAX];
+    uint32_t n = b->len < COPY_MAX ? b->len : COPY_MAX;
+    memcpy(h, b->data, n);
+    n = n < ETH_HEADER + IP_HLEN ? n : header_len(h, n);
+    struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)n, PBUF_RAM);
+    if (!p)
+        return NULL;
+    memcpy(p->payload, h, n);
+    b->data += n;
+    b->len -= n;
+    return p;
+}
+
+/* The chain of pbufs over a frame's pieces behind a copy of its headers, or a copy of all. NULL: dropped. */
 static struct pbuf *frame_pbuf(struct netbuf *b)
 {
     _Static_assert(sizeof(struct pbuf_custom) <= sizeof(b->user), "a pbuf fits");
@@ -177,20 +211,24 @@ static struct pbuf *frame_pbuf(struct netbuf *b)
         netbuf_free(b);
         return head;
     }
-    if (b->total > UINT16_MAX) {
+    if (b->total <= UINT16_MAX)
+        head = take_headers(b);
+    if (!head) {
         netbuf_free_frame(b);
         return NULL;
     }
     while (b) {
         struct netbuf *next = b->next;
+        if (!b->len) {
+            netbuf_free(b);
+            b = next;
+            continue;
+        }
         struct pbuf_custom *pc = (struct pbuf_custom *)(void *)b->user;
         pc->custom_free_function = piece_free;
         struct pbuf *p =
             pbuf_alloced_custom(PBUF_RAW, (u16_t)b->len, PBUF_REF, pc, b->data, (u16_t)b->len);
-        if (head)
-            pbuf_cat(head, p);
-        else
-            head = p;
+        pbuf_cat(head, p);
         b = next;
     }
     return head;

@@ -35,10 +35,12 @@ struct meaning {
 };
 
 static const struct meaning unreachable[] = {
-    { ENETUNREACH, false },  { EHOSTUNREACH, false }, { ENOPROTOOPT, true },  { ECONNREFUSED, true },
-    { EMSGSIZE, false },     { EOPNOTSUPP, false },   { ENETUNREACH, true },  { EHOSTDOWN, true },
-    { ENONET, true },        { ENETUNREACH, true },   { EHOSTUNREACH, true }, { ENETUNREACH, false },
-    { EHOSTUNREACH, false }, { EHOSTUNREACH, true },  { EHOSTUNREACH, true }, { EHOSTUNREACH, true },
+    { ENETUNREACH, false },  { EHOSTUNREACH, false }, { ENOPROTOOPT, true },
+    { ECONNREFUSED, true },  { EMSGSIZE, false },     { EOPNOTSUPP, false },
+    { ENETUNREACH, true },   { EHOSTDOWN, true },     { ENONET, true },
+    { ENETUNREACH, true },   { EHOSTUNREACH, true },  { ENETUNREACH, false },
+    { EHOSTUNREACH, false }, { EHOSTUNREACH, true },  { EHOSTUNREACH, true },
+    { EHOSTUNREACH, true },
 };
 static const struct meaning unreachable6[] = {
     { ENETUNREACH, false }, { EACCES, true }, { EHOSTUNREACH, false }, { EHOSTUNREACH, false },
@@ -131,7 +133,8 @@ static void put_report(struct socket *s, const struct netmsg *m, struct socket_m
     struct inet_addr offender;
     memcpy(offender.b, m->info.addr, sizeof(offender.b));
     bool v4 = addr_is_v4(&offender), local = m->report.origin == SO_EE_ORIGIN_LOCAL;
-    struct abi_sockaddr_in a4 = { .sin_family = local ? 0 : AF_INET, .sin_addr = local ? 0 : offender.w[3] };
+    struct abi_sockaddr_in a4 = { .sin_family = local ? 0 : AF_INET,
+                                  .sin_addr = local ? 0 : offender.w[3] };
     if (v4) {
         memcpy(&c.offender, &a4, sizeof(a4));
     } else if (!local) {

@@ -17,7 +17,7 @@ enum {
     PIECE = 256,
 };
 
-#define HDRLEN ((uint32_t)(sizeof(struct abi_tpacket2_hdr) + sizeof(struct abi_sockaddr_ll)))
+#define HDRLEN     ((uint32_t)(sizeof(struct abi_tpacket2_hdr) + sizeof(struct abi_sockaddr_ll)))
 #define ALIGN16(n) (((n) + TPACKET_ALIGNMENT - 1) & ~(uint32_t)(TPACKET_ALIGNMENT - 1))
 
 static int no_fill(struct pagemap *m, uint64_t index, bool writable, struct page **ret)

@@ -118,6 +118,7 @@ int rawsock_create(int family, int type, int protocol, struct socket **ret_socke
 static void rawsock_free(struct socket *s)
 {
     netmsg_purge(&s->rq);
+    netmsg_purge(&s->errors);
     inet_fini(inet_of(s));
     slab_free(&raws, inet_of(s));
 }

@@ -141,8 +141,17 @@ static int dump_unix(const struct nl_request *r, struct nl_answer *a)
 
 int sock_diag_request(const struct nl_request *r, struct nl_answer *a)
 {
-    if (r->h.nlmsg_type != SOCK_DIAG_BY_FAMILY)
-        return r->h.nlmsg_type == SOCK_DESTROY ? -EOPNOTSUPP : -EINVAL;
+    switch (r->h.nlmsg_type) {
+    case SOCK_DIAG_BY_FAMILY:
+        break;
+    case TCPDIAG_GETSOCK: /* before there were families */
+    case DCCPDIAG_GETSOCK:
+        return -ENOENT;
+    case SOCK_DESTROY:
+        return -EOPNOTSUPP;
+    default:
+        return -EINVAL;
+    }
     if (r->len < 2)
         return -EINVAL;
     bool dump = (r->h.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;

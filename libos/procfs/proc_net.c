@@ -66,11 +66,12 @@ static int show_sockets(struct text *t, int family, int protocol)
     struct rows r = { t, 0, protocol };
     size_t start = t->len;
     bool tcp = protocol == IPPROTO_TCP;
-    text_printf(t, family == AF_INET6
-                       ? "  sl  local_address                         remote_address              "
-                         "          st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
-                       : "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
-                         "   uid  timeout inode");
+    text_printf(t,
+                family == AF_INET6
+                    ? "  sl  local_address                         remote_address              "
+                      "          st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+                    : "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
+                      "   uid  timeout inode");
     if (!tcp)
         text_printf(t, " ref pointer drops");
     if (family == AF_INET)
@@ -132,8 +133,9 @@ static int put_netlink(const struct socket_info *i, void *arg)
 
 static int show_netlink(struct text *t, const struct gen_ctx *c)
 {
-    text_printf(t, "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    "
-                   "Inode\n");
+    text_printf(
+        t, "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    "
+           "Inode\n");
     return socket_each(AF_NETLINK, -1, put_netlink, t);
 }
 
@@ -238,13 +240,15 @@ static int show_route(struct text *t, const struct gen_ctx *c)
     size_t start = t->len;
     if (!all)
         return -ENOMEM;
-    text_printf(t, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT");
+    text_printf(
+        t, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT");
     text_pad(t, start, ROUTE_WIDTH);
     text_printf(t, "\n");
     size_t n = net_routes4(all, MAX);
     for (size_t i = 0; i < n; i++) {
         const struct net_route4 *r = &all[i];
-        unsigned flags = RTF_UP | (r->gateway ? RTF_GATEWAY : 0) | (r->mask == UINT32_MAX ? RTF_HOST : 0);
+        unsigned flags =
+            RTF_UP | (r->gateway ? RTF_GATEWAY : 0) | (r->mask == UINT32_MAX ? RTF_HOST : 0);
         start = t->len;
         text_printf(t, "%s\t%08X\t%08X\t%04X\t0\t0\t%u\t%08X\t0\t0\t0", r->dev, (unsigned)r->dst,
                     (unsigned)r->gateway, flags, (unsigned)r->metric, (unsigned)r->mask);
@@ -261,15 +265,16 @@ static int show_arp(struct text *t, const struct gen_ctx *c)
     struct net_arp *all = heap_alloc(MAX * sizeof(*all));
     if (!all)
         return -ENOMEM;
-    text_printf(t, "IP address       HW type     Flags       HW address            Mask     Device\n");
+    text_printf(t,
+                "IP address       HW type     Flags       HW address            Mask     Device\n");
     size_t n = net_arps(all, MAX);
     for (size_t i = 0; i < n; i++) {
         const uint8_t *m = all[i].mac, *a = (const uint8_t *)&all[i].ip;
         size_t start = t->len;
         text_printf(t, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
         text_pad(t, start, 17);
-        text_printf(t, "0x%-10x0x%-10x%02x:%02x:%02x:%02x:%02x:%02x     *        %s\n", 1u, 2u, m[0],
-                    m[1], m[2], m[3], m[4], m[5], all[i].dev);
+        text_printf(t, "0x%-10x0x%-10x%02x:%02x:%02x:%02x:%02x:%02x     *        %s\n", 1u, 2u,
+                    m[0], m[1], m[2], m[3], m[4], m[5], all[i].dev);
     }
     heap_free(all);
     return 0;
@@ -291,8 +296,8 @@ static int show_snmp(struct text *t, const struct gen_ctx *c)
     text_printf(t, "Icmp: InMsgs InErrors InDestUnreachs InEchos InEchoReps OutMsgs OutErrors "
                    "OutDestUnreachs OutEchos OutEchoReps\n");
     text_printf(t, "Icmp: %u %u %u %u %u %u %u %u %u %u\n", k.icmp_in, k.icmp_in_errors,
-                k.icmp_in_unreachable, k.icmp_in_echo, k.icmp_in_reply, k.icmp_out, k.icmp_out_errors,
-                k.icmp_out_unreachable, k.icmp_out_echo, k.icmp_out_reply);
+                k.icmp_in_unreachable, k.icmp_in_echo, k.icmp_in_reply, k.icmp_out,
+                k.icmp_out_errors, k.icmp_out_unreachable, k.icmp_out_echo, k.icmp_out_reply);
     text_printf(t, "Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails "
                    "EstabResets CurrEstab InSegs OutSegs RetransSegs InErrs OutRsts\n");
     text_printf(t, "Tcp: 1 200 120000 -1 %u %u %u %u %u %u %u %u %u %u\n", k.tcp_active,
@@ -304,28 +309,32 @@ static int show_snmp(struct text *t, const struct gen_ctx *c)
 }
 
 const struct gen_entry proc_net_entries[] = {
-    GEN_FILE("arp", show_arp),           GEN_FILE("dev", show_dev),
-    GEN_FILE("if_inet6", show_if_inet6), GEN_FILE("netlink", show_netlink),
-    GEN_FILE("packet", show_packet),     GEN_FILE("raw", show_raw),
-    GEN_FILE("raw6", show_raw6),         GEN_FILE("route", show_route),
-    GEN_FILE("snmp", show_snmp),         GEN_FILE("sockstat", show_sockstat),
-    GEN_FILE("sockstat6", show_sockstat6), GEN_FILE("tcp", show_tcp),
-    GEN_FILE("tcp6", show_tcp6),         GEN_FILE("udp", show_udp),
-    GEN_FILE("udp6", show_udp6),         GEN_FILE("unix", show_unix),
+    GEN_FILE("arp", show_arp),
+    GEN_FILE("dev", show_dev),
+    GEN_FILE("if_inet6", show_if_inet6),
+    GEN_FILE("netlink", show_netlink),
+    GEN_FILE("packet", show_packet),
+    GEN_FILE("raw", show_raw),
+    GEN_FILE("raw6", show_raw6),
+    GEN_FILE("route", show_route),
+    GEN_FILE("snmp", show_snmp),
+    GEN_FILE("sockstat", show_sockstat),
+    GEN_FILE("sockstat6", show_sockstat6),
+    GEN_FILE("tcp", show_tcp),
+    GEN_FILE("tcp6", show_tcp6),
+    GEN_FILE("udp", show_udp),
+    GEN_FILE("udp6", show_udp6),
+    GEN_FILE("unix", show_unix),
     { .name = NULL },
 };
 
 /* ---- /proc/sys/net ---- */
 
 static const struct gen_entry core_entries[] = {
-    GEN_FIXED("default_qdisc", "pfifo_fast\n"),
-    GEN_FIXED("optmem_max", "20480\n"),
-    GEN_FIXED("rmem_default", "212992\n"),
-    GEN_FIXED("rmem_max", "212992\n"),
-    GEN_FIXED("somaxconn", "4096\n"),
-    GEN_FIXED("wmem_default", "212992\n"),
-    GEN_FIXED("wmem_max", "212992\n"),
-    { .name = NULL },
+    GEN_FIXED("default_qdisc", "pfifo_fast\n"), GEN_FIXED("optmem_max", "20480\n"),
+    GEN_FIXED("rmem_default", "212992\n"),      GEN_FIXED("rmem_max", "212992\n"),
+    GEN_FIXED("somaxconn", "4096\n"),           GEN_FIXED("wmem_default", "212992\n"),
+    GEN_FIXED("wmem_max", "212992\n"),          { .name = NULL },
 };
 
 static const struct gen_entry ipv4_entries[] = {

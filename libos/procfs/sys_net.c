@@ -40,12 +40,15 @@ static void put_mac(struct text *t, const uint8_t m[6])
 static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, none[6];
 
 NET_FILE(address, put_mac(t, n.mac))
-NET_FILE(broadcast, put_mac(t, n.flags & IFF_LOOPBACK ? none : broadcast))
+NET_FILE(broadcast, put_mac(t, n.flags &IFF_LOOPBACK ? none : broadcast))
 NET_FILE(flags, text_printf(t, "0x%x\n", n.flags & ~(unsigned)(IFF_RUNNING | IFF_LOWER_UP)))
 NET_FILE(ifindex, text_printf(t, "%u\n", n.index))
 NET_FILE(mtu, text_printf(t, "%u\n", n.mtu))
-NET_FILE(type, text_printf(t, "%d\n", n.flags & IFF_LOOPBACK ? ARPHRD_LOOPBACK : ARPHRD_ETHER))
-NET_FILE(operstate, text_printf(t, "%s\n", n.flags & IFF_LOOPBACK ? "unknown" : n.flags & IFF_LOWER_UP ? "up" : "down"))
+NET_FILE(type, text_printf(t, "%d\n", n.flags &IFF_LOOPBACK ? ARPHRD_LOOPBACK : ARPHRD_ETHER))
+NET_FILE(operstate, text_printf(t, "%s\n",
+                                n.flags &IFF_LOOPBACK   ? "unknown"
+                                : n.flags &IFF_LOWER_UP ? "up"
+                                                        : "down"))
 NET_FILE(uevent, text_printf(t, "INTERFACE=%s\nIFINDEX=%u\n", n.name, n.index))
 
 /* As on Linux, what depends on a link cannot be read from an interface that is down. */

@@ -17,8 +17,10 @@ static struct sockaddr_in6 nobody6;
 static void find_nobody(void)
 {
     socklen_t n = sizeof(nobody), n6 = sizeof(nobody6);
-    long s = call(SYS_socket, AF_INET, SOCK_DGRAM, 0), t = call(SYS_socket, AF_INET6, SOCK_DGRAM, 0);
-    nobody = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    long s = call(SYS_socket, AF_INET, SOCK_DGRAM, 0),
+         t = call(SYS_socket, AF_INET6, SOCK_DGRAM, 0);
+    nobody =
+        (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     nobody6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
     CHECK(0, call(SYS_bind, s, &nobody, n));
     CHECK(0, call(SYS_bind, t, &nobody6, n6));
@@ -75,7 +77,8 @@ static void queue4(bool connected)
     CHECK(0, call(SYS_setsockopt, s, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)));
     if (connected)
         CHECK(0, call(SYS_connect, s, &nobody, sizeof(nobody)));
-    CHECK(5, call(SYS_sendto, s, "hello", 5, 0, connected ? NULL : &nobody, connected ? 0 : sizeof(nobody)));
+    CHECK(5, call(SYS_sendto, s, "hello", 5, 0, connected ? NULL : &nobody,
+                  connected ? 0 : sizeof(nobody)));
     CHECK(POLLERR, events(s));
     CHECK(5, call(SYS_recvmsg, s, &m, MSG_ERRQUEUE));
     CHECK(0, memcmp(b, "hello", 5));

@@ -26,7 +26,9 @@ static long open_packet(int type)
 
 static void names(void)
 {
-    struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = 1 };
+    struct sockaddr_ll a = { .sll_family = AF_PACKET,
+                             .sll_protocol = htons(ETH_P_IP),
+                             .sll_ifindex = 1 };
     socklen_t n = sizeof(a);
     CHECK(-ESOCKTNOSUPPORT, call(SYS_socket, AF_PACKET, SOCK_STREAM, 0));
     long s = open_packet(SOCK_RAW);
@@ -76,7 +78,9 @@ static void filters(void)
     static const struct sock_filter unwritten[] = { { 0x60, 0, 0, 3 }, { 0x06, 0, 0, 0 } };
     static const struct sock_filter divides[] = { { 0x34, 0, 0, 0 }, { 0x06, 0, 0, 0 } };
     static const struct sock_filter remainder[] = { { 0x94, 0, 0, 0 }, { 0x06, 0, 0, 0 } };
-    static const struct sock_filter facts[] = { { 0x28, 0, 0, (unsigned)SKF_AD_OFF + SKF_AD_PKTTYPE }, { 0x16, 0, 0, 0 } };
+    static const struct sock_filter facts[] = {
+        { 0x28, 0, 0, (unsigned)SKF_AD_OFF + SKF_AD_PKTTYPE }, { 0x16, 0, 0, 0 }
+    };
     long s = open_packet(SOCK_RAW);
     int none = 0;
     CHECK(-ENOENT, call(SYS_setsockopt, s, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)));

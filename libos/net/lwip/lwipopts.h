@@ -44,6 +44,7 @@
 #define MEMP_OVERFLOW_CHECK 0
 
 /* IP. */
+#define IP_DEFAULT_TTL                  64
 #define LWIP_IPV4                       1
 #define LWIP_IPV6                       1
 #define IP_FORWARD                      0

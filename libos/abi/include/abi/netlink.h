@@ -135,6 +135,8 @@
 #define FRA_TABLE     15
 #define FR_ACT_TO_TBL 1
 
+#define TCPDIAG_GETSOCK     18
+#define DCCPDIAG_GETSOCK    19
 #define SOCK_DIAG_BY_FAMILY 20
 #define SOCK_DESTROY        21
 #define INET_DIAG_MEMINFO   1
