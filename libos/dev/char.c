@@ -7,6 +7,7 @@
 #include <abi/statfs.h>
 #include <libos/dev/char.h>
 #include <libos/file.h>
+#include <libos/snp.h>
 #include <libos/vfs.h>
 #include <plat/cc.h>
 
@@ -15,6 +16,7 @@ static const struct char_device devices[] = {
     { MAJOR_TTY_SERIAL, MINOR_TTYS0, 1, console_device_open },
     { MAJOR_TTY, 0, 3, tty_device_open },
     { MAJOR_PTS, 0, PTS_MAX, pts_open },
+    { MAJOR_MISC, MINOR_SEV_GUEST, 1, sev_guest_open },
     { MAJOR_MISC, MINOR_TDX_GUEST, 1, tdx_guest_open },
 };
 
@@ -55,6 +57,18 @@ static const struct node nodes[] = {
     { "/dev/shm", S_IFDIR | 01777, 0, 0, NULL },
 };
 
+/* The way to the security firmware of a confidential guest. */
+static int make_firmware_node(void)
+{
+    if (plat_tdx())
+        return vfs_make("/dev/tdx_guest", S_IFCHR | 0600,
+                        (uint32_t)abi_makedev(MAJOR_MISC, MINOR_TDX_GUEST), NULL);
+    if (plat_snp() && snp_messages_init() == 0)
+        return vfs_make("/dev/sev-guest", S_IFCHR | 0600,
+                        (uint32_t)abi_makedev(MAJOR_MISC, MINOR_SEV_GUEST), NULL);
+    return 0;
+}
+
 int dev_init(void)
 {
     struct superblock *sb;
@@ -66,9 +80,8 @@ int dev_init(void)
         const struct node *n = &nodes[i];
         err = vfs_make(n->name, n->mode, (uint32_t)abi_makedev(n->major, n->minor), n->target);
     }
-    if (!err && plat_tdx())
-        err = vfs_make("/dev/tdx_guest", S_IFCHR | 0600,
-                       (uint32_t)abi_makedev(MAJOR_MISC, MINOR_TDX_GUEST), NULL);
+    if (!err)
+        err = make_firmware_node();
     if (err)
         return err;
     err = devpts_create(&sb);

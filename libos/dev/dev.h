@@ -25,8 +25,9 @@ enum {
     MINOR_CONSOLE = 1,
     MINOR_PTMX = 2,
     MINOR_TTYS0 = 64,
-    MINOR_TDX_GUEST = 126, /* of those that Linux gives out as they come */
-    PTS_MAX = 4096,        /* pseudo-terminals at a time */
+    MINOR_SEV_GUEST = 125, /* of those that Linux gives out as they come */
+    MINOR_TDX_GUEST = 126,
+    PTS_MAX = 4096, /* pseudo-terminals at a time */
 };
 
 /* /dev/null and its family. -ENXIO: no such minor. */

@@ -7,6 +7,8 @@
 
 uint64_t snp_start(uint64_t blob);
 void snp_init(void);
+/* At the identity mapping: keep what the secrets page at pa says, and take the keys out of it. */
+void snp_secrets_read(uint64_t pa);
 void snp_accept(uint64_t start, uint64_t end);
 void snp_share(uint64_t pa, uint64_t size);
 bool snp_vc(unsigned long error, struct plat_frame *f, bool from_user);

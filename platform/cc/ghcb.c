@@ -68,6 +68,10 @@ static void request(uint64_t code, uint64_t info1, uint64_t info2, unsigned in,
         ghcb->rdx = r->rdx;
         MARK(bits, rdx);
     }
+    if (in & GHCB_RBX) {
+        ghcb->rbx = r->rbx;
+        MARK(bits, rbx);
+    }
     if (in & GHCB_SCRATCH) {
         ghcb->scratch = ghcb_pa + offsetof(struct ghcb, buffer);
         MARK(bits, scratch);
@@ -99,12 +103,15 @@ static bool answer(unsigned out, struct ghcb_regs *r)
     default:
         cc_terminate(CC_GHCB_ANSWER);
     }
-    if ((out & GHCB_RAX && !HAS(bits, rax)) || (out & GHCB_RDX && !HAS(bits, rdx)))
+    if ((out & GHCB_RAX && !HAS(bits, rax)) || (out & GHCB_RDX && !HAS(bits, rdx)) ||
+        (out & GHCB_INFO2 && !HAS(bits, exitinfo2)))
         cc_terminate(CC_GHCB_ANSWER);
     if (out & GHCB_RAX)
         r->rax = ghcb->rax;
     if (out & GHCB_RDX)
         r->rdx = ghcb->rdx;
+    if (out & GHCB_RBX && HAS(bits, rbx)) /* given with some errors only */
+        r->rbx = ghcb->rbx;
     return true;
 }
 
@@ -123,6 +130,7 @@ bool ghcb_exit(uint64_t code, uint64_t info1, uint64_t info2, unsigned in, unsig
     ghcb->rax = 0;
     ghcb->rcx = 0;
     ghcb->rdx = 0;
+    ghcb->rbx = 0;
     return ok;
 }
 

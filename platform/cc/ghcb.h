@@ -44,19 +44,28 @@ enum {
     GHCB_EXIT_DR7_READ = 0x27,
     GHCB_EXIT_DR7_WRITE = 0x37,
 };
-#define GHCB_EXIT_MMIO_READ  0x80000001ull
-#define GHCB_EXIT_MMIO_WRITE 0x80000002ull
-#define GHCB_EXIT_PSC        0x80000010ull
+#define GHCB_EXIT_MMIO_READ     0x80000001ull
+#define GHCB_EXIT_MMIO_WRITE    0x80000002ull
+#define GHCB_EXIT_PSC           0x80000010ull
+#define GHCB_EXIT_REQUEST       0x80000011ull
+#define GHCB_EXIT_REQUEST_CERTS 0x80000012ull
 
 /* A request by MSR; the answer. Works before any page is shared. */
 uint64_t ghcb_msr(uint64_t request);
 
 /* One exit through this CPU's page. The fields named by mask go in from r and, where answer has them too, come back into
  * it. */
-enum ghcb_field { GHCB_RAX = 1, GHCB_RCX = 2, GHCB_RDX = 4, GHCB_SCRATCH = 8 };
+enum ghcb_field {
+    GHCB_RAX = 1,
+    GHCB_RCX = 2,
+    GHCB_RDX = 4,
+    GHCB_RBX = 8,
+    GHCB_SCRATCH = 16,
+    GHCB_INFO2 = 32, /* answers only */
+};
+/* info2: what the host left in exitinfo2, for exits that answer there. */
 struct ghcb_regs {
-    uint64_t rax, rcx, rdx,
-        info2; /* info2: what the host left in exitinfo2, for exits that answer there */
+    uint64_t rax, rcx, rdx, rbx, info2;
 };
 /* False: the host asks for a general protection fault (an MSR that is not there). A malformed answer ends the guest. */
 NODISCARD bool ghcb_exit(uint64_t code, uint64_t info1, uint64_t info2, unsigned in, unsigned out,

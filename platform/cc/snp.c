@@ -102,7 +102,8 @@ uint64_t snp_start(uint64_t blob_pa)
     uint64_t status;
 
     if (blob->magic != BLOB_MAGIC || blob->cpuid_pa % PAGE_SIZE || blob->cpuid_pa >> 30 ||
-        blob->cpuid_size < sizeof(*loaded))
+        blob->cpuid_size < sizeof(*loaded) || !blob->secrets_pa || blob->secrets_pa % PAGE_SIZE ||
+        blob->secrets_pa >> 30 || blob->secrets_size < PAGE_SIZE)
         cc_terminate(CC_BLOB);
     status = x86_rdmsr(MSR_SEV_STATUS);
     if ((status & STATUS_SNP) != STATUS_SNP)
@@ -111,6 +112,7 @@ uint64_t snp_start(uint64_t blob_pa)
         cc_terminate(CC_UNSUPPORTED);
     loaded = (const struct cc_cpuid_table *)blob->cpuid_pa;
     x86_copy(&table, loaded, sizeof(table));
+    snp_secrets_read(blob->secrets_pa);
     cc_cpuid_lookup(&table, LEAF_SEV, 0, 1, sev);
     sev[1] &= 63;
     if (sev[1] < C_BIT_MIN || sev[1] > C_BIT_MAX)

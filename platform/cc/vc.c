@@ -55,7 +55,9 @@ static void serve_port(struct plat_frame *f, const struct insn *i)
 /* False: there is no such MSR. */
 static bool serve_msr(struct plat_frame *f, bool write)
 {
-    struct ghcb_regs r = { (uint32_t)f->rax, (uint32_t)f->rcx, (uint32_t)f->rdx, 0 };
+    struct ghcb_regs r = { .rax = (uint32_t)f->rax,
+                           .rcx = (uint32_t)f->rcx,
+                           .rdx = (uint32_t)f->rdx };
 
     if (write)
         return ghcb_exit(GHCB_EXIT_MSR, 1, 0, GHCB_RAX | GHCB_RCX | GHCB_RDX, 0, &r);

@@ -205,3 +205,21 @@ int plat_tdx_report(const uint8_t data[PLAT_TDX_DATA], uint8_t ret_report[PLAT_T
     (void)data, (void)ret_report;
     return -ENODEV;
 }
+
+bool plat_snp(void)
+{
+    return false;
+}
+
+int plat_snp_take_key(uint8_t ret_key[PLAT_SNP_KEY], uint64_t *ret_sequence, unsigned *ret_vmpl)
+{
+    (void)ret_key, (void)ret_sequence, (void)ret_vmpl;
+    return -ENODEV;
+}
+
+int plat_snp_request(uint64_t request, uint64_t response, uint64_t certs, uint64_t *pages,
+                     uint64_t *ret_verdict)
+{
+    (void)request, (void)response, (void)certs, (void)pages, (void)ret_verdict;
+    return -ENODEV;
+}

@@ -61,7 +61,7 @@ extern struct sim_options sim_options;
 
 /* Counted for the report at the end: see sim_end. */
 struct sim_counts {
-    uint64_t exits, vc, vmgexits, psc_pages, pvalidates, cpuid, io, msr, mmio;
+    uint64_t exits, vc, vmgexits, psc_pages, pvalidates, cpuid, io, msr, mmio, messages;
 };
 extern struct sim_counts sim_counts;
 
@@ -122,6 +122,20 @@ uint64_t sim_port_in(uint16_t port, unsigned size);
 void sim_port_out(uint16_t port, unsigned size, uint64_t value);
 uint64_t sim_mmio_read(uint64_t pa, unsigned size);
 void sim_mmio_write(uint64_t pa, unsigned size, uint64_t value);
+
+/* fwcfg.c: a file that the test gave to the simulator; its size, 0: there is none. */
+size_t sim_file(const char *name, void *buf, size_t max);
+
+/* psp.c: the security processor. Key n of guest messages; r and s over data as reports have them (144 bytes); a message of
+ * the guest, which the host carries: 0, or the error for exitinfo2. */
+void sim_key(unsigned n, uint8_t key[32]);
+void sim_sign(const uint8_t *data, size_t n, uint8_t *out);
+uint64_t sim_guest_request(uint64_t request, uint64_t answer, uint64_t certs, uint64_t *pages);
+
+/* load.c: the launch measurement, 48 bytes. */
+void sim_measurement(uint8_t *out);
+/* The privilege level that the guest runs at. */
+unsigned sim_vmpl(void);
 
 /* ghcb.c */
 void sim_vmgexit(struct vcpu *c);

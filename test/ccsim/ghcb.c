@@ -32,6 +32,8 @@ enum {
     SW_MMIO_READ = 0x80000001,
     SW_MMIO_WRITE = 0x80000002,
     SW_PSC = 0x80000010u,
+    SW_REQUEST = 0x80000011u,
+    SW_REQUEST_CERTS = 0x80000012u,
     SW_FEATURES = 0x8000fffdu,
     SW_TERMINATE = 0x8000fffeu,
     FEATURES = 1, /* SNP */
@@ -179,6 +181,25 @@ static bool msr(struct ghcb *g)
     return true;
 }
 
+/* A guest message, with room for certificates or without. */
+static void guest_request(struct ghcb *g)
+{
+    uint64_t certs = 0, pages = 0;
+
+    if (g->exitcode == SW_REQUEST_CERTS) {
+        NEED(g, rax);
+        NEED(g, rbx);
+        certs = g->rax;
+        pages = g->rbx;
+    }
+    g->exitinfo2 = sim_guest_request(g->exitinfo1, g->exitinfo2, certs, &pages);
+    set_valid(g, offsetof(struct ghcb, exitinfo2));
+    if (pages != g->rbx) {
+        g->rbx = pages;
+        set_valid(g, offsetof(struct ghcb, rbx));
+    }
+}
+
 static void page_exit(struct vcpu *c)
 {
     struct ghcb *g;
@@ -211,6 +232,10 @@ static void page_exit(struct vcpu *c)
         psc_list(c, g);
         g->exitinfo1 = 0;
         goto answered;
+    case SW_REQUEST:
+    case SW_REQUEST_CERTS:
+        guest_request(g);
+        break;
     case SW_FEATURES:
         g->exitinfo2 = FEATURES;
         set_valid(g, offsetof(struct ghcb, exitinfo2));

@@ -81,9 +81,9 @@ void sim_end(const char *how)
 
     scan_shared();
     sim_say("%s; exits %lu, host calls %lu, traps %lu (cpuid %lu, io %lu, msr %lu, mmio %lu), "
-            "pages changed %lu, acceptances %lu",
+            "pages changed %lu, acceptances %lu, messages %lu",
             how, n->exits, n->vmgexits, n->vc, n->cpuid, n->io, n->msr, n->mmio, n->psc_pages,
-            n->pvalidates);
+            n->pvalidates, n->messages);
     leave(0x10);
 }
 

@@ -2,39 +2,64 @@
 # SPDX-License-Identifier: MIT
 """Run an image as a confidential guest of the simulator. MODE: snp or tdx. usage:
 
-sim.py ALCOVE CCSIM MODE sys PROGRAM               a program of test/sys, which must end as on Linux
+sim.py ALCOVE CCSIM MODE sys PROGRAM [ARG...]      a program of test/sys, which must end as on Linux
 sim.py ALCOVE CCSIM MODE program ARG...            any program; its output must be the host's
+sim.py ALCOVE CCSIM MODE attest PROGRAM [ARG...]   like sys; each report that it prints must be signed by the test's chain
 sim.py ALCOVE CCSIM MODE attack NAME TEXT PROGRAM  the host does NAME; TEXT must be among what is said
 """
 import os
 import re
 import subprocess
 import sys
+import tempfile
+
+from chain import Chain
 
 BAD = re.compile(r'panic|WARNING|BUG|ccsim: FAILED')
+PASS = re.compile(r'^\d+ checks, 0 failed$', re.M)
 
 
-def run(alcove, sim, options, command):
-    env = dict(os.environ, CCSIM=sim, CCSIM_OPTIONS=options, LC_ALL='C.UTF-8')
+def run(alcove, sim, options, command, files):
+    env = dict(os.environ, CCSIM=sim, CCSIM_OPTIONS=options, CCSIM_FILES=files, LC_ALL='C.UTF-8')
     env['PATH'] = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bin') + ':' + env['PATH']
     return subprocess.run([alcove, 'run', '-e', 'LC_ALL=C.UTF-8'] + command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env)
+
+
+def give_chain(d):
+    """A chain, and what the simulator needs of it as files in the directory d."""
+    chain = Chain(d)
+    for name, data in (('vcek', chain.scalar()), ('certs', chain.table())):
+        with open(os.path.join(d, 'opt-' + name), 'wb') as f:
+            f.write(data)
+    return chain, ' '.join(f'opt/ccsim/{n}={d}/opt-{n}' for n in ('vcek', 'certs'))
+
+
+def attested(chain, said):
+    """Were there reports, and is each one signed?"""
+    reports = re.findall(r'^report ([0-9a-f]+)$', said, re.M)
+    wrong = [w for w in (chain.check(bytes.fromhex(r)) for r in reports) if w]
+    print(f'{len(reports)} reports', *wrong)
+    return reports and not wrong
 
 
 def main():
     alcove, sim, mode, kind, rest = *sys.argv[1:5], sys.argv[5:]
     options = f'ccsim.mode={mode}' + (f' ccsim.attack={rest[0]}' if kind == 'attack' else '')
     command = rest[2:] if kind == 'attack' else rest
-    p = run(alcove, sim, options, command)
-    said = p.stdout + p.stderr
-    print(said[-6000:], f'exit status {p.returncode}')
-    good = not BAD.search(said)
-    if kind == 'sys':
-        good = good and p.returncode == 0 and re.search(r'^\d+ checks, 0 failed$', p.stdout, re.M)
-    elif kind == 'program':
-        host = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=dict(os.environ, LC_ALL='C.UTF-8'))
-        good = good and (p.returncode, p.stdout) == (host.returncode, host.stdout)
-    else:
-        good = good and rest[1] in said
+    with tempfile.TemporaryDirectory() as d:
+        chain, files = give_chain(d) if kind in ('attest', 'attack') else (None, '')
+        p = run(alcove, sim, options, command, files)
+        said = p.stdout + p.stderr
+        print(said[-6000:], f'exit status {p.returncode}')
+        good = not BAD.search(said)
+        if kind in ('sys', 'attest'):
+            good = good and p.returncode == 0 and PASS.search(p.stdout)
+            good = good and (kind == 'sys' or attested(chain, p.stdout))
+        elif kind == 'program':
+            host = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=dict(os.environ, LC_ALL='C.UTF-8'))
+            good = good and (p.returncode, p.stdout) == (host.returncode, host.stdout)
+        else:
+            good = good and rest[1] in said
     sys.exit(0 if good else 1)
 
 

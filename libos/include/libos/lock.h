@@ -29,6 +29,8 @@ enum lock_rank {
     RANK_FS_MAP,       /* the block map of an inode */
     RANK_FS_GROUP,     /* bitmaps of a group of blocks */
     RANK_PAGEMAP_IO,   /* filling a page */
+    RANK_TSM,          /* one report of /sys/kernel/config/tsm */
+    RANK_CC,           /* the channel to the security firmware */
     /* Spin locks, outermost first. */
     RANK_TTY = 32,   /* line discipline, from interrupts too */
     RANK_PTS,        /* the table of pseudo-terminals */
