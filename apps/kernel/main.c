@@ -145,6 +145,8 @@ static void first(void *arg)
     }
     boot_check("network", "bad network configuration", net_start(&c->net, c->hostname));
     control_send_ready();
+    if (c->fixed_addresses)
+        thread_current()->personality |= 0x0040000; /* ADDR_NO_RANDOMIZE, personality(2) */
     err = CONFIG_RELINK ? relink_first() : exec_first(c->exe, c->argv, c->envp);
     if (err) {
         log_error("%s: cannot be executed (error %d)", c->exe, -err);

@@ -269,8 +269,7 @@ static void brk_place(struct exec *e, const struct image *im, bool has_interp)
     uintptr_t end = im->bias + im->high;
     if (im->eh.e_type == ET_DYN && !has_interp)
         end = PIE_BASE; /* the program is in the mmap area, where the heap could not grow */
-    uintptr_t skip = (random_u64() & ((1u << BRK_BITS) - 1)) << PAGE_SHIFT;
-    e->mm->brk_start = e->mm->brk = end + skip;
+    e->mm->brk_start = e->mm->brk = end + aslr_shift(e, BRK_BITS);
 }
 
 static int load_images(struct exec *e, struct image *im, struct image *interp)
@@ -283,7 +282,7 @@ static int load_images(struct exec *e, struct image *im, struct image *interp)
     if (err)
         return err;
     if (im->eh.e_type == ET_DYN && interp->file)
-        base = PIE_BASE + ((random_u64() & ((1ull << PIE_BITS) - 1)) << PAGE_SHIFT);
+        base = PIE_BASE + aslr_shift(e, PIE_BITS);
     if ((err = image_map(e, im, base)))
         return err;
     if ((err = mm_set_exe(e->mm, im->file)))

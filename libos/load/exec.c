@@ -22,6 +22,13 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { EXEC_AGAIN = 1 }; /* nothing has changed yet: once more, with random addresses */
+enum {
+    READ_IMPLIES_EXEC = 0x0400000, /* personality(2) */
+    ADDR_NO_RANDOMIZE = 0x0040000,
+    PER_CLEAR_ON_SETID = READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE |
+                         0x0200000 /* ADDR_COMPAT_LAYOUT */ | 0x0100000 /* MMAP_PAGE_ZERO */,
+};
 enum { SECBIT_NOROOT = 1, SECBIT_KEEP_CAPS = 1 << 4 }; /* securebits(7) */
 enum { MMAP_RANDOM_BITS = 28, GAP_MIN = 128 << 20, NAME_SIZE = 4096 };
 
@@ -87,15 +94,20 @@ static void exec_fini(struct exec *e)
     heap_free(e->name);
 }
 
+uintptr_t aslr_shift(const struct exec *e, unsigned bits)
+{
+    return e->fixed ? 0 : (uintptr_t)(random_u64() & ((1ull << bits) - 1)) << PAGE_SHIFT;
+}
+
 /* Below the stack's largest size and its random shift. */
-static uintptr_t mmap_base(void)
+static uintptr_t mmap_base(const struct exec *e)
 {
     uint64_t limit = process_limit(process_current(), RLIMIT_STACK),
              shift = (uint64_t)PAGE_SIZE << 22;
     uint64_t most = PLAT_USER_MAX / 6 * 5, gap = limit > most ? most : limit + MM_STACK_GAP + shift;
     gap = gap < GAP_MIN ? GAP_MIN : gap > most ? most : gap;
-    uint64_t random = (random_u64() & ((1ull << MMAP_RANDOM_BITS) - 1)) << PAGE_SHIFT;
-    return min_u64(align_down(PLAT_USER_MAX - gap - random, PAGE_SIZE), PLAT_MMAP_TOP);
+    return min_u64(align_down(PLAT_USER_MAX - gap - aslr_shift(e, MMAP_RANDOM_BITS), PAGE_SIZE),
+                   PLAT_MMAP_TOP);
 }
 
 /* Put the strings on the new stack. */
@@ -224,7 +236,7 @@ static void set_comm(struct thread *t, const char *name)
 }
 
 /* What belonged to the old program and is not the new one's. */
-static void forget_old(struct thread *t)
+static void forget_old(struct thread *t, bool secure)
 {
     struct process *p = t->process;
     if (t->fds && t->fds->refs > 1) {
@@ -245,7 +257,7 @@ static void forget_old(struct thread *t)
     t->robust_list = 0;
     t->rseq = 0;
     t->rseq_len = t->rseq_sig = 0;
-    t->personality &= ~0x0400000u; /* READ_IMPLIES_EXEC */
+    t->personality &= ~(unsigned)(secure ? PER_CLEAR_ON_SETID : READ_IMPLIES_EXEC);
     p->exec_done = true;
 }
 
@@ -271,7 +283,7 @@ static int exec_run(struct exec *e, const struct strings *argv, const struct str
     e->interp = e->name;
     if (!(e->mm = mm_create()))
         return -ENOMEM;
-    e->mm->mmap_base = mmap_base();
+    e->mm->mmap_base = mmap_base(e);
     int err = stack_begin(e);
     if (!err)
         err = push_arguments(e, argv, envp);
@@ -286,6 +298,11 @@ static int exec_run(struct exec *e, const struct strings *argv, const struct str
     struct cred *cred = cred_after(e);
     if (!cred)
         return -ENOMEM;
+    if (e->secure &&
+        e->fixed) { /* its caller may not choose the addresses of a set-user-ID program */
+        cred_put(cred);
+        return EXEC_AGAIN;
+    }
     err = stack_finish(e, &sp);
     if (!err)
         err = stack_protect(e);
@@ -299,24 +316,11 @@ static int exec_run(struct exec *e, const struct strings *argv, const struct str
     e->mm->dumpable = !e->secure;
     e->mm = NULL;
     cred_install(cred);
-    forget_old(t);
+    forget_old(t, e->secure);
     set_comm(t, e->name);
     plat_thread_exec(&t->plat, e->entry, sp);
     trace_event(PTRACE_EVENT_EXEC, (unsigned long)was);
     return 0;
-}
-
-int exec_first(const char *path, char *const argv[], char *const envp[])
-{
-    const struct strings args = { .kernel = argv }, env = { .kernel = envp };
-    struct exec e = { .name = heap_strdup(path) };
-    if (!e.name)
-        return -ENOMEM;
-    int err = load_open(AT_FDCWD, path, 0, &e.file);
-    if (!err)
-        err = exec_run(&e, &args, &env);
-    exec_fini(&e);
-    return err;
 }
 
 /* The name the program is known by: for a descriptor, a path in /proc or /dev/fd that leads to it. */
@@ -332,6 +336,27 @@ static char *exec_name(int dirfd, const char *path)
     return name;
 }
 
+/* name is given away. */
+static int exec_from(int dirfd, const char *path, unsigned flags, char *name,
+                     const struct strings *argv, const struct strings *envp, bool fixed)
+{
+    struct exec e = { .name = name, .fixed = fixed };
+    int err = e.name ? load_open(dirfd, path, flags, &e.file) : -ENOMEM;
+    if (!err)
+        err = exec_run(&e, argv, envp);
+    exec_fini(&e);
+    return err;
+}
+
+int exec_first(const char *path, char *const argv[], char *const envp[])
+{
+    const struct strings args = { .kernel = argv }, env = { .kernel = envp };
+    bool fixed = thread_current()->personality & ADDR_NO_RANDOMIZE;
+    int err = exec_from(AT_FDCWD, path, 0, heap_strdup(path), &args, &env, fixed);
+    return err == EXEC_AGAIN ? exec_from(AT_FDCWD, path, 0, heap_strdup(path), &args, &env, false)
+                             : err;
+}
+
 int exec_program(int dirfd, const char *path, unsigned flags, uintptr_t argv, uintptr_t envp)
 {
     const struct strings args = { .user = argv }, env = { .user = envp };
@@ -339,12 +364,9 @@ int exec_program(int dirfd, const char *path, unsigned flags, uintptr_t argv, ui
         return -EINVAL;
     if (!*path && !(flags & AT_EMPTY_PATH))
         return -ENOENT;
-    struct exec e = { .name = exec_name(dirfd, path) };
-    if (!e.name)
-        return -ENOMEM;
-    int err = load_open(dirfd, path, flags, &e.file);
-    if (!err)
-        err = exec_run(&e, &args, &env);
-    exec_fini(&e);
+    bool fixed = thread_current()->personality & ADDR_NO_RANDOMIZE;
+    int err = exec_from(dirfd, path, flags, exec_name(dirfd, path), &args, &env, fixed);
+    if (err == EXEC_AGAIN)
+        err = exec_from(dirfd, path, flags, exec_name(dirfd, path), &args, &env, false);
     return err;
 }

@@ -40,6 +40,7 @@ struct exec {
     int argc, envc;
     uintptr_t arg_start, arg_end, env_start, env_end, execfn;
     bool secure; /* AT_SECURE */
+    bool fixed;  /* addresses are not random: ADDR_NO_RANDOMIZE, personality(2) */
     uint32_t uid, euid, gid, egid;
 
     /* filled by the ELF loader */
@@ -72,6 +73,10 @@ NODISCARD int stack_count(const struct strings *src);
 NODISCARD int stack_drop_string(struct stack *s);
 /* Write argc, argv, envp and auxv below the strings (psABI 3.4.1). *ret_sp: the initial stack pointer. */
 NODISCARD int stack_finish(struct exec *e, uintptr_t *ret_sp);
+
+/* A random number of pages below 1 << bits, as a distance in bytes: what address space randomisation adds to a base. 0 if
+ * e->fixed. */
+uintptr_t aslr_shift(const struct exec *e, unsigned bits);
 
 /* Map the vDSO into mm. -ENOMEM. */
 NODISCARD int vdso_map(struct mm *mm);

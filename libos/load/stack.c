@@ -36,7 +36,7 @@ int stack_begin(struct exec *e)
 {
     uint64_t limit = process_limit(process_current(), RLIMIT_STACK);
     uint64_t strings = min_u64(max_u64(min_u64(limit / 4, ARG_TOTAL_MAX), ARG_TOTAL_MIN), limit);
-    uintptr_t top = PLAT_USER_MAX - ((random_u64() & ((1u << STACK_SHIFT_BITS) - 1)) << PAGE_SHIFT);
+    uintptr_t top = PLAT_USER_MAX - aslr_shift(e, STACK_SHIFT_BITS);
     size_t size = align_up(strings + STACK_EXTRA + 16 * PAGE_SIZE, PAGE_SIZE);
     struct mm_map what = { .addr = top - size,
                            .size = size,
@@ -267,7 +267,8 @@ int stack_finish(struct exec *e, uintptr_t *ret_sp)
     /* Everything from here on comes on top of what E2BIG counts. */
     s->limit = 0;
     s->p &= ~(uintptr_t)15;
-    s->p -= random_u64() % 8192 & ~15ull;
+    if (!e->fixed)
+        s->p -= random_u64() % 8192 & ~15ull;
     int err = stack_push(s, "x86_64", 7);
     uintptr_t platform = s->p;
     random_bytes(seed, sizeof seed);

@@ -182,6 +182,11 @@ static bool option(char *token, struct config *c)
         return c->has_root_hash = parse_hash(value, c->root_hash);
     if (!strcmp(token, "verity"))
         return parse_choice(value, "on", "off", &c->verity);
+    if (!strcmp(token, "aslr")) {
+        bool on, known = parse_choice(value, "on", "off", &on);
+        c->fixed_addresses = !on;
+        return known;
+    }
     if (!strcmp(token, "console"))
         return parse_choice(value, "raw", "tty", &c->raw_console);
     if (!strcmp(token, "policy"))

@@ -14,8 +14,9 @@ struct config {
     bool has_root_hash;
     bool verity; /* check pages before use; default on */
     bool boot_trace, trace, raw_console;
-    uint16_t cols, rows; /* of the console's window; 0: not known */
-    bool hostile_vmm;    /* the VMM is an adversary: devices get what hostile-vmm leaves of them */
+    uint16_t cols, rows;  /* of the console's window; 0: not known */
+    bool fixed_addresses; /* aslr=off: programs start with ADDR_NO_RANDOMIZE, personality(2) */
+    bool hostile_vmm;     /* the VMM is an adversary: devices get what hostile-vmm leaves of them */
     const char *exe, *cwd, *hostname;
     uint32_t uid, gid;
     uint64_t clock_hz; /* 0: find out */
