@@ -77,6 +77,7 @@ static const char run_help[] =
     "  --machine M          QEMU machine: microvm (default), q35 or pc\n"
     "  --accel tcg|kvm      do not probe, use this\n"
     "  --oci IMAGE[:TAG]    run a container image instead of PROGRAM (see alcove build --help)\n"
+    "      --gdb            start stopped and print the command that attaches gdb\n"
     "  --boot-trace         have the libOS print the time of each boot step\n"
     "  -v, --volume FILE:/DIR[:ro]  mount a data disk (alcove volume create) at DIR\n"
     "      --verbose        say what is done\n"

@@ -30,6 +30,7 @@ static const struct option_row rows[] = {
     { OPT_VERBOSE, 0, "verbose", NULL },
     { OPT_ACCEL, 0, "accel", "tcg|kvm" },
     { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
+    { OPT_GDB, 0, "gdb", NULL },
     { OPT_VOLUME, 'v', "volume", "FILE:/DIR[:ro]" },
     { OPT_VERITY, 0, "verity", "on|off" },
     { OPT_WITH, 0, "with", "PROGRAM" },

@@ -40,9 +40,10 @@ enum opt {
     OPT_QUIET = 1 << 30,
     OPT_VOLUME = 1u << 31,
     OPT_NETWORK = 1ll << 32, /* -p, --net, --ip, --dns */
+    OPT_GDB = 1ll << 33,
     OPT_PACK = OPT_ROOT | OPT_WITH | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME | OPT_VERITY,
     OPT_VM = OPT_MEMORY | OPT_CPUS | OPT_MACHINE | OPT_ACCEL | OPT_VERBOSE | OPT_BOOT_TRACE |
-             OPT_VMM | OPT_QUIET | OPT_VOLUME | OPT_NETWORK,
+             OPT_VMM | OPT_QUIET | OPT_VOLUME | OPT_NETWORK | OPT_GDB,
 };
 
 struct options {

@@ -325,6 +325,8 @@ static void make_cmdline(struct packer *p, const struct identity_facts *id)
     cmdline_add(b, xprintf("roothash=%s", p->out->roothash));
     if (p->spec->no_verity)
         cmdline_add(b, "verity=off");
+    if (p->spec->fixed_addresses)
+        cmdline_add(b, "aslr=off");
     for (size_t i = 0; i < p->env.n; i++)
         cmdline_add(b, xprintf("env=%s", p->env.v[i]));
     for (size_t i = 0; i < p->spec->mounts.n; i++)

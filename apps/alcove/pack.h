@@ -14,6 +14,7 @@ struct pack_spec {
     struct list with;                  /* --with: more programs, as typed */
     struct list env;                   /* -e, "K=V" */
     const char *cwd, *user, *hostname; /* NULL: not given */
+    bool fixed_addresses;              /* no address space randomisation: for a debugger */
     struct list mounts;                /* SOURCE:TYPE:POINT[:ro], for mount= */
     bool no_verity; /* pages are used unchecked; the tree is packed all the same */
     const char *

@@ -59,6 +59,13 @@ static void qemu_args(const struct vm_spec *spec, struct list *a)
     list_add(a, "-no-reboot");
     list_add(a, "-display");
     list_add(a, "none");
+    if (spec->gdb) {
+        list_add(a, "-S");
+        list_add(a, "-chardev");
+        list_add(a, xprintf("socket,id=gdb,path=%s,server=on,wait=off", escape(spec->gdb)));
+        list_add(a, "-gdb");
+        list_add(a, "chardev:gdb");
+    }
     if (spec->firmware) {
         list_add(a, "-bios");
         list_add(a, spec->firmware);

@@ -73,7 +73,10 @@ static void set_firmware(struct vm_spec *vm, const struct options *o, const stru
 static void pack_program(struct options *o, struct vm_spec *vm, struct image *image)
 {
     struct packed p = { 0 };
+    o->pack.fixed_addresses = o->given & OPT_GDB;
     pack(&o->pack, &p);
+    if (o->given & OPT_GDB)
+        vm->gdb = gdb_start(path_join(p.stage.dir, p.exe));
     vm->image = path_join(p.dir, "app.elf");
     image_write(&p.parts, vm->image);
     if (!is_image(vm->image, image))
@@ -93,6 +96,8 @@ static const char *other_vmm(const struct options *o)
         i++;
     if (i == 3)
         fail("--vmm", "'%s' is not known; one of: qemu, firecracker, cloud-hypervisor", o->vmm);
+    if (i && o->given & OPT_GDB)
+        fail("--vmm", "%s has no debugger's port; --gdb is for QEMU", names[i]);
     if (i && o->given & (OPT_MACHINE | OPT_ACCEL))
         fail("--vmm", "%s has one kind of machine and needs KVM; leave --machine and --accel out",
              names[i]);
@@ -149,6 +154,10 @@ static int run(const char *command, int argc, char **argv, bool trace)
             list_add(&o.pack.env, xprintf("TERM=%s", term));
         pack_program(&o, &vm, &image);
     }
+    if ((o.given & OPT_GDB) && !vm.gdb)
+        vm.gdb = gdb_start(NULL);
+    if (vm.gdb && image.efi)
+        fail("--gdb", "is for programs and app.elf: firmware loads %s where it likes", vm.image);
     set_firmware(&vm, &o, &image);
     set_memory(&vm, o.memory, &image);
     if (vmm)

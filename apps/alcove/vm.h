@@ -23,6 +23,8 @@ struct vm_spec {
     uint64_t memory;      /* bytes */
     unsigned cpus;
     bool kvm;
+    const char *
+        gdb; /* the VM starts stopped, with gdb's protocol on the socket of this path; NULL: it does not */
     const struct net_spec *net;
     bool tty; /* standard input and output are one terminal: raw mode, window size */
     bool verbose;
@@ -41,6 +43,9 @@ struct vm {
 
 /* Does KVM run an ordinary guest here? False with the reason in *ret_why. Takes at most about 300 ms. */
 bool kvm_works(const char **ret_why);
+
+/* Make the socket's path for vm_spec.gdb, and tell the user how to attach. program: a copy of the ELF program, or NULL. */
+const char *gdb_start(const char *program);
 
 /* Start QEMU; ends the command with a line when that is impossible. */
 void vm_start(const struct vm_spec *spec, struct vm *ret);

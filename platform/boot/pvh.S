@@ -234,6 +234,7 @@ boot_long:
     leaq boot_stack_top(%rip), %rsp
     xorl %ebp, %ebp
     call boot_place                   /* rax: from physical to final addresses */
+boot_placed:                          /* `alcove run --gdb` stops here and takes the distance */
     leaq boot_high(%rip), %rdx
     addq %rax, %rdx
     addq %rax, %rsp
