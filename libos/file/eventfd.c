@@ -132,3 +132,13 @@ int eventfd_create(unsigned count, unsigned flags, struct file **ret_file)
         slab_free(&eventfds, e);
     return err;
 }
+
+void eventfd_signal(struct file *f, uint64_t value)
+{
+    (void)eventfd_add(f->data, value);
+}
+
+bool file_is_eventfd(const struct file *f)
+{
+    return f->ops == &eventfd_ops;
+}

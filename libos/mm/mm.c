@@ -117,6 +117,8 @@ void mm_put(struct mm *mm)
 {
     if (--mm->users)
         return;
+    if (mm->aio)
+        aio_exit(mm);
     /* Nobody runs in it. Out of the files' lists first, so that nobody takes leaves away either; pages hold on by
      * their references. */
     struct span span[SPAN_MAX];

@@ -12,6 +12,10 @@ struct file;
 /* flags: EFD_SEMAPHORE, EFD_NONBLOCK. -ENFILE, -ENOMEM. */
 NODISCARD int eventfd_create(unsigned count, unsigned flags, struct file **ret_file);
 
+/* Add value to the count of an eventfd file; a count that is full stays. From any context. */
+void eventfd_signal(struct file *f, uint64_t value);
+bool file_is_eventfd(const struct file *f);
+
 /* flags: SFD_NONBLOCK. -ENFILE, -ENOMEM. signalfd_set: -EINVAL when f is no signalfd. */
 NODISCARD int signalfd_create(uint64_t mask, unsigned flags, struct file **ret_file);
 NODISCARD int signalfd_set(struct file *f, uint64_t mask);

@@ -67,6 +67,8 @@ struct area {
 
 RB_HEAD(area_tree, area);
 
+struct aio_context;
+
 struct mm {
     _Atomic uint32_t users; /* processes and borrowers */
     struct rwmutex lock;    /* write: the tree; read: faults */
@@ -90,6 +92,7 @@ struct mm {
     uint32_t
         def_flags; /* AREA_LOCKED (MCL_FUTURE), AREA_LOCKONFAULT, AREA_NOHUGE (PR_SET_THP_DISABLE) */
     bool dumpable;
+    struct aio_context *aio; /* contexts of asynchronous I/O; guarded by that module's lock */
 };
 
 /* An empty address space with one user. NULL: out of memory. */
@@ -184,5 +187,8 @@ void mm_zap_file(struct pagemap *m, uint64_t first, uint64_t end, bool private_t
 /* Make a shared-anonymous or memfd style file of size bytes (libos/fs provides it). -ENOMEM, -ENFILE. */
 NODISCARD int shmem_file_create(const char *name, uint64_t size, unsigned seals,
                                 struct file **ret_file);
+
+/* mm, whose aio is not NULL, ends: so do its contexts of asynchronous I/O (libos/file provides it). May sleep. */
+void aio_exit(struct mm *mm);
 
 #endif
