@@ -8,6 +8,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int main(int argc, char **argv)
@@ -19,6 +20,13 @@ int main(int argc, char **argv)
     int fd = open("/dev/console", O_RDWR);
     for (int i = 0; i < 3; i++)
         dup2(fd, i);
+    /* Drivers that the kernel has as modules: /module0, /module1, ... in the order of their needs. */
+    char name[] = "/module0";
+    for (int module; (module = open(name, O_RDONLY)) >= 0; name[7]++) {
+        if (syscall(SYS_finit_module, module, "", 0))
+            perror(name);
+        close(module);
+    }
     pid_t pid = fork();
     if (pid == 0) {
         execv(argv[1], argv + 1);
