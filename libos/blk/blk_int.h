@@ -42,4 +42,17 @@ NODISCARD int blk_recovery_start(void);
 /* End io. */
 void blk_io_end(struct blk_io *io, int status);
 
+/* How many requests that change something dev has completed. */
+static inline uint64_t blk_changes(const struct blk_device *dev)
+{
+    return dev->done_ios[BLK_WRITE] + dev->done_ios[BLK_DISCARD] + dev->done_ios[BLK_WRITE_ZEROES];
+}
+/* A flush that began when there were changes of them is done. */
+static inline void blk_flushed(struct blk_device *dev, uint64_t changes)
+{
+    uint64_t old = dev->flushed;
+    while (old < changes && !atomic_compare_exchange_weak(&dev->flushed, &old, changes))
+        ;
+}
+
 #endif

@@ -218,10 +218,13 @@ static void part_done(struct blk_queue *q, struct blk_io *io, int status)
     if (over && !status && io->flags & BLK_FUA && io->op == BLK_WRITE && !io->flushing &&
         !q->dev->limits.fua && q->dev->limits.volatile_cache) {
         io->flushing = true;
+        io->covers = blk_changes(q->dev);
         over = false;
         DL_APPEND(q->waiting, io);
     }
     spin_unlock(&q->lock);
+    if (over && io->flushing && !status)
+        blk_flushed(q->dev, io->covers);
     if (over)
         blk_io_end(io, status);
 }

@@ -131,6 +131,7 @@ struct blk_device {
     _Atomic bool claimed;         /* a file system is mounted from it */
     _Atomic uint64_t done_ios[5]; /* by enum blk_op, for /proc/diskstats */
     _Atomic uint64_t done_sectors[5];
+    _Atomic uint64_t flushed; /* of the requests that change something, those that a flush covers */
 };
 
 /* A driver found a device: from now on it may get requests. Looks for partitions later (blk_scan). -EINVAL: limits that
@@ -164,6 +165,7 @@ struct blk_io {
     uint32_t taken;          /* sectors handed to requests */
     uint32_t seg, seg_off;   /* where the rest's memory begins */
     bool flushing;           /* written; a flush stands for BLK_FUA */
+    uint64_t covers;         /* what that flush covers, as blk_device.flushed */
     _Atomic uint32_t parts;  /* requests that have a part of it, and one while it is being cut */
     _Atomic int part_status; /* the first error of a part */
 };
