@@ -46,7 +46,7 @@ static void publish(void)
     vvar->usable = c.usable;
     vvar->tsc_base = c.tsc_base;
     vvar->mult = c.mult;
-    vvar->shift = c.shift;
+    vvar->cpu_by = c.cpu_by;
     for (int i = 0; i < VDSO_CLOCKS; i++)
         vvar->offset[i] =
             i == CLOCK_REALTIME || i == CLOCK_REALTIME_COARSE || i == CLOCK_TAI ? real : c.ns_base;

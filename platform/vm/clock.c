@@ -365,20 +365,18 @@ void vm_clock_init(void)
     clock = (struct plat_clock){
         .tsc_base = boot_tsc,
         .usable = true,
+        .mult = clock_factor(hz),
         .tsc_hz = hz,
         .source = name,
+        .cpu_by = x86_cpu_number_by(),
     };
-    clock_factor(hz, &clock.mult, &clock.shift);
 }
 
 uint64_t plat_time_ns(void)
 {
-    unsigned __int128 product;
-
     __asm__ volatile("lfence" : : : "memory"); /* not before what came before */
-    product = (unsigned __int128)(x86_rdtsc() - clock.tsc_base) * clock.mult;
-    return (uint64_t)product >> clock.shift | (uint64_t)(product >> 64)
-                                                  << (64 - clock.shift); /* shift: 1 to 32 */
+    return (uint64_t)((unsigned __int128)(x86_rdtsc() - clock.tsc_base) * clock.mult >>
+                      PLAT_CLOCK_SHIFT);
 }
 
 uint64_t vm_clock_ticks(uint64_t ns)

@@ -66,15 +66,9 @@ uint64_t clock_snap(uint64_t hz)
     return off < hz / 25000 ? round : hz;
 }
 
-void clock_factor(uint64_t hz, uint32_t *ret_mult, uint32_t *ret_shift)
+uint64_t clock_factor(uint64_t hz)
 {
-    uint32_t shift = 32;
-
-    while (shift > 1 && (NS_PER_SEC << shift >> 32) >= hz)
-        shift--;
-    /* (10^9 << 32) fits 64 bits; hz > (10^9 << shift) / 2^32 makes the quotient fit 32. */
-    *ret_mult = (uint32_t)((NS_PER_SEC << shift) / hz);
-    *ret_shift = shift;
+    return (NS_PER_SEC << PLAT_CLOCK_SHIFT) / hz;
 }
 
 uint64_t clock_kvm_hz(uint32_t mult, int8_t shift)

@@ -4,6 +4,7 @@
 #define VM_CLOCKMATH_H
 
 #include <base/types.h>
+#include <plat/time.h>
 
 /* A moment: the reference showed ticks; the counter was tsc, give or take slack / 2. */
 struct clock_edge {
@@ -23,8 +24,8 @@ uint64_t clock_fit(const struct clock_edge *edges, unsigned n, uint64_t ref_hz, 
 /* A measured frequency, taken for the round one (a multiple of 1 MHz) that lies within 40 ppm, the measure's own doubt. */
 uint64_t clock_snap(uint64_t hz);
 
-/* ns = ticks * mult >> shift, as precise as 32 bits of mult allow. */
-void clock_factor(uint64_t hz, uint32_t *ret_mult, uint32_t *ret_shift);
+/* ns = ticks * the result >> PLAT_CLOCK_SHIFT, rounded down. */
+uint64_t clock_factor(uint64_t hz);
 
 /* kvmclock's factors as a frequency; 0: nonsense. */
 uint64_t clock_kvm_hz(uint32_t mult, int8_t shift);

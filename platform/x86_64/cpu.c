@@ -233,9 +233,30 @@ void x86_cpu_init(struct x86_cpu *c)
     x86_fpu_init_further();
 }
 
+/* A bit per enum plat_cpu_by: the instructions that read MSR_TSC_AUX in ring 3. */
+static unsigned number_readers(void)
+{
+    bool rdpid = x86_cpuid(0, 0).eax >= 7 && x86_cpuid(7, 0).ecx & 1u << 22,
+         rdtscp = x86_cpuid(0x80000001, 0).edx & 1u << 27;
+
+    return (rdpid ? 1u << PLAT_CPU_BY_RDPID : 0) | (rdtscp ? 1u << PLAT_CPU_BY_RDTSCP : 0);
+}
+
+enum plat_cpu_by x86_cpu_number_by(void)
+{
+    unsigned readers = number_readers();
+
+    /* Programs index arrays with the number: a host that is not trusted must not give it. */
+    if (x86_facts.enc_mask | x86_facts.shared_mask)
+        return PLAT_CPU_BY_CALL;
+    return readers >> PLAT_CPU_BY_RDPID & 1    ? PLAT_CPU_BY_RDPID
+           : readers >> PLAT_CPU_BY_RDTSCP & 1 ? PLAT_CPU_BY_RDTSCP
+                                               : PLAT_CPU_BY_CALL;
+}
+
 void x86_cpu_set_number(const struct x86_cpu *c)
 {
-    if (x86_cpuid(0x80000001, 0).edx & 1u << 27)
+    if (number_readers())
         x86_wrmsr(MSR_TSC_AUX, c->p.cpu);
 }
 

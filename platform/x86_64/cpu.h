@@ -11,6 +11,7 @@
 #include <plat/cpu.h>
 #include <plat/mmu.h>
 #include <plat/thread.h>
+#include <plat/time.h>
 
 /* Facts found at boot, read-mostly. smap is read by entry.S and usercopy.S. */
 struct x86_facts {
@@ -99,7 +100,10 @@ void x86_cpu_destroy(struct x86_cpu *c);
 /* The same as x86_cpu_init_first, on the further CPU that c is of. */
 void x86_cpu_init(struct x86_cpu *c);
 
-/* Tell the CPU its number, which is in c by now: ring 3 can read it (RDTSCP). */
+/* Tell the CPU its number, which is in c by now: ring 3 can read it (RDTSCP, RDPID). */
 void x86_cpu_set_number(const struct x86_cpu *c);
+
+/* How ring 3 gets that number. */
+enum plat_cpu_by x86_cpu_number_by(void);
 
 #endif

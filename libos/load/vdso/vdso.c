@@ -2,6 +2,7 @@
 /* The vDSO: clocks for ring 3 without a trap. Compiled by itself into a shared object that libOS maps into every program
  * behind its data page (struct vdso_data, read only). No data of its own, no relocations, no library. vdso(7). */
 #include <libos/vdso.h>
+#include <plat/time.h>
 #include <stdatomic.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -58,12 +59,12 @@ static inline __attribute__((always_inline)) bool now(unsigned clock, uint64_t *
         uint32_t done = atomic_load_explicit(&vvar.done, memory_order_acquire);
         __asm__ volatile("lfence\n\trdtsc\n\t"
                          "shlq $32, %%rdx\n\torq %%rdx, %%rax\n\tsubq %[base], %%rax\n\t"
-                         "mulq %[mult]\n\tmovl %[shift], %%ecx\n\tshrdq %%cl, %%rdx, %%rax\n\t"
+                         "mulq %[mult]\n\tshrdq %[shift], %%rdx, %%rax\n\t"
                          "addq %[offset], %%rax"
                          : "=&a"(*ret)
                          : [base] "m"(vvar.tsc_base), [mult] "m"(vvar.mult),
-                           [shift] "m"(vvar.shift), [offset] "m"(vvar.offset[clock])
-                         : "rcx", "rdx", "memory", "cc");
+                           [shift] "i"(PLAT_CLOCK_SHIFT), [offset] "m"(vvar.offset[clock])
+                         : "rdx", "memory", "cc");
         if (__builtin_expect(done == atomic_load_explicit(&vvar.begun, memory_order_relaxed), 1))
             return true;
         if (!vvar.usable)
@@ -128,17 +129,19 @@ int __vdso_clock_getres(int clock, struct timespec *ts)
 
 int __vdso_getcpu(unsigned *cpu, unsigned *node, void *unused)
 {
+    uint64_t aux;
     (void)unused;
-    if (vvar.cpu_in_tsc_aux) {
-        uint32_t aux;
+    if (vvar.cpu_by == PLAT_CPU_BY_RDPID)
+        __asm__ volatile("rdpid %0" : "=r"(aux));
+    else if (vvar.cpu_by == PLAT_CPU_BY_RDTSCP)
         __asm__ volatile("rdtscp" : "=c"(aux) : : "rax", "rdx");
-        if (cpu)
-            *cpu = aux & 0xfff;
-        if (node)
-            *node = 0;
-        return 0;
-    }
-    return (int)call3(NR_GETCPU, (long)cpu, (long)node, 0);
+    else
+        return (int)call3(NR_GETCPU, (long)cpu, (long)node, 0);
+    if (cpu)
+        *cpu = aux & 0xfff;
+    if (node)
+        *node = 0;
+    return 0;
 }
 
 #define ALIAS(name) __attribute__((weak, alias("__vdso_" #name), visibility("default")))

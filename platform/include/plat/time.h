@@ -15,12 +15,24 @@ uint64_t plat_wall_at_boot_ns(void);
 /* Call upcall_timer on this CPU when plat_time_ns() reaches deadline, once; UINT64_MAX: never. */
 void plat_timer_set(uint64_t deadline_ns);
 
-/* How to compute plat_time_ns() from the CPU's counter, for the vDSO: ns = ((tsc - tsc_base) * mult) >> shift + ns_base.
- * usable is false where ring 3 must trap. */
+enum {
+    PLAT_CLOCK_SHIFT = 32, /* constant, so that it costs no load and no variable shift */
+};
+
+/* What ring 3 reads the CPU's number with. */
+enum plat_cpu_by {
+    PLAT_CPU_BY_CALL, /* nothing: it must trap */
+    PLAT_CPU_BY_RDTSCP,
+    PLAT_CPU_BY_RDPID,
+};
+
+/* What the vDSO needs to do without a trap. Time is computed from the CPU's counter:
+ * plat_time_ns() = ((tsc - tsc_base) * mult) >> PLAT_CLOCK_SHIFT (128 bits) + ns_base. usable is false where ring 3 must trap. */
 struct plat_clock {
     uint64_t tsc_base, ns_base;
-    uint32_t mult, shift;
+    uint64_t mult;
     bool usable;
+    enum plat_cpu_by cpu_by;
     uint64_t tsc_hz;
     const char *source; /* name of the rung of the clock ladder in use */
 };

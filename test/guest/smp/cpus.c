@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Every way to ask how many CPUs there are gives the same, and a thread can run on each. Prints "cpus: N". */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +31,53 @@ static long count_lines(const char *path, const char *start)
     if (f)
         fclose(f);
     return n;
+}
+
+static bool cpu_has(const char *flag)
+{
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    char line[8192], padded[32];
+    bool has = false;
+
+    snprintf(padded, sizeof(padded), " %s ", flag);
+    while (f && !has && fgets(line, sizeof(line), f)) {
+        line[strcspn(line, "\n")] = ' ';
+        has = !strncmp(line, "flags", 5) && strstr(line, padded);
+    }
+    if (f)
+        fclose(f);
+    return has;
+}
+
+/* The vDSO's getcpu() with the system call forbidden: it traps only where the CPU has neither instruction. */
+static int vdso_number(long n)
+{
+    struct sock_filter deny[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getcpu, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = 4, .filter = deny };
+    bool reads = cpu_has("rdtscp") || cpu_has("rdpid");
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0))
+        return fail("seccomp", errno, 0);
+    for (long i = 0; i < n; i++) {
+        unsigned cpu = 99, node = 99;
+        cpu_set_t one;
+
+        CPU_ZERO(&one);
+        CPU_SET((size_t)i, &one);
+        if (sched_setaffinity(0, sizeof(one), &one))
+            return fail("sched_setaffinity", i, 0);
+        if (getcpu(&cpu, &node))
+            return reads || errno != EDOM ? fail("vDSO getcpu", errno, 0) : 0;
+        if (cpu != i || node)
+            return fail("vDSO getcpu", cpu, i);
+    }
+    return 0;
 }
 
 int main(void)
@@ -54,6 +107,8 @@ int main(void)
         if (now != i || sched_getcpu() != i)
             return fail("getcpu", now, i);
     }
+    if (vdso_number(n))
+        return 1;
     printf("cpus: %ld\n", n);
     return 0;
 }

@@ -17,13 +17,10 @@ static void factors(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
-        uint32_t mult, shift;
         unsigned __int128 day = (unsigned __int128)rates[i] * 86400;
         uint64_t ns;
 
-        clock_factor(rates[i], &mult, &shift);
-        assert_true(mult && shift >= 1 && shift <= 32);
-        ns = (uint64_t)(day * mult >> shift);
+        ns = (uint64_t)(day * clock_factor(rates[i]) >> PLAT_CLOCK_SHIFT);
         assert_in_range(ns, 86400 * NS_PER_SEC - 1000000,
                         86400 * NS_PER_SEC); /* 1 ms a day at most */
     }
