@@ -16,6 +16,7 @@ enum { R_X86_64_RELATIVE = 8 };
 extern const char __image_start[], __text_end[], __rodata_end[], __image_end[], boot_stack[];
 extern const struct rela __rela_start[], __rela_end[];
 extern const uint64_t __relr_start[], __relr_end[];
+extern const int32_t __smap_sites_start[], __smap_sites_end[];
 extern struct boot_tables boot_tables;
 extern struct x86_facts x86_facts;
 #pragma GCC visibility pop
@@ -98,6 +99,15 @@ static void map_image(uint64_t slide)
             pt[(pa - load_offset()) / PAGE_SIZE] = pa | PTE_P | PTE_A | rights(pa) | mask;
 }
 
+/* STAC and CLAC are no instructions on a CPU without SMAP: NOPs of their length take their places. */
+static void without_smap(void)
+{
+    if (x86_cpuid(0, 0).eax >= 7 && x86_cpuid(7, 0).ebx & 1u << 20)
+        return;
+    for (const int32_t *site = __smap_sites_start; site < __smap_sites_end; site++)
+        __builtin_memcpy((char *)site + *site, "\x0f\x1f", 3);
+}
+
 uint64_t boot_place(void)
 {
     /* The last two slots of the window are boot_window's; the image has two page tables. */
@@ -106,6 +116,7 @@ uint64_t boot_place(void)
 
     relocate(slide);
     relocate_packed(slide);
+    without_smap();
     map_image(slide);
     x86_facts.slide = slide;
     x86_facts.load = load_offset();

@@ -15,7 +15,6 @@
 _Static_assert(offsetof(struct plat_percpu, current) == PERCPU_CURRENT, "offsets.h");
 _Static_assert(offsetof(struct plat_percpu, user_sp) == PERCPU_USER_SP, "offsets.h");
 _Static_assert(offsetof(struct plat_percpu, kernel_top) == PERCPU_KERNEL_TOP, "offsets.h");
-_Static_assert(offsetof(struct x86_facts, smap) == 0, "entry.S reads it");
 _Static_assert(offsetof(struct x86_cpu, p) == 0, "%gs points at it");
 _Static_assert(sizeof(struct x86_cpu) <= PAGE_SIZE, "x86_cpu_create");
 

@@ -13,11 +13,10 @@
 #include <plat/thread.h>
 #include <plat/time.h>
 
-/* Facts found at boot, read-mostly. smap is read by entry.S and usercopy.S. */
+/* Facts found at boot, read-mostly. */
 struct x86_facts {
-    uint8_t smap; /* first: entry.S */
-    bool fsgsbase, xsave, xsaveopt, smep, umip, x2apic, tsc_deadline, rdrand, rdseed, sha, avx2,
-        crc32;
+    bool smap, fsgsbase, xsave, xsaveopt, smep, umip, x2apic, tsc_deadline, rdrand, rdseed, sha,
+        avx2, crc32;
     bool giant; /* 1 GiB pages */
     uint32_t hwcap, hwcap2;
     uint64_t

@@ -10,6 +10,7 @@
  *
  * Calls into C keep interrupts off and the direction flag clear; AC is cleared on the way in so that SMAP holds. */
 #include "x86_64/offsets.h"
+#include "x86_64/smap.h"
 
     .text
 
@@ -49,13 +50,6 @@
     popq %rsi
     popq %rdi
     addq $8, %rsp
-.endm
-
-.macro smap_on
-    cmpb $0, x86_facts(%rip)
-    je 771f
-    clac
-771:
 .endm
 
 /* What a system call does before its dispatcher runs: the stack, the frame, the seventh argument. */
@@ -149,7 +143,7 @@ trap_entry:
     movq $-1, FRAME_ORIG_RAX(%rsp)
     movq %rsp, %rdx
     cld
-    smap_on
+    user_off
     testb $3, FRAME_CS(%rsp)
     jz 1f
     swapgs
@@ -172,7 +166,7 @@ irq_entry:
     movq FRAME_ORIG_RAX(%rsp), %rdi
     movq $-1, FRAME_ORIG_RAX(%rsp)
     cld
-    smap_on
+    user_off
     testb $3, FRAME_CS(%rsp)
     jz 1f
     swapgs
@@ -197,7 +191,7 @@ ist_entry:
     movq FRAME_ORIG_RAX(%rsp), %rsi
     movq $-1, FRAME_ORIG_RAX(%rsp)
     cld
-    smap_on
+    user_off
     testb $3, FRAME_CS(%rsp)
     jz 1f
     swapgs

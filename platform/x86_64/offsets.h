@@ -23,6 +23,10 @@
 #define FRAME_RSP      152
 #define FRAME_SIZE     168
 
+#define USER_MAX    0x7ffffffff000 /* PLAT_USER_MAX */
+#define USER_EFAULT 14
+#define USER_EINVAL 22
+
 #ifdef __ASSEMBLER__
 #define SEL_USER_DATA 0x2b
 #define SEL_USER_CODE 0x33

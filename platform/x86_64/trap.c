@@ -249,7 +249,8 @@ void x86_trap_kernel(unsigned vector, unsigned long error, struct plat_frame *f)
     if (LIKELY(vector == VEC_PF) && !(error & (PF_RESERVED | PF_FETCH))) {
         addr = x86_cr2();
         to = fixup(f->rip);
-        if (to && (CONFIG_RELINK || addr < PLAT_USER_MAX)) {
+        /* The page behind user memory too: a copy may run into it (usercopy.S). */
+        if (to && (CONFIG_RELINK || addr < PLAT_USER_MAX + PAGE_SIZE)) {
             if (addr >= PLAT_USER_MAX ||
                 upcall_fault(addr, access_of(error), error & PF_PRESENT, false) != 0)
                 f->rip = to;

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The instructions that touch user memory. Each that may fault has an entry in .ex_table: {its address, where to go
- * on}, both relative to the entry's own place. Bounds have been checked by usercopy.c; SMAP is lifted only here. */
+/* Every instruction that touches user memory, and the functions of plat/user.h around them: bounds and copy are one thing.
+ * An instruction that may fault has an entry in .ex_table: {its address, where to go on}, both relative to the entry's own
+ * place. SMAP is lifted only here.
+ *
+ * Only the address where a copy begins is compared with the end of user memory. It goes upwards from there, and the page
+ * behind the end is never mapped, so what is too long faults in it and is cut there like any other bad range. */
+#include "x86_64/offsets.h"
+#include "x86_64/smap.h"
 
 .macro ex from, to
     .pushsection .ex_table, "a", @progbits
@@ -10,27 +16,20 @@
     .popsection
 .endm
 
-.macro user_on
-    cmpb $0, x86_facts(%rip)
-    je 771f
-    stac
-771:
+/* To \bad unless \addr is below the end of user memory. A program linked into the image has its data where libOS does: all
+ * addresses are its. Clobbers rax. */
+.macro in_user addr, bad
+#if !CONFIG_RELINK
+    movabsq $USER_MAX, %rax
+    cmpq %rax, \addr
+    jae \bad
+#endif
 .endm
 
-.macro user_off
-    cmpb $0, x86_facts(%rip)
-    je 772f
-    clac
-772:
-.endm
-
-    .text
-/* size_t x86_user_copy(void *dst, const void *src, size_t n): bytes left when a fault could not be served. */
-    .balign 16
-    .globl x86_user_copy
-x86_user_copy:
-    movq %rdx, %rcx
+/* rdx bytes from rsi to rdi; rcx bytes are left when it ends. Clobbers rax, r8, rsi, rdi. */
+.macro copy
     user_on
+    movq %rdx, %rcx
     cmpq $16, %rdx
     ja 3f
     cmpl $8, %edx
@@ -52,8 +51,6 @@ x86_user_copy:
     jmp 9f
 3:  rep movsb
 9:  user_off
-    movq %rcx, %rax
-    ret
     ex 10b, 3b
     ex 11b, 3b
     ex 12b, 3b
@@ -63,17 +60,51 @@ x86_user_copy:
     ex 16b, 3b
     ex 17b, 3b
     ex 3b, 9b
+.endm
 
-/* size_t x86_user_clear(void *dst, size_t n): bytes left. */
+/* int \name(dst, src, n): 0 or -EFAULT. size_t \name_part(...): the bytes that were copied. user: which of them is user's. */
+.macro copy_functions name, user
     .balign 16
-    .globl x86_user_clear
-x86_user_clear:
+    .globl \name
+\name:
+    in_user \user, fault
+    copy
+    testq %rcx, %rcx
+    jnz fault
+    xorl %eax, %eax
+    ret
+
+    .balign 16
+    .globl \name\()_part
+\name\()_part:
+    in_user \user, nothing
+    copy
+    movq %rdx, %rax
+    subq %rcx, %rax
+    ret
+.endm
+
+    .text
+    copy_functions plat_user_read, %rsi
+    copy_functions plat_user_write, %rdi
+
+/* int plat_user_clear(uintptr_t dst, size_t n) */
+    .balign 16
+    .globl plat_user_clear
+plat_user_clear:
+    in_user %rdi, fault
     movq %rsi, %rcx
     xorl %eax, %eax
     user_on
 1:  rep stosb
+    user_off
+    ret
 2:  user_off
-    movq %rcx, %rax
+fault:
+    movl $-USER_EFAULT, %eax
+    ret
+nothing:
+    xorl %eax, %eax
     ret
     ex 1b, 2b
 
@@ -129,25 +160,31 @@ x86_user_string:
     ex 1b, 5b
     ex 6b, 5b
 
-/* int x86_user_load32(uint32_t *dst, const uint32_t *src): 0, or -1: fault. */
+/* int plat_user_load32(uintptr_t addr, uint32_t *ret) */
     .balign 16
-    .globl x86_user_load32
-x86_user_load32:
-    xorl %eax, %eax
+    .globl plat_user_load32
+plat_user_load32:
+    testb $3, %dil
+    jnz unaligned
+    in_user %rdi, fault
     user_on
-1:  movl (%rsi), %ecx
+1:  movl (%rdi), %ecx
     user_off
-    movl %ecx, (%rdi)
+    movl %ecx, (%rsi)
+    xorl %eax, %eax
     ret
-2:  user_off
-    movl $-1, %eax
+    ex 1b, 2f
+unaligned:
+    movl $-USER_EINVAL, %eax
     ret
-    ex 1b, 2b
 
-/* int x86_user_cmpxchg32(uint32_t *addr, uint32_t expected, uint32_t desired, uint32_t *found): 0, or -1: fault. */
+/* int plat_user_cmpxchg32(uintptr_t addr, uint32_t expected, uint32_t desired, uint32_t *ret) */
     .balign 16
-    .globl x86_user_cmpxchg32
-x86_user_cmpxchg32:
+    .globl plat_user_cmpxchg32
+plat_user_cmpxchg32:
+    testb $3, %dil
+    jnz unaligned
+    in_user %rdi, fault
     movq %rcx, %r8
     movl %esi, %eax
     user_on
@@ -157,8 +194,7 @@ x86_user_cmpxchg32:
     xorl %eax, %eax
     ret
 2:  user_off
-    movl $-1, %eax
-    ret
+    jmp fault
     ex 1b, 2b
 
     .section .note.GNU-stack, "", @progbits
