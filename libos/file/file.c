@@ -159,21 +159,31 @@ ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos)
     ssize_type n;
     if (UNLIKELY(!f->can_read))
         return -EBADF;
-    if (UNLIKELY(!f->ops->read))
+    ssize_type (*read)(struct file *, struct iter *, uint64_t *) = f->ops->read;
+    if (UNLIKELY(!read))
         return S_ISDIR(f->inode->mode) ? -EISDIR : -EINVAL;
     if (UNLIKELY(it->left > TRANSFER_MAX))
         it->left = TRANSFER_MAX;
     if (LIKELY(pos)) {
-        n = f->ops->read(f, it, pos);
+        n = read(f, it, pos);
     } else {
         /* What cannot seek takes no notice of the position, and must not be locked while it waits. */
         bool locked = f->seekable && file_pos_lock(f);
-        n = f->ops->read(f, it, &f->pos);
+        n = read(f, it, &f->pos);
         file_pos_unlock(f, locked);
     }
     if (n > 0)
         inotify_event(f->path.dentry, IN_ACCESS);
     return n;
+}
+
+/* n bytes were written and have to be on the medium. */
+static NOINLINE ssize_type written_sync(struct file *f, const struct iter *it, ssize_type n)
+{
+    if (!f->inode->sb->ops || !f->ops->sync)
+        return n;
+    int err = f->ops->sync(f, it->sync ? it->sync == ITER_DSYNC : (f->flags & O_SYNC) != O_SYNC);
+    return err ? err : n;
 }
 
 ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos)
@@ -196,13 +206,7 @@ ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos)
     if (n <= 0)
         return n;
     inotify_event(f->path.dentry, IN_MODIFY);
-    if (UNLIKELY(f->flags & O_DSYNC || it->sync) && f->inode->sb->ops && f->ops->sync) {
-        int err =
-            f->ops->sync(f, it->sync ? it->sync == ITER_DSYNC : (f->flags & O_SYNC) != O_SYNC);
-        if (err)
-            return err;
-    }
-    return n;
+    return UNLIKELY(f->flags & O_DSYNC || it->sync) ? written_sync(f, it, n) : n;
 }
 
 bool file_owned(const struct file *f)

@@ -112,12 +112,9 @@ int inode_stat(struct inode *inode, struct abi_stat *ret)
     return inode->ops->getattr ? inode->ops->getattr(inode, ret) : 0;
 }
 
-void inode_touch(const struct path *p)
+static NOINLINE void touch(const struct path *p, uint64_t now_ns)
 {
     struct inode *inode = p->dentry->inode;
-    uint64_t now_ns = plat_time_ns();
-    if (LIKELY(now_ns < inode->atime_until))
-        return;
     unsigned flags = (p->mount ? p->mount->flags : 0) | inode->sb->flags;
     if (flags & (ST_RDONLY | ST_NOATIME) || (S_ISDIR(inode->mode) && flags & ST_NODIRATIME))
         return;
@@ -133,6 +130,13 @@ void inode_touch(const struct path *p)
         inode_changed(inode);
     }
     inode->atime_until = now_ns + (uint64_t)(day - age) * NS_PER_SEC;
+}
+
+void inode_touch(const struct path *p)
+{
+    uint64_t now_ns = plat_time_ns();
+    if (UNLIKELY(now_ns >= p->dentry->inode->atime_until))
+        touch(p, now_ns);
 }
 
 int inode_write_begin(struct inode *inode)

@@ -6,26 +6,27 @@
 #include <plat/user.h>
 #include <string.h>
 
-/* Bytes that can be copied to or from the current segment at once; steps over empty ones. 0: the end. */
-static size_t chunk(struct iter *it, size_t n)
+size_t iter_span(struct iter *it, size_t n)
 {
-    while (it->left && it->off == it->seg->len) {
-        it->seg++;
-        it->segs--;
-        it->off = 0;
-    }
     if (n > it->left)
         n = it->left;
-    size_t in_segment = it->left ? it->seg->len - it->off : 0;
-    return n < in_segment ? n : in_segment;
+    if (!(it->kind & ITER_VECTOR))
+        return n;
+    while (n && !it->here && it->more) {
+        it->at = it->next->base;
+        it->here = it->next->len;
+        it->next++;
+        it->more--;
+    }
+    return n < it->here ? n : it->here;
 }
 
 enum direction { PUT, GET, ZERO };
 
 static inline size_t copy_one(struct iter *it, enum direction dir, void *p, size_t n)
 {
-    uintptr_t at = it->seg->base + it->off;
-    if (it->kernel) {
+    uintptr_t at = it->at;
+    if (it->kind & ITER_KERNEL) {
         if (dir == PUT)
             memcpy((void *)at, p, n);
         else if (dir == GET)
@@ -46,64 +47,39 @@ static NOINLINE size_t copy_pieces(struct iter *it, enum direction dir, char *p,
     size_t done = 0, part, copied;
     lock_check_none();
     do {
-        part = chunk(it, n - done);
+        part = iter_span(it, n - done);
         if (!part)
             break;
         copied = copy_one(it, dir, p ? p + done : NULL, part);
-        it->off += copied;
-        it->left -= copied;
+        iter_advance(it, copied);
         done += copied;
     } while (copied == part && done < n);
     return done;
 }
 
-/* The common case: one user buffer that has room for all of it. Else from the start, in pieces. */
-static ALWAYS_INLINE size_t copy(struct iter *it, enum direction dir, char *p, size_t n)
-{
-    if (UNLIKELY(it->kernel || it->segs != 1 || n > it->left || !n))
-        return copy_pieces(it, dir, p, n);
-    lock_check_none();
-    size_t copied = copy_one(it, dir, p, n);
-    it->off += copied;
-    it->left -= copied;
-    return copied;
-}
-
 size_t iter_put(struct iter *it, const void *src, size_t n)
 {
+    if (UNLIKELY(it->kind != ITER_USER))
+        return copy_pieces(it, PUT, (char *)(uintptr_t)src, n);
     lock_check_none();
-    if (LIKELY(it->seg == &it->one && !it->kernel)) {
-        n = plat_user_write_part(it->one.base + it->off, src, n < it->left ? n : it->left);
-        it->off += n;
-        it->left -= n;
-        return n;
-    }
-    return copy(it, PUT, (char *)(uintptr_t)src, n);
+    n = plat_user_write_part(it->at, src, n < it->left ? n : it->left);
+    it->at += n;
+    it->left -= n;
+    return n;
 }
 
 size_t iter_get(struct iter *it, void *dst, size_t n)
 {
+    if (UNLIKELY(it->kind != ITER_USER))
+        return copy_pieces(it, GET, dst, n);
     lock_check_none();
-    if (LIKELY(it->seg == &it->one && !it->kernel)) {
-        n = plat_user_read_part(dst, it->one.base + it->off, n < it->left ? n : it->left);
-        it->off += n;
-        it->left -= n;
-        return n;
-    }
-    return copy(it, GET, dst, n);
+    n = plat_user_read_part(dst, it->at, n < it->left ? n : it->left);
+    it->at += n;
+    it->left -= n;
+    return n;
 }
 
-size_t iter_zero(struct iter *it, size_t n)
+size_t iter_zero_slow(struct iter *it, size_t n)
 {
-    lock_check_none();
-    if (LIKELY(it->seg == &it->one && !it->kernel)) {
-        if (n > it->left)
-            n = it->left;
-        if (UNLIKELY(plat_user_clear(it->one.base + it->off, n)))
-            return 0;
-        it->off += n;
-        it->left -= n;
-        return n;
-    }
-    return copy(it, ZERO, NULL, n);
+    return copy_pieces(it, ZERO, NULL, n);
 }

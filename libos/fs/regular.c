@@ -48,7 +48,7 @@ ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
             err = -EFAULT;
             break;
         }
-        if (UNLIKELY(index % 16 == 15) && total + n < want && thread_preempt_point()) {
+        if (UNLIKELY(total + n < want) && index % 16 == 15 && thread_preempt_point()) {
             total += n;
             break;
         }

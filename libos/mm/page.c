@@ -315,12 +315,8 @@ static void single_free(struct store *s, struct page *p)
     s->page[s->n++] = p;
 }
 
-void page_put(struct page *p)
+void page_free_last(struct page *p)
 {
-    if (p->kind == PAGE_RESERVED)
-        return;
-    if (p->refs != 1 && --p->refs != 0)
-        return;
     atomic_store_explicit(&p->refs, 0, memory_order_relaxed);
     struct store *s = &stores[plat_cpu_id()];
     if (p->order == 0) {

@@ -35,9 +35,12 @@ struct direct {
 
 bool ext4_direct_aligned(const struct ext4 *fs, const struct iter *it, uint64_t pos)
 {
-    uint64_t bits = pos | it->left | it->off;
-    for (size_t i = 0; i < it->segs; i++)
-        bits |= it->seg[i].base | it->seg[i].len;
+    uint64_t bits = pos | it->left | it->at;
+    if (it->kind & ITER_VECTOR) {
+        bits |= it->here;
+        for (size_t i = 0; i < it->more; i++)
+            bits |= it->next[i].base | it->next[i].len;
+    }
     return (bits & (fs->dev->limits.logical_block - 1)) == 0;
 }
 
@@ -87,8 +90,8 @@ static void io_done(struct blk_io *io)
 static struct direct *create(struct ext4_inode *ei, const struct iter *it, size_t bytes, bool write)
 {
     size_t ios = min_u64(IOS_MAX, (bytes >> ei->fs->block_bits) + 2);
-    size_t pages = bytes / PAGE_SIZE + 2 * min_u64(it->segs, bytes / BLK_SECTOR),
-           segs = pages + ios;
+    size_t pieces = it->kind & ITER_VECTOR ? it->more + 1 : 1,
+           pages = bytes / PAGE_SIZE + 2 * min_u64(pieces, bytes / BLK_SECTOR), segs = pages + ios;
     struct direct *d = heap_alloc(sizeof(*d) + pages * (sizeof(d->page[0]) + sizeof(d->mem[0])) +
                                   segs * sizeof(d->seg[0]) + ios * sizeof(d->io[0]));
     if (!d)
@@ -121,21 +124,15 @@ static ssize_type pin_all(struct direct *d, struct iter *it, size_t bytes)
 {
     size_t done = 0;
     while (done < bytes) {
-        while (it->off == it->seg->len) {
-            it->seg++;
-            it->segs--;
-            it->off = 0;
-        }
-        uintptr_t va = it->seg->base + it->off;
-        size_t n =
-            min_u64(PAGE_SIZE - va % PAGE_SIZE, min_u64(it->seg->len - it->off, bytes - done));
+        size_t n = iter_span(it, bytes - done);
+        uintptr_t va = it->at;
+        n = min_u64(PAGE_SIZE - va % PAGE_SIZE, n);
         int err = pin(d, va);
         if (err)
             return done ? (ssize_type)done : err;
         paddr_t at = PADDR(page_addr(d->page[d->npages - 1]).v + va % PAGE_SIZE);
         d->mem[d->npages - 1] = (struct blk_seg){ at, (uint32_t)n };
-        it->off += n;
-        it->left -= n;
+        iter_advance(it, n);
         done += n;
     }
     return (ssize_type)done;
@@ -199,16 +196,10 @@ static ssize_type map(struct direct *d, uint64_t pos, size_t bytes)
 /* Put the iterator n bytes on. */
 static void advance(struct iter *it, size_t n)
 {
-    it->left -= n;
     while (n) {
-        size_t part = min_u64(n, it->seg->len - it->off);
-        it->off += part;
+        size_t part = iter_span(it, n);
+        iter_advance(it, part);
         n -= part;
-        if (it->off == it->seg->len && n) {
-            it->seg++;
-            it->segs--;
-            it->off = 0;
-        }
     }
 }
 
@@ -258,7 +249,7 @@ static ssize_type begin(struct ext4_inode *ei, struct iter *it, uint64_t pos, si
     struct direct *d = create(ei, it, bytes, write);
     if (!d)
         return -ENOMEM;
-    struct iter was = *it; /* its segments, or it->one */
+    struct iter was = *it;
     ssize_type n = pin_all(d, it, bytes);
     *it = was;
     if (n > 0 && (size_t)n < bytes) /* whole blocks of the device */
@@ -288,7 +279,7 @@ static bool within(const struct ext4_inode *ei, uint64_t pos, size_t bytes)
 
 static bool possible(const struct ext4_inode *ei, const struct iter *it)
 {
-    return !it->kernel && !(ei->flags & FL_INLINE_DATA) && ei->flags & FL_EXTENTS;
+    return !(it->kind & ITER_KERNEL) && !(ei->flags & FL_INLINE_DATA) && ei->flags & FL_EXTENTS;
 }
 
 ssize_type ext4_direct_start(struct file *f, struct iter *it, uint64_t pos, bool write,

@@ -53,8 +53,17 @@ static inline void page_get(struct page *p)
 {
     p->refs++;
 }
+/* Free the block of p, whose last reference is the caller's, or has just been dropped. */
+void page_free_last(struct page *p);
+
 /* Drop a reference; the last one frees the block. Reserved pages are left alone. */
-void page_put(struct page *p);
+static inline void page_put(struct page *p)
+{
+    if (UNLIKELY(p->kind == PAGE_RESERVED))
+        return;
+    if (UNLIKELY(p->refs == 1) || UNLIKELY(--p->refs == 0))
+        page_free_last(p);
+}
 /* Drop one reference of each; cheapest when neighbours in memory stand next to each other. */
 void page_put_bulk(struct page **pages, size_t n);
 /* Drop one reference of each of the n single pages from first on. */
