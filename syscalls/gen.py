@@ -131,7 +131,8 @@ def proto_h(rows):
             args = [f'{a.ctype()} {a.name}' for a in r.args] or ['void']
             out += f'long sys_{r.name}({wrap([a + "," for a in args[:-1]] + args[-1:], "    ")});\n'
     out += '\n' + DISPATCHER.format('upcall_syscall') + ';\n' + DISPATCHER.format('upcall_syscall_traced') + ';\n'
-    return out + '\n#endif\n'
+    out += '\n/* How often the call nr, at most SYS_NUMBER_END, was made though it is not implemented. */\n'
+    return out + 'unsigned sys_missed(unsigned long nr);\n\n#endif\n'
 
 
 def check(a, i):
@@ -151,7 +152,11 @@ def answer(r):
 def dispatch_c(rows):
     out = HEAD.format('The dispatcher: registers in, result out.') + '''\
 #include <libos/sys.h>
+#include <stdatomic.h>
 #include <sys_proto.h>
+
+/* How often each call was made that is not implemented (sys_missing_report). They order nothing. */
+static _Atomic unsigned missing[SYS_NUMBER_END], missing_beyond;
 
 /* The parameters are in the order in which the entry code has them: a0 to a5 in registers, nr on the stack. Every body
  * is then a jump with its arguments in place. Tracing costs nothing here: see upcall_syscall_traced in trace.c. */
@@ -169,7 +174,21 @@ def dispatch_c(rows):
     for value, group in refused.items():
         out += ''.join(f'    case {r.nr}: /* {r.name} */\n' for r in group)
         out += f'        return {value};\n'
-    return out + '    default:\n        return sys_missing(nr);\n    }\n}\n'
+    return out + '''\
+    default:
+        if (nr < SYS_NUMBER_END)
+            atomic_fetch_add_explicit(&missing[nr], 1, memory_order_relaxed);
+        else
+            atomic_fetch_add_explicit(&missing_beyond, 1, memory_order_relaxed);
+        return -ENOSYS;
+    }
+}
+
+unsigned sys_missed(unsigned long nr)
+{
+    return atomic_load_explicit(nr < SYS_NUMBER_END ? &missing[nr] : &missing_beyond, memory_order_relaxed);
+}
+'''
 
 
 class Strings:

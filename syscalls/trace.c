@@ -382,5 +382,5 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
 
 void sys_init(void)
 {
-    sys_set_names(call_name);
+    sys_set_calls(call_name, sys_missed);
 }

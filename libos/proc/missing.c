@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that are not implemented: counted while the program runs, named once when it ends, so that a program that does
- * not work can be told what it lacked. Counters are relaxed: they order nothing. */
+/* Calls that are not implemented: the dispatcher counts them while the program runs; they are named once when it ends, so
+ * that a program that does not work can be told what it lacked. */
 #include <libos/sys.h>
 
-#include <abi/errno.h>
 #include <base/log.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
-static _Atomic unsigned counts[SYS_NUMBER_END + 1];
-static const char *(*call_name)(unsigned long nr);
-
-long sys_missing(unsigned long nr)
-{
-    atomic_fetch_add_explicit(&counts[nr < SYS_NUMBER_END ? nr : SYS_NUMBER_END], 1,
-                              memory_order_relaxed);
-    return -ENOSYS;
-}
-
+static const char *(*call_name)(unsigned long nr); /* set at boot */
+static unsigned (*call_missed)(unsigned long nr);
 static bool decoding; /* set at boot */
 
 void sys_set_decoding(void)
@@ -30,9 +20,10 @@ bool sys_decoding(void)
     return decoding;
 }
 
-void sys_set_names(const char *(*lookup)(unsigned long nr))
+void sys_set_calls(const char *(*name)(unsigned long nr), unsigned (*missed)(unsigned long nr))
 {
-    call_name = lookup;
+    call_name = name;
+    call_missed = missed;
 }
 
 const char *sys_name(unsigned long nr)
@@ -44,8 +35,8 @@ void sys_missing_report(void)
 {
     char line[400];
     size_t used = 0;
-    for (unsigned nr = 0; nr <= SYS_NUMBER_END; nr++) {
-        unsigned n = atomic_load_explicit(&counts[nr], memory_order_relaxed);
+    for (unsigned nr = 0; call_missed && nr <= SYS_NUMBER_END; nr++) {
+        unsigned n = call_missed(nr);
         if (n == 0)
             continue;
         const char *name = sys_name(nr);

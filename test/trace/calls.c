@@ -32,6 +32,11 @@ long upcall_syscall(unsigned long a0, unsigned long a1, unsigned long a2, unsign
     return linux_call((long)nr, (long)a0, (long)a1, (long)a2, (long)a3, (long)a4, (long)a5);
 }
 
+unsigned sys_missed(unsigned long nr)
+{
+    return nr == 0;
+}
+
 static long self; /* process id */
 
 int user_read_raw(void *dst, uintptr_t src, size_t n)
@@ -53,9 +58,9 @@ void log_raw(const char *text, size_t len)
     used += len;
 }
 
-void sys_set_names(const char *(*lookup)(unsigned long nr))
+void sys_set_calls(const char *(*name)(unsigned long nr), unsigned (*missed)(unsigned long nr))
 {
-    (void)lookup;
+    (void)name, (void)missed;
 }
 
 /* Nobody traces this thread but the decoder. */

@@ -7,11 +7,9 @@
 
 enum { SYS_NUMBER_END = 512 }; /* numbers from here on are counted together */
 
-/* Count a call that is not implemented. Always -ENOSYS. Takes no lock. */
-long sys_missing(unsigned long nr);
-
-/* Give a function that knows the calls' names (NULL: none). Boot only. */
-void sys_set_names(const char *(*lookup)(unsigned long nr));
+/* Give the functions that know a call's name (or NULL), and how often it was made though it is not implemented (nr at most
+ * SYS_NUMBER_END). Boot only. */
+void sys_set_calls(const char *(*name)(unsigned long nr), unsigned (*missed)(unsigned long nr));
 
 /* Decode system calls on the console (alcove trace). Boot only. And: are they? */
 void sys_set_decoding(void);

@@ -38,4 +38,7 @@ long upcall_syscall(unsigned long a0, unsigned long a1, unsigned long a2, unsign
 long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3, unsigned long a4,
                     unsigned long a5, unsigned long nr);
 
+/* How often the call nr, at most SYS_NUMBER_END, was made though it is not implemented. */
+unsigned sys_missed(unsigned long nr);
+
 #endif
