@@ -69,7 +69,8 @@ struct epoll {
 static struct slab items = SLAB_INIT("epoll_item", struct epoll_item);
 static struct spin link_locks[LINK_LOCKS] = { [0 ... LINK_LOCKS - 1] = SPIN_INIT(RANK_EPOLL_LINK) };
 /* One change of nesting at a time. Its holder walks upwards under link_locks[0], the lock of all epoll files. */
-static struct mutex nest_lock = { .lock = SPIN_INIT(RANK_WAITQ), .rank = RANK_EPOLL_NEST };
+static struct mutex nest_lock = { .rw = { .lock = SPIN_INIT(RANK_WAITQ),
+                                          .rank = RANK_EPOLL_NEST } };
 
 static const struct file_ops epoll_ops;
 
@@ -95,7 +96,7 @@ static struct spin *link_lock(const struct file *f)
 static void epoll_set_level(struct epoll *ep, unsigned level)
 {
     ep->level = level;
-    ep->lock.rank = RANK_EPOLL_ITEMS + LEVEL_MAX - level;
+    ep->lock.rw.rank = RANK_EPOLL_ITEMS + LEVEL_MAX - level;
     ep->ready_lock.rank = RANK_EPOLL_READY + 2 * level;
     ep->wait.lock.rank = RANK_EPOLL_READY + 2 * level + 1;
 }

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Locks. A spin lock is one word; interrupts are off in ring 0, so nothing on the same CPU can want it meanwhile. A mutex
- * is handed to its first waiter (no barging), so nobody starves; bit 0 of its owner says that somebody waits. A rwmutex counts its readers; once a writer waits, new
- * readers wait behind it.
- * The waiters' lists are guarded by the spin lock inside; sleeping is thread_prepare_sleep / thread_sleep. */
+/* Locks. A spin lock is one word; interrupts are off in ring 0, so nothing on the same CPU can want it meanwhile.
+ *
+ * A mutex is a rwmutex that has only writers. Who lets one go leaves it free and wakes the first waiter, which then tries
+ * like anybody else: whoever runs takes the lock at once, and it never lies idle while a waiter is on its way to a CPU. (When
+ * locks were handed over, two threads that wanted one all the time went at the pace of their wakes.) A waiter that was
+ * woken PATIENCE times in vain closes the lock to all others, so nobody starves. Who does not get a lock looks at it for a
+ * while before it sleeps, if there is another CPU that may let it go.
+ *
+ * The waiters' list is guarded by the spin lock inside, and each waiter takes itself out of it. */
 #include <base/log.h>
 #include <libos/lock.h>
 #include <libos/sched.h>
@@ -36,126 +41,25 @@ void spin_wait(struct spin *s)
     } while (atomic_exchange_explicit(&s->locked, 1, memory_order_acquire));
 }
 
-/* Sleep until *granted, which the releaser sets before it wakes. No deadline and no signal can end it. */
-static void wait_granted(volatile bool *granted)
-{
-    while (thread_prepare_sleep(SLEEP_UNINTERRUPTIBLE), !*granted && !thread_sleep(NO_DEADLINE))
-        ; /* uninterruptible: thread_sleep gives 0 */
-    thread_finish_sleep();
-}
-
-/* A waiter of a mutex or rwmutex; arg of the entry points to it. */
+/* A waiter of a mutex or rwmutex; in the list by its entry. */
 struct lock_waiter {
     struct waiter entry;
-    volatile bool granted;
     bool writer;
 };
 
-static struct lock_waiter *lock_waiter_of(struct waiter *w)
-{
-    return CONTAINER_OF(w, struct lock_waiter, entry);
-}
-
-static void grant(struct waiter **list, struct lock_waiter *w)
-{
-    struct thread *t = w->entry.thread;
-    DL_DELETE(*list, &w->entry);
-    thread_get(t);     /* it may not sleep yet, see that, go on and end before the wake */
-    w->granted = true; /* w is on t's stack and gone from here on */
-    thread_wake(t);
-    thread_put(t);
-}
-
 enum {
-    MUTEX_WAITED = 1,
+    PATIENCE = 4,
     SPINS =
-        300, /* looks at a sleeping lock that another CPU may be about to leave, before this one sleeps */
+        300, /* looks at a lock that another CPU may be about to leave, before this one sleeps */
+    /* count is the number of readers and these. */
+    RW_WAITERS = 1 << 30, /* the list is not empty; set and cleared with the spin lock held */
+    RW_WRITER = 1 << 29,
+    RW_WOKEN = 1 << 28,  /* the first waiter was woken and has not slept again: do not wake it */
+    RW_CLOSED = 1 << 27, /* only the first waiter may take the lock */
+    RW_READERS = RW_CLOSED - 1,
+    READ = 1, /* what a reader and a writer add to count */
+    WRITE = RW_WRITER,
 };
-
-void mutex_init(struct mutex *m, enum lock_rank rank)
-{
-    atomic_init(&m->owner, NULL);
-    spin_init(&m->lock, RANK_WAITQ);
-    m->waiters = NULL;
-    m->rank = rank;
-}
-
-/* owner: the thread, with bit 0 set while others wait; that bit changes only under the spin lock. Without waiters, taking
- * and leaving are one exchange each. */
-static struct thread *owned(struct thread *t, bool waited_for)
-{
-    return (struct thread *)((uintptr_t)t | waited_for);
-}
-
-bool mutex_trylock(struct mutex *m)
-{
-    struct thread *expected = NULL;
-    if (!atomic_compare_exchange_strong(&m->owner, &expected, thread_current()))
-        return false;
-    lock_check_take(m, m->rank);
-    return true;
-}
-
-/* The owner will hand the mutex over: true. False: it is free again, and now ours. Locks: m->lock held. */
-static bool mutex_announce(struct mutex *m)
-{
-    struct thread *now = atomic_load(&m->owner);
-    for (;;) {
-        if (!now && atomic_compare_exchange_strong(&m->owner, &now, thread_current()))
-            return false;
-        if (now && atomic_compare_exchange_strong(&m->owner, &now, owned(now, true)))
-            return true;
-    }
-}
-
-static NOINLINE void mutex_lock_slow(struct mutex *m)
-{
-    struct lock_waiter w = { .entry.thread = thread_current() };
-    for (unsigned i = 0; i < SPINS && plat_cpu_count() > 1; i++) {
-        struct thread *now = atomic_load_explicit(&m->owner, memory_order_relaxed);
-        if (!now && atomic_compare_exchange_strong(&m->owner, &now, thread_current()))
-            return;
-        if ((uintptr_t)now & MUTEX_WAITED)
-            break; /* others are first */
-        plat_relax();
-    }
-    spin_lock(&m->lock);
-    bool wait = mutex_announce(m);
-    if (wait)
-        DL_APPEND(m->waiters, &w.entry);
-    spin_unlock(&m->lock);
-    if (wait)
-        wait_granted(&w.granted);
-}
-
-void mutex_lock(struct mutex *m)
-{
-    struct thread *expected = NULL;
-    lock_check_take(m, m->rank);
-    if (UNLIKELY(!atomic_compare_exchange_strong(&m->owner, &expected, thread_current())))
-        mutex_lock_slow(m);
-}
-
-static NOINLINE void mutex_unlock_slow(struct mutex *m)
-{
-    spin_lock(&m->lock);
-    struct waiter *first = m->waiters;
-    atomic_store(&m->owner, owned(first->thread, first->next));
-    grant(&m->waiters, lock_waiter_of(first));
-    spin_unlock(&m->lock);
-}
-
-void mutex_unlock(struct mutex *m)
-{
-    struct thread *expected = thread_current();
-    lock_check_drop(m, m->rank);
-    if (UNLIKELY(!atomic_compare_exchange_strong(&m->owner, &expected, NULL)))
-        mutex_unlock_slow(m);
-}
-
-/* count: readers, or -1 while written. Only changed from 0 or upwards without the lock when nobody waits: bit 30 says
- * that somebody does, and then every change is made under the lock. */
-enum { RW_WAITERS = 1 << 30, RW_WRITER = 1 << 29 };
 
 void rwmutex_init(struct rwmutex *m, enum lock_rank rank)
 {
@@ -165,62 +69,86 @@ void rwmutex_init(struct rwmutex *m, enum lock_rank rank)
     m->rank = rank;
 }
 
-/* Wait behind the others. The lock is held on entry, not on return. */
-static void rw_wait(struct rwmutex *m, bool writer)
+/* Take m if nobody is in the way. first: the caller is the first waiter. */
+static bool rw_try(struct rwmutex *m, int32_t how, bool first)
 {
-    struct lock_waiter w = { .entry.thread = thread_current(), .writer = writer };
-    DL_APPEND(m->waiters, &w.entry);
-    spin_unlock(&m->lock);
-    wait_granted(&w.granted);
-}
-
-/* Take m now if nobody holds it in the way: changes what the fast path would, with the waiting bit as it is. */
-static bool rw_try(struct rwmutex *m, bool writer)
-{
-    int32_t c = atomic_load(&m->count);
-    for (;;) {
-        int32_t holders = c & ~RW_WAITERS;
-        if (writer ? holders != 0 : (holders & RW_WRITER) != 0)
+    int32_t c = atomic_load_explicit(&m->count, memory_order_relaxed);
+    do {
+        if (c & (how == WRITE ? RW_WRITER | RW_READERS : RW_WRITER))
             return false;
-        if (atomic_compare_exchange_weak(&m->count, &c, c + (writer ? RW_WRITER : 1)))
-            return true;
-    }
+        /* A reader does not join others while a writer waits for these. */
+        if (!first && (c & RW_CLOSED || (how == READ && c & RW_WAITERS && c & RW_READERS)))
+            return false;
+    } while (!atomic_compare_exchange_weak(&m->count, &c, c + how));
+    return true;
 }
 
-static void rw_lock_slow(struct rwmutex *m, bool writer)
+static bool rw_spin(struct rwmutex *m, int32_t how, bool first)
 {
     for (unsigned i = 0; i < SPINS && plat_cpu_count() > 1; i++) {
-        if (atomic_load_explicit(&m->count, memory_order_relaxed) & RW_WAITERS)
-            break; /* others are first */
-        if (rw_try(m, writer))
-            return;
+        if (rw_try(m, how, first))
+            return true;
         plat_relax();
     }
-    spin_lock(&m->lock);
-    /* From here on, releases come through the lock, so the last one is not missed. */
-    atomic_fetch_or(&m->count, RW_WAITERS);
-    if (!m->waiters && rw_try(m, writer)) {
-        atomic_fetch_and(&m->count, ~RW_WAITERS);
-        spin_unlock(&m->lock);
-        return;
-    }
-    rw_wait(m, writer);
+    return false;
 }
 
-/* Hand m to the first waiter, and to the readers right behind a reader. The lock is held. */
-static void rw_grant(struct rwmutex *m)
+/* Wake the first waiter. Locks: m->lock held. */
+static void rw_wake(struct rwmutex *m)
 {
-    while (m->waiters) {
-        struct lock_waiter *w = lock_waiter_of(m->waiters);
-        bool writer = w->writer;
-        if (!rw_try(m, writer))
+    atomic_fetch_or(&m->count, RW_WOKEN);
+    thread_wake(m->waiters->thread);
+}
+
+/* The first waiter has the lock. Readers right behind a reader need not wait either. Locks: m->lock held. */
+static void rw_leave_list(struct rwmutex *m, struct lock_waiter *w)
+{
+    DL_DELETE(m->waiters, &w->entry);
+    atomic_fetch_and(&m->count, ~(RW_WOKEN | RW_CLOSED | (m->waiters ? 0 : RW_WAITERS)));
+    if (m->waiters && !w->writer && !CONTAINER_OF(m->waiters, struct lock_waiter, entry)->writer)
+        rw_wake(m);
+}
+
+static NOINLINE void rw_lock_slow(struct rwmutex *m, int32_t how)
+{
+    struct lock_waiter w = { .entry.thread = thread_current(), .writer = how == WRITE };
+    bool first, taken = rw_spin(m, how, false);
+    if (taken)
+        return;
+    spin_lock(&m->lock);
+    DL_APPEND(m->waiters, &w.entry);
+    /* From here on, who lets the lock go comes to wake us, so the last one is not missed. */
+    atomic_fetch_or(&m->count, RW_WAITERS);
+    for (unsigned woken = 0;; woken++) {
+        first = m->waiters == &w.entry;
+        if (first && !taken) {
+            atomic_fetch_and(&m->count, ~RW_WOKEN); /* then look: who saw it set did not wake us */
+            if (woken >= PATIENCE)
+                atomic_fetch_or(&m->count, RW_CLOSED);
+            taken = rw_try(m, how, true);
+        }
+        if (taken)
             break;
-        grant(&m->waiters, w);
-        if (writer)
-            break;
+        thread_prepare_sleep(SLEEP_UNINTERRUPTIBLE);
+        spin_unlock(&m->lock);
+        must(thread_sleep(NO_DEADLINE) == 0); /* uninterruptible */
+        thread_finish_sleep();
+        taken = first && rw_spin(m, how, true);
+        spin_lock(&m->lock);
     }
-    if (!m->waiters)
-        atomic_fetch_and(&m->count, ~RW_WAITERS);
+    rw_leave_list(m, &w);
+    spin_unlock(&m->lock);
+}
+
+/* m was let go while others wait for it. */
+static NOINLINE void rw_unlock_slow(struct rwmutex *m)
+{
+    spin_lock(&m->lock);
+    /* Where somebody took it meanwhile, he will be here. */
+    int32_t c = atomic_load(&m->count);
+    if (m->waiters && !(c & (RW_WOKEN | RW_WRITER | RW_READERS)))
+        rw_wake(m);
+    spin_unlock(&m->lock);
 }
 
 void rwmutex_read_lock(struct rwmutex *m)
@@ -228,40 +156,56 @@ void rwmutex_read_lock(struct rwmutex *m)
     lock_check_take(m, m->rank);
     int32_t c = atomic_load_explicit(&m->count, memory_order_relaxed);
     while (LIKELY(!(c & (RW_WAITERS | RW_WRITER))))
-        if (LIKELY(atomic_compare_exchange_weak(&m->count, &c, c + 1)))
+        if (LIKELY(atomic_compare_exchange_weak(&m->count, &c, c + READ)))
             return;
-    rw_lock_slow(m, false);
+    rw_lock_slow(m, READ);
 }
 
 void rwmutex_read_unlock(struct rwmutex *m)
 {
     lock_check_drop(m, m->rank);
-    int32_t c = atomic_fetch_sub(&m->count, 1) - 1;
-    if (UNLIKELY(c == RW_WAITERS)) {
-        spin_lock(&m->lock);
-        rw_grant(m);
-        spin_unlock(&m->lock);
-    }
+    int32_t c = atomic_fetch_sub(&m->count, READ) - READ;
+    if (UNLIKELY((c & ~RW_CLOSED) == RW_WAITERS))
+        rw_unlock_slow(m);
 }
 
 void rwmutex_write_lock(struct rwmutex *m)
 {
     lock_check_take(m, m->rank);
     int32_t zero = 0;
-    if (LIKELY(atomic_compare_exchange_strong(&m->count, &zero, RW_WRITER)))
-        return;
-    rw_lock_slow(m, true);
+    if (UNLIKELY(!atomic_compare_exchange_strong(&m->count, &zero, WRITE)))
+        rw_lock_slow(m, WRITE);
 }
 
 void rwmutex_write_unlock(struct rwmutex *m)
 {
     lock_check_drop(m, m->rank);
-    int32_t c = atomic_fetch_and(&m->count, ~RW_WRITER);
-    if (UNLIKELY(c & RW_WAITERS)) {
-        spin_lock(&m->lock);
-        rw_grant(m);
-        spin_unlock(&m->lock);
-    }
+    int32_t c = atomic_fetch_sub(&m->count, WRITE) - WRITE;
+    if (UNLIKELY((c & ~RW_CLOSED) == RW_WAITERS))
+        rw_unlock_slow(m);
+}
+
+void mutex_init(struct mutex *m, enum lock_rank rank)
+{
+    rwmutex_init(&m->rw, rank);
+}
+
+bool mutex_trylock(struct mutex *m)
+{
+    if (!rw_try(&m->rw, WRITE, false))
+        return false;
+    lock_check_take(&m->rw, m->rw.rank);
+    return true;
+}
+
+void mutex_lock(struct mutex *m)
+{
+    rwmutex_write_lock(&m->rw);
+}
+
+void mutex_unlock(struct mutex *m)
+{
+    rwmutex_write_unlock(&m->rw);
 }
 
 #if defined(CONFIG_LOCK_CHECK)

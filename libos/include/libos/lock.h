@@ -145,12 +145,17 @@ static inline void spin_unlock(struct spin *s)
 struct thread;
 struct waiter;
 
-/* A lock whose waiters sleep. */
-struct CAPABILITY("mutex") mutex {
-    _Atomic(struct thread *) owner;
+/* Many readers or one writer; nobody starves. */
+struct CAPABILITY("rwmutex") rwmutex {
+    _Atomic int32_t count; /* readers, and what lock.c adds for a writer and for those who wait */
+    uint32_t rank;
     struct spin lock;
     struct waiter *waiters; /* guarded by lock; utlist DL list */
-    uint32_t rank;
+};
+
+/* A lock whose waiters sleep. */
+struct CAPABILITY("mutex") mutex {
+    struct rwmutex rw; /* never held by readers */
 };
 
 /* Make a mutex that nobody holds. */
@@ -160,15 +165,7 @@ void mutex_lock(struct mutex *m);
 bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 
-/* Many readers or one writer; writers are not starved. */
-struct CAPABILITY("rwmutex") rwmutex {
-    _Atomic int32_t count; /* readers, or -1: a writer; see lock.c for the waiting bit */
-    struct spin lock;
-    struct waiter *waiters; /* guarded by lock */
-    uint32_t rank;
-};
-
-/* Many readers or one writer; waiting may sleep, and a waiting writer holds new readers back. */
+/* Many readers or one writer; waiting may sleep, and a writer that waits for readers holds new ones back. */
 void rwmutex_init(struct rwmutex *m, enum lock_rank rank);
 void rwmutex_read_lock(struct rwmutex *m);
 void rwmutex_read_unlock(struct rwmutex *m);

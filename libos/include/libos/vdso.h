@@ -13,9 +13,9 @@ enum { VDSO_CLOCKS = 12 }; /* CLOCK_REALTIME to CLOCK_TAI */
 struct vdso_data {
     uint64_t offset[VDSO_CLOCKS]; /* ns to add, by clock id */
     _Atomic uint32_t begun, done;
-    uint32_t usable; /* 0: the counter cannot be read in ring 3, make the system call */
-    uint32_t cpu_by; /* enum plat_cpu_by: what reads the CPU's number (bits 0 to 11) */
-    uint64_t mult; /* ns = (tsc - tsc_base) * mult >> PLAT_CLOCK_SHIFT (128 bits) */
+    uint32_t usable;   /* 0: the counter cannot be read in ring 3, make the system call */
+    uint32_t cpu_by;   /* enum plat_cpu_by: what reads the CPU's number (bits 0 to 11) */
+    uint64_t mult;     /* ns = (tsc - tsc_base) * mult >> PLAT_CLOCK_SHIFT (128 bits) */
     uint64_t tsc_base; /* of the past on every CPU */
     int32_t tz_minuteswest, tz_dsttime;
 };
