@@ -10,7 +10,7 @@
  *
  * Calls into C keep interrupts off and the direction flag clear; AC is cleared on the way in so that SMAP holds. */
 #include "x86_64/offsets.h"
-#include "x86_64/smap.h"
+#include "x86_64/smap.S"
 
     .text
 

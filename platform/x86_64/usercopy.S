@@ -6,7 +6,7 @@
  * Only the address where a copy begins is compared with the end of user memory. It goes upwards from there, and the page
  * behind the end is never mapped, so what is too long faults in it and is cut there like any other bad range. */
 #include "x86_64/offsets.h"
-#include "x86_64/smap.h"
+#include "x86_64/smap.S"
 
 .macro ex from, to
     .pushsection .ex_table, "a", @progbits

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Assembler only: STAC and CLAC. Each place is noted, and where the CPU has no SMAP, boot_place makes it a NOP. */
-#ifndef X86_64_SMAP_H
-#define X86_64_SMAP_H
+/* Included by the others: STAC and CLAC. Each place is noted, and where the CPU has no SMAP, boot_place makes it a NOP. */
 
 .macro smap_site
     .pushsection .smap_sites, "a", @progbits
@@ -21,5 +19,3 @@
     smap_site
     clac
 .endm
-
-#endif
