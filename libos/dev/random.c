@@ -12,12 +12,17 @@
 #include <plat/time.h>
 #include <string.h>
 
-enum { KEY_WORDS = 8, BLOCK_WORDS = 16, ENOUGH_BITS = 256 };
+enum { KEY_WORDS = 8, BLOCK_WORDS = 16, ENOUGH_BITS = 256, POOL_BYTES = 8 * 64 };
 
 static struct spin lock = SPIN_INIT(RANK_PAGES);
 static uint32_t key[KEY_WORDS]; /* guarded by lock */
 static uint64_t counter; /* guarded by lock: never repeats, so no two blocks of one key are equal */
 static unsigned credited; /* guarded by lock */
+
+/* Output made in advance, as most ask for a few bytes only. What is given out is cleared; new entropy discards the rest.
+ * Guarded by lock. */
+static uint8_t pool[POOL_BYTES];
+static size_t pooled; /* bytes at the end of pool that were not given out */
 
 /* Replace the key by output of the generator. */
 static void turn_key(void)
@@ -45,6 +50,8 @@ void random_add(const void *data, size_t n, unsigned bits)
         p += len;
         n -= len;
     }
+    memset(pool, 0, sizeof pool);
+    pooled = 0;
     credited = bits > ENOUGH_BITS - credited ? ENOUGH_BITS : credited + bits;
     spin_unlock(&lock);
 }
@@ -65,17 +72,30 @@ bool random_ready(void)
     return credited >= ENOUGH_BITS;
 }
 
-/* One block is the new key and up to as many bytes of output. */
-static void few_bytes(void *buf, size_t n)
+/* Fill the pool; the key is replaced, too. Locks: lock held. */
+static void pool_fill(void)
 {
     uint32_t block[BLOCK_WORDS];
 
-    spin_lock(&lock);
-    chacha20_block(key, counter++, 0, block);
-    memcpy(key, block, sizeof key);
-    spin_unlock(&lock);
-    memcpy(buf, block + KEY_WORDS, n);
+    for (size_t at = 0; at < sizeof pool; at += sizeof block) {
+        chacha20_block(key, counter++, 0, block);
+        memcpy(pool + at, block, sizeof block);
+    }
+    pooled = sizeof pool;
     memset(block, 0, sizeof block);
+    turn_key();
+}
+
+static void few_bytes(void *buf, size_t n)
+{
+    spin_lock(&lock);
+    if (UNLIKELY(n > pooled))
+        pool_fill();
+    uint8_t *from = pool + sizeof pool - pooled;
+    memcpy(buf, from, n);
+    memset(from, 0, n);
+    pooled -= n;
+    spin_unlock(&lock);
 }
 
 void random_bytes(void *buf, size_t n)
@@ -84,7 +104,7 @@ void random_bytes(void *buf, size_t n)
     uint8_t *out = buf;
 
     must(random_ready());
-    if (n <= sizeof block - sizeof key) {
+    if (n <= sizeof block) {
         few_bytes(buf, n);
         return;
     }
