@@ -43,21 +43,25 @@ static struct tmpfs *tmpfs_of(const struct inode *inode)
     return inode->sb->data;
 }
 
-/* Content. */
+/* Content. A file that comes from the image keeps its decoded inode (inode->data). */
+
+static const struct erofs_inode *lower_of(const struct inode *inode)
+{
+    return inode->data;
+}
 
 /* The page at index as the image has it; *ret_size: bytes of it, 0: nothing there. */
 static int lower_page(struct inode *inode, uint64_t index, const uint8_t **ret_data,
                       size_t *ret_size)
 {
-    struct tmpfs *t = tmpfs_of(inode);
-    struct erofs_inode lower;
+    const struct erofs_inode *lower = lower_of(inode);
     uint64_t off = index * PAGE_SIZE;
+    int err = 0;
     *ret_size = 0;
     if (off >= inode->lower_size)
         return 0;
-    int err = erofs_inode(&t->image, inode->lower - 1, &lower);
-    if (!err && off < lower.size)
-        err = erofs_data(&t->image, &lower, off, ret_data, ret_size);
+    if (off < lower->size)
+        err = erofs_data(&tmpfs_of(inode)->image, lower, off, ret_data, ret_size);
     if (err)
         return -EIO;
     if (!*ret_data)
@@ -114,16 +118,16 @@ static void tmpfs_ready(struct pagemap *m, uint64_t index, size_t n, struct page
 {
     struct inode *inode = m->owner;
     struct tmpfs *t = tmpfs_of(inode);
-    struct erofs_inode lower;
+    const struct erofs_inode *lower = lower_of(inode);
     memset(out, 0, n * sizeof(*out));
-    if (!inode->lower || erofs_inode(&t->image, inode->lower - 1, &lower))
+    if (!lower)
         return;
     /* Blocks in place follow each other: the first one and the number of them say where all are. */
-    uint64_t first, last, whole = min_u64(inode->lower_size, lower.size) / PAGE_SIZE;
+    uint64_t first, last, whole = min_u64(inode->lower_size, lower->size) / PAGE_SIZE;
     n = index < whole ? min_u64(n, whole - index) : 0;
-    while (n && !erofs_place(&t->image, &lower, (index + n - 1) * PAGE_SIZE, &last))
+    while (n && !erofs_place(&t->image, lower, (index + n - 1) * PAGE_SIZE, &last))
         n--;
-    if (!n || !erofs_place(&t->image, &lower, index * PAGE_SIZE, &first))
+    if (!n || !erofs_place(&t->image, lower, index * PAGE_SIZE, &first))
         return;
     struct page *page = page_of(plat_virt_to_phys(t->image.image + first));
     for (size_t i = 0; page && i < n; i++)
@@ -254,8 +258,14 @@ static int lower_fill(struct tmpfs *t, const struct erofs_inode *lower, struct i
     inode->rdev = lower->rdev;
     inode->ino = lower->ino;
     inode->atime = inode->mtime = inode->ctime = inode->btime = lower->mtime;
-    if (S_ISREG(lower->mode))
+    if (S_ISREG(lower->mode)) {
+        struct erofs_inode *own = heap_alloc(sizeof(*own));
+        if (!own)
+            return -ENOMEM;
+        *own = *lower;
+        inode->data = own;
         inode->size = inode->lower_size = lower->size;
+    }
     if (S_ISLNK(lower->mode)) {
         inode->link = heap_zalloc(lower->size + 1);
         if (!inode->link)
@@ -425,7 +435,14 @@ static int tmpfs_getattr(struct inode *inode, struct abi_stat *st)
     return 0;
 }
 
+static void tmpfs_evict(struct inode *inode)
+{
+    heap_free(inode->data);
+    inode->data = NULL;
+}
+
 static const struct inode_ops tmpfs_ops = {
+    .evict = tmpfs_evict,
     .lookup = tmpfs_lookup,
     .create = tmpfs_create_node,
     .symlink = tmpfs_symlink,
