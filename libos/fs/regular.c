@@ -11,6 +11,7 @@
 #include <libos/mm.h>
 #include <libos/process.h>
 #include <libos/sched.h>
+#include <plat/time.h>
 #include <string.h>
 
 ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
@@ -54,7 +55,7 @@ ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
         }
     }
     *pos = off + total;
-    if (LIKELY(!(f->flags & O_NOATIME)))
+    if (UNLIKELY(plat_time_ns() >= inode->atime_until) && !(f->flags & O_NOATIME))
         inode_touch(&f->path);
     return total ? (ssize_type)total : err;
 }
