@@ -281,6 +281,20 @@ int plat_aspace_init(struct plat_aspace *as)
     return 0;
 }
 
+/* The first entry of t that is not 0, from i on; end if there is none. Most tables are nearly empty: eight at a time. */
+static unsigned next_used(const uint64_t *t, unsigned i, unsigned end)
+{
+    for (; i < end; i = (i | 7) + 1) {
+        const uint64_t *p = t + (i & ~7u);
+        if (!(p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7]))
+            continue;
+        for (const uint64_t *e = t + i; e < p + 8; e++)
+            if (*e)
+                return (unsigned)(e - t);
+    }
+    return end;
+}
+
 void plat_aspace_fini(struct plat_aspace *as)
 {
     uint64_t *root = plat_phys_to_virt(as->root);
@@ -288,18 +302,16 @@ void plat_aspace_fini(struct plat_aspace *as)
     if (x86_this_cpu()->aspace == as)
         plat_aspace_activate(NULL);
     /* Tables whose making failed half-way may be left, empty; every leaf is gone. */
-    for (unsigned i = 0; i < 256; i++) {
-        uint64_t *pdpt = root[i] ? pte_table(root[i]) : NULL;
-        for (unsigned j = 0; pdpt && j < 512; j++) {
-            uint64_t *pd = pdpt[j] ? pte_table(pdpt[j]) : NULL;
-            for (unsigned k = 0; pd && k < 512; k++)
-                if (pd[k] && !(pd[k] & PTE_LARGE))
+    for (unsigned i = 0; (i = next_used(root, i, 256)) < 256; i++) {
+        uint64_t *pdpt = pte_table(root[i]);
+        for (unsigned j = 0; (j = next_used(pdpt, j, 512)) < 512; j++) {
+            uint64_t *pd = pte_table(pdpt[j]);
+            for (unsigned k = 0; (k = next_used(pd, k, 512)) < 512; k++)
+                if (!(pd[k] & PTE_LARGE))
                     upcall_page_free(PADDR(pd[k] & pte_addresses()));
-            if (pd)
-                upcall_page_free(PADDR(pdpt[j] & pte_addresses()));
+            upcall_page_free(PADDR(pdpt[j] & pte_addresses()));
         }
-        if (pdpt)
-            upcall_page_free(PADDR(root[i] & pte_addresses()));
+        upcall_page_free(PADDR(root[i] & pte_addresses()));
     }
     upcall_page_free(as->root);
     as->root = PADDR(0);

@@ -31,12 +31,13 @@ static bool batch_next(const uint64_t *t, size_t *i, struct batch *b)
     const uint64_t *p = t + *i, *end = t + ENTRIES;
 
     b->n = 0;
-    while (p < end && b->n <= BATCH - 4) {
-        if (!(p[0] | p[1] | p[2] | p[3])) { /* most tables are nearly empty */
-            p += 4;
+    while (p < end && b->n <= BATCH - 8) {
+        /* Most tables are nearly empty. */
+        if (!(p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7])) {
+            p += 8;
             continue;
         }
-        for (const uint64_t *stop = p + 4; p < stop; p++)
+        for (const uint64_t *stop = p + 8; p < stop; p++)
             if (*p && !(*p & PTE_SPECIAL)) {
                 b->index[b->n] = (uint16_t)(p - t);
                 b->pages[b->n++] = PADDR(*p & address);
