@@ -100,6 +100,7 @@ int process_create_first(void (*fn)(void *), void *arg, struct thread **ret_thre
     t->affinity = UINT64_MAX;
     t->policy = SCHED_OTHER;
     t->nice = 0;
+    sched_classify(t);
     t->timer_slack_ns = 50000;
     t->cred = cred_create_root();
     t->sighand = sighand_create();

@@ -61,7 +61,7 @@ static void inherit(struct thread *t, const struct thread *from)
         t->rt_priority = 0;
         t->nice = rt || t->nice < 0 ? 0 : t->nice;
     }
-    t->rt_effective = t->rt_priority;
+    sched_classify(t);
     t->affinity = from->affinity;
     t->sigmask = from->sigmask;
     t->timer_slack_ns = from->timer_slack_ns;

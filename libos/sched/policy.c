@@ -24,6 +24,14 @@ static void changed(struct runq *rq, struct thread *t, bool requeue)
     spin_unlock(&rq->lock);
 }
 
+void sched_classify(struct thread *t)
+{
+    unsigned rt = t->rt_priority > t->boost ? t->rt_priority : t->boost;
+    t->run_class = (uint8_t)(rt                        ? RUN_RT + rt
+                             : t->policy == SCHED_IDLE ? RUN_BACKGROUND
+                                                       : RUN_FAIR);
+}
+
 int sched_set_policy(struct thread *t, int policy, int rt_priority, int nice)
 {
     bool rt = policy == SCHED_FIFO || policy == SCHED_RR;
@@ -35,7 +43,7 @@ int sched_set_policy(struct thread *t, int policy, int rt_priority, int nice)
     bool requeue = suspend_queued(rq, t);
     t->policy = (uint8_t)policy;
     t->rt_priority = (uint8_t)rt_priority;
-    t->rt_effective = t->rt_priority > t->boost ? t->rt_priority : t->boost;
+    sched_classify(t);
     t->nice = (int8_t)(nice < -20 ? -20 : nice > 19 ? 19 : nice);
     t->slice_ns = sched_slice_ns(t);
     changed(rq, t, requeue);
@@ -51,7 +59,7 @@ void sched_boost(struct thread *t, unsigned rt_priority)
     }
     bool requeue = suspend_queued(rq, t);
     t->boost = (uint8_t)rt_priority;
-    t->rt_effective = t->rt_priority > t->boost ? t->rt_priority : t->boost;
+    sched_classify(t);
     changed(rq, t, requeue);
 }
 

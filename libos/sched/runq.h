@@ -6,26 +6,28 @@
 #include <libos/sched.h>
 #include <plat/cpu.h>
 
-struct run_list {
-    struct thread *head, *tail; /* by run_next, run_prev */
+/* The lists of a run queue, by thread.run_class; the higher one runs first. */
+enum run_class {
+    RUN_BACKGROUND,      /* SCHED_IDLE */
+    RUN_FAIR,            /* SCHED_OTHER and SCHED_BATCH */
+    RUN_RT,              /* + real-time priority, lent ones included */
+    RT_PRIORITIES = 100, /* 1 to 99 are used */
+    RUN_CLASSES = RUN_RT + RT_PRIORITIES,
 };
-
-enum { RT_PRIORITIES = 100 }; /* 1 to 99 are used */
 
 struct runq {
     struct spin lock;
     unsigned cpu;
     struct thread *current;
     struct thread *idle;
-    struct thread *prev;              /* switched from last; this CPU only */
-    struct thread *moving;            /* prev, when it may not run here any more; this CPU only */
-    struct plat_aspace *active;       /* this CPU only */
-    uint32_t queued;                  /* threads in the lists */
-    bool head_next;                   /* the next requeue of current goes to the head of its list */
-    bool tick_armed;                  /* sched_tick will be called; this CPU only */
-    uint64_t rt_bits[2];              /* which rt lists have threads */
-    struct run_list fair, background; /* SCHED_OTHER and BATCH; SCHED_IDLE */
-    struct run_list rt[RT_PRIORITIES];
+    struct thread *prev;        /* switched from last; this CPU only */
+    struct thread *moving;      /* prev, when it may not run here any more; this CPU only */
+    struct plat_aspace *active; /* this CPU only */
+    uint32_t queued;            /* threads in the lists */
+    bool head_next;             /* the next requeue of current goes to the head of its list */
+    bool tick_armed;            /* sched_tick will be called; this CPU only */
+    uint64_t rt_bits[2];        /* which real-time lists have threads */
+    struct run_node lists[RUN_CLASSES]; /* rings, from the next to run on */
     uint64_t idle_ns;
 };
 
@@ -65,7 +67,7 @@ void runq_remove(struct runq *rq, struct thread *t);
 /* The real-time priority in force, lent ones included; 0: not real-time. */
 static inline unsigned thread_rt_priority(const struct thread *t)
 {
-    return t->rt_effective;
+    return t->run_class > RUN_RT ? t->run_class - RUN_RT : 0;
 }
 /* A fresh time slice for t. */
 int64_t sched_slice_ns(const struct thread *t);

@@ -44,84 +44,67 @@ int64_t sched_slice_ns(const struct thread *t)
     return ns < 200000 ? 200000 : ns > 40000000 ? 40000000 : ns;
 }
 
-static struct run_list *list_of(struct runq *rq, const struct thread *t)
+static struct thread *thread_of(struct run_node *n)
 {
-    unsigned p = thread_rt_priority(t);
-    if (UNLIKELY(p))
-        return &rq->rt[p];
-    return t->policy == SCHED_IDLE ? &rq->background : &rq->fair;
+    return CONTAINER_OF(n, struct thread, run);
 }
 
 static ALWAYS_INLINE void enqueue(struct runq *rq, struct thread *t, bool head)
 {
-    struct run_list *l = list_of(rq, t);
-    if (head && l->head) {
-        t->run_prev = NULL;
-        t->run_next = l->head;
-        l->head->run_prev = t;
-        l->head = t;
-    } else {
-        t->run_next = NULL;
-        t->run_prev = l->tail;
-        if (l->tail)
-            l->tail->run_next = t;
-        else
-            l->head = t;
-        l->tail = t;
-    }
-    if (UNLIKELY(l != &rq->fair && l != &rq->background)) {
-        unsigned p = (unsigned)(l - rq->rt);
-        rq->rt_bits[p / 64] |= 1ull << p % 64;
-    }
+    struct run_node *list = &rq->lists[t->run_class], *n = &t->run,
+                    *before = head ? list->next : list;
+    n->next = before;
+    n->prev = before->prev;
+    before->prev->next = n;
+    before->prev = n;
+    if (UNLIKELY(t->run_class > RUN_RT))
+        rq->rt_bits[t->run_class / 64] |= 1ull << t->run_class % 64;
     t->queued = true;
     rq->queued++;
 }
 
-static void unlink_from(struct runq *rq, struct run_list *l, struct thread *t)
+static ALWAYS_INLINE void unlink_from(struct runq *rq, struct thread *t)
 {
-    if (t->run_prev)
-        t->run_prev->run_next = t->run_next;
-    else
-        l->head = t->run_next;
-    if (t->run_next)
-        t->run_next->run_prev = t->run_prev;
-    else
-        l->tail = t->run_prev;
+    struct run_node *n = &t->run;
+    n->prev->next = n->next;
+    n->next->prev = n->prev;
     t->queued = false;
     rq->queued--;
 }
 
 void runq_remove(struct runq *rq, struct thread *t)
 {
-    struct run_list *l = list_of(rq, t);
-    unlink_from(rq, l, t);
-    if (l != &rq->fair && l != &rq->background && !l->head) {
-        unsigned p = (unsigned)(l - rq->rt);
-        rq->rt_bits[p / 64] &= ~(1ull << p % 64);
-    }
+    unsigned class = t->run_class;
+    unlink_from(rq, t);
+    if (class > RUN_RT && rq->lists[class].next == &rq->lists[class])
+        rq->rt_bits[class / 64] &= ~(1ull << class % 64);
 }
 
 static unsigned top_rt(const struct runq *rq)
 {
-    if (rq->rt_bits[1])
-        return 127u - (unsigned)__builtin_clzll(rq->rt_bits[1]);
-    return rq->rt_bits[0] ? 63u - (unsigned)__builtin_clzll(rq->rt_bits[0]) : 0;
+    return rq->rt_bits[1] ? 127u - (unsigned)__builtin_clzll(rq->rt_bits[1])
+                          : 63u - (unsigned)__builtin_clzll(rq->rt_bits[0]);
+}
+
+static NOINLINE struct thread *pick_rt(struct runq *rq)
+{
+    struct thread *t = thread_of(rq->lists[top_rt(rq)].next);
+    runq_remove(rq, t);
+    return t;
 }
 
 /* The next thread to run, taken out of its list; the idle thread when there is none. */
-static struct thread *pick(struct runq *rq)
+static ALWAYS_INLINE struct thread *pick(struct runq *rq)
 {
-    struct thread *t;
-    if (UNLIKELY(rq->rt_bits[0] | rq->rt_bits[1])) {
-        t = rq->rt[top_rt(rq)].head;
-        runq_remove(rq, t);
-        return t;
-    }
-    struct run_list *l = rq->fair.head ? &rq->fair : &rq->background;
-    t = l->head;
-    if (!t)
+    if (UNLIKELY(rq->rt_bits[0] | rq->rt_bits[1]))
+        return pick_rt(rq);
+    struct run_node *list = &rq->lists[RUN_FAIR];
+    if (UNLIKELY(list->next == list))
+        list = &rq->lists[RUN_BACKGROUND];
+    if (list->next == list)
         return rq->idle;
-    unlink_from(rq, l, t);
+    struct thread *t = thread_of(list->next);
+    unlink_from(rq, t);
     return t;
 }
 
@@ -136,10 +119,7 @@ void runq_resched(struct runq *rq)
 static inline bool preempts(const struct runq *rq, const struct thread *t)
 {
     const struct thread *cur = rq->current;
-    if (cur == rq->idle)
-        return true;
-    unsigned p = thread_rt_priority(t), q = thread_rt_priority(cur);
-    return p != q ? p > q : !p && cur->policy == SCHED_IDLE && t->policy != SCHED_IDLE;
+    return cur == rq->idle || t->run_class > cur->run_class;
 }
 
 /* Others wait while current runs: make sure that a tick comes. */
@@ -268,9 +248,8 @@ static COLD void move_away(struct runq *rq, struct thread *t)
 }
 
 /* On the stack of the thread switched to: the one switched from is saved now. */
-void sched_finish_switch(void)
+static ALWAYS_INLINE void finish_switch(struct runq *rq)
 {
-    struct runq *rq = runq_this();
     struct thread *prev = rq->prev;
     bool dead = atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD;
     /* Release: its registers are in memory before another CPU takes it. */
@@ -281,18 +260,23 @@ void sched_finish_switch(void)
         move_away(rq, prev);
 }
 
+void sched_finish_switch(void)
+{
+    finish_switch(runq_this());
+}
+
 /* Requeue prev if it stays runnable. */
-static void leave(struct runq *rq, struct thread *prev)
+static ALWAYS_INLINE void leave(struct runq *rq, struct thread *prev)
 {
     if (atomic_load_explicit(&prev->state, memory_order_relaxed) != THREAD_RUNNING) {
         prev->switches_voluntary++;
         return;
     }
-    if (prev == rq->idle)
+    if (UNLIKELY(prev == rq->idle))
         return;
     prev->switches_forced++;
     bool head = rq->head_next;
-    if (prev->slice_ns <= 0) {
+    if (UNLIKELY(prev->slice_ns <= 0)) {
         prev->slice_ns = sched_slice_ns(prev);
         head = head && prev->policy == SCHED_FIFO;
     }
@@ -313,7 +297,7 @@ void sched_switch(void)
     leave(rq, prev);
     rq->head_next = false;
     struct thread *next = pick(rq);
-    if (next == prev) {
+    if (UNLIKELY(next == prev)) {
         spin_unlock(&rq->lock);
         return;
     }
@@ -331,7 +315,7 @@ void sched_switch(void)
     }
     spin_unlock(&rq->lock);
     plat_thread_switch(&prev->plat, &next->plat);
-    sched_finish_switch();
+    finish_switch(runq_this()); /* of the CPU that this thread is on now */
 }
 
 void sched_set_aspace(struct plat_aspace *as)
@@ -387,27 +371,19 @@ bool thread_preempt_point(void)
     return t->plat.work & WORK_KILLED;
 }
 
-/* The first thread of a list that may run on cpu and is not just leaving its own. */
-static struct thread *movable(const struct run_list *l, unsigned cpu)
+/* The best thread that may run on cpu and is not just leaving its own. */
+static struct thread *best_movable(struct runq *from, unsigned cpu)
 {
-    struct thread *t = l->head;
-    while (t && (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) || !(t->affinity >> cpu & 1)))
-        t = t->run_next;
-    return t;
-}
-
-static struct thread *best_movable(const struct runq *from, unsigned cpu)
-{
-    for (unsigned i = 2; i-- > 0;)
-        for (uint64_t bits = from->rt_bits[i]; bits;) {
-            unsigned p = 63u - (unsigned)__builtin_clzll(bits);
-            struct thread *t = movable(&from->rt[i * 64 + p], cpu);
-            if (t)
+    unsigned class = from->rt_bits[0] | from->rt_bits[1] ? top_rt(from) : RUN_FAIR;
+    for (; class < RUN_CLASSES; class --) { /* to 0 */
+        struct run_node *list = &from->lists[class];
+        for (struct run_node *n = list->next; n != list; n = n->next) {
+            struct thread *t = thread_of(n);
+            if (!__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) && t->affinity >> cpu & 1)
                 return t;
-            bits &= ~(1ull << p);
         }
-    struct thread *t = movable(&from->fair, cpu);
-    return t ? t : movable(&from->background, cpu);
+    }
+    return NULL;
 }
 
 /* Take a waiting thread from another CPU. */
@@ -461,6 +437,8 @@ void sched_init_cpu(unsigned cpu)
     struct thread *idle = first ? idle_threads : heap_zalloc(sizeof(*idle));
     must(rq && idle && cpu < PLAT_CPU_MAX);
     spin_init(&rq->lock, RANK_RUNQ);
+    for (unsigned i = 0; i < RUN_CLASSES; i++)
+        rq->lists[i].next = rq->lists[i].prev = &rq->lists[i];
     rq->cpu = cpu;
     memcpy(idle->comm, "idle", 5);
     idle->refs = 1;

@@ -260,30 +260,12 @@ x86_stubs:
     .set vector, vector + 1
     .endr
 
-/* void x86_switch(uint64_t *save_sp, uint64_t load_sp): the registers that C keeps, and the stack. */
+/* Where a new thread starts: its argument and its function are on the stack, and the frame lies right above. */
     .balign 16
-    .globl x86_switch
-x86_switch:
-    pushq %rbp
-    pushq %rbx
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    movq %rsp, (%rdi)
-    movq %rsi, %rsp
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbx
-    popq %rbp
-    ret
-
-/* Where a new thread starts: rbx = fn, r12 = arg, and the frame lies right above. */
     .globl x86_thread_start
 x86_thread_start:
-    movq %r12, %rdi
+    popq %rdi
+    popq %rbx
     xorl %ebp, %ebp
     subq $8, %rsp
     call *%rbx

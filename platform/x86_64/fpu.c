@@ -25,6 +25,9 @@ _Static_assert(sizeof(struct fpu_area) == FPU_LEGACY_SIZE + FPU_HEADER_SIZE, "XS
 
 struct x86_fpu_facts x86_fpu;
 
+/* What a new program starts with. Nothing of xstate_bv is set: all components are initial. */
+static const ALIGNED(64) struct fpu_area initial = { .fcw = 0x37f, .mxcsr = 0x1f80 };
+
 static void set_xcr0(uint64_t v)
 {
     __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));
@@ -82,18 +85,6 @@ void x86_fpu_facts_init(void)
     f->mxcsr_mask = area.mxcsr_mask ? area.mxcsr_mask : 0xffbf;
 }
 
-void x86_fpu_save(void *area)
-{
-    uint32_t lo = (uint32_t)x86_fpu.xcr0, hi = (uint32_t)(x86_fpu.xcr0 >> 32);
-
-    if (x86_fpu.xsaveopt)
-        __asm__ volatile("xsaveopt64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
-    else if (x86_fpu.xsave)
-        __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
-    else
-        __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
-}
-
 void x86_fpu_save_all(void *area)
 {
     uint32_t lo = (uint32_t)x86_fpu.xcr0, hi = (uint32_t)(x86_fpu.xcr0 >> 32);
@@ -104,23 +95,14 @@ void x86_fpu_save_all(void *area)
         __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 }
 
-void x86_fpu_load(const void *area)
-{
-    uint32_t lo = (uint32_t)x86_fpu.xcr0, hi = (uint32_t)(x86_fpu.xcr0 >> 32);
-
-    if (x86_fpu.xsave)
-        __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
-    else
-        __asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
-}
-
 void x86_fpu_reset(void *p)
 {
-    struct fpu_area *a = p;
+    x86_copy(p, &initial, sizeof(initial));
+}
 
-    x86_clear(a, sizeof(*a));
-    a->fcw = 0x37f;
-    a->mxcsr = 0x1f80;
+const void *x86_fpu_initial(void)
+{
+    return &initial;
 }
 
 /* What XSAVE left out because it has its initial value. */
@@ -193,8 +175,6 @@ bool x86_fpu_sanitise(void *p, size_t size)
     }
     if (a->xstate_bv & ~x86_fpu.xcr0 || a->xcomp_bv)
         return false;
-    for (unsigned i = 0; i < 6; i++)
-        if (a->reserved[i])
-            return false;
-    return true;
+    return !(a->reserved[0] | a->reserved[1] | a->reserved[2] | a->reserved[3] | a->reserved[4] |
+             a->reserved[5]);
 }

@@ -4,6 +4,7 @@
 #ifndef X86_64_FPU_H
 #define X86_64_FPU_H
 
+#include <base/compiler.h>
 #include <base/types.h>
 
 enum {
@@ -33,13 +34,34 @@ void x86_fpu_init_further(void);
 void x86_fpu_facts_init(void);
 
 /* Write the registers to area (64-byte aligned), or load them from it; load wants a valid image. */
-void x86_fpu_save(void *area);
-/* The same with every component written out, also those in their initial state: for others to read. */
-void x86_fpu_save_all(void *area);
-void x86_fpu_load(const void *area);
+static inline void x86_fpu_save(void *area)
+{
+    uint32_t lo = (uint32_t)x86_fpu.xcr0, hi = (uint32_t)(x86_fpu.xcr0 >> 32);
 
-/* Make area the state that a new program starts with. */
+    if (LIKELY(x86_fpu.xsaveopt))
+        __asm__ volatile("xsaveopt64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
+    else if (x86_fpu.xsave)
+        __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
+    else
+        __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+}
+
+static inline void x86_fpu_load(const void *area)
+{
+    uint32_t lo = (uint32_t)x86_fpu.xcr0, hi = (uint32_t)(x86_fpu.xcr0 >> 32);
+
+    if (LIKELY(x86_fpu.xsave))
+        __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
+    else
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+}
+
+/* x86_fpu_save with every component written out, also those in their initial state: for others to read. */
+void x86_fpu_save_all(void *area);
+
+/* Make area the state that a new program starts with. And: that state, to load. */
 void x86_fpu_reset(void *area);
+const void *x86_fpu_initial(void);
 
 /* Copy area to buf (both x86_fpu.size bytes), with every component written out and XCR0 where Linux shows it. */
 void x86_fpu_export(const void *area, void *buf);

@@ -29,8 +29,9 @@ static uintptr_t push_fpu(struct plat_thread *t, uintptr_t sp)
     uintptr_t at;
 
     x86_thread_sync_fpu(t);
-    memset(software_bytes(t->fpu), 0, sizeof(struct sig_fpu));
-    if (x86_fpu.xsave) {
+    if (!x86_fpu.xsave) {
+        memset(software_bytes(t->fpu), 0, sizeof(struct sig_fpu));
+    } else {
         const uint32_t magic2 = FP_XSTATE_MAGIC2;
 
         total += sizeof(magic2);
@@ -121,9 +122,7 @@ int plat_signal_push(struct plat_thread *t, const struct plat_signal *s)
     f->rflags &= ~(uint64_t)(RFLAGS_DF | RFLAGS_RF | RFLAGS_TF);
     f->orig_rax = (uint64_t)-1;
     t->flags |= X86_THREAD_SLOW;
-    /* The handler starts with the FPU as a new program does. */
-    x86_fpu_reset(t->fpu);
-    x86_thread_load_fpu(t);
+    x86_thread_init_fpu(t);
     return 0;
 }
 

@@ -36,14 +36,31 @@ _Static_assert(offsetof(struct plat_frame, rax) == FRAME_RAX &&
                    sizeof(struct plat_frame) == FRAME_SIZE,
                "offsets.h");
 
-void x86_switch(uint64_t *save_sp, uint64_t load_sp);
 void x86_thread_start(void);
+
+/* Leave this stack for another one, and go on here when somebody comes back: on top of a stack that nobody runs on lies
+ * where it goes on. The compiler knows which registers it needs afterwards. */
+static ALWAYS_INLINE void switch_stack(uint64_t *save_sp, uint64_t load_sp)
+{
+    __asm__ volatile("pushq %%rbp\n\t"
+                     "leaq 1f(%%rip), %%rax\n\t"
+                     "pushq %%rax\n\t"
+                     "movq %%rsp, (%[save])\n\t"
+                     "movq %[load], %%rsp\n\t"
+                     "popq %%rax\n\t"
+                     "jmpq *%%rax\n"
+                     "1:\tpopq %%rbp"
+                     : [save] "+D"(save_sp), [load] "+S"(load_sp)
+                     :
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "memory", "cc");
+}
 
 static uint64_t read_fs(void)
 {
     uint64_t v;
 
-    if (!x86_facts.fsgsbase)
+    if (UNLIKELY(!x86_facts.fsgsbase))
         return x86_rdmsr(MSR_FS_BASE);
     __asm__ volatile("rdfsbase %0" : "=r"(v));
     return v;
@@ -51,7 +68,7 @@ static uint64_t read_fs(void)
 
 static void write_fs(uint64_t v)
 {
-    if (x86_facts.fsgsbase)
+    if (LIKELY(x86_facts.fsgsbase))
         __asm__ volatile("wrfsbase %0" : : "r"(v));
     else
         x86_wrmsr(MSR_FS_BASE, v);
@@ -62,7 +79,7 @@ static uint64_t read_gs(void)
 {
     uint64_t v;
 
-    if (!x86_facts.fsgsbase)
+    if (UNLIKELY(!x86_facts.fsgsbase))
         return x86_rdmsr(MSR_KERNEL_GS_BASE);
     __asm__ volatile("swapgs; rdgsbase %0; swapgs" : "=r"(v));
     return v;
@@ -70,7 +87,7 @@ static uint64_t read_gs(void)
 
 static void write_gs(uint64_t v)
 {
-    if (x86_facts.fsgsbase)
+    if (LIKELY(x86_facts.fsgsbase))
         __asm__ volatile("swapgs; wrgsbase %0; swapgs" : : "r"(v));
     else
         x86_wrmsr(MSR_KERNEL_GS_BASE, v);
@@ -100,13 +117,9 @@ int plat_thread_init(struct plat_thread *t, void (*fn)(void *arg), void *arg)
                                      .rflags = RFLAGS_IF | RFLAGS_FIXED,
                                      .orig_rax = (uint64_t)-1 };
     sp = (uint64_t *)t->frame;
-    *--sp = (uintptr_t)x86_thread_start;
-    *--sp = 0; /* rbp */
     *--sp = (uintptr_t)fn;
     *--sp = (uintptr_t)arg;
-    *--sp = 0; /* r13 to r15 */
-    *--sp = 0;
-    *--sp = 0;
+    *--sp = (uintptr_t)x86_thread_start;
     t->kernel_sp = (uintptr_t)sp;
     x86_fpu_reset(t->fpu);
     return 0;
@@ -147,7 +160,7 @@ void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next)
 {
     struct x86_cpu *c = x86_this_cpu();
 
-    if (prev->user) {
+    if (LIKELY(prev->user)) {
         /* A kernel thread does not touch the registers; with one CPU nobody else can want them meanwhile. */
         if (next->user || plat_cpu_count() > 1)
             x86_fpu_save(prev->fpu);
@@ -156,7 +169,7 @@ void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next)
     } else if (next->user && c->fpu_owner && c->fpu_owner != next && plat_cpu_count() == 1) {
         x86_fpu_save(c->fpu_owner->fpu);
     }
-    if (next->user) {
+    if (LIKELY(next->user)) {
         fpu_take(c, next);
         write_fs(next->fs_base);
         write_gs(next->gs_base);
@@ -166,7 +179,7 @@ void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next)
     c->p.current = next;
     c->p.kernel_top = next->kernel_top;
     c->tss.rsp[0] = next->kernel_top;
-    x86_switch(&prev->kernel_sp, next->kernel_sp);
+    switch_stack(&prev->kernel_sp, next->kernel_sp);
 }
 
 void plat_thread_copy(struct plat_thread *child, struct plat_thread *parent)
@@ -216,15 +229,26 @@ void x86_thread_sync_fpu(struct plat_thread *t)
         x86_fpu_save_all(t->fpu);
 }
 
-void x86_thread_load_fpu(struct plat_thread *t)
+/* Load t's registers from area, if t is the current thread. */
+static void load_fpu(struct plat_thread *t, const void *area)
 {
     struct x86_cpu *c = x86_this_cpu();
 
     if (t != plat_current())
         return;
-    x86_fpu_load(t->fpu);
+    x86_fpu_load(area);
     c->fpu_owner = t;
     t->fpu_cpu = c->p.cpu;
+}
+
+void x86_thread_load_fpu(struct plat_thread *t)
+{
+    load_fpu(t, t->fpu);
+}
+
+void x86_thread_init_fpu(struct plat_thread *t)
+{
+    load_fpu(t, x86_fpu_initial());
 }
 
 /* The frame f was changed: if it is the one to return by, all of it must be loaded. */

@@ -15,4 +15,7 @@ enum {
 void x86_thread_sync_fpu(struct plat_thread *t);
 void x86_thread_load_fpu(struct plat_thread *t);
 
+/* Load what a new program and a signal handler start with; t is the current thread. */
+void x86_thread_init_fpu(struct plat_thread *t);
+
 #endif

@@ -41,6 +41,10 @@ void sched_boost(struct thread *t, unsigned rt_priority);
  * fatal signal is pending, so that the work should stop. */
 bool thread_preempt_point(void);
 
+/* Work out anew which list t waits in, after a change of its policy or priority. t is not queued; its run queue's lock is
+ * held, if others know it. */
+void sched_classify(struct thread *t);
+
 /* Scheduling parameters, as sched_setattr(2): -EINVAL, -EPERM is the caller's business. */
 NODISCARD int sched_set_policy(struct thread *t, int policy, int rt_priority, int nice);
 /* Allowed CPUs; -EINVAL: none of them exists. */

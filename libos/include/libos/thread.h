@@ -68,6 +68,11 @@ struct trace {
     struct abi_siginfo *siginfo; /* of the stop; on the stopped thread's stack */
 };
 
+/* In a ring of threads that wait for a CPU. */
+struct run_node {
+    struct run_node *next, *prev;
+};
+
 struct thread {
     struct plat_thread plat; /* first: plat_current() is this */
 
@@ -92,9 +97,10 @@ struct thread {
     uint8_t policy; /* SCHED_* */
     int8_t nice;
     uint8_t rt_priority;
-    uint8_t rt_effective; /* the higher of rt_priority and boost */
+    uint8_t
+        run_class; /* the list it waits in: sched_classify makes it of policy, rt_priority and boost */
     bool reset_on_fork;
-    struct thread *run_next, *run_prev;
+    struct run_node run;
     int64_t slice_ns;        /* left of its time slice */
     uint64_t affinity;       /* CPUs, bit mask */
     uint64_t started_ns;     /* when it last got the CPU */
