@@ -129,13 +129,23 @@ static bool table_shared(const struct fd_table *t)
     return atomic_load_explicit(&t->refs, memory_order_relaxed) > 1;
 }
 
+static ALWAYS_INLINE struct file *table_get(struct fd_table *t, int fd)
+{
+    spin_lock(&t->lock);
+    struct file *f = (unsigned)fd < t->size ? t->files[fd] : NULL;
+    if (f)
+        file_get(f);
+    spin_unlock(&t->lock);
+    return f;
+}
+
 static ALWAYS_INLINE int borrow(int fd, struct fd_ref *ret_ref)
 {
     struct fd_table *t = current_table();
     struct file *f = NULL;
     bool shared = table_shared(t);
-    if (UNLIKELY(shared))
-        f = fd_table_file(t, fd);
+    if (shared)
+        f = table_get(t, fd);
     else if (LIKELY((unsigned)fd < t->size))
         f = t->files[fd];
     if (UNLIKELY(!f))
@@ -153,13 +163,11 @@ int fd_borrow_any(int fd, struct fd_ref *ret_ref)
 int fd_borrow_slow(int fd, struct fd_ref *ret_ref)
 {
     int err = borrow(fd, ret_ref);
-    if (UNLIKELY(err))
-        return err;
-    if (UNLIKELY(ret_ref->file->flags & O_PATH)) {
+    if (LIKELY(!err) && UNLIKELY(ret_ref->file->flags & O_PATH)) {
         fd_return(ret_ref);
         return -EBADF;
     }
-    return 0;
+    return err;
 }
 
 int fd_get_any(int fd, struct file **ret_file)
@@ -188,12 +196,7 @@ int fd_get(int fd, struct file **ret_file)
 
 struct file *fd_table_file(struct fd_table *t, int fd)
 {
-    spin_lock(&t->lock);
-    struct file *f = (unsigned)fd < t->size ? t->files[fd] : NULL;
-    if (f)
-        file_get(f);
-    spin_unlock(&t->lock);
-    return f;
+    return table_get(t, fd);
 }
 
 int fd_table_next(struct fd_table *t, int fd)

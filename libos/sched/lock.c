@@ -181,7 +181,7 @@ void rwmutex_write_unlock(struct rwmutex *m)
 {
     lock_check_drop(m, m->rank);
     int32_t c = atomic_fetch_sub(&m->count, WRITE) - WRITE;
-    if (UNLIKELY((c & ~RW_CLOSED) == RW_WAITERS))
+    if (UNLIKELY(c != 0) && (c & ~RW_CLOSED) == RW_WAITERS)
         rw_unlock_slow(m);
 }
 
