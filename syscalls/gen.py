@@ -151,6 +151,7 @@ def answer(r):
 
 def dispatch_c(rows):
     out = HEAD.format('The dispatcher: registers in, result out.') + '''\
+#include <base/compiler.h>
 #include <libos/sys.h>
 #include <stdatomic.h>
 #include <sys_proto.h>
@@ -176,10 +177,10 @@ static _Atomic unsigned missing[SYS_NUMBER_END], missing_beyond;
         out += f'        return {value};\n'
     return out + '''\
     default:
-        if (nr < SYS_NUMBER_END)
-            atomic_fetch_add_explicit(&missing[nr], 1, memory_order_relaxed);
-        else
+        if (LIKELY(nr >= SYS_NUMBER_END))
             atomic_fetch_add_explicit(&missing_beyond, 1, memory_order_relaxed);
+        else
+            atomic_fetch_add_explicit(&missing[nr], 1, memory_order_relaxed);
         return -ENOSYS;
     }
 }

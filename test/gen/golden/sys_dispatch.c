@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Written by syscalls/gen.py from syscalls/table. The dispatcher: registers in, result out. */
+#include <base/compiler.h>
 #include <libos/sys.h>
 #include <stdatomic.h>
 #include <sys_proto.h>
@@ -40,10 +41,10 @@ long upcall_syscall(unsigned long a0, unsigned long a1, unsigned long a2, unsign
     case 165: /* mount */
         return -EPERM;
     default:
-        if (nr < SYS_NUMBER_END)
-            atomic_fetch_add_explicit(&missing[nr], 1, memory_order_relaxed);
-        else
+        if (LIKELY(nr >= SYS_NUMBER_END))
             atomic_fetch_add_explicit(&missing_beyond, 1, memory_order_relaxed);
+        else
+            atomic_fetch_add_explicit(&missing[nr], 1, memory_order_relaxed);
         return -ENOSYS;
     }
 }
