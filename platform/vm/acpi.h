@@ -55,6 +55,15 @@ struct acpi_facts {
     bool reduced;     /* hardware-reduced: sleep registers, not PM1 */
     struct acpi_register sleep_control, pm1a, pm1b, reset;
     uint8_t reset_value;
+    struct acpi_register pm1a_event,
+        pm1b_event; /* status; half of pm1_event_bytes further: enable */
+    uint8_t pm1_event_bytes;
+    uint16_t sci; /* the ISA interrupt that tells of them */
+    uint16_t smi_command;
+    uint8_t
+        acpi_enable; /* written to the port smi_command it hands the registers over; 0: they are */
+    uint64_t ged;    /* address of QEMU's generic event device, 0: none */
+    uint32_t ged_gsi;
     bool have_s5;
     uint8_t s5_a, s5_b; /* SLP_TYP values of \_S5 */
     uint64_t dsdt;      /* address */

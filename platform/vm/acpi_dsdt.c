@@ -92,6 +92,27 @@ static bool bar_window(const uint8_t *t, size_t size, size_t at, struct acpi_fac
     return true;
 }
 
+/* QEMU's generic event device (ACPI0013): an interrupt, then, within the same device, a memory region of four bytes whose
+ * bits say what happened. Other VMMs give the bits other meanings: the table's maker must be QEMU. */
+static void event_device(const uint8_t *t, size_t size, size_t i, struct acpi_facts *f)
+{
+    size_t at = resources(t, size, i), end = min_u64(size, at + NEAR);
+
+    if (!at || !same(t + 10, "BOCHS ", 6) || at + 9 > size || t[at] != EXTENDED_INTERRUPT ||
+        get16(t + at + 1) != 6 || t[at + 4] != 1)
+        return;
+    /* OperationRegion(EREG, SystemMemory, a dword, ...) */
+    for (size_t r = at + 9; r + 12 <= end; r++)
+        if (t[r] == 0x5b && same(t + r,
+                                 "\x5b\x80"
+                                 "EREG\x00\x0c",
+                                 8)) {
+            f->ged = get32(t + r + 8);
+            f->ged_gsi = get32(t + at + 5);
+            return;
+        }
+}
+
 void acpi_parse_dsdt(const uint8_t *t, size_t size, struct acpi_facts *f)
 {
     bool bridge = false, sought = false;
@@ -100,6 +121,8 @@ void acpi_parse_dsdt(const uint8_t *t, size_t size, struct acpi_facts *f)
     for (size_t i = HEADER; i + HID_BYTES <= size; i++) {
         if (t[i] == 'L' && same(t + i, "LNRO0005", HID_BYTES))
             slot(t, size, i, f);
+        else if (t[i] == 'A' && same(t + i, "ACPI0013", HID_BYTES))
+            event_device(t, size, i, f);
         else if (t[i] == 'P' && same(t + i, "PNP0A08", 8))
             bridge = sought = true;
         else if (sought && bar_window(t, size, i, f))

@@ -119,6 +119,12 @@ void acpi_parse_fadt(const uint8_t *t, size_t size, struct acpi_facts *f)
         f->dsdt = get32(t + 40);
     f->pm1a = block(t, size, 64, 172);
     f->pm1b = block(t, size, 68, 184);
+    f->pm1a_event = block(t, size, 56, 148);
+    f->pm1b_event = block(t, size, 60, 160);
+    f->pm1_event_bytes = t[88];
+    f->sci = (uint16_t)get16(t + 46);
+    f->smi_command = get32(t + 48) <= 0xffff ? (uint16_t)get32(t + 48) : 0;
+    f->acpi_enable = t[52];
     f->pm_timer = block(t, size, 76, 208);
     f->pm_timer_32 = flags & 1u << 8;
     f->reduced = t[8] >= 5 && flags & 1u << 20;

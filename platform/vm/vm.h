@@ -80,5 +80,7 @@ void vm_smp_say_others(void);
 
 /* Map what ending the machine needs. */
 void vm_power_init(void);
+/* Listen for the power button; after vm_apic_init. Not in a confidential guest. */
+void vm_button_init(void);
 
 #endif

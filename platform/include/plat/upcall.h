@@ -46,6 +46,9 @@ void upcall_timer(void);
 /* plat_cpu_kick was called for this CPU. */
 void upcall_kick(void);
 
+/* The machine's power button was pressed: the VMM wants an orderly end. In an interrupt. */
+void upcall_power_button(void);
+
 /* Page-table pages: one zeroed page, or v == 0; and its return. Must not sleep. */
 paddr_t upcall_page_alloc(void);
 void upcall_page_free(paddr_t pa);

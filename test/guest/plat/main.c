@@ -226,6 +226,10 @@ void upcall_timer(void)
     }
 }
 
+void upcall_power_button(void)
+{
+}
+
 void upcall_kick(void)
 {
     kicks++;
