@@ -11,7 +11,7 @@
 #include <libos/sched.h>
 #include <string.h>
 
-enum { BATCH_PAGES = 256, RUNS_MAX = 64, CREDITS = 24 };
+enum { BATCH_PAGES = 256, PIECES_MAX = 64, RUNS_MAX = 32, CREDITS = 24 };
 
 /* A piece of a batch: blocks in a row, in the file and on the disk. */
 struct piece {
@@ -21,13 +21,24 @@ struct piece {
     bool unwritten; /* in the map, to be read as zeros so far */
 };
 
+/* Dirty neighbours, and where they go. */
+struct run {
+    uint64_t index;
+    struct page **page;
+    size_t n, whole; /* pages; those that have a place */
+    struct piece *piece;
+    unsigned pieces;
+    int err;
+};
+
+/* What is written together: all of it is on its way before anything is waited for. */
 struct batch {
     struct ext4_inode *ei;
     struct page *page[BATCH_PAGES];
-    size_t n;
-    uint64_t index;
-    struct piece piece[RUNS_MAX];
-    unsigned pieces;
+    struct piece piece[PIECES_MAX];
+    struct run run[RUNS_MAX];
+    size_t pages;
+    unsigned pieces, runs;
     struct io_batch io;
 };
 
@@ -68,20 +79,19 @@ int ext4_page_dirty(struct ext4_inode *ei, uint64_t index, struct page *p)
     return 0;
 }
 
-/* Blocks of the batch that are within the file. */
-static uint32_t batch_blocks(const struct batch *b)
+/* Blocks of the run that are within the file. */
+static uint32_t run_blocks(const struct ext4_inode *ei, const struct run *r)
 {
-    uint64_t size = b->ei->inode->size, at = b->index * PAGE_SIZE, bytes = b->n * PAGE_SIZE;
+    uint64_t size = ei->inode->size, at = r->index * PAGE_SIZE, bytes = r->n * PAGE_SIZE;
     if (at >= size)
         return 0;
     bytes = min_u64(bytes, size - at);
-    return (uint32_t)((bytes + b->ei->fs->block_size - 1) >> b->ei->fs->block_bits);
+    return (uint32_t)((bytes + ei->fs->block_size - 1) >> ei->fs->block_bits);
 }
 
 /* Choose blocks for a hole. */
-static int choose(struct batch *b, struct piece *p, uint32_t lblock, uint32_t max)
+static int choose(struct ext4_inode *ei, struct piece *p, uint32_t lblock, uint32_t max)
 {
-    struct ext4_inode *ei = b->ei;
     uint32_t count = max;
     uint64_t block;
     int err = balloc_take(ei->fs, ext4_goal(ei), &count, &block);
@@ -92,16 +102,15 @@ static int choose(struct batch *b, struct piece *p, uint32_t lblock, uint32_t ma
     return 0;
 }
 
-/* Find or choose the places of the batch's blocks. What does not fit into the list of pieces is left for the next round:
+/* Find or choose the places of the run's blocks. What does not fit into the list of pieces is left for the next round:
  * *ret_blocks says how many have a place. */
-static int place(struct batch *b, uint32_t blocks, uint32_t *ret_blocks)
+static int place(struct batch *b, struct run *r, uint32_t blocks, uint32_t *ret_blocks)
 {
     struct ext4_inode *ei = b->ei;
-    uint32_t per = PAGE_SIZE >> ei->fs->block_bits, first = (uint32_t)(b->index * per), done = 0;
+    uint32_t per = PAGE_SIZE >> ei->fs->block_bits, first = (uint32_t)(r->index * per), done = 0;
     int err = 0;
-    b->pieces = 0;
     rwmutex_read_lock(&ei->map);
-    while (done < blocks && b->pieces < RUNS_MAX && !err) {
+    while (done < blocks && b->pieces < PIECES_MAX && !err) {
         struct ext4_run run;
         struct piece *p = &b->piece[b->pieces];
         err = ext4_map(ei, first + done, blocks - done, &run);
@@ -110,10 +119,11 @@ static int place(struct batch *b, uint32_t blocks, uint32_t *ret_blocks)
         if (run.block)
             *p = (struct piece){ first + done, run.count, run.block, .unwritten = run.unwritten };
         else
-            err = choose(b, p, first + done, run.count);
+            err = choose(ei, p, first + done, run.count);
         if (!err) {
             done += p->count;
             b->pieces++;
+            r->pieces++;
         }
     }
     rwmutex_read_unlock(&ei->map);
@@ -121,28 +131,28 @@ static int place(struct batch *b, uint32_t blocks, uint32_t *ret_blocks)
     return done ? 0 : err;
 }
 
-static void clear_tail(const struct batch *b)
+static void clear_tail(const struct ext4_inode *ei, const struct run *r)
 {
-    uint64_t size = b->ei->inode->size, last = b->index + b->n - 1;
+    uint64_t size = ei->inode->size, last = r->index + r->n - 1;
     if (size > last * PAGE_SIZE && size < (last + 1) * PAGE_SIZE)
-        memset((char *)page_ptr(b->page[b->n - 1]) + size % PAGE_SIZE, 0,
+        memset((char *)page_ptr(r->page[r->n - 1]) + size % PAGE_SIZE, 0,
                PAGE_SIZE - size % PAGE_SIZE);
 }
 
-/* Write the pieces' data and wait. Pages that are neighbours in memory make one transfer. */
-static int transfer(struct batch *b)
+/* Start to write the pieces' data. Pages that are neighbours in memory make one transfer. */
+static void transfer(struct batch *b, const struct run *r)
 {
     struct ext4 *fs = b->ei->fs;
-    uint32_t per = PAGE_SIZE >> fs->block_bits, first = (uint32_t)(b->index * per);
-    for (unsigned i = 0; i < b->pieces; i++) {
-        const struct piece *p = &b->piece[i];
+    uint32_t per = PAGE_SIZE >> fs->block_bits, first = (uint32_t)(r->index * per);
+    for (unsigned i = 0; i < r->pieces; i++) {
+        const struct piece *p = &r->piece[i];
         for (uint32_t done = 0; done < p->count;) {
             uint32_t at = p->lblock - first + done;
             uint32_t n = (uint32_t)min_u64(per - at % per, p->count - done);
-            char *data = (char *)page_ptr(b->page[at / per]) + (at % per << fs->block_bits);
+            char *data = (char *)page_ptr(r->page[at / per]) + (at % per << fs->block_bits);
             while (done + n < p->count && n < (64u << 10 >> fs->block_bits)) {
                 uint32_t more = (uint32_t)min_u64(per, p->count - done - n);
-                if (page_ptr(b->page[(at + n) / per]) != data + ((size_t)n << fs->block_bits))
+                if (page_ptr(r->page[(at + n) / per]) != data + ((size_t)n << fs->block_bits))
                     break;
                 n += more;
             }
@@ -151,7 +161,6 @@ static int transfer(struct batch *b)
             done += n;
         }
     }
-    return io_batch_wait(&b->io);
 }
 
 /* The data is there: the map and the size follow, piece by piece. */
@@ -186,48 +195,58 @@ static int publish_piece(struct ext4_inode *ei, const struct piece *p)
     return err;
 }
 
-static int publish(struct batch *b)
+/* The run's data is there (err 0) or not. Blocks that do not get into the map are free again. */
+static int publish(struct ext4_inode *ei, struct run *r, int err)
 {
-    int err = 0;
-    for (unsigned i = 0; i < b->pieces; i++) {
-        struct piece *p = &b->piece[i];
+    for (unsigned i = 0; i < r->pieces; i++) {
+        struct piece *p = &r->piece[i];
         if (!err) {
-            err = publish_piece(b->ei, p);
+            err = publish_piece(ei, p);
             if (!err)
                 p->fresh = false;
         }
         if (err && p->fresh)
-            balloc_untake(b->ei->fs, p->block, p->count);
+            balloc_untake(ei->fs, p->block, p->count);
     }
     return err;
 }
 
-/* Write one batch. Pages that found no place in it are dirty again. */
-static int write_batch(struct batch *b)
+/* Add the first dirty neighbours of [*index, end), and start to write them. False: there are none. */
+static bool add_run(struct batch *b, uint64_t *index, uint64_t end)
 {
     struct ext4_inode *ei = b->ei;
-    uint32_t per = PAGE_SIZE >> ei->fs->block_bits, blocks = batch_blocks(b), done = 0;
-    size_t n = b->n, whole = n;
-    int err = 0;
-    if (blocks) {
-        clear_tail(b);
-        err = place(b, blocks, &done);
-        if (!err && done < blocks) {
-            whole = done / per;
-            for (size_t i = whole; i < n; i++)
-                pagemap_mark(&ei->inode->pages, b->index + i, b->page[i], 0);
-        }
-        if (!err)
-            err = transfer(b);
-        if (!err)
-            err = publish(b);
-        else
-            for (unsigned i = 0; i < b->pieces; i++)
-                if (b->piece[i].fresh)
-                    balloc_untake(ei->fs, b->piece[i].block, b->piece[i].count);
+    struct run *r = &b->run[b->runs];
+    uint32_t per = PAGE_SIZE >> ei->fs->block_bits, done = 0;
+    *r = (struct run){ .index = *index, .page = b->page + b->pages, .piece = b->piece + b->pieces };
+    r->n = pagemap_take_dirty(&ei->inode->pages, &r->index, end, r->page, BATCH_PAGES - b->pages);
+    if (!r->n)
+        return false;
+    *index = r->index + r->n;
+    r->whole = r->n;
+    b->pages += r->n;
+    b->runs++;
+    uint32_t blocks = run_blocks(ei, r);
+    if (!blocks)
+        return true;
+    clear_tail(ei, r);
+    r->err = place(b, r, blocks, &done);
+    if (!r->err && done < blocks) {
+        r->whole = done / per;
+        for (size_t i = r->whole; i < r->n; i++)
+            pagemap_mark(&ei->inode->pages, r->index + i, r->page[i], 0);
     }
-    size_t delayed = pagemap_written(&ei->inode->pages, b->page, whole, true) * per;
-    (void)pagemap_written(&ei->inode->pages, b->page + whole, n - whole, false);
+    if (!r->err)
+        transfer(b, r);
+    return true;
+}
+
+/* End a run. Pages that found no place are dirty again. */
+static int end_run(struct ext4_inode *ei, struct run *r, int io_error)
+{
+    uint32_t per = PAGE_SIZE >> ei->fs->block_bits;
+    int err = publish(ei, r, r->err ? r->err : io_error);
+    size_t delayed = pagemap_written(&ei->inode->pages, r->page, r->whole, true) * per;
+    (void)pagemap_written(&ei->inode->pages, r->page + r->whole, r->n - r->whole, false);
     balloc_unreserve(ei->fs, (uint32_t)delayed);
     ei->delayed -= (uint32_t)delayed;
     return err;
@@ -251,14 +270,18 @@ int ext4_writeback_locked(struct ext4_inode *ei, uint64_t first, uint64_t end)
         return -ENOMEM;
     b->ei = ei;
     io_batch_init(&b->io);
-    for (b->index = first; b->index < end; b->index += b->n) {
-        b->n = pagemap_take_dirty(&ei->inode->pages, &b->index, end, b->page, BATCH_PAGES);
-        if (!b->n)
-            break;
-        int err2 = write_batch(b);
-        if (err2)
-            tell_error(ei, err2);
-        err = err ? err : err2;
+    for (bool more = true; more;) {
+        b->pages = b->pieces = b->runs = 0;
+        do
+            more = add_run(b, &first, end);
+        while (more && b->pages < BATCH_PAGES && b->pieces < PIECES_MAX && b->runs < RUNS_MAX);
+        int io_error = b->runs ? io_batch_wait(&b->io) : 0;
+        for (unsigned i = 0; i < b->runs; i++) {
+            int err2 = end_run(ei, &b->run[i], io_error);
+            if (err2)
+                tell_error(ei, err2);
+            err = err ? err : err2;
+        }
         (void)thread_preempt_point(); /* what was begun is finished */
     }
     heap_free(b);
