@@ -29,19 +29,25 @@ enum {
 };
 #define MAGIC 0xe0f5e1e2u
 
-static uint16_t le16(const uint8_t *p)
+static inline uint16_t le16(const uint8_t *p)
 {
-    return (uint16_t)(p[0] | p[1] << 8);
+    uint16_t v;
+    memcpy(&v, p, sizeof(v));
+    return v;
 }
 
-static uint32_t le32(const uint8_t *p)
+static inline uint32_t le32(const uint8_t *p)
 {
-    return le16(p) | (uint32_t)le16(p + 2) << 16;
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return v;
 }
 
-static uint64_t le64(const uint8_t *p)
+static inline uint64_t le64(const uint8_t *p)
 {
-    return le32(p) | (uint64_t)le32(p + 4) << 32;
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    return v;
 }
 
 static NOINLINE int bad(const char *what, uint64_t offset)

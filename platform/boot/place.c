@@ -65,9 +65,8 @@ static void relocate_packed(uint64_t slide)
             *place++ += slide;
             continue;
         }
-        for (uint64_t bits = *r >> 1, *p = place; bits; bits >>= 1, p++)
-            if (bits & 1)
-                *p += slide;
+        for (uint64_t bits = *r >> 1; bits; bits &= bits - 1)
+            place[__builtin_ctzll(bits)] += slide;
         place += 63;
     }
 }
