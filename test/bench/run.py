@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Measure Alcove against a Linux guest in guest instructions, in one run.
 
-usage: run.py --build DIR --alcove PATH [--only linux|alcove] [NAME...]
+usage: run.py --build DIR --alcove PATH [--only linux|alcove] [NAME...]   NAME: a micro-benchmark, `boot` or `size`
 
 The same static benchmark program (ulbench.c) runs on Debian's cloud kernel and as an Alcove image, under QEMU TCG with a
 deterministic instruction counter (-icount) and a plugin that counts instructions by address range. Prints a table:
@@ -10,7 +10,7 @@ instructions per operation, string instructions counted once, the ratio, and the
 """
 import argparse, glob, os, re, shutil, struct, subprocess, sys, tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import ulc, ulj
+import boot, ulc, ulj
 from budgets import BUDGETS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,7 +27,9 @@ def compile_tools(out):
     cc(['-static', '-pthread', '-o', f'{out}/ulbench', f'{HERE}/ulbench.c'])
     cc(['-static', '-o', f'{out}/hello', f'{HERE}/hello.c'])
     cc(['-static', '-o', f'{out}/linux_init', f'{HERE}/linux_init.c'])
-    cc(['-fPIC', '-shared', '-fvisibility=hidden', '-o', f'{out}/libulcount.so', f'{HERE}/ulcount.c'])
+    plugin = ['-fPIC', '-shared', '-fvisibility=hidden', f'{HERE}/ulcount.c']
+    cc(plugin + ['-o', f'{out}/libulcount.so'])
+    cc(plugin + ['-DPLUGIN_API=4', '-o', f'{out}/libulcount4.so'])
 
 
 def linux_kernel(cache):
@@ -152,7 +154,7 @@ def fmt(v):
 def row(name, linux, alcove, budget):
     ratio = f'{alcove / linux:.2f}' if linux and alcove is not None else '-'
     verdict = '' if budget is None else 'missing' if alcove is None else 'ok' if alcove <= budget else 'OVER'
-    print(f'{name:28} {fmt(linux):>12} {fmt(alcove):>12} {ratio:>6} {fmt(budget):>10} {verdict}')
+    print(f'{name:49} {fmt(linux):>12} {fmt(alcove):>12} {ratio:>6} {fmt(budget):>10} {verdict}')
 
 
 def micro(systems, names, work):
@@ -179,6 +181,19 @@ def whole(systems, work):
         row(label, *(figures.get(k, (None,) * 4)[i] for k in ('cloud', 'alcove')), budget)
 
 
+def boot_rows(work, tool, cache, kernel):
+    debug = os.path.join(os.path.dirname(kernel), 'alcove-kernel.debug')
+    for label, value, budget in boot.Boot(work, tool, cache).rows(debug):
+        row(label, None, value, budget)
+
+
+def size_rows(work, tool, kernel):
+    row('libOS, everything, bytes', None, os.path.getsize(kernel), 600 * 1024)
+    for label, value, budget in boot.sizes(work, tool):
+        row(label, None, value, budget)
+    row('OCI build / tar x, percent', None, 100 * boot.oci_ratio(work, tool), 200)
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument('--build', required=True)
@@ -191,18 +206,23 @@ def main():
     work = os.path.join(a.build, 'bench')
     compile_tools(work)
     plugin = f'{work}/libulcount.so'
-    cache = os.path.join(os.environ.get('XDG_CACHE_HOME', os.path.expanduser('~/.cache')), 'alcove', 'linux')
+    cache = os.path.join(os.environ.get('XDG_CACHE_HOME', os.path.expanduser('~/.cache')), 'alcove')
+    parts = {'boot', 'size'} & set(a.names) or ({'boot', 'size'} if not a.names and not a.no_whole else set())
+    names = [n for n in a.names if n not in parts]
     systems = []
-    if a.only != 'alcove':
-        systems.append(Linux(work, plugin, cache))
+    if a.only != 'alcove' and (names or not a.names):
+        systems.append(Linux(work, plugin, f'{cache}/linux'))
     if a.only != 'linux':
         systems.append(Alcove(work, plugin, a.alcove))
-    print(f'{"":28} {"cloud":>12} {"alcove":>12} {"ratio":>6} {"at most":>10}')
-    micro(systems, a.names, work)
+    print(f'{"":49} {"cloud":>12} {"alcove":>12} {"ratio":>6} {"at most":>10}')
+    if names or not a.names:
+        micro(systems, names, work)
     if not a.no_whole and not a.names:
         whole(systems, work)
-        if a.kernel:
-            row('libOS in the image, bytes', None, os.path.getsize(a.kernel), 350 * 1024)
+    if a.kernel and 'boot' in parts:
+        boot_rows(work, a.alcove, f'{cache}/qemu', a.kernel)
+    if a.kernel and 'size' in parts:
+        size_rows(work, a.alcove, a.kernel)
 
 
 if __name__ == '__main__':
