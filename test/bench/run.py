@@ -187,11 +187,12 @@ def boot_rows(work, tool, cache, kernel):
         row(label, None, value, budget)
 
 
-def size_rows(work, tool, kernel):
-    row('libOS, everything, bytes', None, os.path.getsize(kernel), 600 * 1024)
-    for label, value, budget in boot.sizes(work, tool):
+def size_rows(build, work, tool, kernel):
+    for label, value, budget in [*boot.libos_sizes(build, work, kernel), *boot.sizes(work, tool)]:
         row(label, None, value, budget)
-    row('OCI build / tar x, percent', None, 100 * boot.oci_ratio(work, tool), 200)
+    wall, cpu = boot.oci_ratio(work, tool)
+    row('OCI build / tar xz, percent of wall time', None, 100 * wall, 200)
+    row('the same of CPU time', None, 100 * cpu, None)
 
 
 def main():
@@ -222,7 +223,7 @@ def main():
     if a.kernel and 'boot' in parts:
         boot_rows(work, a.alcove, f'{cache}/qemu', a.kernel)
     if a.kernel and 'size' in parts:
-        size_rows(work, a.alcove, a.kernel)
+        size_rows(a.build, work, a.alcove, a.kernel)
 
 
 if __name__ == '__main__':
