@@ -121,6 +121,14 @@ static void print_log(char *line, bool whole)
     fprintf(stderr, "%s%s%s", text, whole && termios_changed ? "\r" : "", whole ? "\n" : "");
 }
 
+/* The guest's address; one on the user network is always the same, and nobody reaches it. */
+static void address_line(struct relay *r, const char *address)
+{
+    if (r->spec->net->tap && !r->spec->quiet && address[strspn(address, "0123456789.")] == 0)
+        fprintf(stderr, "alcove: the guest's address is %s%s\n", address,
+                termios_changed ? "\r" : "");
+}
+
 /* One line from the guest. */
 static void control_line(struct relay *r, char *line)
 {
@@ -137,6 +145,8 @@ static void control_line(struct relay *r, char *line)
     } else if (strncmp(line, "killed ", 7) == 0 && r->status < 0) {
         int sig = signal_number(line + 7);
         r->status = sig ? 128 + sig : FAIL_RUN;
+    } else if (strncmp(line, "address ", 8) == 0) {
+        address_line(r, line + 8);
     } else if (strncmp(line, "log ", 4) == 0) {
         if (!r->spec->quiet)
             print_log(line + 4, true);

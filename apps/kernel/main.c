@@ -126,6 +126,15 @@ static int take_identity(const struct config *c)
     return 0;
 }
 
+/* Whoever asked for DHCP does not know the address yet. */
+static void tell_address(void)
+{
+    char address[48];
+    net_address(address, sizeof(address));
+    if (address[0])
+        control_send_address(address);
+}
+
 /* The first thread of the first process: becomes the program. */
 static void first(void *arg)
 {
@@ -144,6 +153,7 @@ static void first(void *arg)
         machine_exit(126 << 8);
     }
     boot_check("network", "bad network configuration", net_start(&c->net, c->hostname));
+    tell_address();
     control_send_ready();
     if (c->fixed_addresses)
         thread_current()->personality |= 0x0040000; /* ADDR_NO_RANDOMIZE, personality(2) */

@@ -304,6 +304,13 @@ int console_open(struct file **ret_file)
     return err;
 }
 
+void control_send_address(const char *address)
+{
+    char text[64];
+    int n = snprintf(text, sizeof(text), "address %s\n", address);
+    control_send(text, (size_t)n);
+}
+
 void control_send_ready(void)
 {
     control_send("ready\n", strlen("ready\n"));

@@ -16,7 +16,7 @@ struct net_config {
 /* Set up the protocol stack with its loopback interface. Needs the random generator. Called once, before threads run. */
 void net_init(void);
 /* Bring up the interfaces that drivers have registered, wait a few seconds for DHCP's answer where it is asked, and write
- * /etc/resolv.conf, /etc/hosts and /etc/hostname where the image has none. May sleep. -EINVAL: what the command line says
+ * /etc/resolv.conf (when there are name servers) and /etc/hosts over what the image has. May sleep. -EINVAL: what the command line says
  * is no address. */
 NODISCARD int net_start(const struct net_config *c, const char *hostname);
 /* The machine's first address as text, zero-terminated; empty: none. */

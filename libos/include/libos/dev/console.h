@@ -20,6 +20,8 @@ NODISCARD int console_open(struct file **ret_file);
 /* Put libOS's own text on the console (or, with a control channel, send it there as a log line). Callable from any context. */
 void console_log(int level, const char *text, size_t len);
 
+/* Tell the host which address the machine has got (at most 48 bytes of text). */
+void control_send_address(const char *address);
 /* Tell the host that the program runs: "ready". */
 void control_send_ready(void);
 
