@@ -19,6 +19,7 @@ struct net_route {
     uint8_t table, protocol, scope, type; /* as in struct rtmsg */
     unsigned ifindex;
     uint32_t metric;
+    bool answer; /* the way to one address rather than an entry of a table */
 };
 
 struct net_neighbour {

@@ -360,9 +360,11 @@ int netconf_route_to(const struct inet_addr *to, struct net_route *ret)
                                .prefix = v4 ? 32 : 128,
                                .table = RT_TABLE_MAIN,
                                .type = RTN_UNICAST };
+    ret->answer = true;
     if (addr_is_local(to)) {
         struct netif *n;
         *ret = (struct net_route){ .dst = *to, .gateway = none, .src = *to, .v6 = !v4 };
+        ret->answer = true;
         ret->prefix = v4 ? 32 : 128;
         ret->table = RT_TABLE_LOCAL;
         ret->type = RTN_LOCAL;

@@ -186,7 +186,8 @@ void rtnl_put_route(struct nl_answer *a, unsigned type, const struct net_route *
                            .rtm_table = r->table,
                            .rtm_protocol = r->protocol,
                            .rtm_scope = r->scope,
-                           .rtm_type = r->type };
+                           .rtm_type = r->type,
+                           .rtm_flags = r->answer ? RTM_F_CLONED : 0 };
     nl_begin(a, type, &m, sizeof(m));
     nl_put_u32(a, RTA_TABLE, r->table);
     if (r->prefix)

@@ -115,6 +115,7 @@
 #define RT_SCOPE_LINK     253
 #define RT_SCOPE_HOST     254
 #define RT_SCOPE_NOWHERE  255
+#define RTM_F_CLONED      0x200
 #define RTN_UNICAST       1
 #define RTN_LOCAL         2
 #define RTN_BROADCAST     3
