@@ -9,6 +9,7 @@
 #include "ip.h"
 #include "netconf.h"
 #include "packet.h"
+#include "tcp.h"
 #include <base/chacha20.h>
 #include <base/log.h>
 #include <libos/heap.h>
@@ -158,6 +159,7 @@ static void run_all(void)
     uint64_t now = now_ms();
     if (tcp_lives()) {
         run(0, now);
+        tcp_guard_tick();
         for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
             next = p->next;
             if (p->unsent)

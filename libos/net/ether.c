@@ -11,6 +11,7 @@
 #include <libos/dev/netdev.h>
 #include <libos/heap.h>
 #include <libos/net.h>
+#include <libos/random.h>
 #include <lwip/etharp.h>
 #include <lwip/ethip6.h>
 #include <lwip/netif.h>
@@ -305,12 +306,39 @@ static void ether_changed(struct netdev *dev, bool announce)
 
 static const struct netdev_user ether_user = { ether_receive, ether_done, ether_changed };
 
+/* Rounds of a permutation of 16 bits, made of random bytes: what a packet's identification becomes. lwIP counts them; this way
+ * fragments of one packet agree, and nobody learns how many packets were sent (RFC 7739). */
+static uint8_t id_rounds[4][256];
+
+static uint16_t id_of(uint16_t id)
+{
+    uint8_t a = (uint8_t)(id >> 8), b = (uint8_t)id;
+    for (size_t i = 0; i < ARRAY_SIZE(id_rounds); i++) {
+        uint8_t t = a ^ id_rounds[i][b];
+        a = b;
+        b = t;
+    }
+    return (uint16_t)(a << 8 | b);
+}
+
+static err_t ether_output_ip4(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+    uint8_t *ip = p->payload;
+    uint16_t old = (uint16_t)(ip[4] << 8 | ip[5]), fresh = id_of(old);
+    uint32_t sum = (uint16_t) ~(ip[10] << 8 | ip[11]);
+    put16(ip + 4, fresh);
+    put16(ip + 10, sum + (uint16_t)~old + fresh); /* RFC 1624 */
+    ip[10] = (uint8_t)~ip[10];
+    ip[11] = (uint8_t)~ip[11];
+    return etharp_output(n, p, to);
+}
+
 static err_t ether_init(struct netif *n)
 {
     struct ether *e = n->state;
     n->name[0] = 'e';
     n->name[1] = 't';
-    n->output = etharp_output;
+    n->output = ether_output_ip4;
     n->output_ip6 = ethip6_output;
     n->linkoutput = ether_output;
     n->mtu = e->dev->mtu;
@@ -329,6 +357,8 @@ int ether_attach(struct netdev *dev)
     if (nethers == ARRAY_SIZE(ethers))
         return -ENOSPC;
     e->dev = dev;
+    if (!nethers)
+        random_bytes(id_rounds, sizeof(id_rounds));
     net_lock();
     struct netif *n = netif_add_noaddr(&e->netif, e, ether_init, ethernet_input);
     if (n) {

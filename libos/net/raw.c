@@ -7,6 +7,7 @@
 #include <abi/errno.h>
 #include <libos/heap.h>
 #include <libos/process.h>
+#include <lwip/etharp.h>
 #include <lwip/inet_chksum.h>
 #include <lwip/ip.h>
 #include <lwip/raw.h>
@@ -177,7 +178,10 @@ static int send_whole(struct inet_sock *in, const struct inet_send *out, struct 
     ip_of_addr(&dest, &out->to.addr, 0);
     net_lock();
     struct netif *n = ip_route(&src, &dest);
-    err_t e = n ? n->output(n, p, ip_2_ip4(&dest)) : ERR_RTE;
+    /* As it is: past the output of an interface, which changes identifications. */
+    err_t e = !n                               ? ERR_RTE
+              : n->flags & NETIF_FLAG_ETHERNET ? etharp_output(n, p, ip_2_ip4(&dest))
+                                               : n->output(n, p, ip_2_ip4(&dest));
     pbuf_free(p);
     netif_poll_all();
     net_unlock();

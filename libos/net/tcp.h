@@ -56,6 +56,8 @@ struct tcpsock {
     bool opens_port;             /* a listener that other machines reach */
     _Atomic uint32_t unreported; /* bytes read of which the stack does not know */
     uint32_t window, withheld;
+    uint64_t stuck_since_ms; /* nothing more was acknowledged since then; 0: nothing is to be */
+    uint32_t stuck_ack;
 };
 
 static inline struct tcpsock *tcpsock_of(struct socket *s)
@@ -93,6 +95,10 @@ void tcpsock_remote_options(struct tcpsock *t);
 void tcpsock_remote_info(struct tcpsock *t, struct abi_tcp_info *info);
 /* A report says that the SYN with this sequence number did not get there; errno. Locks: core held. */
 void tcpsock_remote_refused(struct tcpsock *t, uint32_t seq, int error);
+/* Its peer has not acknowledged anything for TCP_USER_TIMEOUT. Locks: core held. */
+void tcpsock_remote_timed_out(struct tcpsock *t);
+/* What tcp_guard.c has to do twice a second. Locks: core held. */
+void tcp_guard_tick(void);
 void tcpsock_remote_push(struct tcpsock *t);
 
 int tcpsock_set_option(struct socket *s, int level, int name, const void *value, unsigned len);

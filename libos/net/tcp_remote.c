@@ -154,6 +154,18 @@ void tcpsock_remote_refused(struct tcpsock *t, uint32_t seq, int error)
     socket_put(s); /* not the last: the caller has one */
 }
 
+void tcpsock_remote_timed_out(struct tcpsock *t)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    struct socket *s = detach(t);
+    tcp_abort(pcb);
+    netmsg_purge(&t->sq);
+    t->unsent = NULL;
+    tcpsock_set_ended(t, ETIMEDOUT);
+    if (s)
+        socket_put(s);
+}
+
 /* lwIP has freed the control block. */
 static void on_error(void *arg, err_t err)
 {
@@ -438,7 +450,11 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
         return ERR_OK;
     }
     while (p) {
-        struct pbuf *rest = pbuf_dechain(p);
+        /* The chain's own reference on what follows goes when it is taken apart. */
+        struct pbuf *rest = p->next;
+        if (rest)
+            pbuf_ref(rest);
+        pbuf_dechain(p);
         struct netmsg *m = p->len ? netmsg_create_lent(p->payload, p->len, lent_free, p) : NULL;
         if (m) {
             spin_lock(&s->lock);
@@ -465,6 +481,8 @@ static void report(struct tcpsock *t, uint32_t n)
 {
     struct tcp_pcb *pcb = t->pcb;
     uint32_t limit = t->in.s.flags & SOCKET_RCVBUF_SET ? t->in.s.rcvbuf : TCP_WND_LARGEST;
+    if (limit > TCP_WND_MAX(pcb))
+        limit = TCP_WND_MAX(pcb); /* the peer does not scale windows: more is never announced */
     if (n * 2 >= t->window && t->window * 2 <= limit) {
         n += t->window;
         t->window *= 2;

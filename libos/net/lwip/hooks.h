@@ -23,6 +23,9 @@ uint32_t net_hook_random(void);
 struct netif *net_hook_route(const void *src, const void *dest);
 const void *net_hook_gateway(struct netif *n, const void *dest);
 
+/* May lwIP have a TCP segment for this control block? header: in host order. An err_t. */
+int8_t net_hook_segment(void *pcb, const void *header);
+
 /* An assertion of lwIP does not hold. */
 void net_hook_assert(const char *text);
 

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* What protects TCP from strangers, and from peers that vanish. Segments are looked at before lwIP takes them: an acknowledgement
+ * must be of something that was sent within the last window (RFC 5961, 5; lwIP itself checks resets and SYNs, 3 and 4), and a
+ * listener whose half-open connections are all in use gives up the oldest for a new one. From the clock: connections that only
+ * wait for stray packets are bounded, and TCP_USER_TIMEOUT is kept. All under the core lock. */
+#include "core.h"
+#include "tcp.h"
+#include <abi/errno.h>
+#include <lwip/priv/tcp_priv.h>
+#include <plat/time.h>
+
+enum {
+    TIME_WAIT_MAX = 4096,
+    LOOK_MAX = 2048, /* connections looked at for one to give up */
+    NS_PER_MS = 1000000,
+};
+
+/* Give up the half-open connection of a listener that is oldest, or nearly: lwIP's list begins with what was used last. */
+static void drop_half_open(const struct tcp_pcb_listen *l)
+{
+    struct tcp_pcb *oldest = NULL, *p = tcp_active_pcbs;
+    for (unsigned i = 0; p && i < LOOK_MAX; p = p->next, i++)
+        if (p->state == SYN_RCVD && p->listener == l)
+            oldest = p;
+    if (oldest)
+        tcp_abandon(oldest, 0);
+}
+
+static bool is_synchronised(const struct tcp_pcb *pcb)
+{
+    return pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
+}
+
+/* May lwIP have the segment? h: in host order. */
+int8_t net_hook_segment(void *taken_by, const void *header)
+{
+    struct tcp_pcb *pcb = taken_by;
+    const struct tcp_hdr *h = header;
+    unsigned flags = TCPH_FLAGS(h);
+    if (pcb->state == LISTEN) {
+        const struct tcp_pcb_listen *l = taken_by;
+        if (flags & TCP_SYN && l->accepts_pending >= l->backlog)
+            drop_half_open(l);
+        return ERR_OK;
+    }
+    if (!is_synchronised(pcb) || flags & (TCP_RST | TCP_SYN))
+        return ERR_OK;
+    if (!(flags & TCP_ACK))
+        return ERR_VAL;
+    if (TCP_SEQ_BETWEEN(h->ackno, pcb->lastack - pcb->snd_wnd_max, pcb->snd_nxt))
+        return ERR_OK;
+    tcp_ack_now(pcb);
+    tcp_output(pcb);
+    return ERR_VAL;
+}
+
+/* Is what the peer owes an acknowledgement for older than the program wants to wait? */
+static bool has_waited(struct tcpsock *t, const struct tcp_pcb *pcb, uint64_t now_ms)
+{
+    if (!t->user_timeout_ms || (!pcb->unacked && !pcb->unsent)) {
+        t->stuck_since_ms = 0;
+        return false;
+    }
+    if (!t->stuck_since_ms || t->stuck_ack != pcb->lastack) {
+        t->stuck_since_ms = now_ms;
+        t->stuck_ack = pcb->lastack;
+    }
+    return now_ms - t->stuck_since_ms > t->user_timeout_ms;
+}
+
+static void bound_time_wait(void)
+{
+    unsigned n = 0;
+    for (struct tcp_pcb *p = tcp_tw_pcbs, *next; p; p = next) {
+        next = p->next;
+        if (++n > TIME_WAIT_MAX)
+            tcp_abandon(p, 0); /* the list begins with the youngest */
+    }
+}
+
+void tcp_guard_tick(void)
+{
+    uint64_t now_ms = plat_time_ns() / NS_PER_MS;
+    for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
+        struct tcpsock *t = p->callback_arg;
+        next = p->next;
+        if (t && is_synchronised(p) && has_waited(t, p, now_ms))
+            tcpsock_remote_timed_out(t);
+    }
+    bound_time_wait();
+}
