@@ -181,7 +181,13 @@ def main():
             check_said(text)
             address = re.search(rf'inet ({NETWORK}1\d)/24', text)[1]
             expect(text, rf"the guest's address is {address}")
-            time.sleep(2)
+            end = time.time() + 60
+            while time.time() < end:  # until the server is there
+                try:
+                    socket.create_connection((address, 80), timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.5)
             fetch(address)
             fetch('10.77.0.200')
             attack(address)
