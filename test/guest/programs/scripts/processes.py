@@ -125,14 +125,18 @@ def forks():
     print(os.read(r, 10), os.waitstatus_to_exitcode(os.wait()[1]))
     pids = [os.posix_spawn('/bin/sh', ['sh', '-c', f'exit {i}'], os.environ) for i in range(10)]
     print([os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in pids])
+    r, w = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.setpgid(0, 0)
         os.kill(os.getpid(), signal.SIGSTOP)
+        os.read(r, 1)  # stay until it was seen to go on
         os._exit(0)
     print(os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]))
     os.kill(pid, signal.SIGCONT)
-    print(os.WIFCONTINUED(os.waitpid(pid, os.WCONTINUED)[1]), os.waitpid(pid, 0)[1])
+    goes_on = os.WIFCONTINUED(os.waitpid(pid, os.WCONTINUED)[1])
+    os.write(w, b'x')
+    print(goes_on, os.waitpid(pid, 0)[1])
     print(os.popen('echo popen').read().strip(), os.system('exit 5') >> 8)
 
 
