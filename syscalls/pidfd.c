@@ -7,6 +7,7 @@
 #include <libos/access.h>
 #include <libos/file.h>
 #include <libos/pidfd.h>
+#include <libos/procfs.h>
 #include <libos/signal.h>
 #include <libos/user.h>
 
@@ -36,14 +37,29 @@ static int signal_info(struct process *p, int sig, user_siginfo_in_t user, struc
     return p != process_current() && (ret->si_code >= 0 || ret->si_code == SI_TKILL) ? -EPERM : 0;
 }
 
+/* What a signal may be sent to: a pidfd, or /proc/PID. */
+static int process_of(int fd, struct process **ret_p)
+{
+    unsigned file_flags;
+    struct file *f;
+    int err = pidfd_process(fd, ret_p, &file_flags);
+    if (err != -EBADF)
+        return err;
+    err = fd_get(fd, &f);
+    if (err)
+        return err;
+    err = procfs_process(f, ret_p);
+    file_put(f);
+    return err;
+}
+
 long sys_pidfd_send_signal(int pidfd, int sig, user_siginfo_in_t info, unsigned flags)
 {
     struct abi_siginfo si;
     struct process *p;
-    unsigned file_flags;
     if (flags)
         return -EINVAL;
-    int err = pidfd_process(pidfd, &p, &file_flags);
+    int err = process_of(pidfd, &p);
     if (err)
         return err;
     err = signal_info(p, sig, info, &si);

@@ -168,7 +168,11 @@ static int dir_lookup(struct inode *dir, const char *name, size_t len, struct in
 static bool dir_valid(struct inode *inode)
 {
     const struct node *n = node_of(inode);
-    return !n->names || !n->names->may_go || n->names->exists(&n->dir_ctx, n->number);
+    if (!n->names || !n->names->may_go)
+        return true;
+    struct gen_ctx now = n->dir_ctx;
+    n->names->enter(&now, n->number);
+    return now.born_ns == n->ctx.born_ns && n->names->exists(&n->dir_ctx, n->number);
 }
 
 static unsigned type_of(uint32_t mode)
@@ -357,6 +361,11 @@ static void text_release(struct file *f)
 const struct gen_ctx *gen_of_file(struct file *f)
 {
     return &node_of(f->inode)->ctx;
+}
+
+const struct gen_ctx *gen_of_directory(struct file *f, const struct gen_entry *e)
+{
+    return f->ops == &dir_fops && node_of(f->inode)->entry == e ? gen_of_file(f) : NULL;
 }
 
 static int refuse_setattr(struct inode *inode, const struct inode_attr *attr)

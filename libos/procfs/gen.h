@@ -24,6 +24,7 @@ void text_fini(struct text *t);
 /* Which object a node is about; 0 where that does not apply (descriptor: number counts from 0). */
 struct gen_ctx {
     int pid, tid, number;
+    uint64_t born_ns; /* when process pid began: its number may be another's later */
 };
 
 struct gen_names;
@@ -60,6 +61,8 @@ NODISCARD int gen_create(const char *type, uint32_t magic, const struct gen_entr
                          uint64_t file_size, struct superblock **ret_sb);
 /* What the open file f of such a tree is about. */
 const struct gen_ctx *gen_of_file(struct file *f);
+/* The same for a directory made of e; NULL: f is something else. */
+const struct gen_ctx *gen_of_directory(struct file *f, const struct gen_entry *e);
 
 /* /sys/class. */
 extern const struct gen_entry sysfs_class_entries[];

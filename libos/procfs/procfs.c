@@ -12,7 +12,12 @@
 
 struct thread *proc_thread(const struct gen_ctx *c)
 {
-    return thread_find(c->tid);
+    struct thread *t = thread_find(c->tid);
+    if (t && t->process->start_time_ns != c->born_ns) {
+        thread_put(t);
+        return NULL;
+    }
+    return t;
 }
 
 static bool pid_exists(const struct gen_ctx *dir, int n)
@@ -48,7 +53,11 @@ static int pid_next(const struct gen_ctx *dir, int from)
 
 static void pid_enter(struct gen_ctx *c, int n)
 {
+    struct process *p = process_find(n);
     c->pid = c->tid = n;
+    c->born_ns = p ? p->start_time_ns : 0;
+    if (p)
+        process_put(p);
 }
 
 static const struct gen_names pids = { .prefix = "",
@@ -62,6 +71,22 @@ static const struct gen_names pids = { .prefix = "",
 static const struct gen_entry root = { .mode = S_IFDIR | 0555,
                                        .children = proc_system_entries,
                                        .names = &pids };
+
+int procfs_process(struct file *f, struct process **ret_p)
+{
+    const struct gen_ctx *c = gen_of_directory(f, &pids.entry);
+    if (!c)
+        return -EBADF;
+    struct process *p = process_find(c->pid);
+    if (!p)
+        return -ESRCH;
+    if (p->start_time_ns != c->born_ns) {
+        process_put(p);
+        return -ESRCH;
+    }
+    *ret_p = p;
+    return 0;
+}
 
 int procfs_init(void)
 {

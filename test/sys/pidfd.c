@@ -76,6 +76,36 @@ static int fdinfo(int fd, const char *name)
     return at ? atoi(at + strlen(name)) : -3;
 }
 
+/* A descriptor of /proc/PID, or of what is in there. */
+static int proc_dir(int pid, const char *in, int flags)
+{
+    char path[48];
+    snprintf(path, sizeof path, "/proc/%d%s", pid, in);
+    return (int)call(SYS_open, path, O_DIRECTORY | flags);
+}
+
+/* pidfd_send_signal takes /proc/PID too. */
+static void directories(void)
+{
+    int pid = child(sleeper, 0), dir = proc_dir(pid, "", 0), path = proc_dir(pid, "", O_PATH),
+        fd = proc_dir(pid, "/fd", 0), task = proc_dir(pid, "/task", 0);
+    siginfo_t si;
+    CHECK(0, call(SYS_pidfd_send_signal, dir, 0, NULL, 0));
+    CHECK(-EBADF, call(SYS_pidfd_send_signal, path, 0, NULL, 0));
+    CHECK(-EBADF, call(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+    CHECK(-EBADF, call(SYS_pidfd_send_signal, task, 0, NULL, 0));
+    CHECK(-EBADF, call(SYS_waitid, P_PIDFD, dir, &si, WEXITED, NULL));
+    CHECK(0, call(SYS_pidfd_send_signal, dir, SIGKILL, NULL, 0));
+    CHECK(0, call(SYS_waitid, P_PID, pid, &si, WEXITED | WNOWAIT, NULL));
+    CHECK(0, call(SYS_pidfd_send_signal, dir, 0, NULL, 0)); /* a zombie takes it */
+    CHECK(0, call(SYS_waitid, P_PID, pid, &si, WEXITED, NULL));
+    CHECK(-ESRCH, call(SYS_pidfd_send_signal, dir, 0, NULL, 0));
+    close(dir);
+    close(path);
+    close(fd);
+    close(task);
+}
+
 static void life(void)
 {
     siginfo_t si = { 0 };
@@ -273,6 +303,7 @@ int main(void)
 {
     opening();
     life();
+    directories();
     signals();
     descriptors();
     cloning();
