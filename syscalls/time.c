@@ -205,7 +205,10 @@ static long adjust(user_timex_inout_t tx, int clockid)
     uint64_t ns;
     if (user_get(&t, tx, 1) < 0)
         return -EFAULT;
-    if (t.modes && t.modes != ADJ_OFFSET_SS_READ)
+    /* adjtime(3) with nothing to adjust takes back what is left of an earlier one: nothing, here. */
+    bool changes = t.modes && t.modes != ADJ_OFFSET_SS_READ;
+    bool nothing = t.modes == ADJ_OFFSET_SINGLESHOT && !t.offset && cred_capable(CAP_SYS_TIME);
+    if (changes && !nothing)
         return cred_capable(CAP_SYS_TIME) ? -EOPNOTSUPP : -EPERM;
     int err = clock_read(clockid, &ns);
     if (err)
