@@ -154,6 +154,19 @@ def cpython(modules, seconds, options=(), suite='long', leave=''):
     return (*row[:4], outcomes, *row[5:])
 
 
+def prepare_traced(work):
+    shutil.copy(os.path.join(HERE, 'traced.c'), work)
+    subprocess.run(['gcc', '-g', '-O1', '-static', '-o', 'traced', 'traced.c'], check=True, cwd=work)
+
+
+def stress(seconds, cpus, names, suite='long'):
+    """A row for stressors of stress-ng. Its own output is not compared, only how each ended."""
+    row = script('/bin/dash', 'stress.sh', 120 + len(names.split()) * (seconds + 20), ['stress-ng', 'sed', 'head', 'cat', 'grep', 'uname'],
+                 ['-m', '1G', '--cpus', str(cpus)], {}, suite)
+    row[0].extend([str(seconds), *names.split()])
+    return (*row[:4], outcomes, *row[5:])
+
+
 def programs_of(package):
     """Names of the programs that a Debian package brings."""
     out = subprocess.run(['dpkg-query', '-L', package], stdout=subprocess.PIPE, check=True).stdout.decode().split()
@@ -201,6 +214,10 @@ NODE = ('const a=[3,1,2].sort(); Promise.all([1,2,3].map(x=>new Promise(r=>setTi
 FEW = 'yes cat sort tr head tail wc seq tee sleep mkfifo mkdir touch ls cut sed stat true ln readlink sh chmod rm'.split()
 TOOLS = [*FEW, *'id grep awk setpriv su timeout nice ps top free vmstat uptime pgrep setsid script pidof pmap pwdx'.split(),
          'tty', 'stty']
+STRESS = 'fork vfork clone exec kill signal sigchld sigq sigsegv pidfd pipe pipeherd fifo vm vm-rw mmap mremap mprotect futex pthread'
+STRESS_MORE = ('vforkmany spawn exit-group daemon zombie wait session forkheavy sigabrt sigfd sigfpe sigio sigpending sigpipe sigrt '
+               'sigsuspend sigtrap splice tee vm-splice vm-addr vm-segv mmapfork mmapmany msync munmap madvise brk stack bigheap '
+               'tlb-shootdown sem shm msg mq switch yield ptrace get')
 CPYTHON_CALLS = 'sh bash cat sleep true false ls echo env kill id tty stty tar zip unzip'.split()
 
 # name: (arguments, preparation, seconds, options of alcove run, normaliser, suite, more environment), the last two optional
@@ -270,6 +287,13 @@ TABLE = {
     'cpython-multiprocessing': cpython('test_multiprocessing_fork', 1200, ['--cpus', '2']),
     'cpython-select': cpython('test_select test_selectors test_poll', 600),
     'cpython-socket': cpython('test_socket', 1200, leave='VSOCK UDPLITE'),
+    'strace': script('/bin/dash', 'debug.sh', 400, [*FEW, 'strace', 'timeout', 'awk', 'grep'], prepare=prepare_traced),
+    'gdb': script('/bin/dash', 'gdb.sh', 900, [*FEW, 'gdb', 'timeout'], ['-m', '512M'], suite='long', prepare=prepare_traced),
+    'stress-ng': stress(1, 2, 'fork vfork clone pipe kill signal sigq vm mremap futex', suite='guest'),
+    'stress-ng-1': stress(10, 1, STRESS),
+    'stress-ng-2': stress(10, 2, STRESS),
+    'stress-ng-4': stress(10, 4, STRESS),
+    'stress-ng-more': stress(1, 2, STRESS_MORE),
     'gcc': script('/bin/dash', 'build.sh', 900, [*FEW, 'gcc', 'make', 'ar', 'test'], ['-m', '1G'], suite='long'),
 }
 
