@@ -2,6 +2,7 @@
 /* The program of run.sh: says what it sees, then does what its first argument asks for. */
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ int main(int argc, char **argv)
     else if (strcmp(job, "kill") == 0)
         raise(atoi(argv[2]));
     else if (strcmp(job, "segv") == 0)
-        *(volatile char *)16 = 1;
+        *(volatile char *)(uintptr_t)strtoul("16", NULL, 10) = 1;
     else if (strcmp(job, "wait") == 0 || strcmp(job, "catch") == 0)
         return wait_signal(job);
     else if (strcmp(job, "window") == 0)
