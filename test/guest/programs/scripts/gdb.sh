@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # gdb drives ./traced: breakpoints, watchpoints, steps, registers, threads, forks, a core of nothing.
-g() { timeout -k 5 100 gdb -nx -batch -ex 'set debuginfod enabled off' -ex 'set confirm off' -ex 'set width 0' -ex 'handle SIGUSR1 nostop noprint' "$@" 2>&1 | sed -E 's/0x[0-9a-f]+/PTR/g; s/(process|LWP|Thread|Inferior 1 \(process) [0-9]+/\1 N/g; /^warning:|debuginfod|^Using host|Thread debugging|^\[(New|Attaching|Detaching|Thread .* exited)/d'; }
+g() { timeout -k 5 100 gdb -nx -batch -ex 'set debuginfod enabled off' -ex 'set confirm off' -ex 'set width 0' -ex 'handle SIGUSR1 nostop noprint' "$@" 2>&1 | sed -E 's/0x[0-9a-f]+/PTR/g; s/ +/ /g; s/ $//; s/in [a-z_0-9]+ \(\)/in LIBC ()/; s/(process|LWP|Thread|Inferior 1 \(process) [0-9]+/\1 N/g; /^warning:|debuginfod|^Using host|Thread debugging|^\[(New|Attaching|Detaching|Thread .* exited)/d'; }
 echo '== breakpoint'
 g -ex 'break work' -ex 'run >/dev/null' -ex bt -ex 'info args' -ex finish -ex 'continue' -ex 'print n' -ex 'print total' -ex delete -ex continue ./traced
 echo '== watchpoint'
