@@ -112,7 +112,7 @@ BASH = [
     'read -r word\r', 1, 'ab\x7fc\r', PROMPT, 'echo "[$word]"\r', line(r'\[ac\]'), PROMPT,    # the terminal's own editing
     'stty -echo; read -r w; stty echo; echo "<$w>"\r', 1, 'secret\r', line('<secret>'), PROMPT,
     'trap "echo caught" INT\r', PROMPT, '\x03', PROMPT, 'sleep 1 & wait; echo rest\r', line('rest'), 'trap - INT\r', PROMPT,
-    'tty; ps -o pid= -o tty= -o stat= $$ | grep -c Ss\r', line(r'/dev/\S+'), line('1'), PROMPT,
+    'tty; ps -o stat= $$ | grep -c s\r', line(r'/dev/\S+'), line('1'), PROMPT,
     'exit 7\r']
 EDIT = [
     PROMPT, 'seq 1 200 >n; vim.basic -u NONE -n n\r', re.compile('200 ?(L|lines)'), '150G', 'ofrom vi\x1b', ':wq\r', PROMPT,
