@@ -21,6 +21,7 @@
 #include <libos/sys.h>
 #include <libos/sysfs.h>
 #include <libos/time.h>
+#include <libos/tsm.h>
 #include <libos/verity.h>
 #include <libos/vfs.h>
 
@@ -143,6 +144,8 @@ static void first(void *arg)
 
     (void)arg;
     boot_check("console opened", "no console", open_console());
+    if (plat_boot_info()->confidential)
+        boot_check("configfs", "no memory for configfs", configfs_init());
     err = volumes_mount();
     if (err)
         machine_exit(125 << 8);

@@ -121,7 +121,7 @@ static int node_inode(struct superblock *sb, const struct node *n, struct inode 
     inode->data = copy;
     inode->fops = type == S_IFDIR ? &dir_fops : n->entry->fops ? n->entry->fops : &text_fops;
     if (type == S_IFREG)
-        inode->size = *(const uint64_t *)sb->data;
+        inode->size = n->entry->size ? n->entry->size : *(const uint64_t *)sb->data;
     if (n->ctx.pid == process_current()->pid) {
         inode->uid = thread_current()->cred->euid;
         inode->gid = thread_current()->cred->egid;

@@ -41,8 +41,9 @@ struct gen_entry {
     int (*follow)(const struct gen_ctx *c, struct path *ret); /* a magic link */
     uint32_t (*link_mode)(const struct gen_ctx *c);           /* permission bits of a link */
     const struct file_ops *fops;                              /* not generated text */
-    const struct gen_entry *children;                         /* of a directory */
-    const struct gen_names *names; /* of a directory: names with numbers */
+    uint32_t size;                    /* what stat says of it; 0: what the tree has for all */
+    const struct gen_entry *children; /* of a directory */
+    const struct gen_names *names;    /* of a directory: names with numbers */
 };
 
 /* Names of a directory that are a prefix and a number. */

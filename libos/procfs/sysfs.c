@@ -6,6 +6,7 @@
 #include <abi/statfs.h>
 #include <libos/page.h>
 #include <libos/sysfs.h>
+#include <plat/cc.h>
 #include <plat/cpu.h>
 
 enum { FILE_SIZE = 4096 }; /* what stat says of each file */
@@ -173,8 +174,98 @@ static const struct gen_entry thp_entries[] = {
 
 static const struct gen_entry mm_entries[] = { GEN_DIR("transparent_hugepage", thp_entries),
                                                { .name = NULL } };
-static const struct gen_entry kernel_entries[] = { GEN_DIR("mm", mm_entries), { .name = NULL } };
 static const struct gen_entry none[] = { { .name = NULL } };
+static const struct gen_entry kernel_entries[] = { GEN_DIR("config", none),
+                                                   GEN_DIR("mm", mm_entries),
+                                                   { .name = NULL } };
+
+/* The measurements of a TDX guest, as Linux 6.16 and later has them (Documentation/ABI/testing/
+ * sysfs-devices-virtual-misc-tdx_guest): where they lie in the module's report, binary. Writing to an RTMR extends it. */
+enum { MRTD = 528, MRCONFIGID = 576, MROWNER = 624, MROWNERCONFIG = 672, RTMR = 720 };
+
+static int show_measurement(struct text *t, size_t offset)
+{
+    static const uint8_t no_data[PLAT_TDX_DATA];
+    uint8_t report[PLAT_TDX_REPORT];
+    int err = plat_tdx_report(no_data, report);
+
+    if (!err)
+        text_add(t, report + offset, PLAT_TDX_DIGEST);
+    return err;
+}
+
+static int extend(unsigned n, const char *value, size_t len)
+{
+    return len == PLAT_TDX_DIGEST ? plat_tdx_extend(n, (const uint8_t *)value) : -EINVAL;
+}
+
+#define MEASUREMENT(name, offset)                                                                  \
+    static int show_##name(struct text *t, const struct gen_ctx *c)                                \
+    {                                                                                              \
+        return show_measurement(t, (offset));                                                      \
+    }
+#define REGISTER(n)                                                                                \
+    MEASUREMENT(rtmr##n, RTMR + (n)*PLAT_TDX_DIGEST)                                               \
+    static int extend_rtmr##n(const struct gen_ctx *c, char *value, size_t len)                    \
+    {                                                                                              \
+        return extend((n), value, len);                                                            \
+    }
+MEASUREMENT(mrtd, MRTD)
+MEASUREMENT(mrconfigid, MRCONFIGID)
+MEASUREMENT(mrowner, MROWNER)
+MEASUREMENT(mrownerconfig, MROWNERCONFIG)
+REGISTER(0)
+REGISTER(1)
+REGISTER(2)
+REGISTER(3)
+
+#define MEASUREMENT_FILE(n, fn)                                                                    \
+    {                                                                                              \
+        .name = (n), .mode = S_IFREG | 0444, .show = (fn), .size = PLAT_TDX_DIGEST                 \
+    }
+#define REGISTER_FILE(n)                                                                           \
+    {                                                                                              \
+        .name = "rtmr" #n ":sha384", .mode = S_IFREG | 0644, .show = show_rtmr##n,                 \
+        .store = extend_rtmr##n, .size = PLAT_TDX_DIGEST                                           \
+    }
+static const struct gen_entry measurement_entries[] = {
+    MEASUREMENT_FILE("mrconfigid", show_mrconfigid),
+    MEASUREMENT_FILE("mrowner", show_mrowner),
+    MEASUREMENT_FILE("mrownerconfig", show_mrownerconfig),
+    MEASUREMENT_FILE("mrtd:sha384", show_mrtd),
+    REGISTER_FILE(0),
+    REGISTER_FILE(1),
+    REGISTER_FILE(2),
+    REGISTER_FILE(3),
+    { .name = NULL },
+};
+static const struct gen_entry tdx_guest_entries[] = { GEN_DIR("measurements", measurement_entries),
+                                                      { .name = NULL } };
+static const struct gen_entry virtual_misc_entries[] = { GEN_DIR("tdx_guest", tdx_guest_entries),
+                                                         { .name = NULL } };
+static const struct gen_entry virtual_entries[] = { GEN_DIR("misc", virtual_misc_entries),
+                                                    { .name = NULL } };
+static const struct gen_entry class_misc_entries[] = {
+    { .name = "tdx_guest",
+      .mode = S_IFLNK | 0777,
+      .fixed = "../../devices/virtual/misc/tdx_guest" },
+    { .name = NULL },
+};
+static const struct gen_entry class_entries[] = { GEN_DIR("misc", class_misc_entries),
+                                                  { .name = NULL } };
+static const struct gen_entry tdx_devices_entries[] = {
+    GEN_DIR("system", system_entries),
+    GEN_DIR("virtual", virtual_entries),
+    { .name = NULL },
+};
+static const struct gen_entry tdx_root_entries[] = {
+    GEN_DIR("class", class_entries),
+    GEN_DIR("devices", tdx_devices_entries),
+    GEN_DIR("fs", none),
+    GEN_DIR("kernel", kernel_entries),
+    { .name = NULL },
+};
+static const struct gen_entry tdx_root = { .mode = S_IFDIR | 0555, .children = tdx_root_entries };
 
 static const struct gen_entry root_entries[] = {
     GEN_DIR("class", sysfs_class_entries),
@@ -189,6 +280,10 @@ static const struct gen_entry root = { .mode = S_IFDIR | 0555, .children = root_
 int sysfs_init(void)
 {
     struct superblock *sb;
-    int err = gen_create("sysfs", SYSFS_MAGIC, &root, FILE_SIZE, &sb);
-    return err ? err : vfs_mount(sb, "/sys", "sysfs", ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC);
+    unsigned flags = ST_NOSUID | ST_NODEV | ST_NOEXEC;
+    int err = gen_create("sysfs", SYSFS_MAGIC, plat_tdx() ? &tdx_root : &root, FILE_SIZE, &sb);
+
+    if (!plat_tdx()) /* nothing to write to */
+        flags |= ST_RDONLY;
+    return err ? err : vfs_mount(sb, "/sys", "sysfs", flags);
 }

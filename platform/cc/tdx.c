@@ -15,6 +15,7 @@ enum {
     LEAF_TDX = 0x21,
     TDG_VP_VMCALL = 0,
     TDG_VP_INFO = 1,
+    TDG_MR_RTMR_EXTEND = 2,
     TDG_VP_VEINFO_GET = 3,
     TDG_MR_REPORT = 4,
     TDG_MEM_PAGE_ACCEPT = 6,
@@ -26,9 +27,11 @@ enum {
     EXPOSE_R13 = 1 << 13,
     EXPOSE_ALL = 15 << 12,
     MAP_RETRY = 1,
+    RTMRS = 4,
     MAP_ROUNDS = 1000,
 };
 #define VMCALL_MAP_GPA     0x10001ull
+#define VMCALL_GET_QUOTE   0x10002ull
 #define VMCALL_FATAL_ERROR 0x10003ull
 #define SIZE_MISMATCH      0xc0000b0bull /* the status's upper half */
 
@@ -88,25 +91,52 @@ bool plat_tdx(void)
     return cc_kind() == CC_TDX;
 }
 
-/* One report at a time: the buffers are aligned as the module wants them. */
+/* One report or digest at a time: the buffers are aligned as the module wants them. */
+static ALIGNED(PLAT_TDX_REPORT) uint8_t report[PLAT_TDX_REPORT];
+static ALIGNED(PLAT_TDX_DATA) uint8_t given[PLAT_TDX_DATA];
+static uint32_t buffer_lock; /* of both */
+
 int plat_tdx_report(const uint8_t data[PLAT_TDX_DATA], uint8_t ret_report[PLAT_TDX_REPORT])
 {
-    static ALIGNED(PLAT_TDX_REPORT) uint8_t report[PLAT_TDX_REPORT];
-    static ALIGNED(PLAT_TDX_DATA) uint8_t given[PLAT_TDX_DATA];
-    static uint32_t lock;
     struct tdx_regs r = { .rcx = x86_image_phys(report), .rdx = x86_image_phys(given) };
     uint64_t status;
 
     if (!plat_tdx())
         return -ENODEV;
-    while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
+    while (__atomic_exchange_n(&buffer_lock, 1, __ATOMIC_ACQUIRE))
         plat_relax();
     x86_copy(given, data, sizeof(given));
     status = tdx_call(TDG_MR_REPORT, &r);
     if (!status)
         x86_copy(ret_report, report, sizeof(report));
-    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&buffer_lock, 0, __ATOMIC_RELEASE);
     return status ? -EIO : 0;
+}
+
+int plat_tdx_extend(unsigned n, const uint8_t digest[PLAT_TDX_DIGEST])
+{
+    struct tdx_regs r = { .rcx = x86_image_phys(given), .rdx = n };
+    uint64_t status;
+
+    if (!plat_tdx())
+        return -ENODEV;
+    if (n >= RTMRS)
+        return -EINVAL;
+    while (__atomic_exchange_n(&buffer_lock, 1, __ATOMIC_ACQUIRE))
+        plat_relax();
+    x86_copy(given, digest, PLAT_TDX_DIGEST);
+    status = tdx_call(TDG_MR_RTMR_EXTEND, &r);
+    __atomic_store_n(&buffer_lock, 0, __ATOMIC_RELEASE);
+    return status ? -EIO : 0;
+}
+
+int plat_tdx_get_quote(uint64_t addr, size_t size)
+{
+    struct tdx_regs r = { .r12 = addr | x86_facts.shared_mask, .r13 = size };
+
+    if (!plat_tdx())
+        return -ENODEV;
+    return tdx_vmcall(VMCALL_GET_QUOTE, EXPOSE_R12 | EXPOSE_R13, &r) ? -EIO : 0;
 }
 
 /* Level 0: 4 KiB, 1: 2 MiB, 2: 1 GiB. False: the host has mapped it in smaller pages. */

@@ -223,3 +223,15 @@ int plat_snp_request(uint64_t request, uint64_t response, uint64_t certs, uint64
     (void)request, (void)response, (void)certs, (void)pages, (void)ret_verdict;
     return -ENODEV;
 }
+
+int plat_tdx_get_quote(uint64_t addr, size_t size)
+{
+    (void)addr, (void)size;
+    return -ENODEV;
+}
+
+int plat_tdx_extend(unsigned n, const uint8_t digest[PLAT_TDX_DIGEST])
+{
+    (void)n, (void)digest;
+    return -ENODEV;
+}

@@ -99,8 +99,9 @@ void sim_raise_vc(struct vcpu *c, uint64_t error);
 void sim_raise_ve(struct vcpu *c, uint64_t reason, uint64_t qualification, uint64_t gpa,
                   uint64_t length);
 
-/* tdx.c: the module. */
+/* tdx.c: the module. sim_tdx_work: what the host does at its leisure. */
 void sim_tdcall(struct vcpu *c);
+void sim_tdx_work(void);
 /* CPUID and MSRs that the module or the processor serves without the host; false: #VE. */
 bool sim_tdx_cpuid(struct vcpu *c);
 bool sim_tdx_msr(struct vcpu *c, bool write);

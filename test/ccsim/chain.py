@@ -53,20 +53,29 @@ class Chain:
         """None, or what is wrong with the report."""
         if len(report) != 1184:
             return f'{len(report)} bytes'
+        return self.verify(report[:0x2a0], *(int.from_bytes(report[at:at + 72], 'little') for at in (0x2a0, 0x2e8)))
+
+    def check_quote(self, quote):
+        """The same for a TDX quote of version 4."""
+        if len(quote) != 48 + 584 + 4 + 96 or quote[0] != 4 or quote[4] != 0x81:
+            return f'{len(quote)} bytes'
+        return self.verify(quote[:632], *(int.from_bytes(quote[at:at + 48], 'big') for at in (636, 684)))
+
+    def verify(self, signed, r, s):
+        """The chain and an ECDSA signature by its last key."""
         done = subprocess.run(['openssl', 'verify', '-CAfile', self.path('ark', 'pem'), '-untrusted', self.path('ask', 'pem'),
                                self.path('vcek', 'pem')], capture_output=True, text=True)
         if done.returncode:
             return done.stderr
 
-        def integer(le):
-            b = int.from_bytes(le, 'little').to_bytes(49, 'big').lstrip(b'\0')
-            b = b'\0' + b if b[0] & 0x80 else b
+        def integer(n):
+            b = n.to_bytes(n.bit_length() // 8 + 1, 'big')
             return b'\x02' + bytes([len(b)]) + b
-        both = integer(report[0x2a0:0x2e8]) + integer(report[0x2e8:0x330])
+        both = integer(r) + integer(s)
         with open(self.path('report', 'sig'), 'wb') as f:
             f.write(b'\x30' + bytes([len(both)]) + both)
         with open(self.path('vcek', 'pub'), 'wb') as f:
             f.write(openssl('x509', '-in', self.path('vcek', 'pem'), '-noout', '-pubkey'))
         done = subprocess.run(['openssl', 'dgst', '-sha384', '-verify', self.path('vcek', 'pub'), '-signature', self.path('report', 'sig')],
-                              input=report[:0x2a0], capture_output=True)
+                              input=signed, capture_output=True)
         return None if done.returncode == 0 else 'the signature is wrong: ' + done.stdout.decode()

@@ -258,6 +258,7 @@ void sim_run(struct vcpu *c)
                     v->exit_info1, v->exit_info2, c->regs.rcx);
         /* An event that was being delivered is delivered again. */
         v->event_inject = v->exit_int_info & EVENT_VALID ? v->exit_int_info : 0;
+        sim_tdx_work();
         if (!attack(c))
             handle(c);
     }

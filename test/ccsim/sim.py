@@ -36,8 +36,8 @@ def give_chain(d):
 
 def attested(chain, said):
     """Were there reports, and is each one signed?"""
-    reports = re.findall(r'^report ([0-9a-f]+)$', said, re.M)
-    wrong = [w for w in (chain.check(bytes.fromhex(r)) for r in reports) if w]
+    reports = re.findall(r'^(report|quote) ([0-9a-f]+)$', said, re.M)
+    wrong = [w for w in ((chain.check if kind == 'report' else chain.check_quote)(bytes.fromhex(r)) for kind, r in reports) if w]
     print(f'{len(reports)} reports', *wrong)
     return reports and not wrong
 
@@ -47,7 +47,7 @@ def main():
     options = f'ccsim.mode={mode}' + (f' ccsim.attack={rest[0]}' if kind == 'attack' else '')
     command = rest[2:] if kind == 'attack' else rest
     with tempfile.TemporaryDirectory() as d:
-        chain, files = give_chain(d) if kind in ('attest', 'attack') else (None, '')
+        chain, files = give_chain(d) if kind != 'program' else (None, '')
         p = run(alcove, sim, options, command, files)
         said = p.stdout + p.stderr
         print(said[-6000:], f'exit status {p.returncode}')

@@ -4,11 +4,13 @@
 #include "vmcb.h"
 #include "x86_64/x86.h"
 
+#include <mbedtls/sha512.h>
 #include <string.h>
 
 enum {
     VP_VMCALL = 0,
     VP_INFO = 1,
+    MR_EXTEND = 2,
     VP_VEINFO_GET = 3,
     MR_REPORT = 4,
     PAGE_ACCEPT = 6,
@@ -25,6 +27,7 @@ enum {
 #define VMCALL_INVALID  0x8000000000000000ull
 #define VMCALL_MAP_GPA  0x10001ull
 #define VMCALL_RETRY    1
+#define VMCALL_QUOTE    0x10002ull
 #define VMCALL_FATAL    0x10003ull
 
 bool sim_tdx_cpuid(struct vcpu *c)
@@ -182,6 +185,8 @@ static void map_gpa(struct vcpu *c, struct regs *r)
     c->flush = true;
 }
 
+static void get_quote(struct regs *r);
+
 /* The function in r11, with what of r the guest exposes. */
 static void serve(struct vcpu *c, uint64_t function, struct regs *r)
 {
@@ -206,6 +211,9 @@ static void serve(struct vcpu *c, uint64_t function, struct regs *r)
         break;
     case VMCALL_MAP_GPA:
         map_gpa(c, r);
+        break;
+    case VMCALL_QUOTE:
+        get_quote(r);
         break;
     case VMCALL_FATAL:
         sim_end_terminated((unsigned)(r->r12 >> 8), r->r12 & 255);
@@ -239,21 +247,115 @@ static void vmcall(struct vcpu *c)
     c->vmcb->rax = 0;
 }
 
-/* TDREPORT_STRUCT with what a test can tell: the data given, the attributes, a measurement that is a mark. The checksum is
- * none: the simulator has no key. */
-static uint64_t report(struct vcpu *c)
-{
-    uint8_t *out = sim_host(sim_private(c->regs.rcx)), *data = sim_host(sim_private(c->regs.rdx));
-    uint64_t attributes = ATTRIBUTES;
+static uint8_t rtmr[4][48];
 
-    if (c->regs.rcx % 1024 || c->regs.rdx % 64 || c->regs.r8 || !out || !data ||
-        sim_page_state(c->regs.rcx) != PAGE_VALID || sim_page_state(c->regs.rdx) != PAGE_VALID)
-        return STATUS_OPERAND;
+/* TDREPORT_STRUCT with what a test can tell: the data given, the attributes, measurements. The checksum is none: the
+ * simulator has no key. */
+static void make_report(uint8_t *out, const uint8_t *data)
+{
+    uint64_t attributes = ATTRIBUTES | (sim_attack("debug") ? 1 : 0);
+
     memset(out, 0, 1024);
     out[0] = 0x81;
     memcpy(out + 128, data, 64);
     memcpy(out + 512, &attributes, 8);
-    memset(out + 528, 0x4d, 48);
+    sim_measurement(out + 528);
+    memcpy(out + 720, rtmr, sizeof(rtmr));
+}
+
+static uint64_t extend(struct vcpu *c)
+{
+    const uint8_t *digest = sim_host(sim_private(c->regs.rcx));
+    uint8_t text[96], hash[64];
+
+    if (c->regs.rcx % 64 || !digest || sim_page_state(c->regs.rcx) != PAGE_VALID || c->regs.rdx > 3)
+        return STATUS_OPERAND;
+    memcpy(text, rtmr[c->regs.rdx], 48);
+    memcpy(text + 48, digest, 48);
+    mbedtls_sha512_ret(text, sizeof(text), hash, 1);
+    memcpy(rtmr[c->regs.rdx], hash, 48);
+    return 0;
+}
+
+/* The host's quoting service: version 4 of a quote, signed by the test's key (r and s, the highest byte first). */
+static uint32_t make_quote(const uint8_t *tdreport, uint8_t *out)
+{
+    enum { HEADER = 48, BODY = 584, SIGNATURE = 96 };
+    uint8_t *body = out + HEADER, le[144];
+    const uint32_t length = SIGNATURE;
+
+    memset(out, 0, HEADER + BODY);
+    out[0] = 4;
+    out[2] = 3; /* ECDSA over P-384 */
+    out[4] = 0x81;
+    memcpy(body + 120, tdreport + 512, 16 + 8 * 48);
+    memcpy(body + 520, tdreport + 128, 64);
+    sim_sign(out, HEADER + BODY, le);
+    memcpy(out + HEADER + BODY, &length, 4);
+    for (unsigned i = 0; i < 48; i++) {
+        out[HEADER + BODY + 4 + i] = le[47 - i];
+        out[HEADER + BODY + 4 + 48 + i] = le[72 + 47 - i];
+    }
+    return HEADER + BODY + 4 + SIGNATURE;
+}
+
+static struct {
+    uint64_t gpa, due; /* due: the exit at which the service answers */
+} pending;
+
+/* The answer to GetQuote, some exits later. */
+void sim_tdx_work(void)
+{
+    struct {
+        uint64_t version, status;
+        uint32_t in, out;
+        uint8_t data[];
+    } * q;
+    uint8_t report[1024];
+
+    if (!pending.gpa || sim_counts.exits < pending.due || sim_attack("quote-never"))
+        return;
+    q = sim_host(sim_shared(pending.gpa));
+    pending.gpa = 0;
+    memcpy(report, q->data, sizeof(report));
+    q->out = make_quote(report, q->data);
+    if (sim_attack("quote-length"))
+        q->out = 0xfffffff0;
+    q->status = sim_attack("quote-error") ? 1ull << 63 : 0;
+}
+
+static void get_quote(struct regs *r)
+{
+    uint64_t gpa = r->r12 & ~ALIAS_BIT;
+    struct {
+        uint64_t version, status;
+        uint32_t in, out;
+    } *q = sim_host(sim_shared(gpa));
+
+    if (!(r->r12 & ALIAS_BIT) || gpa % PAGE_SIZE || !r->r13 || r->r13 % PAGE_SIZE || !q)
+        sim_fail("GetQuote with a buffer at 0x%lx, %lu bytes", r->r12, r->r13);
+    for (uint64_t at = gpa; at < gpa + r->r13; at += PAGE_SIZE)
+        if (at >= GUEST_MEMORY || sim_page_state(at) != PAGE_SHARED)
+            sim_fail("GetQuote with a buffer that is not shared");
+    if (q->version != 1 || q->status || q->in != 1024 || pending.gpa)
+        sim_fail("GetQuote version %lu, status 0x%lx, %u bytes", q->version, q->status, q->in);
+    if (sim_attack("quote-refused")) {
+        r->r10 = VMCALL_INVALID;
+        return;
+    }
+    q->status = UINT64_MAX;
+    pending.gpa = gpa;
+    pending.due = sim_counts.exits + 10;
+}
+
+static uint64_t report(struct vcpu *c)
+{
+    uint8_t *out = sim_host(sim_private(c->regs.rcx)), *data = sim_host(sim_private(c->regs.rdx));
+
+    if (c->regs.rcx % 1024 || c->regs.rdx % 64 || c->regs.r8 || !out || !data ||
+        sim_page_state(c->regs.rcx) != PAGE_VALID || sim_page_state(c->regs.rdx) != PAGE_VALID)
+        return STATUS_OPERAND;
+    make_report(out, data);
     return 0;
 }
 
@@ -291,6 +393,9 @@ void sim_tdcall(struct vcpu *c)
         break;
     case MR_REPORT:
         c->vmcb->rax = report(c);
+        break;
+    case MR_EXTEND:
+        c->vmcb->rax = extend(c);
         break;
     case PAGE_ACCEPT:
         c->vmcb->rax = accept(c);

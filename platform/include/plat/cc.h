@@ -34,4 +34,13 @@ bool plat_tdx(void);
 NODISCARD int plat_tdx_report(const uint8_t data[PLAT_TDX_DATA],
                               uint8_t ret_report[PLAT_TDX_REPORT]);
 
+/* Ask the host for a quote: device address and size of a buffer from plat_dma_alloc, which begins with the GHCI's header. The
+ * answer comes there later: its status says when. -ENODEV: no TDX guest, -EIO: the host refused. Does not sleep.
+ * Spec: GHCI 1.5, TDG.VP.VMCALL<GetQuote>. */
+NODISCARD int plat_tdx_get_quote(uint64_t addr, size_t size);
+
+/* Extend RTMR n with a digest. -ENODEV: no TDX guest, -EINVAL: no such register, -EIO: the module refused. Does not sleep.
+ * Spec: Intel TDX module 1.5 ABI reference, TDG.MR.RTMR.EXTEND. */
+NODISCARD int plat_tdx_extend(unsigned n, const uint8_t digest[PLAT_TDX_DIGEST]);
+
 #endif
