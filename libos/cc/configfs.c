@@ -21,9 +21,9 @@ enum { TEXT_MAX = 4096, TEXT_LINE = 64, FIRST_POS = 2 };
 
 struct request {
     _Atomic uint32_t refs;
-    struct request *next; /* guarded by lock */
-    struct mutex lock;    /* RANK_TSM */
-    struct tsm_request r; /* guarded by its lock, as is all that follows */
+    struct request *next;   /* guarded by lock */
+    struct mutex lock;      /* RANK_TSM */
+    struct tsm_request r;   /* guarded by its lock, as is all that follows */
     uint64_t written, read; /* generations: of the last change, and of what out was made from */
     size_t len;
     char name[];

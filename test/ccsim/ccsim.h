@@ -28,6 +28,9 @@
 #define GPA_INFO    0x83000ull /* start info, memory map behind it */
 #define GPA_CMDLINE 0x84000ull
 #define GPA_STACK   0x90000ull
+#define GPA_ACPI                                                                                   \
+    0xc0000ull /* copies of the machine's tables; nothing below 1 MiB is RAM from 0x9f000 on */
+#define GPA_ACPI_END 0x100000ull
 
 /* General registers that the VMCB does not hold, in the order of sim_vmrun. */
 struct regs {
@@ -55,6 +58,7 @@ struct vcpu {
 struct sim_options {
     const char *attack; /* "" : none */
     bool trace;         /* every exit on the console */
+    bool scan;          /* say that shared memory was looked at when the machine ends */
     bool tdx;           /* else SNP */
 };
 extern struct sim_options sim_options;
@@ -74,6 +78,8 @@ NORETURN void sim_end(const char *how);
 /* The guest ended itself. */
 NORETURN void sim_end_terminated(unsigned set, unsigned reason);
 bool sim_attack(const char *name);
+/* Look for secrets of the guest in all shared memory; one ends the run. Before the machine ends. */
+void sim_scan_shared(void);
 
 /* memory.c: page states and nested tables. */
 enum page_state { PAGE_SHARED = 0, PAGE_ASSIGNED = 1, PAGE_VALID = 3 };
@@ -132,6 +138,9 @@ size_t sim_file(const char *name, void *buf, size_t max);
 void sim_key(unsigned n, uint8_t key[32]);
 void sim_sign(const uint8_t *data, size_t n, uint8_t *out);
 uint64_t sim_guest_request(uint64_t request, uint64_t answer, uint64_t certs, uint64_t *pages);
+
+/* acpi.c: the guest's own copies of the machine's tables; where the first one is. */
+uint64_t sim_acpi(uint64_t rsdp_pa);
 
 /* load.c: the launch measurement, 48 bytes. */
 void sim_measurement(uint8_t *out);

@@ -18,9 +18,19 @@ uint64_t sim_port_in(uint16_t port, unsigned size)
     }
 }
 
+/* Does this write end the machine, as the guests of QEMU do it: PM1 control of q35, a reset by the keyboard controller? */
+static bool ends_machine(uint16_t port, uint64_t value)
+{
+    enum { PM1_CONTROL = 0x604, SLEEP = 1 << 13, KEYBOARD = 0x64, RESET = 0xfe };
+
+    return (port == PM1_CONTROL && value & SLEEP) || (port == KEYBOARD && value == RESET);
+}
+
 void sim_port_out(uint16_t port, unsigned size, uint64_t value)
 {
     sim_counts.io++;
+    if (ends_machine(port, value))
+        sim_scan_shared();
     switch (size) {
     case 1:
         x86_out8(port, (uint8_t)value);

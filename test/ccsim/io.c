@@ -58,13 +58,16 @@ void sim_fail(const char *format, ...)
 }
 
 /* Shared memory in which a key of the secrets page lies: the guest has let it out. The pattern is cpuid.c's. */
-static void scan_shared(void)
+void sim_scan_shared(void)
 {
+    unsigned pages = 0;
+
     for (uint64_t gpa = 0; gpa < GUEST_MEMORY; gpa += PAGE_SIZE) {
         const uint8_t *p = sim_host(sim_shared(gpa));
 
         if (sim_page_state(gpa) != PAGE_SHARED)
             continue;
+        pages++;
         for (unsigned i = 0; i + 16 <= PAGE_SIZE; i++) {
             unsigned n = 0;
             while (n < 16 && p[i + n] == 0xa0 + n)
@@ -73,13 +76,15 @@ static void scan_shared(void)
                 sim_fail("a secret of the guest lies in shared page 0x%lx", gpa);
         }
     }
+    if (sim_options.scan)
+        sim_say("%u shared pages hold no secret", pages);
 }
 
 void sim_end(const char *how)
 {
     const struct sim_counts *n = &sim_counts;
 
-    scan_shared();
+    sim_scan_shared();
     sim_say("%s; exits %lu, host calls %lu, traps %lu (cpuid %lu, io %lu, msr %lu, mmio %lu), "
             "pages changed %lu, acceptances %lu, messages %lu",
             how, n->exits, n->vmgexits, n->vc, n->cpuid, n->io, n->msr, n->mmio, n->psc_pages,

@@ -178,7 +178,7 @@ void sim_load(struct vcpu *c, uint64_t info_pa)
                                  0,
                                  0,
                                  GPA_CMDLINE,
-                                 host->rsdp_pa,
+                                 sim_acpi(host->rsdp_pa),
                                  GPA_INFO + 0x100,
                                  0,
                                  GPA_BLOB };

@@ -50,7 +50,7 @@ static void intercepts(struct vmcb *v)
     v->nested_cr3 = sim_nested_root();
 }
 
-/* ccsim.mode=snp|tdx, ccsim.attack=NAME and ccsim.trace; the rest is the guest's, which ignores these. */
+/* ccsim.mode=snp|tdx, ccsim.attack=NAME, ccsim.scan and ccsim.trace; the rest is the guest's, which ignores these. */
 static void options(const char *line)
 {
     static char attack[32];
@@ -62,6 +62,7 @@ static void options(const char *line)
             attack[i] = *p++;
         sim_options.attack = attack;
     }
+    sim_options.scan = strstr(line, "ccsim.scan") != NULL;
     sim_options.trace = strstr(line, "ccsim.trace") != NULL;
     sim_options.tdx = strstr(line, "ccsim.mode=tdx") != NULL;
 }

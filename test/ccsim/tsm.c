@@ -54,7 +54,8 @@ static ssize_t get(const char *item, const char *file, void *data, size_t max)
 
     if (fd < 0)
         return -1;
-    while ((n = read(fd, (char *)data + done, max - (size_t)done < 100 ? max - (size_t)done : 100)) > 0)
+    while ((n = read(fd, (char *)data + done,
+                     max - (size_t)done < 100 ? max - (size_t)done : 100)) > 0)
         done += n;
     err = errno;
     close(fd);
@@ -97,8 +98,10 @@ static void tree(void)
         check(stat(path("a", for_all[i]), &st) == 0 && S_ISREG(st.st_mode), for_all[i]);
     for (int i = 0; i < 3; i++)
         check((stat(path("a", for_snp[i]), &st) == 0) == snp, for_snp[i]);
-    check(stat(path("a", "inblob"), &st) == 0 && (st.st_mode & 0777) == 0200, "inblob is for writing");
-    check(stat(path("a", "outblob"), &st) == 0 && (st.st_mode & 0777) == 0444, "outblob is for reading");
+    check(stat(path("a", "inblob"), &st) == 0 && (st.st_mode & 0777) == 0200,
+          "inblob is for writing");
+    check(stat(path("a", "outblob"), &st) == 0 && (st.st_mode & 0777) == 0444,
+          "outblob is for reading");
     d = opendir(REPORT "/a");
     while (d && (e = readdir(d)))
         n += e->d_name[0] != '.';
@@ -118,8 +121,8 @@ static void reports(const char *provider)
 
     for (int i = 0; i < 65; i++)
         data[i] = (uint8_t)(7 * i + 3);
-    check(get("a", "provider", text, sizeof(text) - 1) > 0 && !strncmp(text, provider, strlen(provider)) &&
-              !strcmp(text + strlen(provider), "\n"),
+    check(get("a", "provider", text, sizeof(text) - 1) > 0 &&
+              !strncmp(text, provider, strlen(provider)) && !strcmp(text + strlen(provider), "\n"),
           "provider");
     check(number("a", "generation") == 0, "generation");
     check(get("a", "outblob", out, sizeof(out)) == -1 && errno == EINVAL, "a report of nothing");
@@ -134,12 +137,16 @@ static void reports(const char *provider)
     for (ssize_t i = 0; i < n; i++)
         printf("%02x", out[i]);
     printf("\n");
-    check(get("a", "outblob", again, sizeof(again)) == n && !memcmp(out, again, (size_t)n), "the same once more");
+    check(get("a", "outblob", again, sizeof(again)) == n && !memcmp(out, again, (size_t)n),
+          "the same once more");
     g = number("a", "generation");
     data[0]++;
-    check(put("a", "inblob", data, 64) == 64 && number("a", "generation") == g + 1, "another request");
-    check(get("a", "outblob", again, sizeof(again)) == n && memcmp(out, again, (size_t)n) != 0, "another report");
-    check(put("a", "inblob", data, 10) == 10 && get("a", "outblob", out, sizeof(out)) == -1 && errno == EINVAL,
+    check(put("a", "inblob", data, 64) == 64 && number("a", "generation") == g + 1,
+          "another request");
+    check(get("a", "outblob", again, sizeof(again)) == n && memcmp(out, again, (size_t)n) != 0,
+          "another report");
+    check(put("a", "inblob", data, 10) == 10 && get("a", "outblob", out, sizeof(out)) == -1 &&
+              errno == EINVAL,
           "a request of 10 bytes");
     check(put("a", "provider", "x", 1) == -1 && errno == EACCES, "provider is for reading");
 }
@@ -172,9 +179,12 @@ static void two(void)
     check(put("x", "inblob", data, 64) == 64, "one");
     data[0] = 2;
     check(put("y", "inblob", data, 64) == 64, "the other");
-    check(get("x", "outblob", one, sizeof(one)) > 0 && get("y", "outblob", other, sizeof(other)) > 0, "reports");
+    check(get("x", "outblob", one, sizeof(one)) > 0 &&
+              get("y", "outblob", other, sizeof(other)) > 0,
+          "reports");
     check(one[snp ? 0x50 : 568] == 1 && other[snp ? 0x50 : 568] == 2, "each its own");
-    check(rmdir(REPORT "/x") == 0 && rmdir(REPORT "/y") == 0 && rmdir(REPORT "/a") == 0, "all are removed");
+    check(rmdir(REPORT "/x") == 0 && rmdir(REPORT "/y") == 0 && rmdir(REPORT "/a") == 0,
+          "all are removed");
 }
 
 /* The host does not make a report, or not one that can be. */
@@ -193,7 +203,8 @@ int main(int argc, char **argv)
 
     snp = !strcmp(provider, "sev_guest");
     if (!strcmp(provider, "none")) {
-        check(mkdir(REPORT "/a", 0755) == -1 && errno == ENOENT, "no such thing outside of a confidential guest");
+        check(mkdir(REPORT "/a", 0755) == -1 && errno == ENOENT,
+              "no such thing outside of a confidential guest");
     } else if (argc > 2) {
         refused();
     } else {
