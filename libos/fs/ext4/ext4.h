@@ -142,7 +142,7 @@ struct ext4 {
 
     struct spin inode_lock; /* RANK_FS_CACHE */
     struct ext4_inode *inode_hash[INODE_HASH];
-    uint32_t ncached, shrink_at;
+    uint32_t ncached, shrink_at, ndirty; /* guarded by inode_lock; entries of dirty */
     struct ext4_inode
         *dirty; /* guarded by inode_lock: have pages or a core to write; DL by dirty_next */
     struct mutex orphan;        /* the orphan list */
@@ -249,7 +249,7 @@ void block_free(struct ext4 *fs, void *p);
 NODISCARD int block_io(struct ext4 *fs, enum blk_op op, unsigned flags, uint64_t block, void *data);
 
 /* io.c: several transfers that are waited for together. */
-enum { IO_BATCH = 64 };
+enum { IO_BATCH = 63 }; /* the structure is two pages */
 struct io_batch {
     struct blk_io io[IO_BATCH];
     struct blk_seg seg[IO_BATCH];
@@ -396,6 +396,7 @@ NODISCARD int htree_make(struct ext4_inode *dir);
 extern const struct file_ops ext4_fops;
 extern const struct pagemap_ops ext4_pages;
 int ext4_open(struct inode *inode, struct file *f);
+void ext4_throttle(struct ext4_inode *ei);
 NODISCARD int ext4_zero_eof(struct ext4_inode *ei);
 /* direct.c */
 /* Do position and memory fit what the device can do? */

@@ -23,7 +23,7 @@ int ext4_sync_fs(struct ext4 *fs)
     struct ext4_inode *ei;
     int err = 0;
     /* Those that become dirty meanwhile are another sync's; a bound, in case they never end. */
-    for (uint32_t n = fs->ncached + 64; n && (ei = ext4_dirty_take(fs)); n--) {
+    for (uint32_t n = fs->ndirty + 64; n && (ei = ext4_dirty_take(fs)); n--) {
         int err2 = flush_inode(ei);
         err = err ? err : err2;
         inode_put(ei->inode);

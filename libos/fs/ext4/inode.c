@@ -452,6 +452,7 @@ void ext4_dirty(struct ext4_inode *ei)
     bool add = !ei->on_dirty;
     if (add) {
         DL_APPEND2(fs->dirty, ei, dirty_prev, dirty_next);
+        fs->ndirty++;
         ei->on_dirty = true;
         inode_get(ei->inode);
     }
@@ -466,6 +467,7 @@ struct ext4_inode *ext4_dirty_take(struct ext4 *fs)
     struct ext4_inode *ei = fs->dirty;
     if (ei) {
         DL_DELETE2(fs->dirty, ei, dirty_prev, dirty_next);
+        fs->ndirty--;
         ei->on_dirty = false;
     }
     spin_unlock(&fs->inode_lock);
