@@ -4,25 +4,15 @@
  *
  * Invariant: the map holds one reference on each page in it. A page that programs may write to is PAGE_FILE; a page of
  * the image (PAGE_RESERVED) is replaced before it is written, and then everybody who maps the old one is unmapped. */
-#include <libos/pagemap.h>
+#include "pagemap_int.h"
 
 #include <abi/errno.h>
-#include <libos/heap.h>
 #include <libos/mm.h>
 #include <utlist.h>
 
-enum {
-    PAGE_TAGGED = 1u << 15 /* page.flags: the tree has it as dirty; guarded by the map's lock */
-};
-enum { SHIFT = 6, SLOTS = 1 << SHIFT, HEIGHT_MAX = 9, BATCH = 64 };
+enum { SHIFT = PAGEMAP_SHIFT, SLOTS = PAGEMAP_SLOTS, BATCH = 64 };
 
-struct node {
-    void *slot[SLOTS]; /* nodes; pages in the lowest level */
-    uint64_t dirty;    /* slots with dirty pages, or with nodes that have some */
-    uint32_t used;
-};
-
-static struct slab slab = SLAB_INIT("pagemap-node", struct node);
+static struct slab slab = SLAB_INIT("pagemap-node", struct pagemap_node);
 
 void pagemap_init(struct pagemap *m, const struct pagemap_ops *ops, void *owner)
 {
@@ -35,6 +25,14 @@ void pagemap_init(struct pagemap *m, const struct pagemap_ops *ops, void *owner)
     m->mappings = NULL;
     m->write_gen = 0;
     m->dirty = 0;
+    m->hand = 0;
+    m->clock_next = m->clock_prev = NULL;
+}
+
+/* Can the map's clean pages be dropped? */
+static bool refills(const struct pagemap *m)
+{
+    return m->ops && m->ops->refills;
 }
 
 static bool beyond(const struct pagemap *m, uint64_t index)
@@ -48,7 +46,7 @@ static struct page *find(const struct pagemap *m, uint64_t index)
         return NULL;
     void *p = m->root;
     for (uint32_t h = m->height; h && p; h--)
-        p = ((struct node *)p)->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
+        p = ((struct pagemap_node *)p)->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
     return p;
 }
 
@@ -60,19 +58,24 @@ static void find_run(const struct pagemap *m, uint64_t index, size_t n, struct p
         if (i == 0 || (index & (SLOTS - 1)) == 0) {
             void *p = beyond(m, index) ? NULL : m->root;
             for (uint32_t h = m->height; h > 1 && p; h--)
-                p = ((struct node *)p)->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
-            slot = p && m->height ? (void *const *)((struct node *)p)->slot : NULL;
+                p = ((struct pagemap_node *)p)->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
+            slot = p && m->height ? (void *const *)((struct pagemap_node *)p)->slot : NULL;
         }
         out[i] = slot ? slot[index & (SLOTS - 1)] : m->height ? NULL : find(m, index);
     }
 }
 
-static struct node *node_create(void)
+static struct pagemap_node *node_create(void)
 {
-    struct node *n = slab_alloc(&slab);
+    struct pagemap_node *n = slab_alloc(&slab);
     if (n)
-        *n = (struct node){ .used = 0 };
+        *n = (struct pagemap_node){ .used = 0 };
     return n;
+}
+
+void pagemap_node_free(struct pagemap_node *n)
+{
+    slab_free(&slab, n);
 }
 
 /* Make the tree high enough for index. */
@@ -80,7 +83,7 @@ static int grow(struct pagemap *m, uint64_t index)
 {
     while (beyond(m, index)) {
         if (m->root) {
-            struct node *n = node_create();
+            struct pagemap_node *n = node_create();
             if (!n)
                 return -ENOMEM;
             n->slot[0] = m->root;
@@ -99,7 +102,7 @@ static int store(struct pagemap *m, uint64_t index, struct page *p)
     if (grow(m, index))
         return -ENOMEM;
     void **slot = &m->root;
-    struct node *n = NULL;
+    struct pagemap_node *n = NULL;
     for (uint32_t h = m->height; h; h--) {
         if (!*slot) {
             if (!(*slot = node_create()))
@@ -111,6 +114,11 @@ static int store(struct pagemap *m, uint64_t index, struct page *p)
         slot = &n->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
     }
     if (!*slot) {
+        if (refills(m)) {
+            if (m->pages == 0)
+                clock_add(m);
+            clock_count(1, 0, 0);
+        }
         m->pages++;
         if (n)
             n->used++;
@@ -135,6 +143,7 @@ static size_t take(struct pagemap *m, void **slot, uint32_t h, uint64_t base, ui
             if (p->kind == PAGE_FILE && p->flags & PAGE_TAGGED) {
                 p->flags &= (uint16_t) ~(PAGE_TAGGED | PAGE_DIRTY);
                 m->dirty--;
+                clock_count(0, -1, 0);
             }
             out[n++] = p;
             *slot = NULL;
@@ -142,7 +151,7 @@ static size_t take(struct pagemap *m, void **slot, uint32_t h, uint64_t base, ui
         }
         return n;
     }
-    struct node *node = *slot;
+    struct pagemap_node *node = *slot;
     uint64_t span = 1ull << ((h - 1) * SHIFT);
     uint64_t from = first > base ? (first - base) / span : 0;
     for (uint64_t i = from; i < SLOTS && base + i * span < end; i++) {
@@ -168,6 +177,11 @@ static size_t take_batch(struct pagemap *m, uint64_t first, uint64_t end, struct
     size_t n = take(m, &m->root, m->height, 0, first, end, out, 0);
     if (!m->root)
         m->height = 0;
+    if (n && refills(m)) {
+        clock_count(-(int64_t)n, 0, 0);
+        if (m->pages == 0)
+            clock_remove(m);
+    }
     return n;
 }
 
@@ -194,7 +208,11 @@ static void drop_pages(struct pagemap *m, uint64_t first, uint64_t end)
 
 void pagemap_fini(struct pagemap *m)
 {
-    if (m->root)
+    /* Under the lock: reclaim may just be taking the last page, and is through with the map when it lets the lock go. */
+    spin_lock(&m->lock);
+    bool any = m->root;
+    spin_unlock(&m->lock);
+    if (any)
         drop_pages(m, 0, UINT64_MAX);
 }
 
@@ -206,12 +224,26 @@ void pagemap_remove(struct pagemap *m, uint64_t first, uint64_t end)
     mm_zap_file(m, first, end, true);
 }
 
+static NOINLINE void first_use(struct page *p)
+{
+    p->flags = (uint16_t)(p->flags & PAGE_FRESH ? p->flags & ~PAGE_FRESH : p->flags | PAGE_USED);
+}
+
+/* Somebody looked p up: the clock lets it be for a round. */
+static ALWAYS_INLINE void use(struct page *p)
+{
+    if (UNLIKELY(!(p->flags & PAGE_USED)))
+        first_use(p);
+}
+
 struct page *pagemap_find(struct pagemap *m, uint64_t index)
 {
     spin_lock(&m->lock);
     struct page *p = find(m, index);
-    if (p)
+    if (p) {
+        use(p);
         page_get(p);
+    }
     spin_unlock(&m->lock);
     return p;
 }
@@ -248,6 +280,7 @@ int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **
         spin_lock(&m->lock);
         old = find(m, index);
         if (old && !(writable && old->kind == PAGE_RESERVED)) {
+            use(old);
             page_get(old);
             spin_unlock(&m->lock);
             if (fresh)
@@ -308,6 +341,8 @@ bool pagemap_insert(struct pagemap *m, uint64_t index, struct page *take_page)
 {
     spin_lock(&m->lock);
     bool done = !find(m, index) && !store(m, index, take_page);
+    if (done)
+        take_page->flags |= PAGE_FRESH;
     spin_unlock(&m->lock);
     return done;
 }
@@ -318,10 +353,11 @@ static void tag(struct pagemap *m, uint64_t index)
     void *p = m->root;
     for (uint32_t h = m->height; h && p; h--) {
         uint64_t i = index >> ((h - 1) * SHIFT) & (SLOTS - 1);
-        ((struct node *)p)->dirty |= 1ull << i;
-        p = ((struct node *)p)->slot[i];
+        ((struct pagemap_node *)p)->dirty |= 1ull << i;
+        p = ((struct pagemap_node *)p)->slot[i];
     }
     m->dirty++;
+    clock_count(0, 1, 0);
 }
 
 bool pagemap_mark(struct pagemap *m, uint64_t index, struct page *p, unsigned flags)
@@ -357,13 +393,15 @@ static bool collect_dirty(struct pagemap *m, void *slot, uint32_t h, uint64_t ba
         if (c->n && base != c->next)
             return false;
         page_get(p);
-        p->flags = (uint16_t)((p->flags & ~(PAGE_TAGGED | PAGE_DIRTY)) | PAGE_WRITEBACK);
+        p->flags =
+            (uint16_t)((p->flags & ~(PAGE_TAGGED | PAGE_DIRTY)) | PAGE_WRITEBACK | PAGE_WRITTEN);
         m->dirty--;
+        clock_count(0, -1, 1);
         c->out[c->n++] = p;
         c->next = base + 1;
         return c->n < c->max;
     }
-    struct node *node = slot;
+    struct pagemap_node *node = slot;
     uint64_t span = 1ull << ((h - 1) * SHIFT);
     for (uint64_t bits = node->dirty; bits; bits &= bits - 1) {
         uint64_t i = (uint64_t)__builtin_ctzll(bits), at = base + i * span;
@@ -373,7 +411,7 @@ static bool collect_dirty(struct pagemap *m, void *slot, uint32_t h, uint64_t ba
             return false;
         bool go = collect_dirty(m, node->slot[i], h - 1, at, c);
         /* A page was taken, or a node has no dirty ones left. */
-        if (h == 1 ? c->n && c->next == at + 1 : !((struct node *)node->slot[i])->dirty)
+        if (h == 1 ? c->n && c->next == at + 1 : !((struct pagemap_node *)node->slot[i])->dirty)
             node->dirty &= ~(1ull << i);
         if (!go)
             return false;
@@ -410,6 +448,8 @@ size_t pagemap_written(struct pagemap *m, struct page **pages, size_t n, bool pl
     spin_lock(&m->lock);
     for (size_t i = 0; i < n; i++) {
         struct page *p = pages[i];
+        if (p->flags & PAGE_WRITEBACK)
+            clock_count(0, 0, -1);
         p->flags &= (uint16_t)~PAGE_WRITEBACK;
         if (place && p->flags & PAGE_DELAYED) {
             p->flags &= (uint16_t)~PAGE_DELAYED;
@@ -419,87 +459,4 @@ size_t pagemap_written(struct pagemap *m, struct page **pages, size_t n, bool pl
     spin_unlock(&m->lock);
     page_put_bulk(pages, n);
     return delayed;
-}
-
-/* Take clean pages that only the map uses out of the subtree. Nodes stay: freeing them needs locks that a caller may hold. */
-static size_t shrink_node(struct pagemap *m, struct node *node, uint32_t h, struct page **out,
-                          size_t n, size_t max)
-{
-    for (unsigned i = 0; i < SLOTS && n < max; i++) {
-        if (!node->slot[i])
-            continue;
-        if (h > 1) {
-            n = shrink_node(m, node->slot[i], h - 1, out, n, max);
-            continue;
-        }
-        struct page *p = node->slot[i];
-        if (p->kind != PAGE_FILE || p->refs != 1 || p->flags & (PAGE_DIRTY | PAGE_WRITEBACK))
-            continue;
-        node->slot[i] = NULL;
-        node->used--;
-        m->pages--;
-        out[n++] = p;
-    }
-    return n;
-}
-
-size_t pagemap_shrink(struct pagemap *m, size_t n)
-{
-    struct page *out[BATCH];
-    size_t done = 0, got;
-    do {
-        if (!m->pages || !spin_trylock(&m->lock))
-            return done;
-        got = m->height ? shrink_node(m, m->root, m->height, out, 0, min_u64(BATCH, n - done)) : 0;
-        if (got)
-            m->write_gen++;
-        spin_unlock(&m->lock);
-        page_put_bulk(out, got);
-        done += got;
-    } while (got && done < n);
-    return done;
-}
-
-/* The slot of the page at index, NULL: no page. */
-static void **leaf_slot(struct pagemap *m, uint64_t index, struct node **ret_node)
-{
-    struct node *n = NULL;
-    void **slot = &m->root;
-    if (beyond(m, index))
-        return NULL;
-    for (uint32_t h = m->height; h && *slot; h--) {
-        n = *slot;
-        slot = &n->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
-    }
-    *ret_node = n;
-    return *slot ? slot : NULL;
-}
-
-bool pagemap_evict(struct pagemap *m, uint64_t first, uint64_t end)
-{
-    struct page *out[BATCH];
-    size_t n = 0;
-    bool all = true;
-    spin_lock(&m->lock);
-    for (uint64_t i = first; i < end && m->pages && n < BATCH; i++) {
-        struct node *node;
-        void **slot = leaf_slot(m, i, &node);
-        struct page *p = slot ? *slot : NULL;
-        if (!p)
-            continue;
-        if (!node || p->kind != PAGE_FILE || p->refs != 1 ||
-            p->flags & (PAGE_DIRTY | PAGE_WRITEBACK)) {
-            all = false;
-            continue;
-        }
-        *slot = NULL;
-        node->used--;
-        m->pages--;
-        out[n++] = p;
-    }
-    if (n)
-        m->write_gen++;
-    spin_unlock(&m->lock);
-    page_put_bulk(out, n);
-    return all && (n < BATCH || pagemap_evict(m, first, end));
 }

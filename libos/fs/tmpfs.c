@@ -628,6 +628,7 @@ static int root_image(struct tmpfs *t, const void *image, size_t size)
 int vfs_init(const void *image, size_t size)
 {
     struct tmpfs *t;
+    page_on_pressure(pagemap_reclaim);
     int err = tmpfs_make("tmpfs", 0755, &t);
     if (!err)
         err = anon_init();

@@ -19,7 +19,8 @@
 enum {
     AROUND = 16, /* pages of a file mapped around a fault; of a walk up to BATCH_MAX */
     BATCH_MAX = 64,
-    RETRY = 1, /* internal result: look again */
+    WRITE_BACKS = 8, /* tries to get memory from dirty pages before a program is killed */
+    RETRY = 1,       /* internal result: look again */
     TRAP_PAGE_FAULT = 14,
 };
 
@@ -292,8 +293,6 @@ static int fault_file_map(struct fault *f, struct page *take_page, uint32_t gen)
             page_put(page[i]);
             page[i] = NULL;
         }
-        if (page[i])
-            page[i]->flags |= PAGE_DIRTY;
     }
     return map_file_pages(f, page, va, n, leaf_prot(a->prot, writable), gen);
 }
@@ -315,7 +314,6 @@ static int fault_file_upgrade(struct fault *f, struct page *take_page, uint32_t 
         page_put(take_page);
         return err;
     }
-    take_page->flags |= PAGE_DIRTY;
     if (leaf.present)
         leaves_put(mm, &leaf, 1);
     mm->rss_file++;
@@ -482,6 +480,10 @@ int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool fro
     t->faults_minor++;
     int err = mm_fault(mm, addr, access, present);
     if (LIKELY(err == 0))
+        return 0;
+    for (unsigned i = 0; err == -ENOMEM && i < WRITE_BACKS && pagemap_write_back(); i++)
+        err = mm_fault(mm, addr, access, present);
+    if (err == 0)
         return 0;
     if (err == -ENOMEM) {
         out_of_memory(t);

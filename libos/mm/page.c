@@ -26,6 +26,7 @@ enum {
     RESERVE_MIN = 16, /* pages that only libOS itself gets */
     RESERVE_MAX = 256,
     PRESSURE_MAX = 4,
+    BLOCK_TRIES = 6,
 };
 
 struct chunks {
@@ -242,7 +243,11 @@ static struct page *block_alloc(struct store *s, unsigned order, enum page_kind 
             p->order = (uint8_t)order;
             return p;
         }
-        if (tries == 3 || (flags & PAGE_NORECLAIM) || (!store_drain(s) && !relieve(1ull << order)))
+        if (tries == BLOCK_TRIES || (flags & PAGE_NORECLAIM))
+            return NULL;
+        /* Pages that come back are scattered: more of them each time, until some are neighbours. */
+        bool got = relieve(32ull << tries << order);
+        if (!store_drain(s) && !got)
             return NULL;
     }
 }
@@ -474,6 +479,12 @@ uint64_t page_total_count(void)
 uint64_t page_free_count(void)
 {
     return *(volatile uint64_t *)&free_pages;
+}
+
+uint64_t page_available_count(void)
+{
+    uint64_t n = page_free_count();
+    return n > reserve ? n - reserve : 0;
 }
 
 void page_stats(struct page_stats *ret)

@@ -69,3 +69,37 @@ void mm_zap_file(struct pagemap *m, uint64_t first, uint64_t end, bool private_t
     }
     spin_unlock(&m->lock);
 }
+
+static void try_unmap(struct area *a, uintptr_t va)
+{
+    struct mm *mm = a->mm;
+    if (!spin_trylock(&mm->move_lock))
+        return;
+    struct spin *lock = range_lock(mm, va);
+    if (spin_trylock(lock)) {
+        zap_file_pages(mm, va, va + PAGE_SIZE);
+        spin_unlock(lock);
+    }
+    spin_unlock(&mm->move_lock);
+}
+
+static bool shows(const struct area *a, uint64_t index)
+{
+    return index >= a->pgoff && index - a->pgoff < area_pages(a);
+}
+
+bool mm_try_unmap_file(struct pagemap *m, uint64_t index)
+{
+    struct area *a;
+    DL_FOREACH2(m->mappings, a, file_next)
+    {
+        if (a->flags & AREA_LOCKED && shows(a, index))
+            return false;
+    }
+    DL_FOREACH2(m->mappings, a, file_next)
+    {
+        if (shows(a, index))
+            try_unmap(a, a->start + ((index - a->pgoff) << PAGE_SHIFT));
+    }
+    return true;
+}

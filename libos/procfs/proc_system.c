@@ -5,6 +5,7 @@
 #include <abi/resource.h>
 #include <libos/heap.h>
 #include <libos/page.h>
+#include <libos/pagemap.h>
 #include <libos/process.h>
 #include <libos/sched.h>
 #include <libos/sysinfo.h>
@@ -24,28 +25,31 @@ static void kb(struct text *t, const char *name, uint64_t pages)
 static int show_meminfo(struct text *t, const struct gen_ctx *c)
 {
     struct page_stats s;
+    struct pagemap_stats cache;
     page_stats(&s);
+    pagemap_stats(&cache);
+    uint64_t files = min_u64(cache.cached, s.file), shmem = s.file - files;
     kb(t, "MemTotal:", s.total);
     kb(t, "MemFree:", s.free);
-    kb(t, "MemAvailable:", s.free);
+    kb(t, "MemAvailable:", page_available_count() + files);
     kb(t, "Buffers:", 0);
     kb(t, "Cached:", s.file);
     kb(t, "SwapCached:", 0);
     kb(t, "Active:", s.anon + s.file);
     kb(t, "Inactive:", 0);
-    kb(t, "Active(anon):", s.anon);
+    kb(t, "Active(anon):", s.anon + shmem);
     kb(t, "Inactive(anon):", 0);
-    kb(t, "Active(file):", s.file);
+    kb(t, "Active(file):", files);
     kb(t, "Inactive(file):", 0);
     kb(t, "Unevictable:", 0);
     kb(t, "Mlocked:", 0);
     kb(t, "SwapTotal:", 0);
     kb(t, "SwapFree:", 0);
-    kb(t, "Dirty:", 0);
-    kb(t, "Writeback:", 0);
+    kb(t, "Dirty:", cache.dirty);
+    kb(t, "Writeback:", cache.writeback);
     kb(t, "AnonPages:", s.anon);
     kb(t, "Mapped:", s.file);
-    kb(t, "Shmem:", s.file);
+    kb(t, "Shmem:", shmem);
     kb(t, "KReclaimable:", 0);
     kb(t, "Slab:", s.kernel);
     kb(t, "SReclaimable:", 0);

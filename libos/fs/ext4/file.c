@@ -129,12 +129,24 @@ static uint64_t size_max(const struct ext4 *fs)
     return (uint64_t)UINT32_MAX << fs->block_bits;
 }
 
-/* Too much of the memory waits to be written: this writer does some of it. */
-static void throttle(struct ext4_inode *ei)
+/* Too much of the memory waits to be written: this writer does some of it. Errors are told by the next fsync. */
+void ext4_throttle(struct ext4_inode *ei)
 {
+    struct ext4 *fs = ei->fs;
     uint64_t limit = min_u64(DIRTY_MAX, page_total_count() / 8);
-    if (ei->inode->pages.dirty > limit)
-        (void)ext4_writeback(ei, 0, UINT64_MAX); /* errors are told by the next fsync */
+    bool full = pagemap_dirty_full();
+    if (ei->inode->pages.dirty > (full ? 64 : limit))
+        (void)ext4_writeback(ei, 0, UINT64_MAX);
+    /* Many small files: those that nobody writes to any more. */
+    for (unsigned i = 0; full && i < 64 && pagemap_dirty_full(); i++) {
+        struct ext4_inode *other = ext4_dirty_take(fs);
+        if (!other)
+            break;
+        (void)ext4_writeback(other, 0, UINT64_MAX);
+        if (other->core_dirty) /* its times are the flusher's */
+            ext4_dirty(other);
+        inode_put(other->inode);
+    }
 }
 
 /* Write at *pos, at most n bytes: as the file is opened, directly where that is possible. */
@@ -183,7 +195,7 @@ static ssize_type ext4_write(struct file *f, struct iter *it, uint64_t *pos)
             inode->mtime = inode->ctime = vfs_now();
             inode->atime_until = 0;
             ext4_core_dirty(ei, false);
-            throttle(ei);
+            ext4_throttle(ei);
         }
     }
     rwmutex_write_unlock(&inode->lock);

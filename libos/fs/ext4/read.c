@@ -7,7 +7,7 @@
 #include <abi/errno.h>
 #include <string.h>
 
-enum { WINDOW_FIRST = 8, WINDOW_MAX = 64 };
+enum { WINDOW_FIRST = 8, WINDOW_MAX = IO_BATCH };
 
 /* Add the transfers that fill page p of file index to the batch. */
 static int read_page(struct ext4_inode *ei, uint64_t index, struct page *p, struct io_batch *b)
@@ -67,7 +67,7 @@ static uint32_t window(struct ext4_inode *ei, uint64_t index)
     uint64_t pages = (ei->inode->size + PAGE_SIZE - 1) / PAGE_SIZE;
     uint32_t n = ei->ra_window;
     if (index == ei->ra_next)
-        n = n < WINDOW_FIRST ? WINDOW_FIRST : n < WINDOW_MAX ? n * 2 : WINDOW_MAX;
+        n = n < WINDOW_FIRST ? WINDOW_FIRST : n < WINDOW_MAX / 2 ? n * 2 : WINDOW_MAX;
     else
         n = index == 0 ? WINDOW_FIRST : 1;
     if (page_free_count() < 16 * WINDOW_MAX)
@@ -153,7 +153,10 @@ static int ext4_make_writable(struct pagemap *m, uint64_t index, struct page *p)
     struct ext4_inode *ei = ext4_i(((struct inode *)m->owner));
     ei->inode->mtime = ei->inode->ctime = vfs_now();
     ext4_core_dirty(ei, false);
-    return ext4_page_dirty(ei, index, p);
+    int err = ext4_page_dirty(ei, index, p);
+    if (!err && pagemap_dirty_full())
+        ext4_throttle(ei);
+    return err;
 }
 
 static void ext4_dropped(struct pagemap *m, size_t n)
@@ -170,4 +173,5 @@ const struct pagemap_ops ext4_pages = {
     .size_pages = ext4_size_pages,
     .make_writable = ext4_make_writable,
     .dropped = ext4_dropped,
+    .refills = true,
 };

@@ -184,6 +184,10 @@ NODISCARD int mm_shared_page(struct mm *mm, uintptr_t addr, struct page **ret_pa
  * as well (truncation). Locks: takes m->lock and the range locks; any sleeping lock may be held. */
 void mm_zap_file(struct pagemap *m, uint64_t first, uint64_t end, bool private_too);
 
+/* Unmap the page of m at index, which stays in m, from every address space. For reclaim: only tries locks, so it may be in part
+ * or not at all. False: a program has locked it. Locks: m->lock is held. */
+bool mm_try_unmap_file(struct pagemap *m, uint64_t index);
+
 /* Make a shared-anonymous or memfd style file of size bytes (libos/fs provides it). -ENOMEM, -ENFILE. */
 NODISCARD int shmem_file_create(const char *name, uint64_t size, unsigned seals,
                                 struct file **ret_file);

@@ -88,6 +88,8 @@ void *page_ptr(const struct page *p);
 uint64_t page_total_count(void);
 /* Free pages, roughly: no lock is taken. */
 uint64_t page_free_count(void);
+/* Free pages that programs can have: those kept for libOS are not counted. */
+uint64_t page_available_count(void);
 /* Register what is asked for memory when there is none: fn tries to free n pages and says how many it freed. It must not
  * sleep and may be called with any lock below RANK_PAGES held, so it only tries locks. At most 4. */
 void page_on_pressure(size_t (*fn)(size_t n));

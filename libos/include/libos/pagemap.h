@@ -26,6 +26,7 @@ struct pagemap_ops {
     bool fill_waits; /* for a disk: who must not wait does not fill */
     /* A page with PAGE_DELAYED leaves the map; n in all. No sleep. May be NULL. */
     void (*dropped)(struct pagemap *m, size_t n);
+    bool refills; /* fill gives a clean page again as it was: memory that runs short may take it */
 };
 
 /* struct page.flags of a page in a page map; its next is the index, its owner the page map. */
@@ -47,6 +48,8 @@ struct pagemap {
     struct area *mappings;  /* guarded by lock: areas that map this file (area->file_next) */
     _Atomic uint32_t
         write_gen; /* bumped after a page was replaced or removed, before it is unmapped */
+    uint64_t hand; /* guarded by lock: where reclaim goes on */
+    struct pagemap *clock_next, *clock_prev; /* guarded by the clock's lock; see reclaim.c */
 };
 
 /* Make an empty page map in storage of the caller. Locks: all functions below take m->lock; ops are called without it. */
@@ -74,10 +77,23 @@ size_t pagemap_take_dirty(struct pagemap *m, uint64_t *index, uint64_t end, stru
                           size_t n);
 /* They were written. How many of them had PAGE_DELAYED, which is cleared if place is set. References are dropped. */
 size_t pagemap_written(struct pagemap *m, struct page **pages, size_t n, bool place);
-/* Free up to n clean pages that nobody uses; how many. Does not sleep, only tries the lock. */
-size_t pagemap_shrink(struct pagemap *m, size_t n);
 /* Free the clean pages of [first, end) that nobody uses. True: none is left there. */
 NODISCARD bool pagemap_evict(struct pagemap *m, uint64_t first, uint64_t end);
+/* Free up to n clean pages of maps that can refill them, those first that were not used for longest; how many. Mapped ones
+ * are unmapped, and freed the next time. Does not sleep, only tries locks: for page_on_pressure. */
+size_t pagemap_reclaim(size_t n);
+
+/* Memory is short and pagemap_reclaim found nothing: write dirty pages, so that it will. True if there were some. Sleeps; locks
+ * up to RANK_MM may be held. */
+bool pagemap_write_back(void);
+
+struct pagemap_stats {
+    uint64_t cached, dirty, writeback; /* pages of maps that can refill them */
+};
+/* Count them. */
+void pagemap_stats(struct pagemap_stats *ret);
+/* Do so many pages wait to be written that whoever makes more has to write some first? */
+bool pagemap_dirty_full(void);
 /* Remove pages [first, end), then unmap them, private copies too (truncation). */
 void pagemap_remove(struct pagemap *m, uint64_t first, uint64_t end);
 
