@@ -11,7 +11,6 @@
 #include <libos/heap.h>
 #include <libos/process.h>
 #include <libos/user.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -28,34 +27,55 @@ enum {
     UMOUNT_NOFOLLOW = 8,
 };
 
-/* The one option of tmpfs that shows: mode=. Others (size, nr_inodes, uid, gid) are accepted without effect. */
-static int tmpfs_mode(user_void_in_t data, uint32_t *ret)
+/* The options at data, if there are any. */
+static int tmpfs_options(user_void_in_t data, struct tmpfs_options *ret)
 {
+    tmpfs_options_init(ret);
+    if (user_is_null(data))
+        return 0;
     char *text = path_buf_alloc();
     if (!text)
         return -ENOMEM;
     long len = user_str(text, ABI_PATH_MAX, user_cast(user_str_t, data));
-    if (len >= 0) {
-        const char *mode = strncmp(text, "mode=", 5) == 0 ? text : strstr(text, ",mode=");
-        if (mode)
-            *ret = (uint32_t)strtoul(strchr(mode, '=') + 1, NULL, 8) & 07777;
-        len = 0;
-    }
+    int err = len < 0 ? (int)len : tmpfs_parse(text, ret);
     path_buf_free(text);
-    return (int)len;
+    return err == -ENAMETOOLONG ? -EINVAL : err;
 }
 
-static long mount_tmpfs(const struct path *at, unsigned long flags, user_void_in_t data)
+static long mount_tmpfs(const struct path *at, user_str_t source, unsigned long flags,
+                        user_void_in_t data)
 {
     struct superblock *sb;
-    uint32_t mode = 01777;
-    int err = user_is_null(data) ? 0 : tmpfs_mode(data, &mode);
+    struct tmpfs_options o;
+    int err = tmpfs_options(data, &o);
     if (!err && !S_ISDIR(at->dentry->inode->mode))
         err = -ENOTDIR;
     if (!err)
-        err = tmpfs_create("tmpfs", mode, &sb);
-    if (!err && !mount_attach(sb, at, "tmpfs", (unsigned)flags & MS_KEPT))
-        err = -ENOMEM;
+        err = tmpfs_create("tmpfs", o.mode, &sb);
+    if (err)
+        return err;
+    tmpfs_configure(sb, &o);
+    char *name = path_buf_alloc();
+    char *keep = name && !user_is_null(source) && user_str(name, ABI_PATH_MAX, source) >= 0
+                     ? heap_strdup(name)
+                     : NULL;
+    path_buf_free(name);
+    return mount_attach(sb, at, keep ? keep : "none", (unsigned)flags & MS_KEPT) ? 0 : -ENOMEM;
+}
+
+static long remount(struct path *p, unsigned long flags, user_void_in_t data)
+{
+    struct tmpfs_options o;
+    int err = 0;
+    if (p->dentry != p->mount->root)
+        return -EINVAL;
+    if (p->mount->sb->magic == TMPFS_MAGIC) {
+        err = tmpfs_options(data, &o);
+        if (!err)
+            err = tmpfs_remount(p->mount->sb, &o);
+    }
+    if (!err)
+        p->mount->flags = (unsigned)flags & MS_KEPT;
     return err;
 }
 
@@ -100,11 +120,11 @@ long sys_mount(user_str_t source, user_str_t target, user_str_t type, unsigned l
     else if (flags & (MS_BIND | MS_MOVE))
         err = -EPERM;
     else if (flags & MS_REMOUNT)
-        err = p.dentry != p.mount->root ? -EINVAL : (p.mount->flags = (unsigned)flags & MS_KEPT, 0);
+        err = remount(&p, flags, data);
     else if (user_is_null(type))
         err = -EINVAL;
     else if (strcmp(name, "tmpfs") == 0 || strcmp(name, "ramfs") == 0)
-        err = mount_tmpfs(&p, flags, data);
+        err = mount_tmpfs(&p, source, flags, data);
     else if (strcmp(name, "ext4") == 0 || strcmp(name, "ext3") == 0 || strcmp(name, "ext2") == 0)
         err = mount_device(&p, source, flags);
     else

@@ -19,6 +19,8 @@ struct pagemap *regular_pagemap(struct file *f);
 int64_t regular_write_limit(struct inode *inode, uint64_t pos, uint64_t count);
 /* Does the file hold something at page index: a page of its own, or one of the image below? */
 bool regular_has_page(struct inode *inode, uint64_t index);
+/* Can the file get so many more pages? */
+bool tmpfs_has_room(struct inode *inode, uint64_t pages);
 /* ATTR_SIZE. Locks: inode->lock is held for writing. */
 int regular_set_size(struct inode *inode, uint64_t size);
 

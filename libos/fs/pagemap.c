@@ -96,7 +96,13 @@ static int grow(struct pagemap *m, uint64_t index)
     return 0;
 }
 
-/* Store p at index, where nothing is or old is to be replaced. -ENOMEM. */
+/* Does p count against what the file system may hold? */
+static bool counts(const struct pagemap *m, const struct page *p)
+{
+    return m->ops->charge && p->kind == PAGE_FILE;
+}
+
+/* Store p at index, where nothing is or a page of the image is to be replaced. -ENOMEM, -ENOSPC. */
 static int store(struct pagemap *m, uint64_t index, struct page *p)
 {
     if (grow(m, index))
@@ -113,6 +119,8 @@ static int store(struct pagemap *m, uint64_t index, struct page *p)
         n = *slot;
         slot = &n->slot[index >> ((h - 1) * SHIFT) & (SLOTS - 1)];
     }
+    if (counts(m, p) && !m->ops->charge(m))
+        return -ENOSPC;
     if (!*slot) {
         if (refills(m)) {
             if (m->pages == 0)
@@ -177,6 +185,11 @@ static size_t take_batch(struct pagemap *m, uint64_t first, uint64_t end, struct
     size_t n = take(m, &m->root, m->height, 0, first, end, out, 0);
     if (!m->root)
         m->height = 0;
+    size_t counted = 0;
+    for (size_t i = 0; i < n; i++)
+        counted += counts(m, out[i]);
+    if (counted)
+        m->ops->uncharge(m, counted);
     if (n && refills(m)) {
         clock_count(-(int64_t)n, 0, 0);
         if (m->pages == 0)

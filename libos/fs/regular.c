@@ -9,6 +9,7 @@
 #include <libos/erofs.h>
 #include <libos/file.h>
 #include <libos/mm.h>
+#include <libos/page.h>
 #include <libos/process.h>
 #include <libos/sched.h>
 #include <plat/time.h>
@@ -250,10 +251,15 @@ static int punch(struct inode *inode, uint64_t from, uint64_t to)
     return err;
 }
 
-/* Get pages for [from, to), in the order of the file. */
+/* Get pages for [from, to), in the order of the file: none if there is no room for all. */
 static int reserve(struct inode *inode, uint64_t from, uint64_t to)
 {
-    for (uint64_t i = from / PAGE_SIZE; i < align_up(to, PAGE_SIZE) / PAGE_SIZE; i++) {
+    uint64_t first = from / PAGE_SIZE, end = align_up(to, PAGE_SIZE) / PAGE_SIZE, missing = 0;
+    for (uint64_t i = first; i < end && missing <= page_total_count(); i++)
+        missing += !regular_has_page(inode, i);
+    if (!tmpfs_has_room(inode, missing))
+        return -ENOSPC;
+    for (uint64_t i = first; i < end; i++) {
         struct page *p;
         int err = regular_has_page(inode, i) ? 1 : pagemap_get(&inode->pages, i, true, &p);
         if (err < 0)

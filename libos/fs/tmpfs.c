@@ -3,14 +3,13 @@
  * lower one takes names and pages from it on first use: a page of the image is mapped where it lies, and only one that is
  * written gets a copy. Before a name of the image goes, all names of its directory are brought up. */
 #include "fs_int.h"
+#include "tmpfs.h"
 
 #include <abi/dirent.h>
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/prctl.h>
-#include <abi/statfs.h>
 #include <base/log.h>
-#include <libos/erofs.h>
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
@@ -20,27 +19,14 @@
 #include <string.h>
 #include <utlist.h>
 
-/* An inode of the image that has several names: every name must lead to the same inode. */
-struct shared {
-    struct shared *next;
-    struct inode *inode; /* holds a reference */
-};
-
-struct tmpfs {
-    struct superblock sb;
-    struct erofs image;
-    bool has_image;
-    struct spin lock;          /* RANK_FILE */
-    struct shared *shared[64]; /* guarded by lock: by nid */
-};
-
 static const struct inode_ops tmpfs_ops;
 static const struct file_ops dir_fops;
 static const struct pagemap_ops tmpfs_pages;
 
-static struct tmpfs *tmpfs_of(const struct inode *inode)
+/* Was it made here, and so counts? Its data is the tmpfs then. */
+static bool made_here(const struct inode *inode)
 {
-    return inode->sb->data;
+    return !inode->lower && inode->data;
 }
 
 /* Content. A file that comes from the image keeps its decoded inode (inode->data). */
@@ -147,6 +133,8 @@ static const struct pagemap_ops tmpfs_pages = {
     .fill = tmpfs_fill,
     .ready = tmpfs_ready,
     .size_pages = tmpfs_size_pages,
+    .charge = tmpfs_charge,
+    .uncharge = tmpfs_uncharge,
 };
 
 bool regular_has_page(struct inode *inode, uint64_t index)
@@ -181,7 +169,7 @@ static struct inode *shared_find(struct tmpfs *t, uint64_t nid)
 {
     struct inode *found = NULL;
     spin_lock(&t->lock);
-    for (struct shared *s = t->shared[nid % ARRAY_SIZE(t->shared)]; s && !found; s = s->next)
+    for (struct tmpfs_shared *s = t->shared[nid % ARRAY_SIZE(t->shared)]; s && !found; s = s->next)
         if (s->inode->lower == nid + 1)
             found = s->inode;
     if (found)
@@ -193,7 +181,7 @@ static struct inode *shared_find(struct tmpfs *t, uint64_t nid)
 /* Keep inode for the other names that it has; if somebody was faster, theirs instead. Takes and gives a reference. */
 static struct inode *shared_keep(struct tmpfs *t, struct inode *take_inode)
 {
-    struct shared *s = heap_alloc(sizeof(*s));
+    struct tmpfs_shared *s = heap_alloc(sizeof(*s));
     if (!s) {
         inode_put(take_inode);
         return NULL;
@@ -217,7 +205,7 @@ static struct inode *shared_keep(struct tmpfs *t, struct inode *take_inode)
 /* The last name of an inode of the image is going: nothing will look for it again. */
 static void shared_forget(struct tmpfs *t, struct inode *inode)
 {
-    struct shared *s, **p = &t->shared[(inode->lower - 1) % ARRAY_SIZE(t->shared)];
+    struct tmpfs_shared *s, **p = &t->shared[(inode->lower - 1) % ARRAY_SIZE(t->shared)];
     spin_lock(&t->lock);
     while (*p && (*p)->inode != inode)
         p = &(*p)->next;
@@ -361,9 +349,13 @@ static int tmpfs_create_node(struct inode *dir, const char *name, size_t len, ui
                              uint32_t rdev, struct inode **ret_inode)
 {
     (void)name, (void)len;
-    struct inode *inode = inode_make(dir->sb, mode);
+    struct tmpfs *t = tmpfs_of(dir);
+    struct inode *inode = NULL;
+    if (tmpfs_inode_add(t) && !(inode = inode_make(dir->sb, mode)))
+        tmpfs_inode_drop(t);
     if (!inode)
         return -ENOSPC;
+    inode->data = t;
     inode_init_owner(inode, dir);
     if (S_ISCHR(mode) || S_ISBLK(mode))
         inode->rdev = rdev;
@@ -390,8 +382,8 @@ static int tmpfs_symlink(struct inode *dir, const char *name, size_t len, const 
 
 static int tmpfs_link(struct inode *dir, const char *name, size_t len, struct inode *inode)
 {
-    (void)dir, (void)name, (void)len, (void)inode; /* the name cache has it */
-    return 0;
+    (void)dir, (void)name, (void)len; /* the name cache has it */
+    return made_here(inode) && inode->nlink && !tmpfs_inode_add(inode->data) ? -ENOSPC : 0;
 }
 
 static int tmpfs_unlink(struct inode *dir, const char *name, size_t len, struct inode *inode)
@@ -399,6 +391,8 @@ static int tmpfs_unlink(struct inode *dir, const char *name, size_t len, struct 
     (void)dir, (void)name, (void)len;
     if (inode->lower && inode->nlink == 1)
         shared_forget(tmpfs_of(inode), inode);
+    if (made_here(inode) && inode->nlink > 1 && !S_ISDIR(inode->mode))
+        tmpfs_inode_drop(inode->data);
     return 0;
 }
 
@@ -437,7 +431,10 @@ static int tmpfs_getattr(struct inode *inode, struct abi_stat *st)
 
 static void tmpfs_evict(struct inode *inode)
 {
-    heap_free(inode->data);
+    if (made_here(inode))
+        tmpfs_inode_drop(inode->data);
+    else
+        heap_free(inode->data);
     inode->data = NULL;
 }
 
@@ -530,17 +527,6 @@ static const struct file_ops dir_fops = {
 
 /* File systems. */
 
-static void tmpfs_statfs(struct superblock *sb, struct abi_statfs *st)
-{
-    (void)sb;
-    struct page_stats p;
-    page_stats(&p);
-    st->f_blocks = p.total / 2;
-    st->f_bfree = st->f_bavail = min_u64(p.free, st->f_blocks);
-    st->f_files = p.total / 2;
-    st->f_ffree = min_u64(p.free, st->f_files);
-}
-
 static int tmpfs_make(const char *type, uint32_t mode, struct tmpfs **ret)
 {
     struct tmpfs *t = heap_zalloc(sizeof(*t));
@@ -549,7 +535,11 @@ static int tmpfs_make(const char *type, uint32_t mode, struct tmpfs **ret)
     spin_init(&t->lock, RANK_FILE);
     t->sb.pinned = true;
     t->sb.statfs = tmpfs_statfs;
+    t->sb.show = tmpfs_show;
     t->sb.data = t;
+    t->mode = mode;
+    t->inodes = 1; /* the root */
+    tmpfs_limit_default(t);
     int err = superblock_init(&t->sb, type, TMPFS_MAGIC, mode, &tmpfs_ops);
     if (err) {
         heap_free(t);
@@ -575,9 +565,12 @@ static struct mount shm_mount = { .source = "tmpfs" };
 static int shm_init(void)
 {
     int err = tmpfs_create("tmpfs", 01777, &shm_mount.sb);
-    if (!err)
-        shm_mount.root = shm_mount.sb->root;
-    return err;
+    if (err)
+        return err;
+    struct tmpfs *t = shm_mount.sb->data;
+    t->max_pages = t->max_inodes = UINT64_MAX; /* what bounds it is the memory */
+    shm_mount.root = shm_mount.sb->root;
+    return 0;
 }
 
 int shmem_file_create(const char *name, uint64_t size, unsigned seals, struct file **ret_file)

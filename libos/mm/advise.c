@@ -176,7 +176,9 @@ static int populate(struct mm *mm, uintptr_t start, uintptr_t end, enum plat_acc
                 return -EINTR;
         }
         if (err)
-            return err == -EIO || err == -EACCES ? -EFAULT : err == -EFAULT ? -ENOMEM : err;
+            return err == -EIO || err == -ENOSPC || err == -EACCES ? -EFAULT
+                   : err == -EFAULT                                ? -ENOMEM
+                                                                   : err;
     }
     return 0;
 }

@@ -495,7 +495,7 @@ int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool fro
     unsigned long code = (present || err == -EACCES ? 1u : 0u) |
                          (access == PLAT_ACCESS_WRITE ? 2u : 0u) | 4u |
                          (access == PLAT_ACCESS_EXEC ? 16u : 0u);
-    if (err == -EIO)
+    if (err == -EIO || err == -ENOSPC)
         signal_fault(SIGBUS, BUS_ADRERR, addr, TRAP_PAGE_FAULT, code);
     else
         signal_fault(SIGSEGV, err == -EACCES ? SEGV_ACCERR : SEGV_MAPERR, addr, TRAP_PAGE_FAULT,

@@ -22,6 +22,14 @@ static void add_flags(struct text *t, const struct mount *m)
                 m->flags & ST_NOEXEC ? ",noexec" : "");
 }
 
+/* What the file system itself was given. */
+static void add_options(struct text *t, const struct mount *m)
+{
+    char buf[160];
+    if (m->sb->show)
+        text_add(t, buf, m->sb->show(m->sb, buf, sizeof(buf)));
+}
+
 static int add_mount(struct mount *m, const char *path, void *arg)
 {
     struct text *t = arg;
@@ -30,6 +38,7 @@ static int add_mount(struct mount *m, const char *path, void *arg)
     add_escaped(t, path);
     text_printf(t, " %s ", m->sb->type);
     add_flags(t, m);
+    add_options(t, m);
     text_printf(t, " 0 0\n");
     return 0;
 }
@@ -49,7 +58,9 @@ static int add_mountinfo(struct mount *m, const char *path, void *arg)
     add_flags(t, m);
     text_printf(t, " - %s ", m->sb->type);
     add_escaped(t, m->source ? m->source : "none");
-    text_printf(t, " %s\n", m->flags & ST_RDONLY ? "ro" : "rw");
+    text_printf(t, " %s", m->flags & ST_RDONLY ? "ro" : "rw");
+    add_options(t, m);
+    text_add(t, "\n", 1);
     return 0;
 }
 

@@ -26,6 +26,10 @@ struct pagemap_ops {
     bool fill_waits; /* for a disk: who must not wait does not fill */
     /* A page with PAGE_DELAYED leaves the map; n in all. No sleep. May be NULL. */
     void (*dropped)(struct pagemap *m, size_t n);
+    /* One page more of the file's own; false: there is no room for it (-ENOSPC). NULL: no limit. n fewer. Called with the map's
+     * lock. */
+    bool (*charge)(struct pagemap *m);
+    void (*uncharge)(struct pagemap *m, size_t n);
     bool refills; /* fill gives a clean page again as it was: memory that runs short may take it */
 };
 
@@ -62,7 +66,7 @@ struct page *pagemap_find(struct pagemap *m, uint64_t index);
 /* The pages present or ready from index on, into out[0..n): a reference each, NULL where there is none. No sleep. */
 void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct page **out);
 /* The page at index, filled if need be, with a reference added. writable: it is the map's own page and may be
- * written. *ret NULL with 0: a hole (only when !writable). May sleep. -EIO, -ENOMEM. */
+ * written. *ret NULL with 0: a hole (only when !writable). May sleep. -EIO, -ENOMEM, -ENOSPC. */
 NODISCARD int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **ret);
 /* Areas that map this file. */
 uint64_t pagemap_mappings(struct pagemap *m);

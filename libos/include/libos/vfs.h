@@ -132,6 +132,8 @@ struct superblock {
     void (*statfs)(
         struct superblock *sb,
         struct abi_statfs *st); /* type, name length and so on are filled; NULL: no blocks */
+    /* Mount options as /proc/mounts shows them, each with a comma in front, a string; its length. NULL: none. */
+    size_t (*show)(const struct superblock *sb, char *buf, size_t size);
     _Atomic uint64_t next_ino;
     bool pinned; /* names live in the dentry cache: a dentry stays until it is unlinked (tmpfs) */
     struct mutex rename_lock;  /* moves of directories */
@@ -334,6 +336,20 @@ NODISCARD int vfs_mount(struct superblock *sb, const char *point, const char *so
                         unsigned flags);
 /* A fresh in-memory file system; type as /proc/mounts shows it ("tmpfs", "devtmpfs"), a string constant. -ENOMEM. */
 NODISCARD int tmpfs_create(const char *type, uint32_t root_mode, struct superblock **ret_sb);
+/* Options of tmpfs(5). */
+struct tmpfs_options {
+    uint32_t mode, uid, gid;
+    uint64_t pages, inodes; /* limits, UINT64_MAX: none */
+    bool set_pages, set_inodes;
+};
+/* What holds without options: the current thread's user, half of the memory. */
+void tmpfs_options_init(struct tmpfs_options *o);
+/* Read the options of a mount(2), which are cut up. -EINVAL: an unknown one, or a bad value. */
+NODISCARD int tmpfs_parse(char *text, struct tmpfs_options *ret);
+/* Give a fresh tmpfs its options. */
+void tmpfs_configure(struct superblock *sb, const struct tmpfs_options *o);
+/* Change the limits of a mounted one. -EINVAL: what is there does not fit, or there was no limit. */
+NODISCARD int tmpfs_remount(struct superblock *sb, const struct tmpfs_options *o);
 /* Make a node at an absolute path with root's rights, for libOS's own trees: kind by mode's type bits; target for symbolic
  * links. -EEXIST, -ENOENT, -ENOMEM. */
 NODISCARD int vfs_make(const char *name, uint32_t mode, uint32_t rdev, const char *target);
