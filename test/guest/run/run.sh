@@ -65,7 +65,7 @@ END
 run wronghash.elf </dev/null >out.txt 2>err.txt
 same 'a wrong root hash does not run' 125 $?
 check 'and says so' grep -qi 'hash' out.txt err.txt
-run --memory 5M good.elf </dev/null >out.txt 2>err.txt
+run --memory 2M good.elf </dev/null >out.txt 2>err.txt
 same 'too little memory' 125 $?
 check 'and says so' grep -Eqi 'memory|needs' out.txt err.txt
 

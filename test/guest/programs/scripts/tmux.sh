@@ -9,6 +9,6 @@ echo '== interrupt'
 t send-keys -t one 'sleep 1000' Enter; sleep 2; t send-keys -t one C-c; sleep 1; t send-keys -t one 'echo after $?' Enter; sleep 2
 t capture-pane -p -t one | grep '^after'
 echo '== windows'
-t new-window -t one 'sleep 1000'; t split-window -t one 'sleep 1000'; sleep 2; t list-panes -s -t one -F '#{window_index}.#{pane_index} #{pane_current_command}'
+t new-window -t one 'exec sleep 1000'; t split-window -t one 'exec sleep 1000'; sleep 2; t list-panes -s -t one -F '#{window_index}.#{pane_index} #{pane_current_command}'
 t resize-window -t one:0 -x 100 -y 30; t send-keys -t one:0 'clear; stty size' Enter; sleep 2; t capture-pane -p -t one:0 | grep '^[0-9]'
 t kill-server; sleep 1; t list-sessions 2>/dev/null; echo $?
