@@ -52,6 +52,13 @@ static bool override(const struct cred *c, uint32_t mode, unsigned may)
 
 int inode_permission(struct inode *inode, unsigned may)
 {
+    if (UNLIKELY(inode->ops && inode->ops->permission))
+        return inode->ops->permission(inode, may);
+    return inode_mode_permission(inode, may);
+}
+
+int inode_mode_permission(struct inode *inode, unsigned may)
+{
     const struct cred *c = vfs_cred();
     uint32_t mode = inode->mode;
 

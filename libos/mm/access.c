@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Looking into an address space from outside: process_vm_readv, ptrace, /proc/PID/mem, the key of a shared futex; and
- * adding pages that belong to libOS. Pages are pinned by a reference, then copied through the linear map. */
+ * adding pages that belong to libOS. Copies go through the linear map, with the range's lock held. */
 #include "area.h"
 
 #include <abi/errno.h>
@@ -14,42 +14,72 @@ static bool is_own(paddr_t pa)
     return p->kind == PAGE_ANON && p->refs == 1;
 }
 
-/* The page behind va with a reference, faulted in if need be. *ret_area_shared: of a shared mapping. */
-static int pin(struct mm *mm, uintptr_t va, enum plat_access access, bool force, struct page **ret,
-               bool *ret_shared)
+/* One page's worth of looking, and what to do with the page: copy n bytes of buf, or with buf NULL keep a reference. */
+struct look {
+    uintptr_t va;
+    enum plat_access access;
+    bool force;
+    void *buf;
+    size_t n;
+    struct page *page; /* result, with a reference */
+    bool shared;       /* result: of a shared mapping */
+};
+
+/* Do it to the page at pa. With the range's lock held: a fork, a write-back or an unmapping comes before the copy or after
+ * it, so that no other process sees what is written and no page is changed that is clean again. */
+static void use_page(struct look *l, paddr_t pa)
+{
+    struct page *p = page_of(pa);
+    if (!l->buf) {
+        l->page = p;
+        page_get(p);
+        return;
+    }
+    char *mem = (char *)page_ptr(p) + (l->va & ~PAGE_MASK);
+    if (l->access == PLAT_ACCESS_WRITE)
+        memcpy(mem, l->buf, l->n);
+    else
+        memcpy(l->buf, mem, l->n);
+}
+
+/* One try: true when the page was there. Otherwise *ret_present says whether the fault to take finds one. */
+static bool use_present(struct mm *mm, struct look *l, bool own_only, bool *ret_present)
+{
+    struct plat_leaf leaf;
+    struct spin *lock = range_lock(mm, l->va);
+    spin_lock(lock);
+    plat_mmu_query(&mm->aspace, l->va, &leaf);
+    paddr_t pa = PADDR(leaf.pa.v + (l->va & (leaf.size - 1)));
+    bool usable = leaf.present && (l->access != PLAT_ACCESS_WRITE || leaf.prot & PLAT_WRITE ||
+                                   (own_only && is_own(pa)));
+    if (usable)
+        use_page(l, pa);
+    spin_unlock(lock);
+    *ret_present = leaf.present;
+    return usable;
+}
+
+/* Look at the page behind l->va, faulted in if need be. */
+static int look(struct mm *mm, struct look *l)
 {
     for (unsigned tries = 0; tries < 100; tries++) {
         rwmutex_read_lock(&mm->lock);
-        struct area *a = area_at(mm, va);
-        struct plat_leaf leaf;
+        struct area *a = area_at(mm, l->va);
+        bool forced = a && l->access == PLAT_ACCESS_WRITE && !(a->prot & PLAT_WRITE), present;
         int err = 0;
-        bool write = access == PLAT_ACCESS_WRITE;
-        bool forced = a && write && !(a->prot & PLAT_WRITE);
         if (!a)
             err = -EFAULT;
         else if (forced || !a->prot)
-            err = force && !(a->flags & AREA_SHARED) ? 0 : -EFAULT;
-        if (err) {
-            rwmutex_read_unlock(&mm->lock);
-            return err;
-        }
-        struct spin *lock = range_lock(mm, va);
-        spin_lock(lock);
-        plat_mmu_query(&mm->aspace, va, &leaf);
-        bool usable = leaf.present && (!write || (leaf.prot & PLAT_WRITE));
-        if (forced && tries > 0) /* after a fault: nobody else has the page */
-            usable = leaf.present && is_own(PADDR(leaf.pa.v + (va & (leaf.size - 1))));
-        if (usable) {
-            *ret = page_of(PADDR(leaf.pa.v + (va & (leaf.size - 1))));
-            *ret_shared = a->flags & AREA_SHARED;
-            page_get(*ret);
-        }
-        spin_unlock(lock);
+            err = l->force && !(a->flags & AREA_SHARED) ? 0 : -EFAULT;
+        if (a)
+            l->shared = a->flags & AREA_SHARED;
+        /* Forced, and after a fault: nobody else has the page. */
+        bool done = !err && use_present(mm, l, forced && tries > 0, &present);
         rwmutex_read_unlock(&mm->lock);
-        if (usable)
-            return 0;
+        if (err || done)
+            return err;
         err =
-            forced ? mm_fault_forced(mm, va, leaf.present) : mm_fault(mm, va, access, leaf.present);
+            forced ? mm_fault_forced(mm, l->va, present) : mm_fault(mm, l->va, l->access, present);
         if (err)
             return err;
     }
@@ -60,28 +90,26 @@ size_t mm_access(struct mm *mm, uintptr_t addr, void *buf, size_t n, bool write,
 {
     size_t done = 0;
     while (done < n) {
-        uintptr_t va = addr + done, in = va & ~PAGE_MASK;
-        size_t step = PAGE_SIZE - in < n - done ? PAGE_SIZE - in : n - done;
-        struct page *p;
-        bool shared;
-        if (va < addr ||
-            pin(mm, va, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, force, &p, &shared))
+        struct look l = { .va = addr + done,
+                          .access = write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ,
+                          .force = force,
+                          .buf = (char *)buf + done };
+        size_t in = l.va & ~PAGE_MASK;
+        l.n = PAGE_SIZE - in < n - done ? PAGE_SIZE - in : n - done;
+        if (l.va < addr || look(mm, &l))
             break;
-        char *mem = (char *)page_ptr(p) + in;
-        if (write)
-            memcpy(mem, (char *)buf + done, step);
-        else
-            memcpy((char *)buf + done, mem, step);
-        page_put(p);
-        done += step;
+        done += l.n;
     }
     return done;
 }
 
 int mm_pin(struct mm *mm, uintptr_t addr, bool write, struct page **ret_page)
 {
-    bool shared;
-    return pin(mm, addr, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, false, ret_page, &shared);
+    struct look l = { .va = addr, .access = write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ };
+    int err = look(mm, &l);
+    if (!err)
+        *ret_page = l.page;
+    return err;
 }
 
 int mm_shared_page(struct mm *mm, uintptr_t addr, struct page **ret_page)
@@ -95,9 +123,11 @@ int mm_shared_page(struct mm *mm, uintptr_t addr, struct page **ret_page)
         return -EFAULT;
     if (!shared)
         return (int)(addr & ~PAGE_MASK);
-    int err = pin(mm, addr, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, false, ret_page, &shared);
+    struct look l = { .va = addr, .access = write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ };
+    int err = look(mm, &l);
     if (err)
         return err;
+    *ret_page = l.page;
     return (int)(addr & ~PAGE_MASK);
 }
 

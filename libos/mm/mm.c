@@ -33,6 +33,8 @@ struct spin *range_lock(struct mm *mm, uintptr_t va)
     return &range_locks[(h ^ h >> 6) % RANGE_LOCKS].lock;
 }
 
+static _Atomic uint64_t serials;
+
 struct mm *mm_create(void)
 {
     struct mm *mm = slab_alloc(&slab);
@@ -49,6 +51,7 @@ struct mm *mm_create(void)
     RB_INIT(&mm->areas);
     mm->mmap_base = PLAT_MMAP_TOP;
     mm->dumpable = true;
+    mm->serial = atomic_fetch_add(&serials, 1) + 1;
     return mm;
 }
 

@@ -29,6 +29,7 @@ struct node {
 };
 
 struct gen_file {
+    struct gen_ctx ctx;
     struct mutex lock;
     struct text text;
     bool filled;
@@ -104,6 +105,22 @@ static struct node *node_of(struct inode *inode)
     return inode->data;
 }
 
+/* Owners follow the credentials of the process that a node is about. */
+static void set_owner(struct inode *inode)
+{
+    const struct gen_tree *tree = inode->sb->data;
+    if (tree->owner)
+        tree->owner(&node_of(inode)->ctx, inode->mode, &inode->uid, &inode->gid);
+}
+
+static int node_permission(struct inode *inode, unsigned may)
+{
+    const struct node *n = node_of(inode);
+    set_owner(inode);
+    int err = n->entry->enter ? n->entry->enter(&n->ctx) : 0;
+    return err < 0 ? err : err ? 0 : inode_mode_permission(inode, may);
+}
+
 static int node_inode(struct superblock *sb, const struct node *n, struct inode **ret_inode)
 {
     uint32_t type = n->entry->mode & S_IFMT;
@@ -121,11 +138,9 @@ static int node_inode(struct superblock *sb, const struct node *n, struct inode 
     inode->data = copy;
     inode->fops = type == S_IFDIR ? &dir_fops : n->entry->fops ? n->entry->fops : &text_fops;
     if (type == S_IFREG)
-        inode->size = n->entry->size ? n->entry->size : *(const uint64_t *)sb->data;
-    if (n->ctx.pid == process_current()->pid) {
-        inode->uid = thread_current()->cred->euid;
-        inode->gid = thread_current()->cred->egid;
-    }
+        inode->size =
+            n->entry->size ? n->entry->size : ((const struct gen_tree *)sb->data)->file_size;
+    set_owner(inode);
     *ret_inode = inode;
     return 0;
 }
@@ -251,10 +266,9 @@ static int node_getattr(struct inode *inode, struct abi_stat *st)
     const struct node *n = node_of(inode);
     if (n->entry->link_mode)
         st->st_mode = (st->st_mode & S_IFMT) | n->entry->link_mode(&n->ctx);
-    if (n->ctx.pid == process_current()->pid) {
-        st->st_uid = thread_current()->cred->euid;
-        st->st_gid = thread_current()->cred->egid;
-    }
+    set_owner(inode);
+    st->st_uid = inode->uid;
+    st->st_gid = inode->gid;
     st->st_blksize = 1024;
     st->st_blocks = 0;
     return 0;
@@ -269,16 +283,21 @@ static void node_evict(struct inode *inode)
 static int text_open(struct inode *inode, struct file *f)
 {
     const struct node *n = node_of(inode);
-    if (n->entry->fops)
+    if (n->entry->fops && !n->entry->open)
         return 0;
-    if (f->can_write && !n->entry->store)
+    if (!n->entry->fops && f->can_write && !n->entry->store)
         return -EACCES;
     struct gen_file *g = heap_zalloc(sizeof(*g));
     if (!g)
         return -ENOMEM;
     mutex_init(&g->lock, RANK_GEN_TEXT);
-    f->data = g;
-    return 0;
+    g->ctx = n->ctx;
+    int err = n->entry->open ? n->entry->open(&g->ctx) : 0;
+    if (err)
+        heap_free(g);
+    else
+        f->data = g;
+    return err;
 }
 
 static int text_fill(struct file *f, struct gen_file *g)
@@ -291,7 +310,7 @@ static int text_fill(struct file *f, struct gen_file *g)
     if (n->entry->fixed)
         text_add(&g->text, n->entry->fixed, strlen(n->entry->fixed));
     else
-        err = n->entry->show(&g->text, &n->ctx);
+        err = n->entry->show(&g->text, &g->ctx);
     if (!err && g->text.failed)
         err = -ENOMEM;
     g->filled = !err;
@@ -350,12 +369,17 @@ static int64_t text_seek(struct file *f, int64_t off, int whence)
     return off;
 }
 
-static void text_release(struct file *f)
+void gen_release(struct file *f)
 {
     struct gen_file *g = f->data;
     if (g)
         text_fini(&g->text);
     heap_free(g);
+}
+
+const struct gen_ctx *gen_of_open(struct file *f)
+{
+    return &((struct gen_file *)f->data)->ctx;
 }
 
 const struct gen_ctx *gen_of_file(struct file *f)
@@ -377,33 +401,38 @@ static int refuse_setattr(struct inode *inode, const struct inode_attr *attr)
 
 static const struct inode_ops dir_ops = { .lookup = dir_lookup,
                                           .valid = dir_valid,
+                                          .permission = node_permission,
                                           .getattr = node_getattr,
                                           .setattr = refuse_setattr,
                                           .evict = node_evict };
-static const struct inode_ops file_inode_ops = {
-    .getattr = node_getattr, .setattr = refuse_setattr, .open = text_open, .evict = node_evict
-};
+static const struct inode_ops file_inode_ops = { .permission = node_permission,
+                                                 .getattr = node_getattr,
+                                                 .setattr = refuse_setattr,
+                                                 .open = text_open,
+                                                 .evict = node_evict };
 static const struct inode_ops link_ops = { .readlink = link_readlink,
+                                           .permission = node_permission,
                                            .getattr = node_getattr,
                                            .evict = node_evict };
-static const struct inode_ops magic_ops = {
-    .readlink = link_readlink, .follow = link_follow, .getattr = node_getattr, .evict = node_evict
-};
+static const struct inode_ops magic_ops = { .readlink = link_readlink,
+                                            .follow = link_follow,
+                                            .permission = node_permission,
+                                            .getattr = node_getattr,
+                                            .evict = node_evict };
 static const struct file_ops dir_fops = { .readdir = dir_readdir };
 static const struct file_ops text_fops = {
-    .read = text_read, .write = text_write, .seek = text_seek, .release = text_release
+    .read = text_read, .write = text_write, .seek = text_seek, .release = gen_release
 };
 
-int gen_create(const char *type, uint32_t magic, const struct gen_entry *root, uint64_t file_size,
-               struct superblock **ret_sb)
+int gen_create(const char *type, uint32_t magic, const struct gen_entry *root,
+               const struct gen_tree *tree, struct superblock **ret_sb)
 {
-    struct superblock *sb = heap_zalloc(sizeof(*sb) + sizeof(file_size));
+    struct superblock *sb = heap_zalloc(sizeof(*sb));
     struct node *n = heap_zalloc(sizeof(*n));
     int err = -ENOMEM;
     if (!sb || !n)
         goto out;
-    sb->data = sb + 1;
-    *(uint64_t *)sb->data = file_size;
+    sb->data = (void *)(uintptr_t)tree;
     err = superblock_init(sb, type, magic, root->mode & 07777, &dir_ops);
     if (err)
         goto out;

@@ -25,6 +25,8 @@ void text_fini(struct text *t);
 struct gen_ctx {
     int pid, tid, number;
     uint64_t born_ns; /* when process pid began: its number may be another's later */
+
+    uint64_t mm; /* of an open file about memory: the address space's serial when it was opened */
 };
 
 struct gen_names;
@@ -40,7 +42,11 @@ struct gen_entry {
                  size_t len); /* a write, zero-terminated; NULL: -EPERM at open */
     int (*follow)(const struct gen_ctx *c, struct path *ret); /* a magic link */
     uint32_t (*link_mode)(const struct gen_ctx *c);           /* permission bits of a link */
-    const struct file_ops *fops;                              /* not generated text */
+    /* May it be opened? c is the open file's own. NULL: by its mode. */
+    int (*open)(struct gen_ctx *c);
+    /* May it be looked into? 1: whatever the mode says; 0: by its mode. */
+    int (*enter)(const struct gen_ctx *c);
+    const struct file_ops *fops;      /* not generated text */
     uint32_t size;                    /* what stat says of it; 0: what the tree has for all */
     const struct gen_entry *children; /* of a directory */
     const struct gen_names *names;    /* of a directory: names with numbers */
@@ -57,13 +63,24 @@ struct gen_names {
     void (*enter)(struct gen_ctx *c, int n); /* put n into the right member */
 };
 
+/* What holds for a whole tree. */
+struct gen_tree {
+    uint64_t file_size; /* that files show */
+    /* The owner of a node with this mode about c; NULL: root. No sleep. */
+    void (*owner)(const struct gen_ctx *c, uint32_t mode, uint32_t *uid, uint32_t *gid);
+};
+
 /* A tree below root (a directory). type is a string constant. -ENOMEM. */
 NODISCARD int gen_create(const char *type, uint32_t magic, const struct gen_entry *root,
-                         uint64_t file_size, struct superblock **ret_sb);
+                         const struct gen_tree *tree, struct superblock **ret_sb);
 /* What the open file f of such a tree is about. */
 const struct gen_ctx *gen_of_file(struct file *f);
 /* The same for a directory made of e; NULL: f is something else. */
 const struct gen_ctx *gen_of_directory(struct file *f, const struct gen_entry *e);
+
+/* For file_ops of an entry with open: the context that open made; freed by gen_release. */
+const struct gen_ctx *gen_of_open(struct file *f);
+void gen_release(struct file *f);
 
 /* /sys/class. */
 extern const struct gen_entry sysfs_class_entries[];

@@ -16,6 +16,17 @@ enum { PROC_HZ = 100, NS_PER_TICK = 10000000 };
 /* The thread that a node is about, with a reference; NULL: it has ended. */
 struct thread *proc_thread(const struct gen_ctx *c);
 
+/* May the current thread do this to c's thread? mode: ACCESS_READ or ACCESS_ATTACH. 0, -EPERM, -ESRCH. */
+int proc_may_access(const struct gen_ctx *c, unsigned mode);
+/* ACCESS_READ, in the words of files: 0, -EACCES, -ESRCH. */
+int proc_may_look(const struct gen_ctx *c);
+/* Open a file about the memory of c's thread: for ACCESS_READ; for ACCESS_ATTACH. It stays about the address space of now.
+ * 0, -EACCES, -ESRCH. */
+int proc_open_mm(struct gen_ctx *c);
+int proc_open_mem(struct gen_ctx *c);
+/* The address space of c's thread, with a reference; NULL: it has none any more, or another than when c's file was opened. */
+struct mm *proc_mm(const struct gen_ctx *c);
+
 /* The tables of the tree. */
 extern const struct gen_entry proc_pid_entries[], proc_task_entries[], proc_system_entries[],
     proc_sys_entries[], proc_net_entries[], proc_sys_net_entries[];
@@ -31,6 +42,8 @@ int proc_show_status(struct text *t, const struct gen_ctx *c);
 int proc_show_statm(struct text *t, const struct gen_ctx *c);
 int proc_show_mounts(struct text *t, const struct gen_ctx *c);
 int proc_show_mountinfo(struct text *t, const struct gen_ctx *c);
+int proc_enter_fd(const struct gen_ctx *c);
+int proc_enter_fdinfo(const struct gen_ctx *c);
 int proc_link_cwd(struct text *t, const struct gen_ctx *c);
 int proc_link_root(struct text *t, const struct gen_ctx *c);
 int proc_link_exe(struct text *t, const struct gen_ctx *c);

@@ -79,16 +79,22 @@ static int write_path(const void *what, char *buf, size_t size)
 
 static int fd_show_link(struct text *t, const struct gen_ctx *c)
 {
+    int err = proc_may_look(c);
+    if (err)
+        return err;
     struct file *f = proc_file(c);
     if (!f)
         return -ENOENT;
-    int err = show_text(t, f, write_file);
+    err = show_text(t, f, write_file);
     file_put(f);
     return err;
 }
 
 static int fd_follow(const struct gen_ctx *c, struct path *ret)
 {
+    int err = proc_may_look(c);
+    if (err)
+        return err;
     struct file *f = proc_file(c);
     if (!f)
         return -ENOENT;
@@ -133,6 +139,22 @@ static int fdinfo_show(struct text *t, const struct gen_ctx *c)
     return 0;
 }
 
+/* A process's own descriptors are its own, whoever owns the directory. */
+int proc_enter_fd(const struct gen_ctx *c)
+{
+    return c->pid == process_current()->pid;
+}
+
+int proc_enter_fdinfo(const struct gen_ctx *c)
+{
+    return proc_may_look(c);
+}
+
+static int fdinfo_open(struct gen_ctx *c)
+{
+    return proc_may_look(c);
+}
+
 const struct gen_names proc_fd_names = {
     .prefix = "",
     .may_go = true,
@@ -151,12 +173,15 @@ const struct gen_names proc_fdinfo_names = {
     .exists = fd_exists,
     .next = fd_next,
     .enter = fd_enter,
-    .entry = { .mode = S_IFREG | 0444, .show = fdinfo_show },
+    .entry = { .mode = S_IFREG | 0444, .show = fdinfo_show, .open = fdinfo_open },
 };
 
 /* The current or root directory of a thread. */
 static int directory(const struct gen_ctx *c, bool is_root, struct path *ret)
 {
+    int err = proc_may_look(c);
+    if (err)
+        return err;
     struct thread *t = proc_thread(c);
     struct fs_context *fs = t ? thread_fs_get(t) : NULL;
     if (fs) {
@@ -174,6 +199,9 @@ static int directory(const struct gen_ctx *c, bool is_root, struct path *ret)
 /* The program's file. */
 static int program(const struct gen_ctx *c, struct path *ret)
 {
+    int err = proc_may_look(c);
+    if (err)
+        return err;
     struct thread *t = proc_thread(c);
     struct mm *mm = t ? thread_mm_get(t) : NULL;
     struct file *exe = mm ? mm->exe : NULL;

@@ -132,22 +132,14 @@ static void walk(struct text *t, struct mm *mm, char *path, bool details)
 
 static int show_areas(struct text *t, const struct gen_ctx *c, bool details)
 {
-    struct thread *thread = proc_thread(c);
-    char *path = heap_alloc(PATH_SIZE);
-    if (!thread || !path) {
-        heap_free(path);
-        if (thread)
-            thread_put(thread);
-        return thread ? -ENOMEM : -ESRCH;
-    }
-    struct mm *mm = thread_mm_get(thread);
-    if (mm) {
+    struct mm *mm = proc_mm(c);
+    char *path = mm ? heap_alloc(PATH_SIZE) : NULL;
+    if (path)
         walk(t, mm, path, details);
-        mm_put(mm);
-    }
-    thread_put(thread);
     heap_free(path);
-    return 0;
+    if (mm)
+        mm_put(mm);
+    return mm && !path ? -ENOMEM : 0;
 }
 
 int proc_show_maps(struct text *t, const struct gen_ctx *c)
@@ -162,8 +154,7 @@ int proc_show_smaps(struct text *t, const struct gen_ctx *c)
 
 int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c)
 {
-    struct thread *thread = proc_thread(c);
-    struct mm *mm = thread ? thread_mm_get(thread) : NULL;
+    struct mm *mm = proc_mm(c);
     struct usage u = { 0 };
     uintptr_t first = 0, end = 0;
     if (mm) {
@@ -182,16 +173,13 @@ int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c)
         text_printf(t, "[rollup]\n");
         show_usage(t, &u, true);
     }
-    if (thread)
-        thread_put(thread);
-    return thread ? 0 : -ESRCH;
+    return 0;
 }
 
 /* /proc/PID/mem: memory by address, through the protection as a debugger needs it. */
 static ssize_type mem_transfer(struct file *f, struct iter *it, uint64_t *pos, bool write)
 {
-    struct thread *thread = proc_thread(gen_of_file(f));
-    struct mm *mm = thread ? thread_mm_get(thread) : NULL;
+    struct mm *mm = proc_mm(gen_of_open(f));
     uint8_t *buf = heap_alloc(MEM_PIECE);
     ssize_type done = mm && !buf ? -ENOMEM : 0;
     while (mm && buf && it->left) {
@@ -215,8 +203,6 @@ static ssize_type mem_transfer(struct file *f, struct iter *it, uint64_t *pos, b
     heap_free(buf);
     if (mm)
         mm_put(mm);
-    if (thread)
-        thread_put(thread);
     return done;
 }
 
@@ -238,4 +224,6 @@ static int64_t mem_seek(struct file *f, int64_t off, int whence)
     return (int64_t)f->pos;
 }
 
-const struct file_ops proc_mem_fops = { .read = mem_read, .write = mem_write, .seek = mem_seek };
+const struct file_ops proc_mem_fops = {
+    .read = mem_read, .write = mem_write, .seek = mem_seek, .release = gen_release
+};

@@ -2,6 +2,7 @@
 /* The directory of a process, /proc/PID, and of each of its threads: the tables, and the small files. */
 #include "proc.h"
 #include <abi/errno.h>
+#include <abi/prctl.h>
 #include <abi/resource.h>
 #include <libos/mm.h>
 #include <libos/heap.h>
@@ -11,13 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE = 4096, ARGS_MAX = 2 * 1024 * 1024, CAP_SYS_RESOURCE = 24, OOM_SCORE_MAX = 1000 };
+enum { PIECE = 4096, ARGS_MAX = 2 * 1024 * 1024, OOM_SCORE_MAX = 1000 };
 
 /* Bytes [from, to) of the process's memory, as far as they can be read. */
 static int show_memory(struct text *t, const struct gen_ctx *c, bool environment)
 {
-    struct thread *thread = proc_thread(c);
-    struct mm *mm = thread ? thread_mm_get(thread) : NULL;
+    struct mm *mm = proc_mm(c);
     char *buf = heap_alloc(PIECE);
     if (mm && buf) {
         uintptr_t at = environment ? mm->env_start : mm->arg_start,
@@ -36,9 +36,7 @@ static int show_memory(struct text *t, const struct gen_ctx *c, bool environment
     heap_free(buf);
     if (mm)
         mm_put(mm);
-    if (thread)
-        thread_put(thread);
-    return thread ? 0 : -ESRCH;
+    return 0;
 }
 
 static int show_cmdline(struct text *t, const struct gen_ctx *c)
@@ -53,8 +51,7 @@ static int show_environ(struct text *t, const struct gen_ctx *c)
 
 static int show_auxv(struct text *t, const struct gen_ctx *c)
 {
-    struct thread *thread = proc_thread(c);
-    struct mm *mm = thread ? thread_mm_get(thread) : NULL;
+    struct mm *mm = proc_mm(c);
     size_t n = 0;
     if (mm) {
         while (n + 2 < ARRAY_SIZE(mm->auxv) && mm->auxv[n])
@@ -62,9 +59,7 @@ static int show_auxv(struct text *t, const struct gen_ctx *c)
         text_add(t, mm->auxv, (n + 2) * sizeof(mm->auxv[0])); /* AT_NULL too */
         mm_put(mm);
     }
-    if (thread)
-        thread_put(thread);
-    return thread ? 0 : -ESRCH;
+    return 0;
 }
 
 /* The small files: each prints from the thread. */
@@ -232,29 +227,54 @@ static int store_oom_adj(const struct gen_ctx *c, char *value, size_t len)
     return err ? err : set_oom(c, adj == 15 ? OOM_SCORE_MAX : (int)adj * OOM_SCORE_MAX / 17);
 }
 
-static void print_personality(struct text *t, struct thread *thread)
+static int show_personality(struct text *t, const struct gen_ctx *c)
 {
+    int err = proc_may_access(c, ACCESS_ATTACH);
+    struct thread *thread = err ? NULL : proc_thread(c);
+    if (!thread)
+        return err ? err : -ESRCH;
     text_printf(t, "%08x\n", thread->personality);
+    thread_put(thread);
+    return 0;
 }
-THREAD_FILE(personality)
 
-static void print_timerslack(struct text *t, struct thread *thread)
+/* Of others: as their priority, CAP_SYS_NICE. */
+static int slack_of(const struct gen_ctx *c, struct thread **ret)
 {
-    text_printf(t, "%u\n", (unsigned)thread->timer_slack_ns);
+    struct thread *thread = proc_thread(c);
+    if (!thread)
+        return -ESRCH;
+    if (thread == thread_current() || cred_capable(CAP_SYS_NICE)) {
+        *ret = thread;
+        return 0;
+    }
+    thread_put(thread);
+    return -EPERM;
 }
-THREAD_FILE(timerslack)
+
+static int show_timerslack(struct text *t, const struct gen_ctx *c)
+{
+    struct thread *thread;
+    int err = slack_of(c, &thread);
+    if (err)
+        return err;
+    text_printf(t, "%u\n", (unsigned)thread->timer_slack_ns);
+    thread_put(thread);
+    return 0;
+}
 
 static int store_timerslack(const struct gen_ctx *c, char *value, size_t len)
 {
-    struct thread *thread = proc_thread(c);
+    struct thread *thread;
     long ns;
     int err = parse(value, 0, UINT32_MAX, &ns);
-    if (!thread)
-        return -ESRCH;
     if (!err)
-        thread->timer_slack_ns = ns ? (uint32_t)ns : 50000;
+        err = slack_of(c, &thread);
+    if (err)
+        return err;
+    thread->timer_slack_ns = ns ? (uint32_t)ns : 50000;
     thread_put(thread);
-    return err;
+    return 0;
 }
 
 /* Where it sleeps is not told: to the unprivileged, Linux says 0 too. */
@@ -314,6 +334,10 @@ static const struct gen_names tids = { .prefix = "",
     {                                                                                              \
         .name = (n), .mode = S_IFLNK | 0777, .show = (text), .follow = (to)                        \
     }
+#define MEMORY(n, m, fn)                                                                           \
+    {                                                                                              \
+        .name = (n), .mode = S_IFREG | (m), .show = (fn), .open = proc_open_mm                     \
+    }
 #define STORED(n, m, fn, put)                                                                      \
     {                                                                                              \
         .name = (n), .mode = S_IFREG | (m), .show = (fn), .store = (put)                           \
@@ -321,20 +345,23 @@ static const struct gen_names tids = { .prefix = "",
 
 /* What a process and each of its threads have. */
 #define COMMON_ENTRIES                                                                             \
-    { .name = "fd", .mode = S_IFDIR | 0500, .names = &proc_fd_names },                             \
-        { .name = "fdinfo", .mode = S_IFDIR | 0555, .names = &proc_fdinfo_names },                 \
-        GEN_FILE_MODE("environ", 0400, show_environ), GEN_FILE_MODE("auxv", 0400, show_auxv),      \
+    { .name = "fd", .mode = S_IFDIR | 0500, .names = &proc_fd_names, .enter = proc_enter_fd },     \
+        { .name = "fdinfo",                                                                        \
+          .mode = S_IFDIR | 0555,                                                                  \
+          .names = &proc_fdinfo_names,                                                             \
+          .enter = proc_enter_fdinfo },                                                            \
+        MEMORY("environ", 0400, show_environ), MEMORY("auxv", 0400, show_auxv),                    \
         GEN_FILE("status", proc_show_status),                                                      \
         GEN_FILE_MODE("personality", 0400, show_personality), GEN_FILE("limits", show_limits),     \
         GEN_FILE("sched", show_sched), STORED("comm", 0644, show_comm, store_comm),                \
         GEN_FILE("cmdline", show_cmdline), GEN_FILE("statm", proc_show_statm),                     \
-        GEN_FILE("maps", proc_show_maps),                                                          \
-        { .name = "mem", .mode = S_IFREG | 0600, .fops = &proc_mem_fops },                         \
+        MEMORY("maps", 0444, proc_show_maps),                                                      \
+        { .name = "mem", .mode = S_IFREG | 0600, .fops = &proc_mem_fops, .open = proc_open_mem },  \
         LINK("cwd", proc_link_cwd, proc_follow_cwd),                                               \
         LINK("root", proc_link_root, proc_follow_root),                                            \
         LINK("exe", proc_link_exe, proc_follow_exe), GEN_FILE("mounts", proc_show_mounts),         \
-        GEN_FILE("mountinfo", proc_show_mountinfo), GEN_FILE("smaps", proc_show_smaps),            \
-        GEN_FILE("smaps_rollup", proc_show_smaps_rollup), GEN_FILE("wchan", show_wchan),           \
+        GEN_FILE("mountinfo", proc_show_mountinfo), MEMORY("smaps", 0444, proc_show_smaps),        \
+        MEMORY("smaps_rollup", 0444, proc_show_smaps_rollup), GEN_FILE("wchan", show_wchan),       \
         GEN_FILE_MODE("stack", 0400, refuse_stack), GEN_FILE("schedstat", show_schedstat),         \
         GEN_FIXED("cgroup", "0::/\n"), GEN_FILE("oom_score", show_oom_score),                      \
         STORED("oom_adj", 0644, show_oom_adj, store_oom_adj),                                      \

@@ -160,24 +160,29 @@ int proc_show_stat(struct text *t, const struct gen_ctx *c)
     bool whole = !c->number; /* the process; else one thread of it */
     struct mm *mm = thread_mm_get(thread);
     const struct mm *m = mm ? mm : &nothing;
+    bool look = mm && !thread_may_access(thread, ACCESS_READ | ACCESS_FSCREDS);
+    const struct mm *shown = look ? mm : &nothing; /* addresses are not for everybody */
     struct signal_sets s;
     signal_sets(thread, &s);
     show_identity(t, thread, whole);
     show_times(t, thread, whole);
     text_printf(t, "%llu %llu %lu %lu %lu %lu 0 0 ",
                 (unsigned long long)(m->total_pages * PAGE_SIZE), (unsigned long long)resident(m),
-                ull_limit(thread->process, RLIMIT_RSS), (unsigned long)m->code_start,
-                (unsigned long)m->code_end, (unsigned long)m->stack_top);
+                ull_limit(thread->process, RLIMIT_RSS),
+                look ? (unsigned long)m->code_start : (unsigned long)(mm != NULL),
+                look ? (unsigned long)m->code_end : (unsigned long)(mm != NULL),
+                (unsigned long)shown->stack_top);
     uint64_t low = 0x7fffffff; /* as of old: the first 31 signals */
     text_printf(t, "%llu %llu %llu %llu 0 0 0 %d %u %u %u 0 0 0 ",
                 (unsigned long long)(s.pending & low), (unsigned long long)(s.blocked & low),
                 (unsigned long long)(s.ignored & low), (unsigned long long)(s.caught & low),
                 whole ? SIGCHLD : -1, (unsigned)thread->cpu, (unsigned)thread->rt_priority,
                 (unsigned)thread->policy);
-    text_printf(t, "%lu %lu %lu %lu %lu %lu %lu %d\n", (unsigned long)m->data_start,
-                (unsigned long)m->data_end, (unsigned long)m->brk_start,
-                (unsigned long)m->arg_start, (unsigned long)m->arg_end, (unsigned long)m->env_start,
-                (unsigned long)m->env_end, thread->exit_code);
+    text_printf(t, "%lu %lu %lu %lu %lu %lu %lu %d\n", (unsigned long)shown->data_start,
+                (unsigned long)shown->data_end, (unsigned long)shown->brk_start,
+                (unsigned long)shown->arg_start, (unsigned long)shown->arg_end,
+                (unsigned long)shown->env_start, (unsigned long)shown->env_end,
+                look ? thread->exit_code : 0);
     if (mm)
         mm_put(mm);
     thread_put(thread);

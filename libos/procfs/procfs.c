@@ -20,6 +20,82 @@ struct thread *proc_thread(const struct gen_ctx *c)
     return t;
 }
 
+int proc_may_access(const struct gen_ctx *c, unsigned mode)
+{
+    struct thread *t = proc_thread(c);
+    if (!t)
+        return -ESRCH;
+    int err = thread_may_access(t, mode | ACCESS_FSCREDS);
+    thread_put(t);
+    return err;
+}
+
+int proc_may_look(const struct gen_ctx *c)
+{
+    int err = proc_may_access(c, ACCESS_READ);
+    return err == -EPERM ? -EACCES : err;
+}
+
+/* Remember the address space that t has now. */
+static int open_mm(struct gen_ctx *c, unsigned mode)
+{
+    struct thread *t = proc_thread(c);
+    if (!t)
+        return -ESRCH;
+    int err = thread_may_access(t, mode | ACCESS_FSCREDS);
+    /* Taken first and checked afterwards, a program that gains rights by execve in between is another address space. */
+    struct mm *mm = err ? NULL : thread_mm_get(t);
+    c->mm = mm ? mm->serial : UINT64_MAX;
+    if (mm) {
+        err = thread_may_access(t, mode | ACCESS_FSCREDS);
+        mm_put(mm);
+    }
+    thread_put(t);
+    return err ? -EACCES : 0;
+}
+
+int proc_open_mm(struct gen_ctx *c)
+{
+    return open_mm(c, ACCESS_READ);
+}
+
+int proc_open_mem(struct gen_ctx *c)
+{
+    return open_mm(c, ACCESS_ATTACH);
+}
+
+struct mm *proc_mm(const struct gen_ctx *c)
+{
+    struct thread *t = proc_thread(c);
+    struct mm *mm = t ? thread_mm_get(t) : NULL;
+    if (t)
+        thread_put(t);
+    if (mm && c->mm && mm->serial != c->mm) {
+        mm_put(mm);
+        mm = NULL;
+    }
+    return mm;
+}
+
+/* The owner of what is about a process that others may not look into is root; its directories stay its own. */
+static void proc_owner(const struct gen_ctx *c, uint32_t mode, uint32_t *uid, uint32_t *gid)
+{
+    struct thread *t = c->tid ? proc_thread(c) : NULL;
+    *uid = *gid = 0;
+    if (!t)
+        return;
+    struct mm *mm = thread_mm_get(t);
+    if (mode == (S_IFDIR | 0555) || (mm && mm->dumpable)) {
+        struct cred *cred = thread_cred_get(t);
+        *uid = cred->euid;
+        *gid = cred->egid;
+        cred_put(cred);
+    }
+    if (mm)
+        mm_put(mm);
+    thread_put(t);
+}
+
 static bool pid_exists(const struct gen_ctx *dir, int n)
 {
     struct thread *t = thread_find(n);
@@ -88,9 +164,11 @@ int procfs_process(struct file *f, struct process **ret_p)
     return 0;
 }
 
+static const struct gen_tree tree = { .owner = proc_owner };
+
 int procfs_init(void)
 {
     struct superblock *sb;
-    int err = gen_create("proc", PROC_SUPER_MAGIC, &root, 0, &sb);
+    int err = gen_create("proc", PROC_SUPER_MAGIC, &root, &tree, &sb);
     return err ? err : vfs_mount(sb, "/proc", "proc", ST_NOSUID | ST_NODEV | ST_NOEXEC);
 }

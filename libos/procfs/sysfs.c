@@ -277,11 +277,13 @@ static const struct gen_entry root_entries[] = {
 
 static const struct gen_entry root = { .mode = S_IFDIR | 0555, .children = root_entries };
 
+static const struct gen_tree tree = { .file_size = FILE_SIZE };
+
 int sysfs_init(void)
 {
     struct superblock *sb;
     unsigned flags = ST_NOSUID | ST_NODEV | ST_NOEXEC;
-    int err = gen_create("sysfs", SYSFS_MAGIC, plat_tdx() ? &tdx_root : &root, FILE_SIZE, &sb);
+    int err = gen_create("sysfs", SYSFS_MAGIC, plat_tdx() ? &tdx_root : &root, &tree, &sb);
 
     if (!plat_tdx()) /* nothing to write to */
         flags |= ST_RDONLY;

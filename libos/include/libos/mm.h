@@ -93,6 +93,7 @@ struct mm {
         def_flags; /* AREA_LOCKED (MCL_FUTURE), AREA_LOCKONFAULT, AREA_NOHUGE (PR_SET_THP_DISABLE) */
     bool dumpable;
     struct aio_context *aio; /* contexts of asynchronous I/O; guarded by that module's lock */
+    uint64_t serial;         /* no other address space ever has it; not 0 */
 };
 
 /* An empty address space with one user. NULL: out of memory. */

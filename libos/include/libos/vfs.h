@@ -64,6 +64,8 @@ struct inode_ops {
     int (*complete)(
         struct dentry *
             dir); /* before a name goes: bring all names into the cache; may be NULL. -ENOMEM, -EIO */
+    /* Instead of the mode bits, for trees whose owners change by themselves (/proc): see inode_permission. NULL: the bits. */
+    int (*permission)(struct inode *inode, unsigned may);
     int (*readlink)(struct inode *inode, char *buf, size_t size); /* length; -EINVAL */
     /* Magic links (/proc/self/fd/N): the path itself with references. NULL: readlink's text is walked. */
     int (*follow)(struct inode *inode, struct path *ret_path);
@@ -302,6 +304,8 @@ struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct in
 /* May the current thread do this (MAY_*)? 0, -EACCES, -EROFS, -EPERM. */
 enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
 NODISCARD int inode_permission(struct inode *inode, unsigned may);
+/* The same by owner, group and mode bits alone, for inode_ops.permission. */
+NODISCARD int inode_mode_permission(struct inode *inode, unsigned may);
 NODISCARD int inode_setattr(const struct path *p,
                             struct inode_attr *attr); /* with checks; sets ctime */
 int inode_stat(struct inode *inode, struct abi_stat *ret);
