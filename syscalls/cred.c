@@ -2,6 +2,7 @@
 /* User and group ids, capabilities: credentials(7), capabilities(7), setresuid(2). */
 #include "sys_proto.h"
 #include <abi/prctl.h>
+#include <libos/access.h>
 #include <libos/heap.h>
 #include <libos/process.h>
 #include <libos/user.h>
@@ -17,7 +18,8 @@ enum {
 /* What file-system accesses need: they follow fsuid. */
 #define CAP_FS_MASK                                                                                \
     (1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH |                  \
-     1ull << CAP_FOWNER | 1ull << CAP_FSETID | 1ull << CAP_LINUX_IMMUTABLE | 1ull << CAP_MKNOD)
+     1ull << CAP_FOWNER | 1ull << CAP_FSETID | 1ull << CAP_LINUX_IMMUTABLE | 1ull << CAP_MKNOD |   \
+     1ull << CAP_MAC_OVERRIDE)
 
 static const struct cred *cred(void)
 {
@@ -44,167 +46,162 @@ long sys_getegid(void)
     return cred()->egid;
 }
 
-/* The capabilities after a change of user ids, then install it. Takes c. */
-static int finish_uid(struct cred *c)
+/* The ids of one kind: real, effective, saved, and of file accesses. */
+enum kind { USERS, GROUPS };
+struct ids {
+    uint32_t r, e, s, fs;
+};
+
+static struct ids ids_of(enum kind k)
 {
-    const struct cred *old = cred();
+    const struct cred *c = cred();
+    return k == USERS ? (struct ids){ c->uid, c->euid, c->suid, c->fsuid }
+                      : (struct ids){ c->gid, c->egid, c->sgid, c->fsgid };
+}
+
+static bool may_set_any(enum kind k)
+{
+    return cred_capable(k == USERS ? CAP_SETUID : CAP_SETGID);
+}
+
+/* What capabilities(7) says of changes of user ids. */
+static void adjust_caps(struct cred *c, const struct cred *old)
+{
     bool was_root = !old->uid || !old->euid || !old->suid,
          is_root = !c->uid || !c->euid || !c->suid;
-    if (!(old->securebits & SECURE_NO_FIXUP)) {
-        if (was_root && !is_root && !(old->securebits & SECURE_KEEP_CAPS))
-            c->cap_permitted = c->cap_effective = 0;
-        if (was_root && !is_root)
-            c->cap_ambient = 0;
-        if (!old->euid && c->euid)
-            c->cap_effective = 0;
-        if (old->euid && !c->euid)
-            c->cap_effective = c->cap_permitted;
+    if (old->securebits & SECURE_NO_FIXUP)
+        return;
+    if (was_root && !is_root && !(old->securebits & SECURE_KEEP_CAPS))
+        c->cap_permitted = c->cap_effective = 0;
+    if (was_root && !is_root)
+        c->cap_ambient = 0;
+    if (!old->euid && c->euid)
+        c->cap_effective = 0;
+    if (old->euid && !c->euid)
+        c->cap_effective = c->cap_permitted;
+}
+
+/* setfsuid(2) alone moves the capabilities that are about files. */
+static void adjust_fs_caps(struct cred *c, const struct cred *old)
+{
+    if (old->securebits & SECURE_NO_FIXUP)
+        return;
+    if (!old->fsuid && c->fsuid)
+        c->cap_effective &= ~CAP_FS_MASK;
+    if (old->fsuid && !c->fsuid)
+        c->cap_effective |= c->cap_permitted & CAP_FS_MASK;
+}
+
+static int install_ids(enum kind k, const struct ids *n,
+                       void (*adjust)(struct cred *, const struct cred *))
+{
+    struct cred *c = cred_copy(cred());
+    if (!c)
+        return -ENOMEM;
+    if (k == USERS) {
+        c->uid = n->r, c->euid = n->e, c->suid = n->s, c->fsuid = n->fs;
+        adjust(c, cred());
+    } else {
+        c->gid = n->r, c->egid = n->e, c->sgid = n->s, c->fsgid = n->fs;
     }
-    if (c->euid != old->euid || c->egid != old->egid)
-        thread_current()->pdeath_signal = 0;
-    cred_install(c);
-    return 0;
+    return cred_install(c);
+}
+
+static bool is_one_of(uint32_t id, const struct ids *o)
+{
+    return id == UNCHANGED || id == o->r || id == o->e || id == o->s;
+}
+
+static long set_res(enum kind k, uint32_t r, uint32_t e, uint32_t s)
+{
+    const struct ids o = ids_of(k);
+    struct ids n = o;
+    if (!(is_one_of(r, &o) && is_one_of(e, &o) && is_one_of(s, &o)) && !may_set_any(k))
+        return -EPERM;
+    n.r = r != UNCHANGED ? r : n.r;
+    n.e = e != UNCHANGED ? e : n.e;
+    n.s = s != UNCHANGED ? s : n.s;
+    n.fs = n.e;
+    return install_ids(k, &n, adjust_caps);
+}
+
+static long set_re(enum kind k, uint32_t r, uint32_t e)
+{
+    const struct ids o = ids_of(k);
+    struct ids n = o;
+    if (((r != UNCHANGED && r != o.r && r != o.e) || !is_one_of(e, &o)) && !may_set_any(k))
+        return -EPERM;
+    n.r = r != UNCHANGED ? r : n.r;
+    n.e = e != UNCHANGED ? e : n.e;
+    if (r != UNCHANGED || (e != UNCHANGED && e != o.r))
+        n.s = n.e;
+    n.fs = n.e;
+    return install_ids(k, &n, adjust_caps);
+}
+
+static long set_id(enum kind k, uint32_t id)
+{
+    struct ids n = ids_of(k);
+    if (id == UNCHANGED)
+        return -EINVAL;
+    if (may_set_any(k))
+        n.r = n.s = id;
+    else if (id != n.r && id != n.s)
+        return -EPERM;
+    n.e = n.fs = id;
+    return install_ids(k, &n, adjust_caps);
+}
+
+/* The old id, whether it was changed or not. */
+static long set_fs(enum kind k, uint32_t id)
+{
+    struct ids n = ids_of(k);
+    uint32_t old = n.fs;
+    if (id == UNCHANGED || id == old || (!is_one_of(id, &n) && !may_set_any(k)))
+        return old;
+    n.fs = id;
+    (void)install_ids(k, &n, adjust_fs_caps); /* without memory: as if it was not allowed */
+    return old;
 }
 
 long sys_setresuid(unsigned ruid, unsigned euid, unsigned suid)
 {
-    const unsigned ids[3] = { ruid, euid, suid };
-    const struct cred *o = cred();
-    for (int i = 0; i < 3 && !cred_capable(CAP_SETUID); i++)
-        if (ids[i] != UNCHANGED && ids[i] != o->uid && ids[i] != o->euid && ids[i] != o->suid)
-            return -EPERM;
-    struct cred *c = cred_copy(o);
-    if (!c)
-        return -ENOMEM;
-    c->uid = ruid != UNCHANGED ? ruid : c->uid;
-    c->euid = euid != UNCHANGED ? euid : c->euid;
-    c->suid = suid != UNCHANGED ? suid : c->suid;
-    c->fsuid = c->euid;
-    return finish_uid(c);
-}
-
-long sys_setreuid(unsigned ruid, unsigned euid)
-{
-    const struct cred *o = cred();
-    if (!cred_capable(CAP_SETUID) &&
-        ((ruid != UNCHANGED && ruid != o->uid && ruid != o->euid) ||
-         (euid != UNCHANGED && euid != o->uid && euid != o->euid && euid != o->suid)))
-        return -EPERM;
-    struct cred *c = cred_copy(o);
-    if (!c)
-        return -ENOMEM;
-    c->uid = ruid != UNCHANGED ? ruid : c->uid;
-    c->euid = euid != UNCHANGED ? euid : c->euid;
-    if (ruid != UNCHANGED || (euid != UNCHANGED && euid != o->uid))
-        c->suid = c->euid;
-    c->fsuid = c->euid;
-    return finish_uid(c);
-}
-
-long sys_setuid(unsigned uid)
-{
-    const struct cred *o = cred();
-    bool all = cred_capable(CAP_SETUID);
-    if (uid == UNCHANGED)
-        return -EINVAL;
-    if (!all && uid != o->uid && uid != o->suid)
-        return -EPERM;
-    struct cred *c = cred_copy(o);
-    if (!c)
-        return -ENOMEM;
-    if (all)
-        c->uid = c->suid = uid;
-    c->euid = c->fsuid = uid;
-    return finish_uid(c);
+    return set_res(USERS, ruid, euid, suid);
 }
 
 long sys_setresgid(unsigned rgid, unsigned egid, unsigned sgid)
 {
-    const unsigned ids[3] = { rgid, egid, sgid };
-    const struct cred *o = cred();
-    for (int i = 0; i < 3 && !cred_capable(CAP_SETGID); i++)
-        if (ids[i] != UNCHANGED && ids[i] != o->gid && ids[i] != o->egid && ids[i] != o->sgid)
-            return -EPERM;
-    struct cred *c = cred_copy(o);
-    if (!c)
-        return -ENOMEM;
-    c->gid = rgid != UNCHANGED ? rgid : c->gid;
-    c->egid = egid != UNCHANGED ? egid : c->egid;
-    c->sgid = sgid != UNCHANGED ? sgid : c->sgid;
-    c->fsgid = c->egid;
-    cred_install(c);
-    return 0;
+    return set_res(GROUPS, rgid, egid, sgid);
+}
+
+long sys_setreuid(unsigned ruid, unsigned euid)
+{
+    return set_re(USERS, ruid, euid);
 }
 
 long sys_setregid(unsigned rgid, unsigned egid)
 {
-    const struct cred *o = cred();
-    if (!cred_capable(CAP_SETGID) &&
-        ((rgid != UNCHANGED && rgid != o->gid && rgid != o->egid) ||
-         (egid != UNCHANGED && egid != o->gid && egid != o->egid && egid != o->sgid)))
-        return -EPERM;
-    struct cred *c = cred_copy(o);
-    if (!c)
-        return -ENOMEM;
-    c->gid = rgid != UNCHANGED ? rgid : c->gid;
-    c->egid = egid != UNCHANGED ? egid : c->egid;
-    if (rgid != UNCHANGED || (egid != UNCHANGED && egid != o->gid))
-        c->sgid = c->egid;
-    c->fsgid = c->egid;
-    cred_install(c);
-    return 0;
+    return set_re(GROUPS, rgid, egid);
+}
+
+long sys_setuid(unsigned uid)
+{
+    return set_id(USERS, uid);
 }
 
 long sys_setgid(unsigned gid)
 {
-    const struct cred *o = cred();
-    bool all = cred_capable(CAP_SETGID);
-    if (gid == UNCHANGED)
-        return -EINVAL;
-    if (!all && gid != o->gid && gid != o->sgid)
-        return -EPERM;
-    struct cred *c = cred_copy(o);
-    if (!c)
-        return -ENOMEM;
-    if (all)
-        c->gid = c->sgid = gid;
-    c->egid = c->fsgid = gid;
-    cred_install(c);
-    return 0;
+    return set_id(GROUPS, gid);
 }
 
 long sys_setfsuid(unsigned uid)
 {
-    const struct cred *o = cred();
-    unsigned old = o->fsuid;
-    bool may =
-        uid == o->uid || uid == o->euid || uid == o->suid || uid == old || cred_capable(CAP_SETUID);
-    struct cred *c = may && uid != old && uid != UNCHANGED ? cred_copy(o) : NULL;
-    if (!c)
-        return old;
-    c->fsuid = uid;
-    if (!(o->securebits & SECURE_NO_FIXUP)) {
-        if (!old && uid)
-            c->cap_effective &= ~CAP_FS_MASK;
-        if (old && !uid)
-            c->cap_effective |= c->cap_permitted & CAP_FS_MASK;
-    }
-    cred_install(c);
-    return old;
+    return set_fs(USERS, uid);
 }
 
 long sys_setfsgid(unsigned gid)
 {
-    const struct cred *o = cred();
-    unsigned old = o->fsgid;
-    bool may =
-        gid == o->gid || gid == o->egid || gid == o->sgid || gid == old || cred_capable(CAP_SETGID);
-    struct cred *c = may && gid != old && gid != UNCHANGED ? cred_copy(o) : NULL;
-    if (!c)
-        return old;
-    c->fsgid = gid;
-    cred_install(c);
-    return old;
+    return set_fs(GROUPS, gid);
 }
 
 /* Three ids out. */
@@ -265,8 +262,7 @@ long sys_setgroups(int size, user_uint_in_t list)
         qsort(groups, (size_t)size, sizeof(*groups), by_value);
     c->groups = groups;
     c->ngroups = (uint32_t)size;
-    cred_install(c);
-    return 0;
+    return cred_install(c);
 }
 
 /* The header: how many data elements its version has. An unknown version is answered with ours. */
@@ -297,11 +293,12 @@ long sys_capget(user_cap_header_inout_t hdr, user_cap_data_out_t data)
     struct thread *t = h.pid ? thread_find(h.pid) : thread_current();
     if (!t)
         return -ESRCH;
-    const struct cred *c = t->cred;
+    struct cred *c = thread_cred_get(t);
     for (unsigned i = 0; i < 2; i++)
         d[i] = (struct abi_cap_data){ (uint32_t)(c->cap_effective >> 32 * i),
                                       (uint32_t)(c->cap_permitted >> 32 * i),
                                       (uint32_t)(c->cap_inheritable >> 32 * i) };
+    cred_put(c);
     if (h.pid)
         thread_put(t);
     return user_put(data, d, n);
@@ -335,6 +332,5 @@ long sys_capset(user_cap_header_inout_t hdr, user_cap_data_in_t data)
     c->cap_permitted = permitted;
     c->cap_inheritable = inheritable;
     c->cap_ambient &= permitted & inheritable;
-    cred_install(c);
-    return 0;
+    return cred_install(c);
 }

@@ -137,10 +137,9 @@ long sys_faccessat2(int dfd, user_str_t path, unsigned mode, unsigned flags)
     struct cred *real = real_cred();
     if (!real)
         return -ENOMEM;
-    own = cred_get(own);
-    cred_install(real); /* so that others never see one that is freed */
+    (void)cred_swap(real); /* that is own, below */
     long err = access_path(dfd, path, mode, flags);
-    cred_install(own);
+    cred_put(cred_swap(own));
     return err;
 }
 

@@ -36,8 +36,7 @@ static int change_cred(void (*change)(struct cred *c, unsigned long arg), unsign
     if (!c)
         return -ENOMEM;
     change(c, arg);
-    cred_install(c);
-    return 0;
+    return cred_install(c);
 }
 
 static void set_securebits(struct cred *c, unsigned long arg)

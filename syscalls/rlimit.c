@@ -2,8 +2,21 @@
 /* Resource limits and usage: getrlimit(2), prlimit(2), getrusage(2). */
 #include "sys_proto.h"
 #include <abi/prctl.h>
+#include <libos/access.h>
 #include <libos/process.h>
 #include <libos/user.h>
+
+/* Somebody else's limits: all ids the same, or the capability. */
+static bool may_limit(struct thread *t)
+{
+    const struct cred *mine = thread_current()->cred;
+    struct cred *c = thread_cred_get(t);
+    bool ok = (mine->uid == c->uid && mine->uid == c->euid && mine->uid == c->suid &&
+               mine->gid == c->gid && mine->gid == c->egid && mine->gid == c->sgid) ||
+              cred_capable(CAP_SYS_RESOURCE);
+    cred_put(c);
+    return ok;
+}
 
 long sys_prlimit64(int pid, int resource, user_rlimit_in_t new, user_rlimit_out_t old)
 {
@@ -15,16 +28,17 @@ long sys_prlimit64(int pid, int resource, user_rlimit_in_t new, user_rlimit_out_
         return -EFAULT;
     if (pid < 0)
         return -ESRCH;
-    struct process *p = pid ? process_find(pid) : process_current();
-    if (!p)
+    struct thread *t = pid ? thread_find(pid) : thread_current();
+    if (!t)
         return -ESRCH;
-    int err = p == process_current() || cred_capable(CAP_SYS_RESOURCE) ? 0 : -EPERM;
+    struct process *p = t->process;
+    int err = p == process_current() || may_limit(t) ? 0 : -EPERM;
     if (!err)
         err = process_set_limit(p, (unsigned)resource, set ? &limit : NULL, &before);
     if (!err && set && resource == RLIMIT_CPU)
         cpu_timers_changed(p);
     if (pid)
-        process_put(p);
+        thread_put(t);
     return err || user_is_null(old) ? err : user_put(old, &before, 1);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Scheduling: sched(7), sched_setattr(2), setpriority(2), ioprio_set(2). */
 #include "sys_proto.h"
+#include <libos/access.h>
 #include <abi/prctl.h>
 #include <libos/process.h>
 #include <libos/sched.h>
@@ -36,12 +37,11 @@ static bool is_rt(int policy)
 }
 
 /* May the current thread give t these parameters? Lower ones always, higher ones within RLIMIT_NICE and RLIMIT_RTPRIO. */
-static bool may_set(const struct thread *t, int policy, int priority, int nice)
+static bool may_set(struct thread *t, int policy, int priority, int nice)
 {
-    const struct cred *c = thread_current()->cred;
     if (cred_capable(CAP_SYS_NICE))
         return true;
-    if (t->process != process_current() && c->euid != t->cred->euid && c->euid != t->cred->uid)
+    if (!thread_same_owner(t))
         return false;
     uint64_t rt_limit = process_limit(t->process, RLIMIT_RTPRIO);
     if (is_rt(policy) && (policy != t->policy || priority > t->rt_priority) &&
@@ -225,9 +225,7 @@ long sys_sched_setaffinity(int pid, unsigned len, user_u8_in_t mask)
     int err = get_thread(pid < 0 ? INT32_MAX : pid, &t);
     if (err)
         return err;
-    const struct cred *c = thread_current()->cred;
-    if (t->process != process_current() && c->euid != t->cred->euid && c->euid != t->cred->uid &&
-        !cred_capable(CAP_SYS_NICE))
+    if (!thread_same_owner(t) && !cred_capable(CAP_SYS_NICE))
         err = -EPERM;
     if (!err)
         err = sched_set_affinity(t, cpus);
@@ -270,10 +268,8 @@ static void visit_thread(struct thread *t, struct priority_walk *w)
         w->result = 20 - t->nice > w->result ? 20 - t->nice : w->result;
         return;
     }
-    const struct cred *c = thread_current()->cred;
     int err = 0;
-    if (t->process != process_current() && c->euid != t->cred->euid && c->euid != t->cred->uid &&
-        !cred_capable(CAP_SYS_NICE))
+    if (!thread_same_owner(t) && !cred_capable(CAP_SYS_NICE))
         err = -EPERM;
     else if (w->value < t->nice && !cred_capable(CAP_SYS_NICE) &&
              (uint64_t)(20 - w->value) > process_limit(t->process, RLIMIT_NICE))
@@ -329,6 +325,15 @@ long sys_setpriority(int which, int who, int niceval)
     return ret > 0 ? 0 : ret;
 }
 
+static bool may_set_io(struct thread *t)
+{
+    const struct cred *mine = thread_current()->cred;
+    struct cred *c = thread_cred_get(t);
+    bool ok = c->uid == mine->euid || c->uid == mine->uid || cred_capable(CAP_SYS_NICE);
+    cred_put(c);
+    return ok;
+}
+
 /* I/O priorities are remembered and given back; devices here serve requests in order. */
 long sys_ioprio_set(int which, int who, int ioprio)
 {
@@ -343,10 +348,14 @@ long sys_ioprio_set(int which, int who, int ioprio)
     int err = who < 0 ? -ESRCH : get_thread(who, &t);
     if (err)
         return err;
-    t->io_class = (uint8_t) class;
-    t->io_level = (uint16_t)level;
+    if (may_set_io(t)) {
+        t->io_class = (uint8_t) class;
+        t->io_level = (uint16_t)level;
+    } else {
+        err = -EPERM;
+    }
     thread_put(t);
-    return 0;
+    return err;
 }
 
 long sys_ioprio_get(int which, int who)

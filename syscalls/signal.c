@@ -179,7 +179,7 @@ static long send_thread(int tgid, int tid, int sig, const struct abi_siginfo *in
     struct thread *t = thread_find(tid);
     if (!t)
         return -ESRCH;
-    int err = tgid > 0 && t->process->pid != tgid ? -ESRCH : signal_permission(t->process, sig);
+    int err = tgid > 0 && t->process->pid != tgid ? -ESRCH : signal_permission_thread(t, sig);
     if (!err && sig)
         err = signal_send_thread(t, info);
     thread_put(t);

@@ -123,8 +123,7 @@ static int take_identity(const struct config *c)
     cred->gid = cred->egid = cred->sgid = cred->fsgid = c->gid;
     if (c->uid)
         cred->cap_effective = cred->cap_permitted = 0;
-    cred_install(cred);
-    return 0;
+    return cred_install(cred);
 }
 
 /* Whoever asked for DHCP does not know the address yet. */

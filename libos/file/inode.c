@@ -197,6 +197,8 @@ static uint32_t mode_without_setid(uint32_t mode)
 
 void inode_drop_setid(struct inode *inode)
 {
+    if (UNLIKELY(!inode->caps_none))
+        inode_drop_caps(inode);
     if (UNLIKELY(inode->mode & (S_ISUID | S_ISGID)) && !vfs_capable(CAP_FSETID))
         inode->mode = mode_without_setid(inode->mode);
 }
@@ -229,8 +231,10 @@ static int setattr_check(struct inode *inode, struct inode_attr *a)
 /* Write what a says into the inode; its lock is held for writing. */
 static void setattr_apply(struct inode *inode, const struct inode_attr *a)
 {
-    if (a->set & ATTR_CHOWN)
+    if (a->set & ATTR_CHOWN) {
         inode->mode = mode_without_setid(inode->mode);
+        inode_drop_caps(inode);
+    }
     if (a->set & ATTR_UID)
         inode->uid = a->uid;
     if (a->set & ATTR_GID)

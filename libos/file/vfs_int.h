@@ -81,4 +81,10 @@ extern const struct file_ops file_path_ops;
 int inode_write_begin(struct inode *inode);
 void inode_write_end(struct inode *inode);
 
+/* Is this the attribute of file capabilities? May it become value (NULL: go)? -EINVAL, -EPERM. */
+bool caps_is_name(const char *name);
+NODISCARD int caps_check_set(const void *value, size_t size);
+/* The n bytes of value (room for 24) in the form that getxattr(2) shows: their number, -EINVAL. */
+int caps_to_show(void *value, int n);
+
 #endif

@@ -114,8 +114,10 @@ static bool starts(const char *name, const char *prefix)
 static int xattr_permission(struct inode *inode, const char *name, bool write)
 {
     uint32_t mode = inode->mode;
-    if (starts(name, "security."))
+    if (starts(name, "security.") && !caps_is_name(name))
         return write && !vfs_capable(CAP_SYS_ADMIN) ? -EPERM : 0;
+    if (caps_is_name(name))
+        return 0; /* looked at where the value is known */
     if (starts(name, "trusted."))
         return vfs_capable(CAP_SYS_ADMIN) ? 0 : write ? -EPERM : -ENODATA;
     if (starts(name, "user.")) {
@@ -137,8 +139,16 @@ ssize_type path_getxattr(const struct path *p, const char *name, void *buf, size
     if (!inode->ops->getxattr)
         return -EOPNOTSUPP;
     rwmutex_read_lock(&inode->lock);
-    n = inode->ops->getxattr(inode, name, buf, size);
+    char caps[24];
+    bool own_form = caps_is_name(name);
+    n = own_form ? inode->ops->getxattr(inode, name, caps, sizeof(caps))
+                 : inode->ops->getxattr(inode, name, buf, size);
     rwmutex_read_unlock(&inode->lock);
+    if (own_form && n >= 0 && (n = caps_to_show(caps, n)) > 0 && size) {
+        if (size < (size_t)n)
+            return -ERANGE;
+        memcpy(buf, caps, (size_t)n);
+    }
     return n;
 }
 
@@ -146,6 +156,8 @@ int path_setxattr(const struct path *p, const char *name, const void *value, siz
 {
     struct inode *inode = p->dentry->inode;
     int err = path_writable(p);
+    if (!err && caps_is_name(name))
+        err = caps_check_set(value, size);
     if (!err)
         err = xattr_permission(inode, name, true);
     if (!err && !inode->ops->setxattr)
@@ -153,6 +165,8 @@ int path_setxattr(const struct path *p, const char *name, const void *value, siz
     if (err)
         return err;
     rwmutex_write_lock(&inode->lock);
+    if (caps_is_name(name))
+        inode->caps_none = false;
     err = inode->ops->setxattr(inode, name, value, size, flags);
     if (!err) {
         inode->ctime = vfs_now();

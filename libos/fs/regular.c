@@ -128,7 +128,7 @@ static ssize_type regular_write(struct file *f, struct iter *it, uint64_t *pos)
         *pos = inode->size;
     ssize_type n = regular_write_limit(inode, *pos, it->left);
     if (n > 0) {
-        if (UNLIKELY(inode->mode & (S_ISUID | S_ISGID)))
+        if (UNLIKELY(inode->mode & (S_ISUID | S_ISGID) || !inode->caps_none))
             inode_drop_setid(inode);
         n = write_pages(inode, it, pos, (size_t)n);
         if (n > 0) {

@@ -28,8 +28,8 @@ struct mqueue {
     bool named;                 /* guarded by table_lock */
     struct inode *inode;        /* owner and mode; holds a reference */
     uint64_t cost;              /* bytes that count against the owner's RLIMIT_MSGQUEUE */
-    uint32_t cost_uid;
-    struct abi_mq_attr attr; /* maxmsg and msgsize; never changes */
+    struct account *payer;      /* whose; a reference */
+    struct abi_mq_attr attr;    /* maxmsg and msgsize; never changes */
     struct waitq senders, receivers;
     struct spin lock;     /* RANK_IPC: what follows */
     struct msg *messages; /* utlist DL, highest priority first */
@@ -68,6 +68,8 @@ static void mq_put(struct mqueue *q)
         msg_free(m);
     }
     inode_put(q->inode);
+    account_uncharge(q->payer, ACCOUNT_MQ_BYTES, q->cost);
+    account_put(q->payer);
     heap_free(q);
 }
 
@@ -196,7 +198,7 @@ static int make(const char *name, uint32_t mode, const struct abi_mq_attr *attr,
     waitq_init(&q->senders);
     waitq_init(&q->receivers);
     inode_init_owner(q->inode, NULL);
-    q->cost_uid = thread_current()->cred->uid;
+    q->payer = account_get(thread_current()->cred->account);
     q->attr = a;
     q->cost = (uint64_t)a.maxmsg * (NODE_SIZE + (uint64_t)a.msgsize) +
               min_u64((uint64_t)a.maxmsg, MQ_PRIO_MAX) * NODE_SIZE;
@@ -208,20 +210,14 @@ static int make(const char *name, uint32_t mode, const struct abi_mq_attr *attr,
 /* Give a new queue its name. -EEXIST (somebody was faster), -ENOSPC, -EMFILE. */
 static int publish(struct mqueue *q)
 {
-    uint64_t cost = q->cost, limit = process_limit(process_current(), RLIMIT_MSGQUEUE);
-    struct mqueue *other;
+    uint64_t limit = process_limit(process_current(), RLIMIT_MSGQUEUE);
     int err = 0;
     spin_lock(&table_lock);
-    DL_FOREACH(queues, other)
-    {
-        if (other->cost_uid == q->cost_uid)
-            cost += other->cost;
-    }
     if (find(q->name))
         err = -EEXIST;
     else if (queues_in_all >= mq_limits.queues_max && !cred_capable(CAP_SYS_RESOURCE))
         err = -ENOSPC;
-    else if (cost > limit)
+    else if (!account_charge(q->payer, ACCOUNT_MQ_BYTES, q->cost, limit))
         err = -EMFILE;
     if (!err) {
         q->named = true;
@@ -244,6 +240,7 @@ static int create(const char *name, uint32_t mode, const struct abi_mq_attr *att
     err = publish(q);
     if (err) {
         inode_put(q->inode);
+        account_put(q->payer);
         heap_free(q);
         return err;
     }

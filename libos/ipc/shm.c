@@ -20,6 +20,8 @@ struct shm {
     int64_t atime, dtime;
     int cpid, lpid;
     uint32_t attachments; /* files of shmat that are open */
+    struct account *
+        locker; /* whose RLIMIT_MEMLOCK it counts against (SHM_LOCK); a reference; guarded by o.lock */
 };
 
 static struct slab segments = SLAB_INIT("shm", struct shm);
@@ -60,10 +62,20 @@ int shm_create(int32_t key, size_t size, unsigned flags, struct ipc_object **ret
     return 0;
 }
 
+/* It does not count as locked any more. */
+static void unlock(struct shm *s)
+{
+    if (s->locker)
+        account_uncharge(s->locker, ACCOUNT_LOCKED_BYTES, pages_of(s->size) * PAGE_SIZE);
+    account_put(s->locker);
+    s->locker = NULL;
+}
+
 void shm_destroy(struct ipc_object *o)
 {
     struct shm *s = shm_of(o);
     atomic_fetch_sub_explicit(&all_pages, pages_of(s->size), memory_order_relaxed);
+    unlock(s);
     file_put(s->file);
     slab_free(&segments, s);
 }
@@ -230,9 +242,21 @@ int shm_set_locked(int id, bool on)
     if (err)
         return err;
     err = ipc_permit_owner(o, CAP_IPC_LOCK);
-    if (!err && on && !cred_capable(CAP_IPC_LOCK) &&
-        !process_limit(process_current(), RLIMIT_MEMLOCK))
+    struct shm *s = shm_of(o);
+    struct account *u = thread_current()->cred->account;
+    bool may = cred_capable(CAP_IPC_LOCK);
+    uint64_t limit = process_limit(process_current(), RLIMIT_MEMLOCK);
+    if (!err && on && !may && !limit)
         err = -EPERM;
+    if (!err && on && !s->locker) {
+        if (account_charge(u, ACCOUNT_LOCKED_BYTES, pages_of(s->size) * PAGE_SIZE,
+                           may ? UINT64_MAX : limit))
+            s->locker = account_get(u);
+        else
+            err = -ENOMEM;
+    }
+    if (!err && !on)
+        unlock(s);
     if (!err) /* nothing is swapped out: all pages are locked anyway */
         o->mode = on ? o->mode | SHM_LOCKED : o->mode & ~(unsigned)SHM_LOCKED;
     ipc_done(IPC_SHM, o);

@@ -10,6 +10,7 @@
 #include <abi/resource.h>
 #include <abi/stat.h>
 #include <abi/statfs.h>
+#include <base/log.h>
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
@@ -26,10 +27,8 @@ enum { EXEC_AGAIN = 1 }; /* nothing has changed yet: once more, with random addr
 enum {
     READ_IMPLIES_EXEC = 0x0400000, /* personality(2) */
     ADDR_NO_RANDOMIZE = 0x0040000,
-    PER_CLEAR_ON_SETID = READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE |
-                         0x0200000 /* ADDR_COMPAT_LAYOUT */ | 0x0100000 /* MMAP_PAGE_ZERO */,
 };
-enum { SECBIT_NOROOT = 1, SECBIT_KEEP_CAPS = 1 << 4 }; /* securebits(7) */
+enum { SECURE_STACK = 8 << 20 }; /* RLIMIT_STACK of a program with more rights, at most */
 enum { MMAP_RANDOM_BITS = 28, GAP_MIN = 128 << 20, NAME_SIZE = 4096 };
 
 int load_read(struct file *f, void *buf, size_t n, uint64_t off)
@@ -175,46 +174,18 @@ static int find_program(struct exec *e)
 {
     for (int depth = 0;; depth++) {
         int err = head_read(e);
-        if (err || elf_is(e->head))
+        if (err)
             return err;
+        if (elf_is(e->head)) {
+            /* What may only be executed is not to be read from memory either. */
+            e->hidden = inode_permission(e->file->inode, MAY_READ);
+            return 0;
+        }
         if (depth >= INTERP_DEPTH)
             return -ELOOP;
         if ((err = script_step(e)))
             return err;
     }
-}
-
-/* Who the program will be: set-user-ID and set-group-ID bits, capabilities (capabilities(7)). */
-static struct cred *cred_after(struct exec *e)
-{
-    struct cred *old = thread_current()->cred, *c = cred_copy(old);
-    if (!c)
-        return NULL;
-    struct inode *inode = e->file->inode;
-    bool suid_ok = !(e->file->path.mount && (e->file->path.mount->flags & ST_NOSUID)) &&
-                   !thread_current()->no_new_privs;
-    if (suid_ok && (inode->mode & S_ISUID))
-        c->euid = inode->uid;
-    if (suid_ok && (inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
-        c->egid = inode->gid;
-    c->suid = c->fsuid = c->euid;
-    c->sgid = c->fsgid = c->egid;
-    bool changed = c->euid != old->euid || c->egid != old->egid,
-         root = !(c->securebits & SECBIT_NOROOT);
-    if (changed)
-        c->cap_ambient = 0;
-    c->cap_permitted = c->cap_effective = c->cap_ambient;
-    if (root && (c->euid == 0 || c->uid == 0)) {
-        c->cap_permitted = c->cap_inheritable | c->cap_bounding;
-        c->cap_effective = c->euid == 0 ? c->cap_permitted : 0;
-    }
-    c->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
-    e->secure = changed || c->euid != c->uid || c->egid != c->gid;
-    e->uid = c->uid;
-    e->euid = c->euid;
-    e->gid = c->gid;
-    e->egid = c->egid;
-    return c;
 }
 
 /* Is the stack executable? Old programs without PT_GNU_STACK are not treated specially: Linux x86-64 does not either. */
@@ -236,7 +207,7 @@ static void set_comm(struct thread *t, const char *name)
 }
 
 /* What belonged to the old program and is not the new one's. */
-static void forget_old(struct thread *t, bool secure)
+static void forget_old(struct thread *t)
 {
     struct process *p = t->process;
     if (t->fds && t->fds->refs > 1) {
@@ -257,7 +228,7 @@ static void forget_old(struct thread *t, bool secure)
     t->robust_list = 0;
     t->rseq = 0;
     t->rseq_len = t->rseq_sig = 0;
-    t->personality &= ~(unsigned)(secure ? PER_CLEAR_ON_SETID : READ_IMPLIES_EXEC);
+    t->personality &= ~(unsigned)READ_IMPLIES_EXEC;
     p->exec_done = true;
 }
 
@@ -274,6 +245,37 @@ static void switch_mm(struct thread *t, struct mm *mm)
         mm_put(old);
 }
 
+/* Become who the program is to be. */
+static void take_rights(struct exec *e, struct cred *take_cred)
+{
+    struct thread *t = thread_current();
+    const struct abi_rlimit *stack = &t->process->rlimits[RLIMIT_STACK];
+    /* Nobody else moves the directories of a program with more rights: the threads that shared them are gone, and a process
+     * that one of them made meanwhile must not. */
+    if (e->secure && atomic_load(&t->fs->refs) > 1) {
+        struct fs_context *own = fs_context_copy(t->fs), *old = t->fs;
+        if (own) {
+            spin_lock(&t->process->sig_lock); /* others take it under this lock */
+            t->fs = own;
+            spin_unlock(&t->process->sig_lock);
+            fs_context_put(old);
+        }
+        if (!own)
+            signal_kernel(t->process, SIGKILL);
+    }
+    if (cred_install(take_cred)) /* the user is the old one: nothing to allocate */
+        signal_kernel(t->process, SIGKILL);
+    t->personality &= ~e->drop_personality;
+    if (!e->secure)
+        return;
+    t->pdeath_signal = 0;
+    if (stack->rlim_cur > SECURE_STACK) {
+        struct abi_rlimit less = { SECURE_STACK, stack->rlim_max };
+        must(process_set_limit(t->process, RLIMIT_STACK, &less, NULL) ==
+             0); /* lowering is always allowed */
+    }
+}
+
 /* Everything up to the point of no return, then past it. */
 static int exec_run(struct exec *e, const struct strings *argv, const struct strings *envp)
 {
@@ -281,6 +283,8 @@ static int exec_run(struct exec *e, const struct strings *argv, const struct str
     uintptr_t sp;
     int was = t->tid; /* another thread than the leader gets the leader's */
     e->interp = e->name;
+    if (thread_over_limit())
+        return -EAGAIN;
     if (!(e->mm = mm_create()))
         return -ENOMEM;
     e->mm->mmap_base = mmap_base(e);
@@ -295,10 +299,10 @@ static int exec_run(struct exec *e, const struct strings *argv, const struct str
         err = vdso_map(e->mm);
     if (err)
         return err;
-    struct cred *cred = cred_after(e);
-    if (!cred)
-        return -ENOMEM;
-    if (e->secure &&
+    struct cred *cred;
+    if ((err = privilege_after(e, &cred)))
+        return err;
+    if (e->drop_personality &&
         e->fixed) { /* its caller may not choose the addresses of a set-user-ID program */
         cred_put(cred);
         return EXEC_AGAIN;
@@ -313,10 +317,10 @@ static int exec_run(struct exec *e, const struct strings *argv, const struct str
         return err;
     }
     switch_mm(t, e->mm);
-    e->mm->dumpable = !e->secure;
+    e->mm->dumpable = !e->hidden;
     e->mm = NULL;
-    cred_install(cred);
-    forget_old(t, e->secure);
+    take_rights(e, cred);
+    forget_old(t);
     set_comm(t, e->name);
     plat_thread_exec(&t->plat, e->entry, sp);
     trace_event(PTRACE_EVENT_EXEC, (unsigned long)was);

@@ -41,6 +41,8 @@ struct exec {
     uintptr_t arg_start, arg_end, env_start, env_end, execfn;
     bool secure; /* AT_SECURE */
     bool fixed;  /* addresses are not random: ADDR_NO_RANDOMIZE, personality(2) */
+    bool hidden; /* not dumpable */
+    unsigned drop_personality;
     uint32_t uid, euid, gid, egid;
 
     /* filled by the ELF loader */
@@ -53,6 +55,11 @@ struct exec {
 NODISCARD int load_read(struct file *f, void *buf, size_t n, uint64_t off);
 /* Open name for execution from dirfd. All checks. */
 NODISCARD int load_open(int dirfd, const char *name, unsigned flags, struct file **ret_file);
+
+/* The credentials that the program will have, for cred_install; sets e->secure and what belongs to it. -ENOMEM; -EPERM,
+ * -EINVAL: the file's capabilities. */
+struct cred;
+NODISCARD int privilege_after(struct exec *e, struct cred **ret);
 
 /* Map e->file, an ELF program, and its interpreter into e->mm. -ENOEXEC: it is none. */
 NODISCARD int elf_load(struct exec *e);

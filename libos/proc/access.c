@@ -70,6 +70,15 @@ struct cred *thread_cred_get(struct thread *t)
     return c;
 }
 
+bool thread_same_owner(struct thread *t)
+{
+    struct cred *c = thread_cred_get(t);
+    uint32_t mine = thread_current()->cred->euid;
+    bool same = mine == c->euid || mine == c->uid;
+    cred_put(c);
+    return same;
+}
+
 static bool same_user(const struct cred *c, const struct cred *target, unsigned mode)
 {
     uint32_t uid = mode & ACCESS_FSCREDS ? c->fsuid : c->uid,

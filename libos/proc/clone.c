@@ -49,8 +49,10 @@ static void child_begin(void *arg)
 /* Give t what it shares with the current thread, or a copy. On failure t has what it has; thread_put cleans up. */
 static int share_objects(struct thread *t, struct thread *from, uint64_t flags)
 {
-    int err = 0;
-    t->cred = cred_get(from->cred);
+    int err = thread_set_cred(t, from->cred);
+    if (err)
+        return err;
+    from->over_limit = false;
     seccomp_inherit(t, from);
     err = sem_share_undo(t, flags & CLONE_SYSVSEM);
     if (err)

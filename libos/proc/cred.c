@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Credentials: immutable once published, so that they are read without a lock; a change installs a copy. */
+#include <abi/errno.h>
 #include <abi/prctl.h>
+#include <libos/mm.h>
 #include <libos/heap.h>
 #include <libos/process.h>
 #include <string.h>
@@ -17,7 +19,11 @@ struct cred *cred_create_root(void)
     memset(c, 0, sizeof(*c));
     c->refs = 1;
     c->cap_permitted = c->cap_effective = c->cap_bounding = ALL_CAPS;
-    return c;
+    c->account = account_find(0);
+    if (c->account)
+        return c;
+    slab_free(&cred_slab, c);
+    return NULL;
 }
 
 struct cred *cred_get(struct cred *c)
@@ -31,6 +37,7 @@ void cred_put(struct cred *c)
     if (--c->refs)
         return;
     heap_free(c->groups);
+    account_put(c->account);
     slab_free(&cred_slab, c);
 }
 
@@ -50,17 +57,99 @@ struct cred *cred_copy(const struct cred *c)
         }
         memcpy(n->groups, c->groups, c->ngroups * sizeof(*n->groups));
     }
+    account_get(n->account);
     return n;
 }
 
-void cred_install(struct cred *take_cred)
+/* Does n allow anything that old does not, or what files are? */
+static bool is_other(const struct cred *old, const struct cred *n)
+{
+    return n->euid != old->euid || n->egid != old->egid || n->fsuid != old->fsuid ||
+           n->fsgid != old->fsgid || n->cap_permitted & ~old->cap_permitted;
+}
+
+struct cred *cred_swap(struct cred *take_cred)
 {
     struct thread *t = thread_current();
     struct cred *old = t->cred;
-    spin_lock(&t->process->sig_lock); /* signal_permission of others reads it under this lock */
+    spin_lock(&process_lock); /* others look at it under either lock */
+    spin_lock(&t->process->sig_lock);
     t->cred = take_cred;
     spin_unlock(&t->process->sig_lock);
-    cred_put(old);
+    spin_unlock(&process_lock);
+    return old;
+}
+
+int cred_install(struct cred *take_cred)
+{
+    struct thread *t = thread_current();
+    if (take_cred->account->uid != take_cred->uid) {
+        struct account *u = account_find(take_cred->uid);
+        if (!u) {
+            cred_put(take_cred);
+            return -ENOMEM;
+        }
+        account_put(take_cred->account);
+        take_cred->account = u;
+    }
+    if (take_cred->account != t->cred->account && t->counted) {
+        /* Those who set ids do not expect a limit to be in the way: execve looks at it. */
+        t->over_limit = atomic_load(&take_cred->account->counts[ACCOUNT_THREADS]) >
+                            process_limit(t->process, RLIMIT_NPROC) &&
+                        take_cred->uid;
+        account_add(take_cred->account, ACCOUNT_THREADS, 1);
+        account_uncharge(t->cred->account, ACCOUNT_THREADS, 1);
+    }
+    if (is_other(t->cred, take_cred)) {
+        if (t->mm)
+            t->mm->dumpable = false;
+        t->pdeath_signal = 0;
+    }
+    cred_put(cred_swap(take_cred));
+    return 0;
+}
+
+int thread_set_cred(struct thread *t, struct cred *c)
+{
+    const struct thread *cur = thread_current();
+    uint64_t n = account_add(c->account, ACCOUNT_THREADS, 1);
+    if (c->uid && n > process_limit(cur->process, RLIMIT_NPROC) &&
+        !cred_capable(CAP_SYS_RESOURCE) && !cred_capable(CAP_SYS_ADMIN)) {
+        account_uncharge(c->account, ACCOUNT_THREADS, 1);
+        return -EAGAIN;
+    }
+    t->cred = cred_get(c);
+    t->counted = true;
+    return 0;
+}
+
+void thread_uncount(struct thread *t, bool keep_as_process)
+{
+    if (!t->counted)
+        return;
+    t->counted = false;
+    if (keep_as_process)
+        t->process->ended_account = account_get(t->cred->account);
+    else
+        account_uncharge(t->cred->account, ACCOUNT_THREADS, 1);
+}
+
+void process_uncount(struct process *p)
+{
+    struct account *u = p->ended_account;
+    p->ended_account = NULL;
+    if (u)
+        account_uncharge(u, ACCOUNT_THREADS, 1);
+    account_put(u);
+}
+
+bool thread_over_limit(void)
+{
+    struct thread *t = thread_current();
+    bool over = t->over_limit && atomic_load(&t->cred->account->counts[ACCOUNT_THREADS]) >
+                                     process_limit(t->process, RLIMIT_NPROC);
+    t->over_limit = over;
+    return over;
 }
 
 bool cred_capable(unsigned cap)

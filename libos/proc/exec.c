@@ -44,6 +44,7 @@ static void become_leader(struct thread *t)
         struct pid_slot *s = pid_slot(t->tid);
         s->thread = NULL;
         t->tid = p->pid;
+        process_uncount(p); /* t stands for both now */
         pid_slot(p->pid)->thread = t;
         p->leader = t;
         old = p->traced_leader; /* its tracer hears of the new one instead */

@@ -45,16 +45,14 @@ void process_notify_parent(struct process *p, int code, int status)
     struct process *parent = p->parent;
     if (!parent)
         return;
-    const struct abi_sigaction *a = &parent->sighand->action[SIGCHLD - 1];
+    struct abi_sigaction action, *a = &action;
+    sighand_get_action(parent->sighand, SIGCHLD, a);
     bool quiet = a->handler == ABI_SIG_IGN ||
                  (code == CLD_STOPPED || code == CLD_CONTINUED ? a->flags & SA_NOCLDSTOP : 0);
-    struct thread *t = p->leader ? p->leader : p->threads;
     struct abi_siginfo info = {
         .si_signo = code == CLD_STOPPED || code == CLD_CONTINUED ? SIGCHLD : p->exit_signal,
         .si_code = code,
-        .chld = { .si_pid = p->pid,
-                  .si_uid = t && t->cred ? t->cred->uid : 0,
-                  .si_status = status },
+        .chld = { .si_pid = p->pid, .si_uid = process_uid(p), .si_status = status },
     };
     if (!quiet && info.si_signo)
         (void)signal_send_process(parent, &info); /* it ends itself: fine */
@@ -144,6 +142,7 @@ static bool leave(struct thread *t)
         if (!p->exiting)
             p->exit_code = t->exit_code;
     }
+    thread_uncount(t, t->tid == p->pid);
     bool tell = t->trace.tracer && t->tid != p->pid;
     if (t->trace.tracer)
         leave_traced(t);

@@ -18,9 +18,12 @@ struct sighand *sighand_create(void);
 NODISCARD int sighand_copy(struct sighand *src, bool clear_handlers, struct sighand **ret_sighand);
 /* The handler of sig now. What is done with it is settled by the caller's lock, or a race that Linux has too. */
 uintptr_t sighand_handler(const struct sighand *s, int sig);
-/* The action of sig as it is taken: SA_RESETHAND takes effect. */
+/* A copy of the action of sig. And the same as it is taken: SA_RESETHAND takes effect. */
+void sighand_get_action(struct sighand *s, int sig, struct abi_sigaction *ret);
 void sighand_take_action(struct sighand *s, int sig, struct abi_sigaction *ret);
 void sighand_set_default(struct sighand *s, int sig);
+/* The real user id of p, ended or not. process_lock is held. */
+uint32_t process_uid(const struct process *p);
 struct sighand *sighand_get(struct sighand *s);
 void sighand_put(struct sighand *s);
 

@@ -73,6 +73,12 @@ void process_link(struct process *p, struct process *parent, int pid)
         DL_APPEND2(parent->children, p, sibling_prev, sibling_next);
 }
 
+uint32_t process_uid(const struct process *p)
+{
+    const struct thread *t = p->leader ? p->leader : p->threads;
+    return p->ended_account ? p->ended_account->uid : t ? t->cred->uid : 0;
+}
+
 /* Take p out of the table and the tree. process_lock is held. */
 void process_unlink(struct process *p)
 {
@@ -81,6 +87,7 @@ void process_unlink(struct process *p)
         DL_DELETE2(p->parent->children, p, sibling_prev, sibling_next);
     p->parent = NULL;
     p->reaped = true;
+    process_uncount(p);
     pid_unuse(p->pgid);
     pid_unuse(p->sid);
     s->process = NULL;
@@ -103,6 +110,7 @@ int process_create_first(void (*fn)(void *), void *arg, struct thread **ret_thre
     sched_classify(t);
     t->timer_slack_ns = 50000;
     t->cred = cred_create_root();
+    t->counted = t->cred && account_add(t->cred->account, ACCOUNT_THREADS, 1);
     t->sighand = sighand_create();
     t->fds = fd_table_create();
     t->fs = fs_context_create();

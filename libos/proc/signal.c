@@ -5,6 +5,7 @@
 #include "proc.h"
 #include "trace_int.h"
 #include <abi/errno.h>
+#include <abi/prctl.h>
 #include <libos/heap.h>
 #include <libos/sched.h>
 #include <plat/cpu.h>
@@ -13,7 +14,6 @@
 
 static struct slab queue_slab = SLAB_INIT("sigqueue", struct sigqueue);
 static struct slab sighand_slab = SLAB_INIT("sighand", struct sighand);
-static _Atomic uint64_t queued_signals; /* in all queues, against RLIMIT_SIGPENDING */
 
 #define STOP_SIGNALS                                                                               \
     (ABI_SIGBIT(SIGSTOP) | ABI_SIGBIT(SIGTSTP) | ABI_SIGBIT(SIGTTIN) | ABI_SIGBIT(SIGTTOU))
@@ -87,6 +87,13 @@ uintptr_t sighand_handler(const struct sighand *s, int sig)
     return __atomic_load_n(&s->action[sig - 1].handler, __ATOMIC_RELAXED);
 }
 
+void sighand_get_action(struct sighand *s, int sig, struct abi_sigaction *ret)
+{
+    spin_lock(&s->lock);
+    *ret = s->action[sig - 1];
+    spin_unlock(&s->lock);
+}
+
 void sighand_take_action(struct sighand *s, int sig, struct abi_sigaction *ret)
 {
     struct abi_sigaction *a = &s->action[sig - 1];
@@ -112,7 +119,8 @@ void sighand_put(struct sighand *s)
 
 static void queue_free(struct sigqueue *e)
 {
-    queued_signals--;
+    account_uncharge(e->account, ACCOUNT_SIGNALS, 1);
+    account_put(e->account);
     slab_free(&queue_slab, e);
 }
 
@@ -313,17 +321,28 @@ static bool is_ignored(struct process *p, struct thread *t, int sig)
     return !((t->sigmask | t->wait_set) & ABI_SIGBIT(sig));
 }
 
+/* Whose queue room p's signals take. sig_lock is held. */
+static struct account *whose(const struct process *p)
+{
+    const struct thread *t = p->leader ? p->leader : p->threads;
+    return t->cred->account;
+}
+
 /* Put info into q. 0, -EAGAIN: a real-time signal cannot be queued. */
 static int queue_info(struct process *p, struct sigpending *q, const struct abi_siginfo *info)
 {
     int sig = info->si_signo;
+    struct account *u = whose(p);
+    /* The old signals are queued at any rate when they come from kill(2) or from libOS. */
+    bool always = sig < ABI_SIGRTMIN && info->si_code >= 0;
     struct sigqueue *e = NULL;
-    if (sig == SIGKILL || queued_signals < p->rlimits[RLIMIT_SIGPENDING].rlim_cur ||
-        info->si_code > 0)
-        e = slab_alloc(&queue_slab);
+    if (account_charge(u, ACCOUNT_SIGNALS, 1,
+                       always ? UINT64_MAX : process_limit(p, RLIMIT_SIGPENDING)) &&
+        !(e = slab_alloc(&queue_slab)))
+        account_uncharge(u, ACCOUNT_SIGNALS, 1);
     if (e) {
         e->info = *info;
-        queued_signals++;
+        e->account = account_get(u);
         DL_APPEND(q->queue, e);
     } else if (sig >= ABI_SIGRTMIN && info->si_code != SI_USER) {
         return -EAGAIN;
@@ -429,18 +448,33 @@ void signal_force_info(struct thread *t, const struct abi_siginfo *info, bool fa
 }
 
 /* kill(2): real or effective user id against real or saved one, or the capability, or SIGCONT within the session. */
-int signal_permission(struct process *p, int sig)
+static int permit(struct process *p, const struct cred *target, int sig)
 {
     const struct cred *c = thread_current()->cred;
-    int err = -EPERM;
-    if (cred_capable(5 /* CAP_KILL */) || p == process_current())
+    return c->euid == target->suid || c->euid == target->uid || c->uid == target->suid ||
+                   c->uid == target->uid || cred_capable(CAP_KILL) ||
+                   (sig == SIGCONT && p->sid == process_current()->sid)
+               ? 0
+               : -EPERM;
+}
+
+int signal_permission_thread(struct thread *t, int sig)
+{
+    if (!t->process || t->process == process_current())
+        return 0;
+    spin_lock(&t->process->sig_lock);
+    int err = permit(t->process, t->cred, sig);
+    spin_unlock(&t->process->sig_lock);
+    return err;
+}
+
+int signal_permission(struct process *p, int sig)
+{
+    if (p == process_current())
         return 0;
     spin_lock(&p->sig_lock);
     const struct thread *t = p->leader ? p->leader : p->threads;
-    const struct cred *target = t ? t->cred : NULL;
-    if (!target || c->euid == target->suid || c->euid == target->uid || c->uid == target->suid ||
-        c->uid == target->uid || (sig == SIGCONT && p->sid == process_current()->sid))
-        err = 0;
+    int err = t ? permit(p, t->cred, sig) : 0;
     spin_unlock(&p->sig_lock);
     return err;
 }

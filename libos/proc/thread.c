@@ -100,12 +100,6 @@ int thread_create(struct process *p, int tid, void (*fn)(void *), void *arg,
 {
     if (threads_total >= threads_max())
         return -EAGAIN;
-    /* RLIMIT_NPROC: all threads count, whoever's they are; the powerful are exempt. */
-    if (!thread_current()->is_kernel &&
-        threads_total >= process_limit(thread_current()->process, RLIMIT_NPROC) &&
-        thread_current()->cred->uid && !cred_capable(CAP_SYS_RESOURCE) &&
-        !cred_capable(CAP_SYS_ADMIN))
-        return -EAGAIN;
     struct thread *t = thread_alloc(fn, arg);
     if (!t)
         return -ENOMEM;
@@ -170,6 +164,7 @@ int thread_create_kernel(const char *name, void (*fn)(void *), void *arg)
 void thread_free(struct thread *t)
 {
     plat_thread_fini(&t->plat);
+    thread_uncount(t, false); /* of one that never started */
     if (t->cred)
         cred_put(t->cred);
     if (t->sighand)

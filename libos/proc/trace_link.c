@@ -15,11 +15,13 @@
 #include <utlist.h>
 
 /* Both locks are held. */
-static void link(struct thread *t, struct thread *tracer, bool seized, unsigned options)
+static void link(struct thread *t, struct thread *tracer, struct cred *cred, bool seized,
+                 unsigned options)
 {
     struct trace *tr = &t->trace;
     thread_get(t);
     tr->tracer = tracer;
+    tr->cred = cred_get(cred);
     tr->seized = seized;
     tr->options = options;
     tr->mode = TRACE_RUN;
@@ -34,6 +36,8 @@ void trace_unlink(struct thread *t)
     struct process *p = tr->tracer->process;
     DL_DELETE2(p->tracees, t, trace.prev, trace.next);
     tr->tracer = NULL;
+    cred_put(tr->cred);
+    tr->cred = NULL;
     tr->mode = TRACE_RUN;
     tr->step = false;
     tr->options = tr->pending = 0;
@@ -64,7 +68,7 @@ int trace_attach(struct thread *t, bool seize, unsigned options)
     if (t->process == process_current() || t->is_kernel ||
         thread_may_access(t, ACCESS_ATTACH | ACCESS_REALCREDS) || !lock_free(t))
         return -EPERM;
-    link(t, thread_current(), seize, options);
+    link(t, thread_current(), thread_current()->cred, seize, options);
     if (!seize)
         signal_send_locked(t, &stop);
     if (t->process->stopped) { /* it sleeps with its group: now it stops for its tracer */
@@ -94,7 +98,7 @@ int trace_me(void)
     if (!lock_free(t))
         return -EPERM;
     struct thread *parent = parent_thread();
-    const struct cred *c = parent ? parent->cred : NULL;
+    const struct cred *c = parent ? parent->cred : NULL; /* process_lock holds it */
     int err = 0;
     if (c && t->cred->cap_permitted & ~c->cap_permitted &&
         !(c->cap_effective >> CAP_SYS_PTRACE & 1))
@@ -104,7 +108,7 @@ int trace_me(void)
     if (access_scope() == 3)
         err = -EPERM;
     if (!err && parent && !parent->exiting)
-        link(t, parent, false, 0);
+        link(t, parent, t->cred, false, 0);
     unlock(t);
     return err;
 }
@@ -301,7 +305,7 @@ void trace_inherit(struct thread *child, bool wanted)
     struct thread *t = thread_current();
     if (!wanted || !t->trace.tracer)
         return;
-    link(child, t->trace.tracer, t->trace.seized, t->trace.options);
+    link(child, t->trace.tracer, t->trace.cred, t->trace.seized, t->trace.options);
     if (t->trace.seized)
         child->trace.pending = TRACE_STOP;
     else

@@ -18,7 +18,8 @@ void trace_notify_exit(struct thread *t, int code, int status)
     if (!tracer)
         return;
     struct process *p = tracer->process;
-    const struct abi_sigaction *a = &p->sighand->action[SIGCHLD - 1];
+    struct abi_sigaction action, *a = &action;
+    sighand_get_action(p->sighand, SIGCHLD, a);
     bool ends = code != CLD_STOPPED && code != CLD_TRAPPED;
     struct abi_siginfo info = {
         .si_signo = SIGCHLD,
@@ -146,7 +147,7 @@ int trace_take_signal(struct thread *t, struct abi_siginfo *info)
         const struct thread *tracer = t->trace.tracer;
         *info = (struct abi_siginfo){ .si_signo = sig, .si_code = SI_USER };
         info->rt.si_pid = tracer ? tracer->process->pid : 0;
-        info->rt.si_uid = tracer && tracer->cred ? tracer->cred->uid : 0;
+        info->rt.si_uid = tracer ? t->trace.cred->uid : 0;
     }
     if (t->sigmask & ABI_SIGBIT(sig)) {
         signal_send_locked(t, info); /* blocked: it waits */

@@ -186,6 +186,7 @@ static unsigned look(struct process *p, const struct wait_request *r, struct wai
         n++;
         if (report(c, r, ret)) {
             ret->pid = c->pid;
+            ret->uid = process_uid(c);
             *ret_found = c;
             break;
         }

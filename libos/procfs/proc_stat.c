@@ -213,7 +213,7 @@ int proc_show_statm(struct text *t, const struct gen_ctx *c)
 static void show_ids(struct text *t, struct thread *thread)
 {
     struct process *p = thread->process;
-    const struct cred *cr = thread->cred;
+    struct cred *cr = thread_cred_get(thread);
     struct fs_context *fs = thread_fs_get(thread);
     struct fd_table *fds = thread_fds_get(thread);
     char state = state_letter(thread);
@@ -237,6 +237,7 @@ static void show_ids(struct text *t, struct thread *thread)
         fs_context_put(fs);
     if (fds)
         fd_table_put(fds);
+    cred_put(cr);
 }
 
 static void kb(struct text *t, const char *name, uint64_t pages)
@@ -272,10 +273,10 @@ static void show_memory(struct text *t, struct mm *mm)
 static void show_signals(struct text *t, struct thread *thread)
 {
     struct signal_sets s;
-    const struct cred *c = thread->cred;
+    struct cred *c = thread_cred_get(thread);
     signal_sets(thread, &s);
     text_printf(t, "Threads:\t%u\nSigQ:\t%d/%lu\n", (unsigned)thread->process->nthreads,
-                __builtin_popcountll(s.pending | s.shared),
+                (int)atomic_load(&c->account->counts[ACCOUNT_SIGNALS]),
                 ull_limit(thread->process, RLIMIT_SIGPENDING));
     text_printf(t,
                 "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%"
@@ -292,6 +293,7 @@ static void show_signals(struct text *t, struct thread *thread)
     text_printf(t, "NoNewPrivs:\t%d\nSeccomp:\t%u\nSeccomp_filters:\t%u\n", thread->no_new_privs,
                 (unsigned)thread->seccomp.mode,
                 thread == thread_current() ? seccomp_count(thread) : 0);
+    cred_put(c);
 }
 
 static void show_cpus(struct text *t, const struct thread *thread)

@@ -105,7 +105,7 @@ static void share(struct thread *to, struct thread *from)
     to->fs = from->fs;
     from->sighand->refs++;
     to->sighand = from->sighand;
-    to->cred = cred_get(from->cred);
+    must(thread_set_cred(to, from->cred) == 0); /* root is exempt */
     to->sigmask = from->sigmask;
     memcpy(to->comm, from->comm, sizeof to->comm);
 }

@@ -24,6 +24,10 @@ struct fs_context *thread_fs_get(struct thread *t);
 /* Its credentials, with a reference. */
 struct cred *thread_cred_get(struct thread *t);
 
+/* Is the current thread's effective user t's real or effective one? What most calls ask who set things of other processes.
+ * Locks: takes sig_lock. */
+bool thread_same_owner(struct thread *t);
+
 /* Yama's kernel.yama.ptrace_scope: 0 classic rules (Debian's default), 1 only descendants and PR_SET_PTRACER, 2 only
  * CAP_SYS_PTRACE, 3 nobody. Setting: -EINVAL (not 0 to 3, or 3 is in force). */
 int access_scope(void);

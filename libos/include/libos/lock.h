@@ -47,6 +47,7 @@ enum lock_rank {
     RANK_IPC,          /* one System V object or message queue */
     RANK_IPC_UNDO,     /* the list of a process's semaphore adjustments */
     RANK_IPC_TABLE,    /* ids and keys of one kind of System V objects */
+    RANK_ACCOUNTS,     /* the table of users */
     RANK_PAGEMAP,      /* page map of an inode */
     RANK_MAP_CLOCK,    /* the ring of page maps that reclaim goes through */
     RANK_FS_TXN,       /* lists of a running transaction */

@@ -7,6 +7,35 @@
 #include <libos/thread.h>
 #include <libos/waitq.h>
 
+/* What counts per user against a limit. */
+enum account_count {
+    ACCOUNT_THREADS,
+    ACCOUNT_SIGNALS,
+    ACCOUNT_MQ_BYTES,
+    ACCOUNT_LOCKED_BYTES,
+    ACCOUNT_COUNTS
+};
+
+/* A user by real id; counted. */
+struct account {
+    uint32_t uid;
+    _Atomic uint32_t refs; /* from 0 to 1 with the table's lock only */
+    struct account *next;
+    _Atomic uint64_t counts[ACCOUNT_COUNTS];
+};
+
+/* The user uid with a reference; made if need be. NULL: out of memory. Locks: takes RANK_ACCOUNTS. */
+struct account *account_find(uint32_t uid);
+/* Take or drop a reference; NULL is allowed. account_get returns u. */
+struct account *account_get(struct account *u);
+void account_put(struct account *u);
+/* Count n more; how many there are then. */
+uint64_t account_add(struct account *u, enum account_count what, uint64_t n);
+/* Count n more unless there would be more than limit; false then. And n less. */
+NODISCARD bool account_charge(struct account *u, enum account_count what, uint64_t n,
+                              uint64_t limit);
+void account_uncharge(struct account *u, enum account_count what, uint64_t n);
+
 /* Credentials: immutable once published, reference counted. */
 struct cred {
     _Atomic uint32_t refs;
@@ -14,7 +43,8 @@ struct cred {
     uint64_t cap_permitted, cap_effective, cap_inheritable, cap_bounding, cap_ambient;
     uint32_t securebits;
     uint32_t ngroups;
-    uint32_t *groups; /* owned */
+    uint32_t *groups;        /* owned */
+    struct account *account; /* of uid; a reference */
 };
 
 /* Signal actions, shared by CLONE_SIGHAND. */
@@ -78,6 +108,8 @@ struct process {
     struct timer cpu_timer;     /* when CPU-time timers and RLIMIT_CPU are looked at next */
     uint64_t cpu_limit_told_ns; /* CPU time at the last SIGXCPU; the timer's only */
     char *cmdline;              /* saved argv for messages; owned */
+    struct account *
+        ended_account; /* whose the leader was that ended and still counts as a process; guarded by process_lock */
     unsigned oom_score_adj;
     int ptracer; /* PR_SET_PTRACER: 0 nobody, -1 anybody, a pid; guarded by process_lock */
 };
@@ -187,12 +219,27 @@ long process_clone(const struct clone_request *req);
 
 /* The credentials of the first process. NULL: out of memory. */
 struct cred *cred_create_root(void);
+/* Give t, which has none, these credentials (borrowed); t counts as its user's from now on. -EAGAIN (RLIMIT_NPROC of the
+ * current process; the powerful are exempt). */
+NODISCARD int thread_set_cred(struct thread *t, struct cred *c);
+/* t does not count any more, or with keep_as_process stays counted as its process until that is reaped. process_lock is
+ * held, or nobody else can see t. */
+void thread_uncount(struct thread *t, bool keep_as_process);
+/* The process of the leader that ended does not count any more. process_lock is held. */
+void process_uncount(struct process *p);
+/* RLIMIT_NPROC as execve looks at it: the thread changed its user id when the new user had too many. */
+bool thread_over_limit(void);
 /* Take or drop a reference; the last one frees. cred_get returns c. */
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);
 /* A private copy to change and then install with cred_install (which takes it). NULL: out of memory. */
 struct cred *cred_copy(const struct cred *c);
-void cred_install(struct cred *take_cred);
+/* Make take_cred the current thread's. When what it may do changes, others may not look into its memory any more, and it
+ * forgets PR_SET_PDEATHSIG. -ENOMEM: uid is a new user's and there is no memory; nothing changed.
+ * Locks: takes process_lock, sig_lock, RANK_ACCOUNTS. */
+NODISCARD int cred_install(struct cred *take_cred);
+/* The same without these consequences, for a moment: access(2). The old ones, with the reference, to put back in this way. */
+struct cred *cred_swap(struct cred *take_cred);
 /* True when the current thread has the capability (CAP_*). */
 bool cred_capable(unsigned cap);
 /* True when the current thread's file-system ids include group gid. */

@@ -19,8 +19,9 @@ int signal_send_group(int pgid, const struct abi_siginfo *info);
 void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr,
                   unsigned long trap_error);
 
-/* May the current thread send sig to p (kill(2))? 0, -EPERM. */
+/* May the current thread send sig to p, or to t (kill(2))? 0, -EPERM. Locks: takes sig_lock. */
 NODISCARD int signal_permission(struct process *p, int sig);
+NODISCARD int signal_permission_thread(struct thread *t, int sig);
 /* The name, as "SIGSEGV"; real-time signals are all "SIGRT". */
 const char *signal_name(int sig);
 

@@ -20,6 +20,7 @@ struct runq;
 struct seccomp_filter;
 struct sem_undo_list;
 struct sighand;
+struct account;
 
 /* Reasons for thread->plat.work. */
 enum thread_work {
@@ -44,6 +45,7 @@ enum thread_state {
 struct sigqueue {
     struct sigqueue *next, *prev;
     struct abi_siginfo info;
+    struct account *account; /* against whose RLIMIT_SIGPENDING it counts; a reference */
 };
 struct sigpending {
     uint64_t set;           /* bit n - 1: signal n */
@@ -53,7 +55,9 @@ struct sigpending {
 /* What being traced means to a thread: libos/trace.h. The tie is changed with process_lock and sig_lock held, the
  * rest with sig_lock. */
 struct trace {
-    struct thread *tracer;      /* NULL: none */
+    struct thread *tracer; /* NULL: none */
+    struct cred
+        *cred; /* of whoever made the tie, when it was made; a reference while there is a tracer */
     struct thread *next, *prev; /* in its process's tracees; guarded by process_lock */
     uint32_t options;           /* PTRACE_O_* */
     bool seized;
@@ -88,7 +92,8 @@ struct thread {
     struct fd_table *fds;
     struct fs_context *fs;
     struct sighand *sighand;
-    struct cred *cred; /* immutable; replaced by a changed copy */
+    struct cred *
+        cred; /* immutable; replaced by a changed copy with process_lock and sig_lock: others need one */
 
     /* Scheduling; guarded by the run queue's lock unless said otherwise. */
     _Atomic uint32_t state; /* enum thread_state */
@@ -145,7 +150,9 @@ struct thread {
         struct seccomp_filter *filter; /* the newest */
     } seccomp;
     bool no_new_privs;
-    int exit_code; /* wait status */
+    bool counted;    /* in its user's threads */
+    bool over_limit; /* became a user who had more threads than RLIMIT_NPROC */
+    int exit_code;   /* wait status */
 #if defined(CONFIG_LOCK_CHECK)
     struct lock_held {
         const void *lock;

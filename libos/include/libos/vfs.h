@@ -108,6 +108,7 @@ struct inode {
     void *watches;          /* inotify; libos/file/inotify.c */
     void *pipe;             /* of a FIFO */
     uint8_t write_hint;     /* F_SET_RW_HINT */
+    bool caps_none;         /* known to have no security.capability; guarded by lock */
     bool can_link;          /* nlink is 0 and linkat may give it a first name (O_TMPFILE) */
     struct xattr *xattrs;   /* guarded by lock; file systems that keep them in memory (tmpfs) */
     _Atomic uint32_t seals; /* F_SEAL_*; F_SEAL_SEAL from the start where fcntl may not add any */

@@ -85,6 +85,8 @@
 #define CAP_SYS_TTY_CONFIG          26
 #define CAP_MKNOD                   27
 #define CAP_LEASE                   28
+#define CAP_SETFCAP                 31
+#define CAP_MAC_OVERRIDE            32
 #define CAP_CHECKPOINT_RESTORE      40
 #define CAP_LAST_CAP                40
 #define _LINUX_CAPABILITY_VERSION_1 0x19980330
