@@ -60,7 +60,7 @@ static int head_read(struct exec *e)
 int load_open(int dirfd, const char *name, unsigned flags, struct file **ret_file)
 {
     struct file *f;
-    unsigned how = O_RDONLY | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
+    unsigned how = O_RDONLY | FILE_OPEN_EXEC | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
     int err = (flags & AT_EMPTY_PATH) && !*name
                   ? fd_get(dirfd, &f)
                   : path_open(dirfd, name, how | O_NONBLOCK, 0, 0, &f);

@@ -48,8 +48,7 @@ static int file_part(struct exec *e, struct cred *c, bool nosuid, bool *effectiv
     int n = inode_file_caps(e->file->inode, &caps);
     if (n <= 0)
         return n;
-    c->cap_permitted =
-        (c->cap_bounding & caps.permitted) | (c->cap_inheritable & caps.inheritable);
+    c->cap_permitted = (c->cap_bounding & caps.permitted) | (c->cap_inheritable & caps.inheritable);
     *effective = caps.effective;
     return caps.effective && caps.permitted & ~c->cap_permitted ? -EPERM : 1;
 }

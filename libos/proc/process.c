@@ -88,6 +88,9 @@ void process_unlink(struct process *p)
     p->parent = NULL;
     p->reaped = true;
     process_uncount(p);
+    spin_lock(&p->sig_lock);
+    sigpending_clear(&p->pending); /* nobody took these, and nothing more is queued */
+    spin_unlock(&p->sig_lock);
     pid_unuse(p->pgid);
     pid_unuse(p->sid);
     s->process = NULL;

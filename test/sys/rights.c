@@ -115,8 +115,10 @@ static long owner(long pid, const char *name)
 /* What everybody may read. */
 static void public_files(long pid)
 {
-    static const char *const names[] = { "stat", "status", "statm", "cmdline", "comm", "limits",
-                                         "oom_score", "oom_score_adj", "mounts", "cgroup" };
+    static const char *const names[] = {
+        "stat",   "status",    "statm",         "cmdline", "comm",
+        "limits", "oom_score", "oom_score_adj", "mounts",  "cgroup"
+    };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         CHECK(0, reads(pid, names[i]));
 }
