@@ -33,6 +33,8 @@ static const char pack_help[] =
     "  --root DIR           add the files of DIR, where they stand in it (repeatable; the later "
     "one wins)\n"
     "  --with PROGRAM       another program that PROGRAM calls, with its libraries (repeatable)\n"
+    "  --init               start PROGRAM from a process 1 that passes signals on and reaps "
+    "orphans\n"
     "  -e, --env K=V        set an environment variable (repeatable); -e K passes on this shell's "
     "value\n"
     "  -w, --cwd DIR        working directory in the image (default /)\n"

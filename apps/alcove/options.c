@@ -34,6 +34,7 @@ static const struct option_row rows[] = {
     { OPT_VOLUME, 'v', "volume", "FILE:/DIR[:ro]" },
     { OPT_VERITY, 0, "verity", "on|off" },
     { OPT_WITH, 0, "with", "PROGRAM" },
+    { OPT_INIT, 0, "init", NULL },
     { OPT_OCI, 0, "oci", "IMAGE" },
     { OPT_SNP, 0, "snp", NULL },
     { OPT_TDX, 0, "tdx", NULL },
@@ -142,6 +143,9 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         break;
     case OPT_WITH:
         list_add(&o->pack.with, v);
+        break;
+    case OPT_INIT:
+        o->pack.init = true;
         break;
     case OPT_ENV:
         set_env(o, v);

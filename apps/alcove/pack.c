@@ -19,6 +19,7 @@
 enum { SCRIPT_LINE = 256, SCRIPT_DEPTH = 5 };
 
 #define ZERO_UUID    "00000000-0000-0000-0000-000000000000"
+#define INIT_PATH    "/.alcove-init"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct packer {
@@ -319,6 +320,23 @@ struct identity_facts {
     const struct list *argv; /* argv[0] first */
 };
 
+/* --init: process 1 is ours, and starts the program. */
+static void add_init(struct packer *p, struct identity_facts *id)
+{
+    const char *init = tool_data("ALCOVE_INIT", "init/alcove-init", "alcove-init");
+    struct list *argv = xcalloc(1, sizeof(*argv));
+    if (!init)
+        fail("alcove-init",
+             "it is missing; build it (./dev build), or set ALCOVE_INIT to its path");
+    stage_copy(p->stage, init, INIT_PATH, 0);
+    list_add(argv, INIT_PATH);
+    list_add(argv, p->out->exe);
+    for (size_t i = 0; i < id->argv->n; i++)
+        list_add(argv, id->argv->v[i]);
+    id->argv = argv;
+    p->out->exe = xstrdup(INIT_PATH);
+}
+
 static void make_cmdline(struct packer *p, const struct identity_facts *id)
 {
     struct buf *b = &p->out->parts.cmdline;
@@ -424,6 +442,8 @@ static struct identity_facts stage_all(struct packer *p, bool keep_ids)
     progress("collecting files");
     begin_stage(p);
     struct identity_facts id = p->spec->oci ? stage_container(p) : stage_program(p, keep_ids);
+    if (p->spec->init)
+        add_init(p, &id);
     add_directories(p->stage, id.cwd);
     stage_check_links(p->stage);
     return id;

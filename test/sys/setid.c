@@ -107,11 +107,13 @@ static void owned(unsigned uid, unsigned gid, int mode)
     CHECK(0, chmod(copy, (mode_t)mode));
 }
 
-static long set_caps(unsigned long permitted, unsigned long inheritable, unsigned flags, unsigned root)
+static long set_caps(unsigned long permitted, unsigned long inheritable, unsigned flags,
+                     unsigned root)
 {
-    unsigned v[6] = { 0x02000000 | flags,          (unsigned)permitted,
-                      (unsigned)inheritable,       (unsigned)(permitted >> 32),
-                      (unsigned)(inheritable >> 32), root };
+    unsigned v[6] = {
+        0x02000000 | flags,          (unsigned)permitted,           (unsigned)inheritable,
+        (unsigned)(permitted >> 32), (unsigned)(inheritable >> 32), root
+    };
     if (root)
         v[0] = 0x03000000 | flags;
     return call(SYS_setxattr, copy, "security.capability", v, root ? 24 : 20, 0);

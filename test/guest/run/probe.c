@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <termios.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t caught;
@@ -58,6 +59,37 @@ static int window(void)
     return read(0, &c, 1) == 1 ? c : 99;
 }
 
+/* A grandchild whose parent ends: process 1 waits for it, and nothing of it is left. */
+static int orphans(void)
+{
+    int fds[2], orphan = 0, status;
+    char path[32];
+    if (pipe(fds))
+        return 1;
+    int child = fork();
+    if (child == 0) {
+        if ((orphan = fork()) == 0) {
+            while (getppid() == child)
+                usleep(1000);
+            _exit(3);
+        }
+        _exit(write(fds[1], &orphan, sizeof(orphan)) != sizeof(orphan));
+    }
+    if (waitpid(child, &status, 0) != child || status ||
+        read(fds[0], &orphan, sizeof(orphan)) != sizeof(orphan))
+        return 2;
+    if (waitpid(-1, &status, 0) != -1) /* it is not ours */
+        return 3;
+    snprintf(path, sizeof(path), "/proc/%d", orphan);
+    for (int i = 0; i < 10000 && access(path, F_OK) == 0; i++)
+        usleep(1000);
+    if (access(path, F_OK) == 0)
+        return 4;
+    printf("pid %s, parent %d, group %s, gone\n", getpid() > 1 ? "not 1" : "1", getppid(),
+           getpgrp() == getpid() ? "own" : "other");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *job = argc > 1 ? argv[1] : "";
@@ -73,6 +105,8 @@ int main(int argc, char **argv)
         *(volatile char *)(uintptr_t)strtoul("16", NULL, 10) = 1;
     else if (strcmp(job, "wait") == 0 || strcmp(job, "catch") == 0)
         return wait_signal(job);
+    else if (strcmp(job, "orphans") == 0)
+        return orphans();
     else if (strcmp(job, "window") == 0)
         return window();
     else if (strcmp(job, "abort") == 0)
