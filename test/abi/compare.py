@@ -47,6 +47,7 @@ ROWS = [
     ('linux/futex.h', 'futex', {'robust_list_head': 'struct robust_list_head', 'futex_waitv': 'struct futex_waitv'},
      {'next': 'list.next', 'reserved': '__reserved'}),
     ('poll.h sys/epoll.h sys/eventfd.h', 'poll', {'pollfd': 'struct pollfd', 'epoll_event': 'struct epoll_event'}, {}),
+    ('linux/aio_abi.h', 'aio', {'io_event': 'struct io_event', 'iocb': 'struct iocb'}, {}),
     ('sys/uio.h', 'uio', {'iovec': 'struct iovec'}, {}),
     ('sys/resource.h', 'resource', {'rlimit': 'struct rlimit', 'rusage': 'struct rusage'}, {}),
     ('sys/prctl.h linux/prctl.h asm/prctl.h linux/capability.h', 'prctl',
