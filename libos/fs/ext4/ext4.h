@@ -180,11 +180,12 @@ struct ext4_inode {
     _Atomic bool data_dirty;   /* what fdatasync has to bring too: the size */
     _Atomic uint32_t tid;      /* last transaction that changed it */
     _Atomic uint32_t data_tid; /* last one that fdatasync needs */
-    _Atomic uint32_t delayed;  /* blocks reserved for pages that have none */
-    uint32_t shift_top;        /* guarded by wb: extents from here on have been moved; 0: none */
-    uint32_t add_hint;         /* of a directory: the blocks before it are full */
-    uint64_t goal;             /* where the next block should be */
-    uint64_t ra_next;          /* read-ahead: the index that continues the last read */
+    bool extending; /* guarded by the page map's lock: a write is putting data behind the end */
+    _Atomic uint32_t delayed; /* blocks reserved for pages that have none */
+    uint32_t shift_top;       /* guarded by wb: extents from here on have been moved; 0: none */
+    uint32_t add_hint;        /* of a directory: the blocks before it are full */
+    uint64_t goal;            /* where the next block should be */
+    uint64_t ra_next;         /* read-ahead: the index that continues the last read */
     uint32_t ra_window;
     _Atomic uint32_t wb_error;     /* errseq */
     _Atomic uint32_t direct;       /* direct transfers in flight; see direct.c */

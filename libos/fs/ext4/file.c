@@ -99,13 +99,24 @@ static int write_page(struct ext4_inode *ei, struct iter *it, uint64_t off, size
     return err;
 }
 
+/* From here until the size has followed, what lies behind the end is data: write-back leaves it alone. */
+static void set_extending(struct ext4_inode *ei, bool on)
+{
+    spin_lock(&ei->inode->pages.lock);
+    ei->extending = on;
+    spin_unlock(&ei->inode->pages.lock);
+}
+
 static ssize_type write_pages(struct ext4_inode *ei, struct iter *it, uint64_t *pos, size_t count)
 {
     struct inode *inode = ei->inode;
     uint64_t off = *pos, end = off + count;
+    bool extends = end > inode->size;
     int err = 0;
     if (off > inode->size)
         err = ext4_zero_eof(ei);
+    if (extends)
+        set_extending(ei, true);
     while (off < end && !err) {
         size_t n = min_u64(PAGE_SIZE - off % PAGE_SIZE, end - off), done;
         err = write_page(ei, it, off, n, &done);
@@ -119,6 +130,8 @@ static ssize_type write_pages(struct ext4_inode *ei, struct iter *it, uint64_t *
         if (UNLIKELY(off / PAGE_SIZE % 16 == 0) && off < end && thread_preempt_point())
             break;
     }
+    if (extends)
+        set_extending(ei, false);
     ssize_type total = (ssize_type)(off - *pos);
     *pos = off;
     return total ? total : err;

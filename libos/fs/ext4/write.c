@@ -26,6 +26,7 @@ struct run {
     uint64_t index;
     struct page **page;
     size_t n, whole; /* pages; those that have a place */
+    uint64_t size;   /* of the file when it was taken */
     struct piece *piece;
     unsigned pieces;
     int err;
@@ -82,10 +83,10 @@ int ext4_page_dirty(struct ext4_inode *ei, uint64_t index, struct page *p)
 /* Blocks of the run that are within the file. */
 static uint32_t run_blocks(const struct ext4_inode *ei, const struct run *r)
 {
-    uint64_t size = ei->inode->size, at = r->index * PAGE_SIZE, bytes = r->n * PAGE_SIZE;
-    if (at >= size)
+    uint64_t at = r->index * PAGE_SIZE, bytes = r->whole * PAGE_SIZE;
+    if (at >= r->size)
         return 0;
-    bytes = min_u64(bytes, size - at);
+    bytes = min_u64(bytes, r->size - at);
     return (uint32_t)((bytes + ei->fs->block_size - 1) >> ei->fs->block_bits);
 }
 
@@ -131,12 +132,29 @@ static int place(struct batch *b, struct run *r, uint32_t blocks, uint32_t *ret_
     return done ? 0 : err;
 }
 
-static void clear_tail(const struct ext4_inode *ei, const struct run *r)
+/* Where the file ends as far as this run goes: behind the end zeros are written, and pages there need no place. While a write
+ * extends the file, that is not so yet: the page with the end and those behind it stay dirty. */
+static void settle_end(struct ext4_inode *ei, struct run *r)
 {
-    uint64_t size = ei->inode->size, last = r->index + r->n - 1;
-    if (size > last * PAGE_SIZE && size < (last + 1) * PAGE_SIZE)
+    uint64_t last = r->index + r->n - 1;
+    spin_lock(&ei->inode->pages.lock);
+    uint64_t size = ei->inode->size;
+    if (ei->extending) {
+        uint64_t end = size / PAGE_SIZE;
+        r->whole = end <= r->index ? 0 : (size_t)min_u64(r->n, end - r->index);
+    } else if (size > last * PAGE_SIZE && size < (last + 1) * PAGE_SIZE) {
         memset((char *)page_ptr(r->page[r->n - 1]) + size % PAGE_SIZE, 0,
                PAGE_SIZE - size % PAGE_SIZE);
+    }
+    spin_unlock(&ei->inode->pages.lock);
+    r->size = size;
+}
+
+/* The pages from whole on have no place yet: dirty again. */
+static void leave_dirty(struct ext4_inode *ei, const struct run *r)
+{
+    for (size_t i = r->whole; i < r->n; i++)
+        (void)pagemap_mark(&ei->inode->pages, r->index + i, r->page[i], 0);
 }
 
 /* Start to write the pieces' data. Pages that are neighbours in memory make one transfer. */
@@ -164,11 +182,11 @@ static void transfer(struct batch *b, const struct run *r)
 }
 
 /* The data is there: the map and the size follow, piece by piece. */
-static int publish_piece(struct ext4_inode *ei, const struct piece *p)
+static int publish_piece(struct ext4_inode *ei, const struct piece *p, uint64_t file_size)
 {
     struct ext4 *fs = ei->fs;
     uint64_t end = (uint64_t)(p->lblock + p->count) << fs->block_bits;
-    uint64_t size = min_u64(end, ei->inode->size);
+    uint64_t size = min_u64(end, file_size);
     bool grow = size > ei->disksize;
     if (!p->fresh && !p->unwritten && !grow)
         return 0;
@@ -201,7 +219,7 @@ static int publish(struct ext4_inode *ei, struct run *r, int err)
     for (unsigned i = 0; i < r->pieces; i++) {
         struct piece *p = &r->piece[i];
         if (!err) {
-            err = publish_piece(ei, p);
+            err = publish_piece(ei, p, r->size);
             if (!err)
                 p->fresh = false;
         }
@@ -225,16 +243,15 @@ static bool add_run(struct batch *b, uint64_t *index, uint64_t end)
     r->whole = r->n;
     b->pages += r->n;
     b->runs++;
+    settle_end(ei, r);
     uint32_t blocks = run_blocks(ei, r);
+    if (blocks)
+        r->err = place(b, r, blocks, &done);
+    if (!r->err && done < blocks)
+        r->whole = done / per;
+    leave_dirty(ei, r);
     if (!blocks)
         return true;
-    clear_tail(ei, r);
-    r->err = place(b, r, blocks, &done);
-    if (!r->err && done < blocks) {
-        r->whole = done / per;
-        for (size_t i = r->whole; i < r->n; i++)
-            pagemap_mark(&ei->inode->pages, r->index + i, r->page[i], 0);
-    }
     if (!r->err)
         transfer(b, r);
     return true;
