@@ -29,6 +29,8 @@ struct ktimer {
     bool absolute;        /* on a wall clock: moves when that is set */
     bool pending;         /* its signal has not been taken yet */
     bool on_cpu_time;
+    bool gone;     /* not in the list any more: is not armed again */
+    uint32_t refs; /* the list's, and of those who use it without the lock */
 };
 
 static bool is_cpu_clock(int clockid)
@@ -116,6 +118,33 @@ static struct ktimer *find(struct process *p, int id)
     return NULL;
 }
 
+/* The same with a reference, for use without the lock. */
+static struct ktimer *find_get(struct process *p, int id)
+{
+    spin_lock(&p->sig_lock);
+    struct ktimer *k = find(p, id);
+    if (k)
+        k->refs++;
+    spin_unlock(&p->sig_lock);
+    return k;
+}
+
+static void put(struct ktimer *k)
+{
+    struct process *p = k->p;
+    spin_lock(&p->sig_lock);
+    bool last = --k->refs == 0;
+    spin_unlock(&p->sig_lock);
+    if (!last)
+        return;
+    if (k->clock_waiter.wake)
+        waitq_remove(clock_was_set(), &k->clock_waiter);
+    timer_stop(&k->timer);
+    if (k->target)
+        thread_put(k->target);
+    heap_free(k);
+}
+
 /* Which clock reading a CPU-time timer wants, whoever asks: those of threads are named by tid. */
 static int own_clock(int clockid)
 {
@@ -182,6 +211,7 @@ int ktimer_create(int clockid, const struct abi_sigevent *ev, int *ret_id)
         return -EAGAIN;
     }
     k->p = p;
+    k->refs = 1;
     k->clockid = own_clock(clockid);
     k->on_cpu_time = is_cpu_clock(clockid);
     k->target = ev ? target : NULL;
@@ -222,11 +252,13 @@ int ktimer_settime(int id, unsigned flags, uint64_t value_ns, uint64_t interval_
 {
     struct process *p = process_current();
     uint64_t now = 0;
-    spin_lock(&p->sig_lock);
-    struct ktimer *k = find(p, id);
-    spin_unlock(&p->sig_lock);
-    if (!k || clock_read(k->clockid, &now))
+    struct ktimer *k = find_get(p, id);
+    if (!k)
         return -EINVAL;
+    if (clock_read(k->clockid, &now)) {
+        put(k);
+        return -EINVAL;
+    }
     timer_stop(&k->timer); /* not under the lock, which the callback takes */
     spin_lock(&p->sig_lock);
     value_of(k, now, ret_value, ret_interval);
@@ -236,26 +268,30 @@ int ktimer_settime(int id, unsigned flags, uint64_t value_ns, uint64_t interval_
     k->pending = false;
     k->overrun = 0;
     k->last_overrun = 0;
-    arm(k);
+    bool gone = k->gone, on_cpu_time = k->on_cpu_time;
+    if (!gone)
+        arm(k);
     spin_unlock(&p->sig_lock);
-    if (k->on_cpu_time && value_ns)
+    put(k);
+    if (on_cpu_time && value_ns)
         cpu_timers_changed(p);
-    return 0;
+    return gone ? -EINVAL : 0;
 }
 
 int ktimer_gettime(int id, uint64_t *ret_value, uint64_t *ret_interval)
 {
     struct process *p = process_current();
     uint64_t now = 0;
-    spin_lock(&p->sig_lock);
-    struct ktimer *k = find(p, id);
-    spin_unlock(&p->sig_lock);
-    if (!k || clock_read(k->clockid, &now))
+    struct ktimer *k = find_get(p, id);
+    if (!k)
         return -EINVAL;
+    int err = clock_read(k->clockid, &now) ? -EINVAL : 0;
     spin_lock(&p->sig_lock);
-    value_of(k, now, ret_value, ret_interval);
+    if (!err)
+        value_of(k, now, ret_value, ret_interval);
     spin_unlock(&p->sig_lock);
-    return 0;
+    put(k);
+    return err;
 }
 
 int ktimer_overrun(int id)
@@ -268,28 +304,21 @@ int ktimer_overrun(int id)
     return n;
 }
 
-/* k is in no list any more. */
-static void destroy(struct ktimer *k)
-{
-    if (k->clock_waiter.wake)
-        waitq_remove(clock_was_set(), &k->clock_waiter);
-    timer_stop(&k->timer);
-    if (k->target)
-        thread_put(k->target);
-    heap_free(k);
-}
-
 int ktimer_delete(int id)
 {
     struct process *p = process_current();
     spin_lock(&p->sig_lock);
     struct ktimer *k = find(p, id);
-    if (k)
+    if (k) {
         DL_DELETE(p->timers, k);
+        k->gone = true;
+        k->next_ns = 0;
+    }
     spin_unlock(&p->sig_lock);
     if (!k)
         return -EINVAL;
-    destroy(k);
+    timer_stop(&k->timer); /* it does not fire after this, whoever else still uses k */
+    put(k);
     return 0;
 }
 
@@ -305,10 +334,11 @@ void ktimer_taken(struct process *p, struct abi_siginfo *info)
     k->overrun = 0;
 }
 
-uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns)
+/* One timer that is due, with a reference; NULL: none, and *ret_next is when there is. */
+static struct ktimer *cpu_due(struct process *p, uint64_t cpu_ns, uint64_t *ret_next)
 {
-    uint64_t next = UINT64_MAX;
     struct ktimer *k, *due = NULL;
+    *ret_next = UINT64_MAX;
     spin_lock(&p->sig_lock);
     DL_FOREACH(p->timers, k)
     {
@@ -317,16 +347,28 @@ uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns)
             continue;
         if (k->target && k->clockid & 4)
             now = sched_cpu_ns(k->target);
-        if (expire(k, advance(k, now)))
+        if (expire(k, advance(k, now))) {
             due = k;
+            k->refs++;
+            break;
+        }
         if (k->next_ns) {
             uint64_t at = cpu_ns + (k->next_ns > now ? k->next_ns - now : 0);
-            next = at < next ? at : next;
+            *ret_next = at < *ret_next ? at : *ret_next;
         }
     }
     spin_unlock(&p->sig_lock);
-    if (due)
-        notify(due);
+    return due;
+}
+
+uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns)
+{
+    struct ktimer *k;
+    uint64_t next;
+    while ((k = cpu_due(p, cpu_ns, &next))) {
+        notify(k);
+        put(k);
+    }
     return next;
 }
 
@@ -336,6 +378,6 @@ void ktimer_exit(struct process *p)
     DL_FOREACH_SAFE(p->timers, k, next)
     {
         DL_DELETE(p->timers, k);
-        destroy(k);
+        put(k);
     }
 }
