@@ -105,7 +105,7 @@
 #define MEMP_NUM_TCP_SEG           16384
 #define TCP_SNDLOWAT               32768
 #define TCP_SNDQUEUELOWAT          256
-#define TCP_WND_UPDATE_THRESHOLD   (TCP_WND / 64)
+#define TCP_WND_UPDATE_THRESHOLD   16384 /* REPORT_MIN of tcp_remote.c: what is reported, the peer is told at once */
 #define LWIP_TCP_SACK_OUT          1
 #define LWIP_TCP_MAX_SACK_NUM      4
 #define LWIP_TCP_TIMESTAMPS        1
