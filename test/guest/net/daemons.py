@@ -173,15 +173,17 @@ asyncio.run(main())
 def asyncio_clients(port, work):
     dial(port, b'first\n', b'FIRST\n').close()
 
-    async def one(i):
-        reader, writer = await asyncio.open_connection(HOST, port)
+    async def one(i, ends):
+        reader, writer = ends
         for j in range(5):
             writer.write(b'line %d of %d\n' % (j, i))
             assert await reader.readline() == b'LINE %d OF %d\n' % (j, i)
         writer.close()
 
     async def all_of_them():
-        await asyncio.gather(*(one(i) for i in range(40)))
+        # One connect after another: QEMU's listener has a backlog of one.
+        ends = [await asyncio.open_connection(HOST, port) for _ in range(40)]
+        await asyncio.gather(*(one(i, e) for i, e in enumerate(ends)))
     asyncio.run(all_of_them())
 
 
@@ -191,6 +193,10 @@ const cluster = require("cluster"), http = require("http");
 if (cluster.isPrimary) { cluster.fork(); cluster.fork(); }
 else http.createServer((q, r) => r.end("by worker " + cluster.worker.id)).listen(80);
 '''
+
+
+def cluster_files(root):
+    write(root + '/cluster.js', CLUSTER)
 
 
 def cluster(port, work):
@@ -309,7 +315,7 @@ DAEMONS = {
     'socat': ('7', ['--with', 'cat'], ['/usr/bin/socat', 'TCP-LISTEN:7,fork,reuseaddr', 'EXEC:/bin/cat'], echo, None),
     'asyncio': ('7', [], ['/usr/bin/python3', '-c', ASYNCIO], asyncio_clients, None),
     'node': ('80', ['--memory', '512M'], ['/usr/bin/node', '-e', NODE], page(b'by node /'), None),
-    'node-cluster': ('80', ['--memory', '768M', '--cpus', '2'], ['/usr/bin/node', '-e', CLUSTER], cluster, None),
+    'node-cluster': ('80', ['--memory', '768M', '--cpus', '2'], ['/usr/bin/node', '/cluster.js'], cluster, cluster_files),
     'go': ('80', [], ['/server'], page(b'by Go 10.0.2.2:'), go_files),
     'java': ('80', ['--memory', '512M'], ['/usr/bin/java', '-cp', '/', 'Server'], page(b'by Java'), java_files),
     'iperf3': ('5201', [], ['/usr/bin/iperf3', '-s'], iperf, None),
