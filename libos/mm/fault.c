@@ -457,18 +457,15 @@ int mm_fault_forced(struct mm *mm, uintptr_t addr, bool present)
     return resolve(mm, addr, PLAT_ACCESS_WRITE, present, true);
 }
 
-/* There is no memory left for this process: it ends, libOS goes on. */
-static void out_of_memory(struct thread *t)
+/* There is no memory left: get some from dirty pages, then from the process that has most. -ENOMEM: this one ends. */
+static int fault_again(struct mm *mm, uintptr_t addr, enum plat_access access, bool present)
 {
-    struct page_stats s;
-    page_stats(&s);
-    struct process *p = t->process;
-    if (p->exiting)
-        return;
-    log_error("out of memory: killed process %d (%s): %llu KiB of its own, %llu of %llu KiB free",
-              p->pid, t->comm, (unsigned long long)(t->mm->rss_anon > 0 ? t->mm->rss_anon : 0) * 4,
-              (unsigned long long)s.free * 4, (unsigned long long)s.total * 4);
-    signal_kernel(p, SIGKILL);
+    int err = -ENOMEM;
+    for (unsigned i = 0; err == -ENOMEM && i < WRITE_BACKS && pagemap_write_back(); i++)
+        err = mm_fault(mm, addr, access, present);
+    while (err == -ENOMEM && oom_wait())
+        err = mm_fault(mm, addr, access, present);
+    return err;
 }
 
 int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool from_user)
@@ -481,15 +478,11 @@ int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool fro
     int err = mm_fault(mm, addr, access, present);
     if (LIKELY(err == 0))
         return 0;
-    for (unsigned i = 0; err == -ENOMEM && i < WRITE_BACKS && pagemap_write_back(); i++)
-        err = mm_fault(mm, addr, access, present);
+    if (err == -ENOMEM)
+        err = fault_again(mm, addr, access, present);
     if (err == 0)
         return 0;
-    if (err == -ENOMEM) {
-        out_of_memory(t);
-        return err;
-    }
-    if (!from_user)
+    if (!from_user || err == -ENOMEM)
         return err;
     /* The hardware's error code as Linux reports it: present, write, user, fetch. */
     unsigned long code = (present || err == -EACCES ? 1u : 0u) |

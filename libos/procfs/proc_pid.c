@@ -174,7 +174,7 @@ THREAD_FILE(sched)
 
 static void print_oom_score(struct text *t, struct thread *thread)
 {
-    text_printf(t, "%d\n", 667 + (int)thread->process->oom_score_adj * 2 / 3);
+    text_printf(t, "%d\n", oom_score(thread->process));
 }
 THREAD_FILE(oom_score)
 

@@ -197,7 +197,7 @@ static const struct gen_entry vm_entries[] = {
     GEN_FILE("mmap_min_addr", show_min_addr),
     GEN_FIXED("mmap_rnd_bits", "28\n"),
     GEN_FIXED("nr_hugepages", "0\n"),
-    GEN_FIXED("oom_kill_allocating_task", "1\n"),
+    GEN_FIXED("oom_kill_allocating_task", "0\n"),
     GEN_FIXED("overcommit_memory", "1\n"),
     GEN_FIXED("overcommit_ratio", "50\n"),
     GEN_FIXED("panic_on_oom", "0\n"),

@@ -147,6 +147,12 @@ struct process *process_find(int pid);
 void process_get(struct process *p);
 void process_put(struct process *p);
 
+/* The current thread finds no memory: kill the process whose death helps most, unless one is on its way out, and wait a
+ * little. False: the current process itself ends. Sleeps. */
+NODISCARD bool oom_wait(void);
+/* /proc/PID/oom_score. */
+int oom_score(struct process *p);
+
 /* Begin the end of the thread group with this wait status; the caller then leaves through thread_exit or its signal
  * work. The first caller's status counts. */
 void process_exit_group(int status);
