@@ -95,17 +95,18 @@
 #define LWIP_MULTICAST_PING             0
 
 /* TCP. */
-#define LWIP_TCP                   1
-#define TCP_MSS                    1460
-#define LWIP_WND_SCALE             1
-#define TCP_RCV_SCALE              7
-#define TCP_WND                    (4 * 1024 * 1024)
-#define TCP_SND_BUF                (4 * 1024 * 1024)
-#define TCP_SND_QUEUELEN           16384
-#define MEMP_NUM_TCP_SEG           16384
-#define TCP_SNDLOWAT               32768
-#define TCP_SNDQUEUELOWAT          256
-#define TCP_WND_UPDATE_THRESHOLD   16384 /* REPORT_MIN of tcp_remote.c: what is reported, the peer is told at once */
+#define LWIP_TCP          1
+#define TCP_MSS           1460
+#define LWIP_WND_SCALE    1
+#define TCP_RCV_SCALE     7
+#define TCP_WND           (4 * 1024 * 1024)
+#define TCP_SND_BUF       (4 * 1024 * 1024)
+#define TCP_SND_QUEUELEN  16384
+#define MEMP_NUM_TCP_SEG  16384
+#define TCP_SNDLOWAT      32768
+#define TCP_SNDQUEUELOWAT 256
+#define TCP_WND_UPDATE_THRESHOLD                                                                   \
+    16384 /* REPORT_MIN of tcp_remote.c: what is reported, the peer is told at once */
 #define LWIP_TCP_SACK_OUT          1
 #define LWIP_TCP_MAX_SACK_NUM      4
 #define LWIP_TCP_TIMESTAMPS        1
