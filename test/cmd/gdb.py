@@ -32,7 +32,7 @@ def check(alcove, program):
         out = p.stdout.read()
         status = p.wait(timeout=TIMEOUT)
     print(gdb.stdout)
-    stops = re.findall(r'^(\w+) in section \.text(?: of (\S+))?', gdb.stdout, re.M)
+    stops = re.findall(r'^(\w+)(?: \+ \d+)? in section \.text(?: of (\S+))?', gdb.stdout, re.M)
     names = [name for name, _ in stops]
     if names != ['upcall_boot', 'main']:
         sys.exit(f'{program}: gdb stopped in {names}')
