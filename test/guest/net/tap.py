@@ -161,7 +161,9 @@ def attack(address):
 def main():
     alcove = sys.argv[1]
     if not os.environ.get('ALCOVE_TAP_INSIDE'):
-        os.execvpe('unshare', ['unshare', '--user', '--map-root-user', '--net', sys.executable, *sys.argv],
+        # Only who is not root needs a user namespace, which a chroot does not have.
+        user = ['--user', '--map-root-user'] if os.geteuid() else []
+        os.execvpe('unshare', ['unshare', *user, '--net', sys.executable, *sys.argv],
                    os.environ | {'ALCOVE_TAP_INSIDE': '1'})
     with tempfile.TemporaryDirectory() as work:
         started = set_up(work)
