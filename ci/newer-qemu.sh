@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Prints the command of a QEMU newer than Debian 12's, unpacked beside the installed one and not in its place.
-# Debian 12's emulator has no SHA instructions, and its emulated SVM loses registers of a nested guest (ARCHITECTURE.md);
-# that of Debian's backports for the same release has neither fault. Only measurements and the nested test use it.
+# Debian 12's emulator has no SHA instructions, and a nested guest of its emulated SVM reads registers as zero (HACKING.md); that of
+# Debian's backports for the same release has the instructions and has not shown the fault. Only measurements and the nested test use it.
 # The packages come through apt with the mirror that the machine itself is configured for, checked by apt's signatures,
 # and are kept in ${XDG_CACHE_HOME:-$HOME/.cache}/alcove/qemu.
 set -eu
