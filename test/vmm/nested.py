@@ -95,6 +95,7 @@ def main():
                             '-append', 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable'],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1500)
     out = p.stdout.decode(errors='replace').replace('\r', '')
+    out = re.sub(r'\x1bc|\x1b\[[0-9;?]*[A-Za-z]', '\n', out)  # firmware clears the screen before the first line
     print(out[-12000:])
     good = out.count('nested: status 0') == len(commands) and 'nested: done' in out
     good = good and out.count('stress: good') == len(WAYS['stress']) and all(f'\ncpus: {n}' in out for _, n in WAYS['cpus'])
