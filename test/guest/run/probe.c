@@ -33,13 +33,17 @@ static void see(int argc, char **argv)
 static int wait_signal(const char *name)
 {
     struct sigaction sa = { .sa_handler = handler };
+    sigset_t all, none;
     if (strcmp(name, "catch") == 0)
         for (int sig = 1; sig < 32; sig++)
             sigaction(sig, &sa, NULL);
+    sigfillset(&all); /* so that none is handled between the look at `caught` and the wait */
+    sigemptyset(&none);
+    sigprocmask(SIG_BLOCK, &all, NULL);
     puts("waiting");
     fflush(stdout);
     while (!caught)
-        pause();
+        sigsuspend(&none);
     printf("caught %d\n", caught);
     return 40 + caught;
 }
