@@ -57,12 +57,26 @@ static int head_read(struct exec *e)
     return got < 0 ? (int)got : 0;
 }
 
+/* AT_EMPTY_PATH: what the descriptor names, opened once more; it may be O_PATH. */
+static int open_again(int fd, unsigned how, struct file **ret_file)
+{
+    struct file *f;
+    if (fd == AT_FDCWD)
+        return -EACCES;
+    int err = fd_get_any(fd, &f);
+    if (err)
+        return err;
+    err = f->inode && S_ISREG(f->inode->mode) ? file_reopen(&f->path, how, ret_file) : -EACCES;
+    file_put(f);
+    return err;
+}
+
 int load_open(int dirfd, const char *name, unsigned flags, struct file **ret_file)
 {
     struct file *f;
     unsigned how = O_RDONLY | FILE_OPEN_EXEC | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
     int err = (flags & AT_EMPTY_PATH) && !*name
-                  ? fd_get(dirfd, &f)
+                  ? open_again(dirfd, how, &f)
                   : path_open(dirfd, name, how | O_NONBLOCK, 0, 0, &f);
     if (err)
         return err;

@@ -182,6 +182,18 @@ static void by_descriptor(void)
     CHECK(42 << 8, status);
     CHECK(10, read(fds[0], out, sizeof out));
     close(fd);
+    fd = open(self, O_PATH | O_CLOEXEC); /* opened once more */
+    pid = fork();
+    if (pid == 0) {
+        dup2(fds[1], 1);
+        _exit((int)-call(SYS_execveat, fd, "", argv, no_env, AT_EMPTY_PATH));
+    }
+    CHECK(pid, waitpid(pid, &status, 0));
+    CHECK(42 << 8, status);
+    CHECK(-EACCES, call(SYS_execveat, AT_FDCWD, "", argv, no_env, AT_EMPTY_PATH));
+    CHECK(-EACCES, call(SYS_execveat, fds[0], "", argv, no_env, AT_EMPTY_PATH));
+    CHECK(-EBADF, call(SYS_execveat, 99, "", argv, no_env, AT_EMPTY_PATH));
+    close(fd);
     close(fds[0]);
     close(fds[1]);
 }
