@@ -171,18 +171,33 @@ void trace_detach(struct thread *t, int sig)
         thread_put(t);
 }
 
-/* A dead tracee that nobody will wait for any more. process_lock is held. */
-static void drop_dead(struct thread *t)
+/* A dead tracee that nobody will wait for any more. process_lock is held. True: its process was reaped with it, and the caller
+ * calls process_release. */
+static bool drop_dead(struct thread *t)
 {
     struct process *p = t->process;
+    spin_lock(&p->sig_lock);
     trace_unlink(t);
-    if (t == p->traced_leader) {
-        p->traced_leader = NULL;
-        if (p->zombie)
-            process_report_end(p);
-    } else {
+    spin_unlock(&p->sig_lock);
+    if (t != p->traced_leader) {
         pid_unuse(t->tid);
+        return false;
     }
+    p->traced_leader = NULL;
+    return p->zombie && process_report_end(p);
+}
+
+/* The tracer of t, which lives, ends. process_lock is held. */
+static void abandon(struct thread *t)
+{
+    spin_lock(&t->process->sig_lock);
+    bool kill = t->trace.options & PTRACE_O_EXITKILL;
+    /* A signal that it stopped for is still to come; other stops leave nothing. */
+    int sig = t->trace.siginfo && t->trace.siginfo->si_signo == t->trace.code ? t->trace.code : 0;
+    let_go(t, sig);
+    spin_unlock(&t->process->sig_lock);
+    if (kill)
+        signal_kernel(t->process, SIGKILL);
 }
 
 /* The first of p's tracees that is traced by tracer. */
@@ -201,19 +216,14 @@ void trace_tracer_exits(struct thread *tracer)
     struct thread *t;
     spin_lock(&process_lock);
     while ((t = tracee_of(p, tracer))) {
-        spin_lock(&t->process->sig_lock);
-        bool kill = t->trace.options & PTRACE_O_EXITKILL, dead = t->trace.dead;
-        /* A signal that it stopped for is still to come; other stops leave nothing. */
-        int sig =
-            t->trace.siginfo && t->trace.siginfo->si_signo == t->trace.code ? t->trace.code : 0;
-        if (dead)
-            drop_dead(t);
-        else
-            let_go(t, sig);
-        spin_unlock(&t->process->sig_lock);
-        if (kill && !dead)
-            signal_kernel(t->process, SIGKILL);
+        bool reaped = t->trace.dead && drop_dead(t);
+        if (t->trace.tracer)
+            abandon(t);
+        spin_unlock(&process_lock);
+        if (reaped)
+            process_release(t->process);
         thread_put(t);
+        spin_lock(&process_lock);
     }
     spin_unlock(&process_lock);
 }
