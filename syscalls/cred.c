@@ -290,7 +290,7 @@ long sys_capget(user_cap_header_inout_t hdr, user_cap_data_out_t data)
         return 0;
     if (h.pid < 0)
         return -EINVAL;
-    struct thread *t = h.pid ? thread_find(h.pid) : thread_current();
+    struct thread *t = h.pid ? thread_find_ended(h.pid) : thread_current();
     if (!t)
         return -ESRCH;
     struct cred *c = thread_cred_get(t);

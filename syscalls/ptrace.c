@@ -268,7 +268,7 @@ long sys_ptrace(long request, int pid, uintptr_t addr, uintptr_t data)
 {
     if (request == PTRACE_TRACEME)
         return trace_me();
-    struct thread *t = pid > 0 ? thread_find(pid) : NULL;
+    struct thread *t = pid > 0 ? thread_find_ended(pid) : NULL;
     if (!t)
         return -ESRCH;
     long ret = request_to(t, request, addr, data);

@@ -28,7 +28,7 @@ long sys_prlimit64(int pid, int resource, user_rlimit_in_t new, user_rlimit_out_
         return -EFAULT;
     if (pid < 0)
         return -ESRCH;
-    struct thread *t = pid ? thread_find(pid) : thread_current();
+    struct thread *t = pid ? thread_find_ended(pid) : thread_current();
     if (!t)
         return -ESRCH;
     struct process *p = t->process;

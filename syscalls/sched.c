@@ -23,7 +23,7 @@ static int get_thread(int tid, struct thread **ret)
 {
     if (tid < 0)
         return -EINVAL;
-    *ret = tid ? thread_find(tid) : thread_current();
+    *ret = tid ? thread_find_ended(tid) : thread_current();
     if (!*ret)
         return -ESRCH;
     if (!tid)

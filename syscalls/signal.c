@@ -176,12 +176,12 @@ long sys_kill(int pid, int sig)
 /* Send info to thread tid, which must belong to tgid unless that is negative. */
 static long send_thread(int tgid, int tid, int sig, const struct abi_siginfo *info)
 {
-    struct thread *t = thread_find(tid);
+    struct thread *t = thread_find_ended(tid);
     if (!t)
         return -ESRCH;
     int err = tgid > 0 && t->process->pid != tgid ? -ESRCH : signal_permission_thread(t, sig);
-    if (!err && sig)
-        err = signal_send_thread(t, info);
+    if (!err && sig && (err = signal_send_thread(t, info)) == -ESRCH)
+        err = 0; /* it has ended, and is there until it has been waited for: the signal is lost */
     thread_put(t);
     return err;
 }

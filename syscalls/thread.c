@@ -134,7 +134,7 @@ long sys_set_robust_list(uintptr_t head, size_t len)
 
 long sys_get_robust_list(int pid, user_addr_out_t head, user_size_out_t len)
 {
-    struct thread *t = pid ? thread_find(pid) : thread_current();
+    struct thread *t = pid ? thread_find_ended(pid) : thread_current();
     size_t size = sizeof(struct abi_robust_list_head);
     if (!t)
         return -ESRCH;

@@ -91,7 +91,7 @@ static long move_all(struct mm *mm, struct iter *it, const struct ranges *remote
 /* The mm of thread pid, if the current thread may touch it. */
 static int target_mm(int pid, struct mm **ret_mm)
 {
-    struct thread *t = pid > 0 ? thread_find(pid) : NULL;
+    struct thread *t = pid > 0 ? thread_find_ended(pid) : NULL;
     if (!t)
         return -ESRCH;
     int err = thread_may_access(t, ACCESS_ATTACH | ACCESS_REALCREDS);
@@ -213,8 +213,8 @@ static long compare_threads(struct thread *a, struct thread *b, int type, unsign
 
 long sys_kcmp(int pid1, int pid2, int type, unsigned long idx1, unsigned long idx2)
 {
-    struct thread *a = pid1 > 0 ? thread_find(pid1) : NULL,
-                  *b = pid2 > 0 ? thread_find(pid2) : NULL;
+    struct thread *a = pid1 > 0 ? thread_find_ended(pid1) : NULL,
+                  *b = pid2 > 0 ? thread_find_ended(pid2) : NULL;
     long ret = a && b ? compare_threads(a, b, type, idx1, idx2) : -ESRCH;
     if (a)
         thread_put(a);

@@ -38,9 +38,11 @@ static int end_others(struct thread *t)
 static void become_leader(struct thread *t)
 {
     struct process *p = t->process;
-    struct thread *old = NULL;
+    struct thread *old = NULL, *ended = NULL;
     spin_lock(&process_lock);
     if (t->tid != p->pid) {
+        ended = p->ended_leader;
+        p->ended_leader = NULL;
         struct pid_slot *s = pid_slot(t->tid);
         s->thread = NULL;
         t->tid = p->pid;
@@ -59,6 +61,8 @@ static void become_leader(struct thread *t)
     spin_unlock(&process_lock);
     if (old)
         thread_put(old);
+    if (ended)
+        thread_put(ended);
 }
 
 int process_exec_alone(void)

@@ -98,7 +98,7 @@ bool process_report_end(struct process *p)
     return reap;
 }
 
-/* The last thread of p is gone. process_lock is held. True: p is reaped at once and the caller drops the table's reference. */
+/* The last thread of p is gone. process_lock is held. True: p is reaped at once, and the caller calls process_release. */
 static bool end_process(struct process *p)
 {
     struct thread *leader = p->traced_leader;
@@ -139,6 +139,8 @@ static bool leave(struct thread *t)
     bool last = --p->nthreads == 0;
     if (t == p->leader) {
         p->leader = NULL;
+        p->ended_leader = t;
+        thread_get(t);
         if (!p->exiting)
             p->exit_code = t->exit_code;
     }
@@ -215,7 +217,7 @@ void thread_exit(int exit_code)
             bool reaped = end_process(p);
             spin_unlock(&process_lock);
             if (reaped)
-                process_put(p);
+                process_release(p);
         }
     }
     atomic_store(&t->state, THREAD_DEAD);

@@ -9,9 +9,12 @@
 
 /* The process whose end ends the VM. */
 struct process *process_first(void);
-/* Tree and table; process_lock is held. process_link takes a reference for the table, which process_unlink's caller drops. */
+/* Tree and table; process_lock is held. process_link takes a reference for the table, which process_unlink's caller drops
+ * by process_release, without the lock. */
 void process_link(struct process *p, struct process *parent, int pid);
 void process_unlink(struct process *p);
+/* Drop the table's reference of a process that was unlinked, and what is left of its leader. No lock is held. */
+void process_release(struct process *p);
 
 /* Signal actions, all default. NULL: out of memory. */
 struct sighand *sighand_create(void);

@@ -96,6 +96,15 @@ void process_unlink(struct process *p)
     s->process = NULL;
 }
 
+void process_release(struct process *p)
+{
+    struct thread *t = p->ended_leader;
+    p->ended_leader = NULL;
+    if (t)
+        thread_put(t);
+    process_put(p);
+}
+
 int process_create_first(void (*fn)(void *), void *arg, struct thread **ret_thread)
 {
     struct process *p = process_alloc();
@@ -167,6 +176,16 @@ struct process *process_find(int pid)
         process_get(p);
     spin_unlock(&process_lock);
     return p;
+}
+
+int process_next(int from)
+{
+    spin_lock(&process_lock);
+    int pid = pid_next(from > 0 ? from : 1);
+    while (pid < PID_MAX && !process_find_locked(pid))
+        pid = pid_next(pid + 1);
+    spin_unlock(&process_lock);
+    return pid < PID_MAX ? pid : -1;
 }
 
 int process_each(int pgid, int (*fn)(struct process *p, void *arg), void *arg)

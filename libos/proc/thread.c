@@ -161,9 +161,23 @@ int thread_create_kernel(const char *name, void (*fn)(void *), void *arg)
     return 0;
 }
 
-void thread_free(struct thread *t)
+/* Its stack is what counts: a zombie has none. */
+static void stack_release(struct thread *t)
 {
     plat_thread_fini(&t->plat);
+    threads_total--;
+}
+
+void thread_ended(struct thread *t)
+{
+    stack_release(t);
+    thread_put(t);
+}
+
+void thread_free(struct thread *t)
+{
+    if (atomic_load_explicit(&t->state, memory_order_relaxed) != THREAD_DEAD)
+        stack_release(t);     /* it never started */
     thread_uncount(t, false); /* of one that never started */
     if (t->cred)
         cred_put(t->cred);
@@ -172,18 +186,29 @@ void thread_free(struct thread *t)
     if (t->process)
         process_put(t->process);
     slab_free(&thread_slab, t);
-    threads_total--;
 }
 
-struct thread *thread_find(int tid)
+static struct thread *find(int tid, bool ended)
 {
     spin_lock(&process_lock);
     struct pid_slot *s = pid_slot(tid);
     struct thread *t = s ? s->thread : NULL;
+    if (!t && ended && s && s->process)
+        t = s->process->ended_leader;
     if (t)
         t->refs++;
     spin_unlock(&process_lock);
     return t;
+}
+
+struct thread *thread_find(int tid)
+{
+    return find(tid, false);
+}
+
+struct thread *thread_find_ended(int tid)
+{
+    return find(tid, true);
 }
 
 int thread_set_tls(enum thread_tls which, uintptr_t base)

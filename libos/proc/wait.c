@@ -235,7 +235,7 @@ static void usage(struct found *f, struct wait_result *ret)
     struct process *p = f->child ? f->child : f->tracee->process;
     process_rusage(p, RUSAGE_SELF, &ret->usage);
     if (f->reaped)
-        process_put(p);
+        process_release(p);
     if (f->child)
         process_put(f->child);
     if (f->released)

@@ -298,7 +298,7 @@ static int show_task_stat(struct text *t, const struct gen_ctx *c)
 
 static bool tid_exists(const struct gen_ctx *dir, int n)
 {
-    struct thread *t = thread_find(n);
+    struct thread *t = thread_find_ended(n);
     bool is = t && t->process->pid == dir->pid;
     if (t)
         thread_put(t);
@@ -310,6 +310,8 @@ int proc_next_tid(const struct gen_ctx *c, int from)
     int found = -1;
     spin_lock(&process_lock);
     struct process *p = process_find_locked(c->pid);
+    if (p && p->ended_leader && p->pid >= from)
+        found = p->pid;
     for (struct thread *t = p ? p->threads : NULL; t; t = t->next)
         if (t->tid >= from && (found < 0 || t->tid < found))
             found = t->tid;

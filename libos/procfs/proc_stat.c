@@ -48,8 +48,8 @@ static char state_letter(const struct thread *t)
         [THREAD_DEAD] = 'X'
     };
     uint32_t state = t->state;
-    if (t->process->zombie)
-        return 'Z';
+    if (t == t->process->ended_leader)
+        return 'Z'; /* with threads of its process that go on, too */
     return state < sizeof(letters) ? letters[state] : 'R';
 }
 
@@ -71,6 +71,12 @@ static const char *state_name(char letter)
     default:
         return "running";
     }
+}
+
+/* As others see it: an ended leader is one of them until the process has been waited for. */
+static unsigned thread_number(const struct process *p)
+{
+    return p->nthreads + (p->ended_leader != NULL);
 }
 
 /* Resident bytes by kind. */
@@ -147,7 +153,7 @@ static void show_times(struct text *t, struct thread *thread, bool whole)
         (unsigned long long)(r.user_ns / NS_PER_TICK),
         (unsigned long long)(r.system_ns / NS_PER_TICK), (unsigned long long)child_user,
         (unsigned long long)(p->child_run_ns / NS_PER_TICK - child_user), kernel_priority(thread),
-        thread->nice, (unsigned)p->nthreads,
+        thread->nice, thread_number(p),
         (unsigned long long)((whole ? p->start_time_ns : thread->start_time_ns) / NS_PER_TICK));
 }
 
@@ -182,7 +188,10 @@ int proc_show_stat(struct text *t, const struct gen_ctx *c)
                 (unsigned long)shown->data_end, (unsigned long)shown->brk_start,
                 (unsigned long)shown->arg_start, (unsigned long)shown->arg_end,
                 (unsigned long)shown->env_start, (unsigned long)shown->env_end,
-                look ? thread->exit_code : 0);
+                thread_may_access(thread, ACCESS_READ | ACCESS_FSCREDS) ? 0
+                : thread == thread->process->ended_leader && thread->process->zombie
+                    ? thread->process->exit_code
+                    : thread->exit_code);
     if (mm)
         mm_put(mm);
     thread_put(thread);
@@ -275,7 +284,7 @@ static void show_signals(struct text *t, struct thread *thread)
     struct signal_sets s;
     struct cred *c = thread_cred_get(thread);
     signal_sets(thread, &s);
-    text_printf(t, "Threads:\t%u\nSigQ:\t%d/%lu\n", (unsigned)thread->process->nthreads,
+    text_printf(t, "Threads:\t%u\nSigQ:\t%d/%lu\n", thread_number(thread->process),
                 (int)atomic_load(&c->account->counts[ACCOUNT_SIGNALS]),
                 ull_limit(thread->process, RLIMIT_SIGPENDING));
     text_printf(t,

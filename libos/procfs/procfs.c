@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The root of /proc, and how its nodes find the thread they are about: by number, at each use, so that a node of a thread
- * that has ended answers ESRCH. proc(5). */
+ * that has ended answers ESRCH. Of a zombie there is its leader, which shares nothing any more. proc(5). */
 #include "proc.h"
 #include <abi/errno.h>
 #include <abi/statfs.h>
@@ -12,7 +12,7 @@
 
 struct thread *proc_thread(const struct gen_ctx *c)
 {
-    struct thread *t = thread_find(c->tid);
+    struct thread *t = thread_find_ended(c->tid);
     if (t && t->process->start_time_ns != c->born_ns) {
         thread_put(t);
         return NULL;
@@ -98,33 +98,16 @@ static void proc_owner(const struct gen_ctx *c, uint32_t mode, uint32_t *uid, ui
 
 static bool pid_exists(const struct gen_ctx *dir, int n)
 {
-    struct thread *t = thread_find(n);
+    struct thread *t = thread_find_ended(n);
     bool is_process = t && t->process->pid == n && !t->is_kernel;
     if (t)
         thread_put(t);
     return is_process;
 }
 
-struct next {
-    int from, found;
-};
-
-static int next_pid(struct process *p, void *arg)
-{
-    struct next *n = arg;
-    if (p->pid < n->from)
-        return 0;
-    n->found = p->pid;
-    return 1;
-}
-
 static int pid_next(const struct gen_ctx *dir, int from)
 {
-    struct next n = { .from = from, .found = -1 };
-    spin_lock(&process_lock);
-    process_each(0, next_pid, &n);
-    spin_unlock(&process_lock);
-    return n.found;
+    return process_next(from);
 }
 
 static void pid_enter(struct gen_ctx *c, int n)

@@ -255,7 +255,7 @@ static ALWAYS_INLINE void finish_switch(struct runq *rq)
     /* Release: its registers are in memory before another CPU takes it. */
     __atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
     if (UNLIKELY(dead))
-        thread_put(prev);
+        thread_ended(prev);
     else if (UNLIKELY(rq->moving))
         move_away(rq, prev);
 }

@@ -69,6 +69,8 @@ struct process {
     struct thread
         *tracees; /* that threads of this process trace: utlist DL by trace.next, trace.prev */
     struct thread *traced_leader; /* the leader has ended, and its tracer has not waited for it */
+    struct thread *
+        ended_leader; /* what is left of the leader, for whoever asks about a zombie; a reference */
     int pgid, sid;
     struct tty *tty; /* controlling terminal */
     bool is_session_leader;
@@ -138,6 +140,8 @@ void thread_discard(struct thread *t);
 /* Call fn for each process (pgid 0), or each of one process group, with process_lock held, until it returns not 0. What
  * it returned last. */
 int process_each(int pgid, int (*fn)(struct process *p, void *arg), void *arg);
+/* The number of the first process from this one on, zombies included; -1. Locks: takes process_lock. */
+int process_next(int from);
 /* The process with this pid; process_lock is held, no reference is taken. NULL. */
 struct process *process_find_locked(int pid);
 /* Processes that exist. */

@@ -211,8 +211,13 @@ static inline void thread_put(struct thread *t)
     if (UNLIKELY(--t->refs == 0))
         thread_free(t);
 }
+/* The scheduler only: a dead thread has left its stack for the last time. Gives that back, and the thread's reference to
+ * itself. */
+void thread_ended(struct thread *t);
 /* Find a thread by tid, with a reference; NULL. */
 struct thread *thread_find(int tid);
+/* The same; of a process that is not reaped there is its leader too, ended or not. */
+struct thread *thread_find_ended(int tid);
 
 /* TLS base registers of the current thread. Setting: -EPERM: not an address of user memory. */
 enum thread_tls { TLS_FS, TLS_GS };
