@@ -6,6 +6,8 @@
 #include <abi/fcntl.h>
 #include <libos/file.h>
 #include <libos/flock.h>
+#include <libos/inotify.h>
+#include <libos/owner.h>
 #include <libos/pipe.h>
 #include <libos/process.h>
 #include <libos/user.h>
@@ -51,19 +53,13 @@ long sys_dup2(int oldfd, unsigned newfd)
     return oldfd;
 }
 
-static long set_flags(struct file *f, unsigned flags)
+static long set_flags(struct file *f, int fd, unsigned flags)
 {
     if (flags & O_NOATIME && !(f->flags & O_NOATIME) && !file_owned(f))
         return -EPERM;
     if (flags & O_DIRECT && !S_ISREG(f->inode->mode) && !S_ISFIFO(f->inode->mode))
         return -EINVAL;
-    if (f->ops->set_flags) {
-        int err = f->ops->set_flags(f, flags);
-        if (err)
-            return err;
-    }
-    f->flags = (f->flags & ~(unsigned)SETFL_FLAGS) | (flags & SETFL_FLAGS);
-    return 0;
+    return file_set_flags(f, fd, SETFL_FLAGS, flags);
 }
 
 static long set_lock(struct file *f, int fd, int cmd, unsigned long arg)
@@ -83,18 +79,18 @@ static long get_lock(struct file *f, int cmd, unsigned long arg)
 }
 
 /* Who gets SIGIO: a process, or a process group as its negative number. */
-static long set_owner(struct file *f, int type, int pid)
-{
-    f->owner_type = type;
-    f->owner_pid = pid;
-    return 0;
-}
-
-static long set_owner_old(struct file *f, int who)
+static long set_owner(struct file *f, int who)
 {
     if (who == INT32_MIN)
         return -EINVAL;
-    return who < 0 ? set_owner(f, F_OWNER_PGRP, -who) : set_owner(f, F_OWNER_PID, who);
+    return who < 0 ? file_set_owner(f, F_OWNER_PGRP, -who) : file_set_owner(f, F_OWNER_PID, who);
+}
+
+static long get_owner(struct file *f)
+{
+    int type, pid;
+    file_get_owner(f, &type, &pid);
+    return type == F_OWNER_PGRP ? -pid : pid;
 }
 
 static long set_owner_ex(struct file *f, unsigned long arg)
@@ -104,21 +100,14 @@ static long set_owner_ex(struct file *f, unsigned long arg)
         return -EFAULT;
     if (o.type < F_OWNER_TID || o.type > F_OWNER_PGRP)
         return -EINVAL;
-    return set_owner(f, o.type, o.pid);
+    return file_set_owner(f, o.type, o.pid);
 }
 
 static long get_owner_ex(struct file *f, unsigned long arg)
 {
-    struct abi_f_owner_ex o = { f->owner_type, f->owner_pid };
+    struct abi_f_owner_ex o;
+    file_get_owner(f, &o.type, &o.pid);
     return user_put(user_at(user_f_owner_ex_out_t, arg), &o, 1);
-}
-
-static long set_signal(struct file *f, unsigned long sig)
-{
-    if (sig > 64)
-        return -EINVAL;
-    f->owner_sig = (int)sig;
-    return 0;
 }
 
 /* memfd and tmpfs seals. */
@@ -159,7 +148,7 @@ static long control(struct file *f, int fd, int cmd, unsigned long arg)
 {
     switch (cmd) {
     case F_SETFL:
-        return set_flags(f, (unsigned)arg);
+        return set_flags(f, fd, (unsigned)arg);
     case F_GETLK:
     case F_OFD_GETLK:
         return get_lock(f, cmd, arg);
@@ -169,19 +158,19 @@ static long control(struct file *f, int fd, int cmd, unsigned long arg)
     case F_OFD_SETLKW:
         return set_lock(f, fd, cmd, arg);
     case F_SETOWN:
-        return set_owner_old(f, (int)arg);
+        return set_owner(f, (int)arg);
     case F_GETOWN:
-        return f->owner_type == F_OWNER_PGRP ? -f->owner_pid : f->owner_pid;
+        return get_owner(f);
     case F_SETOWN_EX:
         return set_owner_ex(f, arg);
     case F_GETOWN_EX:
         return get_owner_ex(f, arg);
     case F_SETSIG:
-        return set_signal(f, arg);
+        return file_set_signal(f, arg);
     case F_GETSIG:
-        return f->owner_sig;
+        return file_get_signal(f);
     case F_SETLEASE:
-        return lease_set(f, (long)(int)arg);
+        return lease_set(f, fd, (long)(int)arg);
     case F_GETLEASE:
         return lease_get(f);
     case F_SETPIPE_SZ:
@@ -195,10 +184,8 @@ static long control(struct file *f, int fd, int cmd, unsigned long arg)
     case F_GET_RW_HINT:
     case F_SET_RW_HINT:
         return hint(f, cmd, arg);
-    case F_NOTIFY: /* no dnotify: there is never anything to take back */
-        if (arg & ~(unsigned long)DN_MULTISHOT)
-            return -EINVAL;
-        return S_ISDIR(f->inode->mode) ? 0 : -ENOTDIR;
+    case F_NOTIFY:
+        return dnotify_set(f, fd, (uint32_t)arg);
     default:
         return -EINVAL;
     }

@@ -10,17 +10,13 @@
 #include <libos/vfs.h>
 
 /* FIONBIO, FIOASYNC: set or clear one flag of the open file. */
-static long set_flag(struct file *f, unsigned flag, unsigned long arg)
+static long set_flag(struct file *f, int fd, unsigned flag, unsigned long arg)
 {
     int on;
     int err = user_get(&on, user_at(user_int_in_t, arg), 1);
     if (err)
         return err;
-    if (on)
-        f->flags |= flag;
-    else
-        f->flags &= ~flag;
-    return 0;
+    return file_set_flags(f, fd, flag, on ? flag : 0);
 }
 
 static long regular_ioctl(struct file *f, unsigned cmd, unsigned long arg)
@@ -39,9 +35,9 @@ static long file_ioctl(struct file *f, int fd, unsigned cmd, unsigned long arg)
     case FIONCLEX:
         return fd_set_cloexec(fd, false);
     case FIONBIO:
-        return set_flag(f, O_NONBLOCK, arg);
+        return set_flag(f, fd, O_NONBLOCK, arg);
     case FIOASYNC:
-        return set_flag(f, O_ASYNC, arg);
+        return set_flag(f, fd, O_ASYNC, arg);
     case FIOQSIZE: {
         if (!f->inode ||
             !(S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode) || S_ISLNK(f->inode->mode)))

@@ -468,6 +468,7 @@ static const struct file_ops master_ops = { .read = master_read,
                                             .write = master_write,
                                             .poll = master_poll,
                                             .ioctl = master_ioctl,
+                                            .async = tty_async,
                                             .release = master_release };
 
 /* --- the file system of /dev/pts: one name per pair, and ptmx --- */

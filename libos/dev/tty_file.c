@@ -8,7 +8,9 @@
 #include <abi/signal.h>
 #include <libos/file.h>
 #include <libos/heap.h>
+#include <libos/owner.h>
 #include <libos/poll.h>
+#include <libos/process.h>
 #include <libos/sched.h>
 #include <plat/time.h>
 
@@ -284,10 +286,19 @@ int tty_wait_sent(struct tty *t)
     return 0;
 }
 
+int tty_async(struct file *f)
+{
+    struct tty_file *tf = f->ops == &tty_file_ops ? f->data : NULL;
+    int pgrp = tf ? *(const volatile int *)&tf->tty->pgrp : 0;
+    return pgrp ? file_set_owner_first(f, F_OWNER_PGRP, pgrp)
+                : file_set_owner_first(f, F_OWNER_PID, process_current()->pid);
+}
+
 const struct file_ops tty_file_ops = { .read = tty_read,
                                        .write = tty_write,
                                        .poll = tty_poll,
                                        .ioctl = tty_file_ioctl,
+                                       .async = tty_async,
                                        .release = tty_release };
 
 static long stream_ioctl(struct file *f, unsigned cmd, unsigned long arg)

@@ -14,6 +14,7 @@ enum {
     TTY_WAKE_BELOW = 256, /* writers are woken when less than this is unsent */
 };
 
+struct file;
 struct iter;
 struct poll_table;
 struct process;
@@ -64,6 +65,9 @@ void tty_signal(struct tty *t, int sig);
 NODISCARD int tty_check_job(struct tty *t, int sig);
 /* Wait until all output was sent or a signal comes. No lock held. -ERESTARTSYS. */
 NODISCARD int tty_wait_sent(struct tty *t);
+
+/* file_ops.async: the foreground group owns it, or the process, if nobody was named. */
+NODISCARD int tty_async(struct file *f);
 
 /* The ioctls of terminals, for t; real is the terminal whose modes they mean (a master's slave). No lock held. */
 long tty_ioctl(struct tty *t, unsigned cmd, unsigned long arg);

@@ -9,6 +9,7 @@
 #include <abi/resource.h>
 #include <libos/flock.h>
 #include <libos/heap.h>
+#include <libos/inotify.h>
 #include <string.h>
 
 enum { TABLE_FIRST = 64, WORD = 64 };
@@ -104,6 +105,8 @@ static int close_file(struct fd_table *t, struct file *take_file)
     int err = take_file->ops->flush ? take_file->ops->flush(take_file) : 0;
     if (UNLIKELY(take_file->inode->locks))
         flock_close(take_file, t);
+    if (UNLIKELY(dnotify_count))
+        dnotify_close(take_file, t);
     file_put(take_file);
     return err;
 }

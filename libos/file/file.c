@@ -11,6 +11,7 @@
 #include <libos/flock.h>
 #include <libos/heap.h>
 #include <libos/inotify.h>
+#include <libos/owner.h>
 #include <string.h>
 
 enum {
@@ -118,6 +119,8 @@ static NOINLINE void file_free(struct file *f)
         inotify_event(f->path.dentry, f->can_write ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
     if (f->epoll_items)
         epoll_forget_file(f);
+    if (f->owner)
+        file_owner_leave(f);
     if (f->inode->locks)
         flock_release(f);
     if (f->ops->release)

@@ -9,6 +9,7 @@
 #include <abi/errno.h>
 #include <abi/prctl.h>
 #include <libos/heap.h>
+#include <libos/owner.h>
 #include <libos/signal.h>
 #include <plat/time.h>
 #include <utlist.h>
@@ -22,8 +23,9 @@ struct file_lock {
     short type;          /* F_RDLCK, F_WRLCK */
     uint64_t start, end; /* end is the last byte */
     int pid;
-    struct file *file; /* lease: whom to tell */
-    bool breaking;     /* lease: its holder was told */
+    struct file *file; /* lease: whose owner to tell, with which descriptor */
+    int fd;
+    bool breaking; /* lease: its holder was told */
 };
 
 /* Who waits for whom, for record locks of descriptor tables. Guarded by wait_lock. */
@@ -390,7 +392,7 @@ static int lease_allowed(struct file *f, short type)
     return 0;
 }
 
-int lease_set(struct file *f, long arg)
+int lease_set(struct file *f, int fd, long arg)
 {
     struct inode *inode = f->inode;
     if (arg != F_RDLCK && arg != F_WRLCK && arg != F_UNLCK)
@@ -415,6 +417,7 @@ int lease_set(struct file *f, long arg)
                                  .type = (short)arg,
                                  .end = INT64_MAX,
                                  .file = f,
+                                 .fd = fd,
                                  .pid = process_current()->pid };
     spin_lock(&inode->lock_lock);
     int err = lease_allowed(f, fresh->type);
@@ -432,10 +435,8 @@ int lease_set(struct file *f, long arg)
     spin_unlock(&inode->lock_lock);
     if (fresh)
         slab_free(&lock_slab, fresh);
-    if (!err && !f->owner_pid) {
-        f->owner_pid = process_current()->pid;
-        f->owner_type = F_OWNER_PID;
-    }
+    if (!err && (err = file_set_owner_first(f, F_OWNER_PID, process_current()->pid)))
+        drop(inode, 1u << KIND_LEASE, f);
     if (!err)
         waitq_wake(&inode->lock_wait, WAITQ_ALL, 0);
     return err;
@@ -445,7 +446,7 @@ int lease_set(struct file *f, long arg)
 static int lease_tell(struct inode *inode, bool write, uint64_t now, uint64_t deadline)
 {
     struct file_lock *l, *next;
-    int found = 0, pid = 0, sig = 0;
+    int found = 0;
     spin_lock(&inode->lock_lock);
     LL_FOREACH_SAFE(inode->locks, l, next)
     {
@@ -457,21 +458,12 @@ static int lease_tell(struct inode *inode, bool write, uint64_t now, uint64_t de
             continue;
         }
         found = 1;
-        if (!l->breaking && !pid) {
+        if (!l->breaking) {
             l->breaking = true;
-            pid = l->file->owner_pid;
-            sig = l->file->owner_sig ? l->file->owner_sig : SIGIO;
+            file_owner_tell(l->file, POLL_MSG, l->fd);
         }
     }
     spin_unlock(&inode->lock_lock);
-    if (pid) {
-        struct process *p = process_find(pid);
-        struct abi_siginfo info = { .si_signo = sig, .si_code = SI_KERNEL };
-        if (p) {
-            (void)signal_send_process(p, &info); /* the deadline holds even if it is gone */
-            process_put(p);
-        }
-    }
     return found;
 }
 

@@ -97,6 +97,8 @@ static void tell(struct inode *inode, uint32_t mask, uint32_t event_cookie, cons
                  bool unlinked)
 {
     struct watch *w, *next;
+    if (UNLIKELY(dnotify_count))
+        dnotify_tell(inode, mask);
     spin_lock(&lock);
     for (w = inode->watches; w; w = next) {
         next = w->next_of_inode;
@@ -107,6 +109,12 @@ static void tell(struct inode *inode, uint32_t mask, uint32_t event_cookie, cons
             watch_end(w, true);
     }
     spin_unlock(&lock);
+}
+
+/* Does anybody want to hear of this inode? */
+static bool watched(const struct inode *inode)
+{
+    return inode->watches || UNLIKELY(dnotify_count);
 }
 
 static bool nobody(void)
@@ -121,7 +129,7 @@ void inotify_event_slow(struct dentry *d, uint32_t mask)
     if (S_ISDIR(d->inode->mode))
         mask |= IN_ISDIR;
     struct dentry *parent = dentry_parent(d);
-    if (parent != d && parent->inode->watches) {
+    if (parent != d && watched(parent->inode)) {
         char name[256];
         spin_lock(&parent->lock); /* the name stays */
         memcpy(name, d->name, d->len + 1u);
@@ -129,19 +137,19 @@ void inotify_event_slow(struct dentry *d, uint32_t mask)
         tell(parent->inode, mask, 0, name, d->unlinked);
     }
     dentry_put(parent);
-    if (d->inode->watches)
+    if (watched(d->inode))
         tell(d->inode, mask, 0, NULL, false);
 }
 
 void inotify_inode_event(struct inode *inode, uint32_t mask)
 {
-    if (!nobody() && inode->watches)
+    if (!nobody() && watched(inode))
         tell(inode, mask, 0, NULL, false);
 }
 
 void inotify_name_event(struct dentry *dir, const char *name, uint32_t mask, uint32_t event_cookie)
 {
-    if (!nobody() && dir->inode->watches)
+    if (!nobody() && watched(dir->inode))
         tell(dir->inode, mask, event_cookie, name, false);
 }
 
@@ -242,6 +250,7 @@ static const struct file_ops inotify_fops = {
     .read = inotify_read,
     .poll = inotify_poll,
     .ioctl = inotify_ioctl,
+    .async = file_async_plain,
     .release = inotify_release,
 };
 

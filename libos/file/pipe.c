@@ -146,7 +146,8 @@ static ssize_type pipe_read(struct file *f, struct iter *it, uint64_t *pos)
         pipe_wake(&p->write_wait, PIPE_OUT);
     if (more)
         pipe_wake(&p->read_wait,
-                  PIPE_IN); /* the wake that brought us here may have been the only one */
+                  PIPE_IN |
+                      WAKE_AGAIN); /* the wake that brought us here may have been the only one */
     return done;
 }
 
@@ -221,8 +222,6 @@ static int pipe_write_step(struct pipe *p, struct file *f, struct iter *it, ssiz
     if (n < 0)
         return (int)n;
     *done += n;
-    if (n)
-        pipe_wake(&p->read_wait, PIPE_IN);
     if (!it->left)
         return 0;
     if (!pipe_full(p))
@@ -230,6 +229,8 @@ static int pipe_write_step(struct pipe *p, struct file *f, struct iter *it, ssiz
     if (file_nowait(f, it))
         return -EAGAIN;
     mutex_unlock(&p->lock);
+    if (*done)
+        pipe_wake(&p->read_wait, PIPE_IN);
     int err = pipe_sleep(p, &p->write_wait, pipe_can_write);
     mutex_lock(&p->lock);
     return err ? err : 1;
@@ -257,7 +258,7 @@ static ssize_type pipe_write(struct file *f, struct iter *it, uint64_t *pos)
     if (done)
         pipe_wake(&p->read_wait, PIPE_IN);
     if (room)
-        pipe_wake(&p->write_wait, PIPE_OUT);
+        pipe_wake(&p->write_wait, PIPE_OUT | WAKE_AGAIN);
     return done ? done : step;
 }
 
@@ -333,6 +334,7 @@ const struct file_ops pipe_ops = { .read = pipe_read,
                                    .poll = pipe_poll,
                                    .ioctl = pipe_ioctl,
                                    .release = pipe_release,
+                                   .async = file_async_plain,
                                    .nowait = true };
 
 int pipe_create(unsigned flags, struct file *ret_ends[2])

@@ -8,6 +8,7 @@
 #include <abi/stat.h>
 #include <abi/termios.h>
 #include <libos/heap.h>
+#include <libos/owner.h>
 #include <libos/pipe.h>
 #include <libos/poll.h>
 #include <libos/sched.h>
@@ -372,18 +373,19 @@ static unsigned socket_poll(struct file *f, struct poll_table *pt)
 static long socket_ioctl(struct file *f, unsigned cmd, unsigned long arg)
 {
     struct socket *s = f->data;
-    int n;
+    int n, type;
     switch (cmd) {
     case FIOSETOWN:
     case SIOCSPGRP:
         if (user_get(&n, user_at(user_int_in_t, arg), 1))
             return -EFAULT;
-        f->owner_pid = n < 0 ? -n : n;
-        f->owner_type = n < 0 ? F_OWNER_PGRP : F_OWNER_PID;
-        return 0;
+        if (n == INT32_MIN)
+            return -EINVAL;
+        return n < 0 ? file_set_owner(f, F_OWNER_PGRP, -n) : file_set_owner(f, F_OWNER_PID, n);
     case FIOGETOWN:
     case SIOCGPGRP:
-        n = f->owner_type == F_OWNER_PGRP ? -f->owner_pid : f->owner_pid;
+        file_get_owner(f, &type, &n);
+        n = type == F_OWNER_PGRP ? -n : n;
         return user_put(user_at(user_int_out_t, arg), &n, 1);
     default: {
         long err = s->ops->ioctl ? s->ops->ioctl(s, cmd, arg) : -ENOTTY;
@@ -416,4 +418,5 @@ static const struct file_ops socket_file_ops = { .read = socket_read,
                                                  .ioctl = socket_ioctl,
                                                  .pagemap = socket_pagemap,
                                                  .release = socket_release,
+                                                 .async = file_async_plain,
                                                  .nowait = true };

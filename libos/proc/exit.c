@@ -7,6 +7,7 @@
 #include <abi/poll.h>
 #include <abi/sched.h>
 #include <base/log.h>
+#include <libos/deferred.h>
 #include <libos/dev/tty.h>
 #include <libos/file.h>
 #include <libos/ipc.h>
@@ -197,6 +198,8 @@ void thread_exit(int exit_code)
         spin_lock(&t->process->sig_lock);
         t->exiting = true;
         spin_unlock(&t->process->sig_lock);
+        if (UNLIKELY(t->plat.work & WORK_DEFERRED))
+            deferred_run(); /* from here on nobody does it for this thread */
         futex_exit(t);
         thread_vfork_done(t);
         trace_tracer_exits(t);

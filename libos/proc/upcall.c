@@ -2,6 +2,7 @@
 /* What the platform calls on the way back to ring 3, and for exceptions of ring 3. */
 #include "proc.h"
 #include "trace_int.h"
+#include <libos/deferred.h>
 #include <libos/sched.h>
 #include <plat/upcall.h>
 
@@ -9,6 +10,10 @@ void upcall_user_return(struct plat_frame *frame)
 {
     struct thread *t = thread_current();
     uint32_t work = t->plat.work;
+    if (UNLIKELY(work & WORK_DEFERRED)) {
+        deferred_run();
+        work = t->plat.work;
+    }
     if (work & WORK_KILLED)
         thread_exit(t->process->exit_code);
     if (work & WORK_RESCHED) {

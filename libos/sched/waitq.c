@@ -4,6 +4,7 @@
  * condition is looked at, and a waker changes it back under the run queue's lock. */
 #include "runq.h"
 #include <abi/errno.h>
+#include <libos/deferred.h>
 #include <libos/sched.h>
 #include <libos/waitq.h>
 #include <plat/time.h>
@@ -98,10 +99,11 @@ void thread_init_sleep(struct thread *t)
 int thread_sleep(uint64_t deadline_ns)
 {
     struct thread *t = thread_current();
+    lock_check_none();
+    if (UNLIKELY(t->plat.work & WORK_DEFERRED))
+        deferred_run();
     uint32_t state = t->state;
     uint32_t work = t->plat.work;
-
-    lock_check_none();
     if (state == THREAD_RUNNING) /* woken already */
         return 0;
     if ((state == THREAD_SLEEPING && (work & (WORK_SIGNAL | WORK_KILLED))) ||

@@ -46,8 +46,8 @@ struct file_ops {
     int (*flush)(struct file *f);    /* each close(2); may be NULL */
     void (*release)(struct file *f); /* last reference gone; may be NULL */
     void (*unmap)(struct file *f);   /* an area that maps it goes; no sleep; may be NULL */
-    int (*set_flags)(struct file *f,
-                     unsigned flags); /* F_SETFL beyond the generic bits; may be NULL */
+    /* O_ASYNC is about to be set: its poll queues are to signal, and an owner may be named. NULL: the flag does nothing */
+    int (*async)(struct file *f);
     void (*fdinfo)(struct file *f, char *buf,
                    size_t size); /* extra lines of /proc/self/fdinfo; may be NULL */
     bool nowait; /* read and write heed iter.nowait; else RWF_NOWAIT is -EOPNOTSUPP */
@@ -61,10 +61,10 @@ struct file {
     struct inode *inode; /* = path.dentry->inode; may be NULL */
     uint64_t pos;        /* guarded by pos_lock when the file can seek */
     struct mutex pos_lock;
-    void *data;                           /* of the kind */
-    struct epoll_item *epoll_items;       /* that watch this file; guarded by epoll's lock */
-    struct cred *cred;                    /* of the opener */
-    int owner_pid, owner_sig, owner_type; /* F_SETOWN, F_SETSIG */
+    void *data;                     /* of the kind */
+    struct epoll_item *epoll_items; /* that watch this file; guarded by epoll's lock */
+    struct cred *cred;              /* of the opener */
+    struct file_owner *owner;       /* F_SETOWN, F_SETSIG; NULL: never set. Set once */
     const char *name; /* of a file without a dentry: "anon_inode:[eventfd]", "pipe", "socket" */
     bool can_read, can_write, seekable;
     _Atomic uint32_t wb_seen,
@@ -171,6 +171,11 @@ bool file_owned(const struct file *f);
 /* Take f->pos_lock unless nobody else can have the file; true if it was taken, for file_pos_unlock. */
 bool file_pos_lock(struct file *f);
 void file_pos_unlock(struct file *f, bool locked);
+
+/* For file_ops.async of files that name no owner: 0. */
+int file_async_plain(struct file *f);
+/* F_SETFL: the flags in mask become those of flags, by descriptor fd. -ENOMEM, or what the kind says. */
+NODISCARD int file_set_flags(struct file *f, int fd, unsigned mask, unsigned flags);
 
 /* For file_ops.seek of files that have no position but let lseek pass: 0. */
 int64_t file_seek_nowhere(struct file *f, int64_t off, int whence);

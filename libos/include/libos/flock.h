@@ -26,8 +26,8 @@ void flock_close(struct file *f, struct fd_table *t);
 /* The open file goes: its flock and OFD locks and leases go. Cheap without locks. */
 void flock_release(struct file *f);
 
-/* F_SETLEASE, F_GETLEASE. arg: F_RDLCK, F_WRLCK, F_UNLCK. -EINVAL, -EACCES, -EAGAIN, -ENOMEM. */
-int lease_set(struct file *f, long arg);
+/* F_SETLEASE by descriptor fd, F_GETLEASE. arg: F_RDLCK, F_WRLCK, F_UNLCK. -EINVAL, -EACCES, -EAGAIN, -ENOMEM. */
+int lease_set(struct file *f, int fd, long arg);
 int lease_get(struct file *f);
 /* inode is being opened with flags O_* (or truncated: O_WRONLY): holders of leases in the way are told by signal and have
  * 45 seconds. -EWOULDBLOCK (O_NONBLOCK), -ERESTARTSYS. Sleeps. Cheap without leases. */

@@ -8,6 +8,7 @@
 #include <base/types.h>
 
 struct dentry;
+struct fd_table;
 struct file;
 struct inode;
 struct path;
@@ -37,6 +38,15 @@ void inotify_inode_event(struct inode *inode, uint32_t mask);
 void inotify_name_event(struct dentry *dir, const char *name, uint32_t mask, uint32_t cookie);
 /* A fresh cookie. */
 uint32_t inotify_cookie(void);
+/* F_NOTIFY: tell the owner of the directory f, open as fd, of mask (DN_*); without any of them no more. -ENOTDIR, -EBADF (closed
+ * meanwhile), -ENOMEM. */
+NODISCARD int dnotify_set(struct file *f, int fd, uint32_t mask);
+/* A descriptor of table t for f was closed. Only called while there is a watch. */
+void dnotify_close(struct file *f, struct fd_table *t);
+extern _Atomic uint32_t dnotify_count; /* watches; read only */
+/* mask (IN_*) happened to the directory inode or to an entry of it. */
+void dnotify_tell(struct inode *inode, uint32_t mask);
+
 /* The inode goes: its watches end. */
 void inotify_inode_gone(struct inode *inode);
 

@@ -64,14 +64,16 @@ enum lock_rank {
     RANK_WAITQ,        /* a wait queue's list */
     RANK_EPOLL_READY, /* epoll instance: what is ready, then who waits for it; the watched comes first, five deep */
     RANK_EPOLL_READY_LAST = RANK_EPOLL_READY + 11,
-    RANK_TIMERFD, /* a timerfd; taken in the timer interrupt */
-    RANK_TIMER,   /* one CPU's timers */
-    RANK_RUNQ,    /* one CPU's run queue */
-    RANK_VIRTIO,  /* one queue of a device */
-    RANK_SLAB,    /* one object cache */
-    RANK_PAGES,   /* physical pages */
-    RANK_SERIAL,  /* registers of a UART */
-    RANK_LOG,     /* console output */
+    RANK_OWNER,    /* who is told of open files */
+    RANK_DEFERRED, /* the list of deferred work */
+    RANK_TIMERFD,  /* a timerfd; taken in the timer interrupt */
+    RANK_TIMER,    /* one CPU's timers */
+    RANK_RUNQ,     /* one CPU's run queue */
+    RANK_VIRTIO,   /* one queue of a device */
+    RANK_SLAB,     /* one object cache */
+    RANK_PAGES,    /* physical pages */
+    RANK_SERIAL,   /* registers of a UART */
+    RANK_LOG,      /* console output */
 };
 
 /* A lock that is held for a short time and never over a sleep or a user copy. */

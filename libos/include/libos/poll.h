@@ -8,6 +8,9 @@
 
 struct file;
 
+/* A wake that passes on an earlier one: nothing became true. */
+#define WAKE_AGAIN (1u << 16)
+
 /* Collects the wait queues that a file's poll operation names. add is called once per queue and hangs an entry of the
  * poller's own on it. A poll operation takes no lock that sleeps, but epoll's own. */
 struct poll_table {

@@ -24,11 +24,12 @@ struct account;
 
 /* Reasons for thread->plat.work. */
 enum thread_work {
-    WORK_RESCHED = 1, /* give the CPU up */
-    WORK_SIGNAL = 2,  /* a signal may be deliverable */
-    WORK_KILLED = 4,  /* the thread group exits, or execs */
-    WORK_TRACE = 8,   /* tell the tracer of the end of this call */
-    WORK_TASK = 16,   /* rseq fix-up and the like */
+    WORK_RESCHED = 1,   /* give the CPU up */
+    WORK_SIGNAL = 2,    /* a signal may be deliverable */
+    WORK_KILLED = 4,    /* the thread group exits, or execs */
+    WORK_TRACE = 8,     /* tell the tracer of the end of this call */
+    WORK_TASK = 16,     /* rseq fix-up and the like */
+    WORK_DEFERRED = 32, /* deferred_run is due */
 };
 
 enum thread_state {

@@ -49,6 +49,12 @@
 #define F_SETLEASE          1024
 #define F_GETLEASE          1025
 #define F_NOTIFY            1026
+#define DN_ACCESS           0x1u
+#define DN_MODIFY           0x2u
+#define DN_CREATE           0x4u
+#define DN_DELETE           0x8u
+#define DN_RENAME           0x10u
+#define DN_ATTRIB           0x20u
 #define DN_MULTISHOT        0x80000000u
 #define F_DUPFD_CLOEXEC     1030
 #define F_SETPIPE_SZ        1031
