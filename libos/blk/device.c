@@ -7,6 +7,7 @@
 #include <abi/stat.h>
 #include <base/log.h>
 #include <libos/page.h>
+#include <libos/thread.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -175,6 +176,8 @@ void blk_submit(struct blk_io *io, struct blk_plug *plug)
 {
     if (!prepare(io))
         return;
+    if (io->op == BLK_READ)
+        thread_current()->blocks_in += io->sectors;
     if (plug && io->op != BLK_FLUSH) {
         DL_APPEND(plug->ios, io);
         plug->n++;

@@ -8,6 +8,7 @@
 
 #include <abi/errno.h>
 #include <libos/mm.h>
+#include <libos/thread.h>
 #include <utlist.h>
 
 enum { SHIFT = PAGEMAP_SHIFT, SLOTS = PAGEMAP_SLOTS, BATCH = 64 };
@@ -383,6 +384,7 @@ bool pagemap_mark(struct pagemap *m, uint64_t index, struct page *p, unsigned fl
         if (!(p->flags & PAGE_TAGGED)) {
             p->flags |= PAGE_TAGGED;
             tag(m, index);
+            thread_current()->blocks_out += PAGE_SIZE / 512;
         }
     }
     spin_unlock(&m->lock);

@@ -250,6 +250,7 @@ static void forget_old(struct thread *t)
 static void switch_mm(struct thread *t, struct mm *mm)
 {
     struct mm *old = t->mm;
+    usage_leave_mm();
     spin_lock(&t->process->sig_lock); /* others take it under this lock */
     t->mm = mm;
     spin_unlock(&t->process->sig_lock);

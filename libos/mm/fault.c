@@ -13,6 +13,7 @@
 #include <libos/page.h>
 #include <libos/pagemap.h>
 #include <libos/process.h>
+#include <libos/sched.h>
 #include <libos/signal.h>
 #include <string.h>
 
@@ -474,14 +475,17 @@ int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool fro
     struct mm *mm = t->mm;
     if (UNLIKELY(!mm))
         return -EFAULT;
-    t->faults_minor++;
+    uint64_t blocks = t->blocks_in;
     int err = mm_fault(mm, addr, access, present);
-    if (LIKELY(err == 0))
-        return 0;
-    if (err == -ENOMEM)
+    if (UNLIKELY(err == -ENOMEM))
         err = fault_again(mm, addr, access, present);
-    if (err == 0)
+    if (LIKELY(err == 0)) {
+        t->faults_minor += t->blocks_in == blocks;
+        t->faults_major += t->blocks_in != blocks;
+        if (from_user)
+            sched_leave();
         return 0;
+    }
     if (!from_user || err == -ENOMEM)
         return err;
     /* The hardware's error code as Linux reports it: present, write, user, fetch. */

@@ -154,12 +154,7 @@ static bool leave(struct thread *t)
     if (p->exec_thread && p->nthreads == 1)
         thread_wake(p->exec_thread);
     spin_unlock(&t->process->sig_lock);
-    p->dead_run_ns += run;
-    p->dead_user_ns += t->user_ns;
-    p->dead_faults_minor += t->faults_minor;
-    p->dead_faults_major += t->faults_major;
-    p->dead_switches_voluntary += t->switches_voluntary;
-    p->dead_switches_forced += t->switches_forced;
+    usage_end(t, run);
     struct pid_slot *s = pid_slot(t->tid);
     s->thread = NULL;
     if (tell) {
@@ -182,6 +177,7 @@ static void drop_shared(struct thread *t)
         fs_context_put(t->fs);
     t->fs = NULL;
     if (mm) {
+        usage_leave_mm();
         sched_set_aspace(NULL);
         t->mm = NULL;
         mm_put(mm);

@@ -38,6 +38,7 @@ void upcall_user_return(struct plat_frame *frame)
     }
     if (work & (WORK_SIGNAL | WORK_TASK))
         signal_deliver(frame);
+    sched_leave();
 }
 
 /* x86-64's exceptions as Linux reports them: asm/traps.c and signal(7). */

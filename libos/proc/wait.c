@@ -152,10 +152,7 @@ static bool release_tracee(struct thread *t)
 /* c has been waited for: its times become the parent's, its number free. */
 static void reap(struct process *parent, struct process *c)
 {
-    parent->child_run_ns += c->dead_run_ns + c->child_run_ns;
-    parent->child_user_ns += c->dead_user_ns + c->child_user_ns;
-    parent->child_faults_minor += c->dead_faults_minor + c->child_faults_minor;
-    parent->child_faults_major += c->dead_faults_major + c->child_faults_major;
+    usage_reap(parent, c);
     process_unlink(c);
 }
 
@@ -233,7 +230,7 @@ static unsigned find(struct process *p, const struct wait_request *r, struct wai
 static void usage(struct found *f, struct wait_result *ret)
 {
     struct process *p = f->child ? f->child : f->tracee->process;
-    process_rusage(p, RUSAGE_SELF, &ret->usage);
+    process_rusage(p, RUSAGE_BOTH, &ret->usage);
     if (f->reaped)
         process_release(p);
     if (f->child)

@@ -15,7 +15,7 @@
 enum { NAME_COLUMN = 73, PATH_SIZE = 4096, MEM_PIECE = 4096 };
 
 /* Memory of one or more areas, in bytes. */
-struct usage {
+struct presence {
     uint64_t size, rss, anonymous, locked, large;
 };
 
@@ -40,7 +40,7 @@ static void show_header(struct text *t, struct area *a, char *path)
     text_add(t, "\n", 1);
 }
 
-static void measure(struct area *a, struct usage *u)
+static void measure(struct area *a, struct presence *u)
 {
     uint64_t rss = area_resident(a) * PAGE_SIZE;
     u->size += a->end - a->start;
@@ -58,7 +58,7 @@ static void show_kb(struct text *t, const char *name, uint64_t bytes)
 
 /* Nothing is shared between processes and pages are not told apart by dirty marks: what is written to is private and dirty,
  * the rest private and clean. */
-static void show_usage(struct text *t, const struct usage *u, bool rollup)
+static void show_usage(struct text *t, const struct presence *u, bool rollup)
 {
     uint64_t file = u->rss - u->anonymous;
     show_kb(t, "Rss:", u->rss);
@@ -108,7 +108,7 @@ static void show_flags(struct text *t, const struct area *a)
 
 static void show_area(struct text *t, struct area *a)
 {
-    struct usage u = { 0 };
+    struct presence u = { 0 };
     measure(a, &u);
     show_kb(t, "Size:", u.size);
     show_kb(t, "KernelPageSize:", PAGE_SIZE);
@@ -155,7 +155,7 @@ int proc_show_smaps(struct text *t, const struct gen_ctx *c)
 int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c)
 {
     struct mm *mm = proc_mm(c);
-    struct usage u = { 0 };
+    struct presence u = { 0 };
     uintptr_t first = 0, end = 0;
     if (mm) {
         rwmutex_read_lock(&mm->lock);

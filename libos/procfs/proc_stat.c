@@ -93,9 +93,10 @@ struct times {
 
 static void thread_times(struct thread *t, struct times *r)
 {
-    uint64_t all = sched_cpu_ns(t);
-    r->user_ns = t->user_ns < all ? t->user_ns : all;
-    r->system_ns = all - r->user_ns;
+    struct cpu_told cpu;
+    thread_cpu_split(t, &cpu);
+    r->user_ns = cpu.user_ns;
+    r->system_ns = cpu.system_ns;
     r->faults_minor = t->faults_minor;
     r->faults_major = t->faults_major;
 }
@@ -145,14 +146,14 @@ static void show_times(struct text *t, struct thread *thread, bool whole)
         process_times(p, &r);
     else
         thread_times(thread, &r);
-    uint64_t child_user = p->child_user_ns / NS_PER_TICK;
     text_printf(
         t, "%llu %llu %llu %llu %llu %llu %llu %llu %d %d %u 0 %llu ",
-        (unsigned long long)r.faults_minor, (unsigned long long)p->child_faults_minor,
-        (unsigned long long)r.faults_major, (unsigned long long)p->child_faults_major,
+        (unsigned long long)r.faults_minor, (unsigned long long)p->waited.faults_minor,
+        (unsigned long long)r.faults_major, (unsigned long long)p->waited.faults_major,
         (unsigned long long)(r.user_ns / NS_PER_TICK),
-        (unsigned long long)(r.system_ns / NS_PER_TICK), (unsigned long long)child_user,
-        (unsigned long long)(p->child_run_ns / NS_PER_TICK - child_user), kernel_priority(thread),
+        (unsigned long long)(r.system_ns / NS_PER_TICK),
+        (unsigned long long)(p->waited.cpu.user_ns / NS_PER_TICK),
+        (unsigned long long)(p->waited.cpu.system_ns / NS_PER_TICK), kernel_priority(thread),
         thread->nice, thread_number(p),
         (unsigned long long)((whole ? p->start_time_ns : thread->start_time_ns) / NS_PER_TICK));
 }

@@ -2,7 +2,6 @@
 /* The files at the top of /proc: memory, CPUs, load, time, and the lists of what there is. */
 #include "proc.h"
 #include <abi/errno.h>
-#include <abi/resource.h>
 #include <libos/heap.h>
 #include <libos/page.h>
 #include <libos/pagemap.h>
@@ -75,46 +74,38 @@ static int show_cpuinfo(struct text *t, const struct gen_ctx *c)
     return 0;
 }
 
-/* CPU time of programs in ring 3. */
-static uint64_t user_ns(void)
+static void show_cpu(struct text *t, const struct cpu_told *busy, uint64_t idle_ns)
 {
-    struct abi_rusage u;
-    struct process *p = process_find(1);
-    if (!p)
-        return 0;
-    process_rusage(p, RUSAGE_SELF, &u);
-    process_put(p);
-    return (uint64_t)u.ru_utime.tv_sec * NS_PER_SEC + (uint64_t)u.ru_utime.tv_usec * 1000;
+    text_printf(t, " %llu 0 %llu %llu 0 0 0 0 0 0\n",
+                (unsigned long long)(busy->user_ns / NS_PER_TICK),
+                (unsigned long long)(busy->system_ns / NS_PER_TICK),
+                (unsigned long long)(idle_ns / NS_PER_TICK));
 }
 
-static void show_cpu(struct text *t, uint64_t user, uint64_t system, uint64_t idle)
-{
-    text_printf(t, " %llu 0 %llu %llu 0 0 0 0 0 0\n", (unsigned long long)(user / NS_PER_TICK),
-                (unsigned long long)(system / NS_PER_TICK),
-                (unsigned long long)(idle / NS_PER_TICK));
-}
-
-/* Ring 3's share is known in all; each CPU gets it in proportion to how busy it was. */
 static int show_stat(struct text *t, const struct gen_ctx *c)
 {
-    uint64_t now = plat_time_ns(), idle = 0, avg[3];
+    struct cpu_told busy[PLAT_CPU_MAX], all = { 0, 0 };
+    uint64_t idle = 0, switches = 0, avg[3];
     unsigned n = plat_cpu_count(), running, total;
-    for (unsigned i = 0; i < n; i++)
-        idle += sched_idle_ns(i);
-    uint64_t busy = now * n > idle ? now * n - idle : 0, user = user_ns();
-    user = user < busy ? user : busy;
-    text_printf(t, "cpu ");
-    show_cpu(t, user, busy - user, idle);
     for (unsigned i = 0; i < n; i++) {
-        uint64_t rest = sched_idle_ns(i), mine = now > rest ? now - rest : 0;
-        uint64_t part = busy ? user / 1000 * (mine / 1000) / (busy / 1000 + 1) * 1000 : 0;
+        uint64_t mine;
+        sched_busy(i, &busy[i], &mine);
+        all.user_ns += busy[i].user_ns;
+        all.system_ns += busy[i].system_ns;
+        idle += sched_idle_ns(i);
+        switches += mine;
+    }
+    text_printf(t, "cpu ");
+    show_cpu(t, &all, idle);
+    for (unsigned i = 0; i < n; i++) {
         text_printf(t, "cpu%u", i);
-        show_cpu(t, part, mine > part ? mine - part : 0, rest);
+        show_cpu(t, &busy[i], sched_idle_ns(i));
     }
     sched_load(avg, &running, &total);
-    text_printf(t, "intr 0\nctxt 0\nbtime %llu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
-                (unsigned long long)(clock_realtime_offset() / NS_PER_SEC), process_count(),
-                running);
+    text_printf(
+        t, "intr 0\nctxt %llu\nbtime %llu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
+        (unsigned long long)switches, (unsigned long long)(clock_realtime_offset() / NS_PER_SEC),
+        process_count(), running);
     return 0;
 }
 

@@ -25,10 +25,14 @@ struct runq {
     struct plat_aspace *active; /* this CPU only */
     uint32_t queued;            /* threads in the lists */
     bool head_next;             /* the next requeue of current goes to the head of its list */
-    bool tick_armed;            /* sched_tick will be called; this CPU only */
+    bool tick_armed;            /* sched_tick will be called because others wait; this CPU only */
     uint64_t rt_bits[2];        /* which real-time lists have threads */
     struct run_node lists[RUN_CLASSES]; /* rings, from the next to run on */
     uint64_t idle_ns;
+    uint64_t sample_ns; /* when the current thread is looked at; 0: nobody asked. This CPU only */
+    uint64_t switches;
+    struct cpu_samples samples; /* of all threads; written by this CPU only */
+    struct cpu_told told;       /* guarded by the lock of sample.c */
 };
 
 /* The run queue of this CPU. */
@@ -69,6 +73,10 @@ static inline unsigned thread_rt_priority(const struct thread *t)
 {
     return t->run_class > RUN_RT ? t->run_class - RUN_RT : 0;
 }
+/* The CPU was to be looked at when t ran, and it is now: count what it did. */
+void runq_sample(struct runq *rq, struct thread *t, bool in_program);
+/* Have the CPU looked at again. */
+void runq_sample_later(struct runq *rq, uint64_t now);
 /* A fresh time slice for t. */
 int64_t sched_slice_ns(const struct thread *t);
 /* Give the thread that runs on rq up as soon as possible. */

@@ -3,8 +3,9 @@
  * there are. Real-time threads have a list for each priority and a bit map over them; the fair class is a round robin
  * whose slices are weighted by nice; SCHED_IDLE runs when nothing else does.
  *
- * There is no periodic tick. A tick is armed only while a thread runs and others wait (timer_tick_at), and it may come
- * late by one slice, because an armed one is never moved: two threads that wake each other arm it once in a slice.
+ * There is no periodic tick, and none at all while a CPU idles. While others wait, one comes at the end of the slice
+ * (timer_tick_at), and it may be late by one slice, because an armed one is never put off: two threads that wake each other
+ * arm it once in a slice. While a thread runs, one comes now and then to see what it does (sample.c).
  *
  * A thread that was switched from keeps on_cpu until its registers are saved (finish_switch). Until then it may be
  * queued on its own CPU only; other CPUs do not take it. Lock: runq->lock, one at a time. */
@@ -286,6 +287,17 @@ static ALWAYS_INLINE void leave(struct runq *rq, struct thread *prev)
         enqueue(rq, prev, head);
 }
 
+/* prev was to be looked at, or nobody is yet. */
+static NOINLINE void sample_at_switch(struct runq *rq, struct thread *prev, uint64_t now)
+{
+    if (rq->sample_ns && prev != rq->idle)
+        runq_sample(rq, prev, false);
+    if (rq->current != rq->idle)
+        runq_sample_later(rq, now);
+    else
+        rq->sample_ns = 0;
+}
+
 void sched_switch(void)
 {
     struct runq *rq = runq_this();
@@ -301,6 +313,7 @@ void sched_switch(void)
         spin_unlock(&rq->lock);
         return;
     }
+    rq->switches++;
     rq->current = next;
     next->started_ns = now;
     /* A full barrier: who sets work for next and does not see on_cpu has set it before next looks (signal.c, poke). */
@@ -308,6 +321,8 @@ void sched_switch(void)
     rq->prev = prev;
     if (rq->queued)
         want_tick(rq);
+    if (UNLIKELY(now >= rq->sample_ns))
+        sample_at_switch(rq, prev, now);
     struct plat_aspace *as = next->mm ? &next->mm->aspace : NULL;
     if (as != rq->active) {
         rq->active = as;
@@ -341,12 +356,22 @@ void sched_preempt(void)
     sched_switch();
 }
 
-void sched_tick(uint64_t now)
+void sched_tick(uint64_t now, bool in_program)
 {
     struct runq *rq = runq_this();
     struct thread *t = rq->current;
     rq->tick_armed = false;
-    if (t == rq->idle || !rq->queued)
+    if (t == rq->idle) {
+        rq->sample_ns = 0;
+        return;
+    }
+    if (rq->sample_ns <= now) {
+        runq_sample(rq, t, in_program);
+        runq_sample_later(rq, now);
+    } else {
+        timer_tick_at(rq->sample_ns);
+    }
+    if (!rq->queued)
         return;
     spin_lock(&rq->lock);
     uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed);

@@ -94,8 +94,23 @@ struct abi_timezone clock_timezone(void)
     return tz;
 }
 
-/* The CPU-time clock of a process or thread: the id is ~pid << 3, bit 2 for threads, bits 0 and 1 the kind (2: run time;
- * 0 and 1 are the kinds of ITIMER_PROF and VIRTUAL, which count the same here). */
+enum { KIND_PROF, KIND_VIRTUAL, KIND_RUN };
+
+/* CPU time of t, or with NULL of all of p, of this kind. */
+static uint64_t cpu_time(struct process *p, struct thread *t, int kind)
+{
+    struct cpu_told cpu;
+    if (kind != KIND_VIRTUAL)
+        return t ? sched_cpu_ns(t) : process_cpu_ns(p);
+    if (t)
+        thread_cpu_split(t, &cpu);
+    else
+        process_cpu_split(p, &cpu);
+    return cpu.user_ns;
+}
+
+/* The CPU-time clock of a process or thread: the id is ~pid << 3, bit 2 for threads, bits 0 and 1 the kind (2: run time; 0
+ * and 1: what ITIMER_PROF and ITIMER_VIRTUAL count). */
 static int read_cpu_clock(int clockid, uint64_t *ret_ns)
 {
     int pid = ~(clockid >> 3);
@@ -105,7 +120,7 @@ static int read_cpu_clock(int clockid, uint64_t *ret_ns)
         struct thread *t = pid ? thread_find(pid) : thread_current();
         int err = t && t->process == process_current() ? 0 : -EINVAL;
         if (!err)
-            *ret_ns = sched_cpu_ns(t);
+            *ret_ns = cpu_time(NULL, t, clockid & 3);
         if (t && pid)
             thread_put(t);
         return err;
@@ -113,7 +128,7 @@ static int read_cpu_clock(int clockid, uint64_t *ret_ns)
     struct process *p = pid ? process_find(pid) : process_current();
     if (!p)
         return -EINVAL;
-    *ret_ns = process_cpu_ns(p);
+    *ret_ns = cpu_time(p, NULL, clockid & 3);
     if (pid)
         process_put(p);
     return 0;

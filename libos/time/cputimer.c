@@ -33,14 +33,15 @@ static uint64_t check_limit(struct process *p, uint64_t cpu_ns)
 
 static void look(struct process *p)
 {
-    uint64_t cpu = process_cpu_ns(p), next = itimer_cpu_check(p, cpu),
-             other = ktimer_cpu_check(p, cpu);
-    next = other < next ? other : next;
-    other = check_limit(p, cpu);
-    next = other < next ? other : next;
-    if (next == UINT64_MAX || p->exiting)
+    struct cpu_told now;
+    process_cpu_split(p, &now);
+    uint64_t cpu = now.user_ns + now.system_ns, wait = itimer_cpu_check(p, &now),
+             other = ktimer_cpu_check(p, &now), limit = check_limit(p, cpu);
+    wait = other < wait ? other : wait;
+    if (limit != UINT64_MAX && (limit < cpu || limit - cpu < wait))
+        wait = limit > cpu ? limit - cpu : 0;
+    if (wait == UINT64_MAX || p->exiting)
         return;
-    uint64_t wait = next > cpu ? next - cpu : 0;
     timer_start(&p->cpu_timer, plat_time_ns() + (wait > MIN_WAIT_NS ? wait : MIN_WAIT_NS));
 }
 

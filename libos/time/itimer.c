@@ -56,7 +56,11 @@ static struct itimer *itimers_of(struct process *p)
 
 static uint64_t now_of(struct process *p, int which)
 {
-    return which == ITIMER_REAL ? plat_time_ns() : process_cpu_ns(p);
+    struct cpu_told cpu;
+    if (which != ITIMER_VIRTUAL)
+        return which == ITIMER_REAL ? plat_time_ns() : process_cpu_ns(p);
+    process_cpu_split(p, &cpu);
+    return cpu.user_ns;
 }
 
 static void current_value(const struct itimer *it, int which, uint64_t now, uint64_t *ret_value,
@@ -101,23 +105,24 @@ void itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *re
         cpu_timers_changed(p);
 }
 
-uint64_t itimer_cpu_check(struct process *p, uint64_t cpu_ns)
+uint64_t itimer_cpu_check(struct process *p, const struct cpu_told *cpu)
 {
     struct itimer *it = p->itimers;
     uint64_t next = UINT64_MAX;
     if (!it)
         return next;
     for (int which = ITIMER_VIRTUAL; which <= ITIMER_PROF; which++) {
+        uint64_t now = cpu->user_ns + (which == ITIMER_PROF ? cpu->system_ns : 0);
         spin_lock(&p->sig_lock);
         uint64_t at = it->next_ns[which];
-        bool due = at && at <= cpu_ns;
+        bool due = at && at <= now;
         if (due)
-            at = it->next_ns[which] = it->interval_ns[which] ? cpu_ns + it->interval_ns[which] : 0;
+            at = it->next_ns[which] = it->interval_ns[which] ? now + it->interval_ns[which] : 0;
         spin_unlock(&p->sig_lock);
         if (due)
             signal_kernel(p, which == ITIMER_VIRTUAL ? SIGVTALRM : SIGPROF);
-        if (at && at < next)
-            next = at;
+        if (at && at - now < next)
+            next = at - now;
     }
     return next;
 }

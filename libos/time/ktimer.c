@@ -38,6 +38,12 @@ static bool is_cpu_clock(int clockid)
     return clockid < 0 || clockid == CLOCK_PROCESS_CPUTIME_ID || clockid == CLOCK_THREAD_CPUTIME_ID;
 }
 
+/* On a clock that leaves out libOS's time (bits 0 and 1 of the id are 1)? */
+static bool counts_user_only(const struct ktimer *k)
+{
+    return k->clockid < 0 && (k->clockid & 3) == 1;
+}
+
 /* Count the expiries up to now, move next_ns on. How many. The lock is held. */
 static uint64_t advance(struct ktimer *k, uint64_t now)
 {
@@ -334,15 +340,15 @@ void ktimer_taken(struct process *p, struct abi_siginfo *info)
     k->overrun = 0;
 }
 
-/* One timer that is due, with a reference; NULL: none, and *ret_next is when there is. */
-static struct ktimer *cpu_due(struct process *p, uint64_t cpu_ns, uint64_t *ret_next)
+/* One timer that is due, with a reference; NULL: none, and *ret_wait is the CPU time until there is. */
+static struct ktimer *cpu_due(struct process *p, const struct cpu_told *cpu, uint64_t *ret_wait)
 {
     struct ktimer *k, *due = NULL;
-    *ret_next = UINT64_MAX;
+    *ret_wait = UINT64_MAX;
     spin_lock(&p->sig_lock);
     DL_FOREACH(p->timers, k)
     {
-        uint64_t now = cpu_ns;
+        uint64_t now = cpu->user_ns + (counts_user_only(k) ? 0 : cpu->system_ns);
         if (!k->on_cpu_time || !k->next_ns)
             continue;
         if (k->target && k->clockid & 4)
@@ -353,23 +359,23 @@ static struct ktimer *cpu_due(struct process *p, uint64_t cpu_ns, uint64_t *ret_
             break;
         }
         if (k->next_ns) {
-            uint64_t at = cpu_ns + (k->next_ns > now ? k->next_ns - now : 0);
-            *ret_next = at < *ret_next ? at : *ret_next;
+            uint64_t wait = k->next_ns > now ? k->next_ns - now : 0;
+            *ret_wait = wait < *ret_wait ? wait : *ret_wait;
         }
     }
     spin_unlock(&p->sig_lock);
     return due;
 }
 
-uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns)
+uint64_t ktimer_cpu_check(struct process *p, const struct cpu_told *cpu)
 {
     struct ktimer *k;
-    uint64_t next;
-    while ((k = cpu_due(p, cpu_ns, &next))) {
+    uint64_t wait;
+    while ((k = cpu_due(p, cpu, &wait))) {
         notify(k);
         put(k);
     }
-    return next;
+    return wait;
 }
 
 void ktimer_exit(struct process *p)

@@ -5,14 +5,15 @@
 
 #include <base/types.h>
 
+struct cpu_told;
 struct process;
 
-/* Fire the interval timers that are due at cpu_ns of the process's CPU time. When the next one is, UINT64_MAX: none. */
-uint64_t itimer_cpu_check(struct process *p, uint64_t cpu_ns);
+/* Fire the interval timers that are due when the process has had *cpu. The CPU time until the next one, UINT64_MAX: none. */
+uint64_t itimer_cpu_check(struct process *p, const struct cpu_told *cpu);
 void itimer_init(struct process *p);
 void itimer_exit(struct process *p);
 /* The same for POSIX timers on the process's or a thread's CPU time. */
-uint64_t ktimer_cpu_check(struct process *p, uint64_t cpu_ns);
+uint64_t ktimer_cpu_check(struct process *p, const struct cpu_told *cpu);
 void ktimer_exit(struct process *p);
 
 #endif

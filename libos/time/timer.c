@@ -101,7 +101,7 @@ bool timer_stop(struct timer *t)
 void timer_tick_at(uint64_t deadline_ns)
 {
     struct timer_cpu *c = &cpus[plat_cpu_id()];
-    if (c->tick_ns != UINT64_MAX)
+    if (c->tick_ns <= deadline_ns)
         return;
     c->tick_ns = deadline_ns;
     set_hardware(c, deadline_ns);
@@ -126,7 +126,7 @@ static uint64_t run_due(struct timer_cpu *c, uint64_t now)
     return first;
 }
 
-void upcall_timer(void)
+void upcall_timer(bool in_program)
 {
     struct timer_cpu *c = &cpus[plat_cpu_id()];
     uint64_t now = plat_time_ns();
@@ -134,7 +134,7 @@ void upcall_timer(void)
     uint64_t first = run_due(c, now);
     if (c->tick_ns <= now) {
         c->tick_ns = UINT64_MAX;
-        sched_tick(now);
+        sched_tick(now, in_program);
     }
     set_hardware(c, first);
     if (c->tick_ns != UINT64_MAX)

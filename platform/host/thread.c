@@ -109,7 +109,7 @@ void host_leave(struct plat_frame *frame)
 {
     if (host_timer_due) {
         host_timer_due = 0;
-        upcall_timer();
+        upcall_timer(false);
     }
     while (plat_host_cpu.current->work)
         upcall_user_return(frame);

@@ -70,7 +70,7 @@ struct trap {
 static void serve(struct trap *t)
 {
     if (t->sig == SIGALRM) {
-        upcall_timer();
+        upcall_timer(true);
     } else if (t->nr == 14) {
         enum plat_access access = t->error & 16  ? PLAT_ACCESS_EXEC
                                   : t->error & 2 ? PLAT_ACCESS_WRITE
@@ -184,7 +184,7 @@ void plat_irq_window(void)
 {
     if (host_timer_due) {
         host_timer_due = 0;
-        upcall_timer();
+        upcall_timer(false);
     }
 }
 

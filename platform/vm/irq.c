@@ -6,6 +6,7 @@
 #include "cc/cc.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
+#include "x86_64/relink.h"
 #include "x86_64/trap.h"
 #include "x86_64/x86.h"
 
@@ -121,13 +122,22 @@ int plat_irq_attach(unsigned gsi, void (*fn)(void *arg), void *arg)
     return 0;
 }
 
-void x86_interrupt(long stub)
+/* Was the program running when the timer fell due? SYSRET leaves the address and the flags that it returns to in rcx and r11,
+ * and an interrupt that ring 0 held back comes before the program's first instruction there. */
+static bool in_program(const struct plat_frame *f)
+{
+    if (CONFIG_RELINK)
+        return x86_relink_runs();
+    return (f->cs & 3) && !(f->rip == f->rcx && f->rflags == f->r11);
+}
+
+void x86_interrupt(long stub, const struct plat_frame *f)
 {
     unsigned vector = (uint8_t)(stub + 128);
 
     if (vector == VEC_TIMER) {
         vm_apic_eoi();
-        vm_timer_interrupt();
+        vm_timer_interrupt(in_program(f));
     } else if (vector >= VEC_MSI && vector < VEC_MSI_END) {
         /* Edge-triggered: acknowledged first, so that one that comes meanwhile is not lost. */
         vm_apic_eoi();

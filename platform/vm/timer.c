@@ -85,7 +85,7 @@ void plat_timer_set(uint64_t deadline_ns)
         vm_apic_timer_count((uint32_t)count);
 }
 
-void vm_timer_interrupt(void)
+void vm_timer_interrupt(bool in_program)
 {
     struct x86_cpu *c = x86_this_cpu();
 
@@ -96,5 +96,5 @@ void vm_timer_interrupt(void)
         return;
     }
     c->timer_deadline = UINT64_MAX;
-    upcall_timer();
+    upcall_timer(in_program);
 }

@@ -67,7 +67,7 @@ uint64_t vm_rtc_seconds(void);
 void vm_timer_init(void);
 /* The same on a further CPU. */
 void vm_timer_init_cpu(void);
-void vm_timer_interrupt(void);
+void vm_timer_interrupt(bool in_program);
 
 /* Take the pages that starting other CPUs needs; before boot_memory_done. */
 void vm_smp_reserve(void);

@@ -165,6 +165,7 @@ irq_entry:
     push_after_rdi
     movq FRAME_ORIG_RAX(%rsp), %rdi
     movq $-1, FRAME_ORIG_RAX(%rsp)
+    movq %rsp, %rsi
     cld
     user_off
     testb $3, FRAME_CS(%rsp)

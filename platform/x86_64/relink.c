@@ -64,6 +64,11 @@ void x86_relink_end(void)
     __asm__ volatile("sti" : : : "memory");
 }
 
+bool x86_relink_runs(void)
+{
+    return plat_current()->flags & X86_THREAD_PROGRAM;
+}
+
 void x86_relink_interrupted(void)
 {
     struct plat_thread *t = plat_current();

@@ -12,8 +12,8 @@
 void x86_trap_user(unsigned vector, unsigned long error, struct plat_frame *frame);
 void x86_trap_kernel(unsigned vector, unsigned long error, struct plat_frame *frame);
 
-/* Interrupt: the stub's byte, vector minus 128, sign-extended. */
-void x86_interrupt(long stub);
+/* Interrupt: the stub's byte, vector minus 128, sign-extended, and what it interrupted. */
+void x86_interrupt(long stub, const struct plat_frame *frame);
 
 /* Pending work until there is none; the frame is fit for IRET afterwards. */
 void x86_user_exit_work(struct plat_frame *frame);

@@ -98,10 +98,10 @@ struct process {
 
     struct abi_rlimit rlimits[16]; /* guarded by limits_lock */
     struct spin limits_lock;
-    uint64_t dead_run_ns, dead_user_ns;   /* of threads that ended */
-    uint64_t child_run_ns, child_user_ns; /* of children waited for */
-    uint64_t dead_faults_minor, dead_faults_major, dead_switches_voluntary, dead_switches_forced;
-    uint64_t child_faults_minor, child_faults_major;
+    struct usage ended;  /* of threads that ended; guarded by process_lock, as the next two */
+    struct usage waited; /* of children waited for */
+    struct cpu_told told;
+    _Atomic uint64_t maxrss; /* pages: the most of the address spaces that it has left */
     uint64_t start_time_ns;
 
     struct itimer *itimers;     /* ITIMER_*; libos/time */
@@ -115,6 +115,17 @@ struct process {
     unsigned oom_score_adj;
     int ptracer; /* PR_SET_PTRACER: 0 nobody, -1 anybody, a pid; guarded by process_lock */
 };
+
+/* libOS's statistics of p and of the children that it waited for become its parent's, which waits for it. Locks: process_lock. */
+void usage_reap(struct process *parent, struct process *p);
+/* Add what t, which ends after run_ns of CPU time, has used. Locks: process_lock. */
+void usage_end(struct thread *t, uint64_t run_ns);
+/* The current thread leaves its address space: remember how large it was. */
+void usage_leave_mm(void);
+/* CPU time of a thread, divided. Locks: takes process_lock. */
+void thread_cpu_split(struct thread *t, struct cpu_told *ret);
+/* CPU time of all threads of p, ended ones included, divided. Locks: takes process_lock. */
+void process_cpu_split(struct process *p, struct cpu_told *ret);
 
 /* Guards the process tree and the pid table. RANK_PROCESS. */
 extern struct spin process_lock;

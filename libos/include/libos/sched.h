@@ -27,8 +27,12 @@ bool thread_wake_state(struct thread *t, unsigned states);
 void sched_yield_cpu(void);
 /* Run something else: the current thread's state says whether it stays runnable. Lowest level; used by sleeps. */
 void sched_switch(void);
-/* Called by the timers when the tick asked for by timer_tick_at is due. */
-void sched_tick(uint64_t now_ns);
+/* Called by the timers when the tick asked for by timer_tick_at is due. in_program: as upcall_timer. */
+void sched_tick(uint64_t now_ns, bool in_program);
+/* libOS is about to leave the CPU to the program: if the CPU was to be looked at meanwhile, libOS was what it did. */
+void sched_leave(void);
+/* Divide run_ns of CPU time as the samples say, neither part less than *told, which is brought up to date. */
+void cpu_time_split(uint64_t run_ns, const struct cpu_samples *s, struct cpu_told *told);
 /* Leave the CPU to a thread that is due, keeping the place in the queue unless the slice is used up. Clears WORK_RESCHED. */
 void sched_preempt(void);
 /* Make as (NULL: none) the address space of this CPU, because the current thread's mm changes (execve, exit). */
@@ -59,5 +63,7 @@ uint64_t sched_cpu_ns(struct thread *t);
 void sched_load(uint64_t avg[3], unsigned *ret_runnable, unsigned *ret_total);
 /* Nanoseconds this CPU idled since boot. */
 uint64_t sched_idle_ns(unsigned cpu);
+/* The same of what it did else, divided; and how often it went from one thread to another. Locks: takes a spin lock. */
+void sched_busy(unsigned cpu, struct cpu_told *ret_time, uint64_t *ret_switches);
 
 #endif

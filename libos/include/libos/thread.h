@@ -73,6 +73,26 @@ struct trace {
     struct abi_siginfo *siginfo; /* of the stop; on the stopped thread's stack */
 };
 
+/* How often a thread was seen running its program, and how often libOS for it, when its CPU was looked at. */
+struct cpu_samples {
+    uint64_t user, system;
+};
+
+/* The last answer about CPU time, so that neither part ever goes back. */
+struct cpu_told {
+    uint64_t user_ns, system_ns;
+};
+
+/* What getrusage(2) tells: sums over threads or processes. */
+struct usage {
+    uint64_t run_ns;
+    struct cpu_samples samples; /* of run_ns */
+    struct cpu_told cpu;        /* of processes: divided already */
+    uint64_t faults_minor, faults_major, switches_voluntary, switches_forced;
+    uint64_t blocks_in, blocks_out;
+    uint64_t maxrss; /* pages; the largest, not a sum */
+};
+
 /* In a ring of threads that wait for a CPU. */
 struct run_node {
     struct run_node *next, *prev;
@@ -107,13 +127,15 @@ struct thread {
         run_class; /* the list it waits in: sched_classify makes it of policy, rt_priority and boost */
     bool reset_on_fork;
     struct run_node run;
-    int64_t slice_ns;        /* left of its time slice */
-    uint64_t affinity;       /* CPUs, bit mask */
-    uint64_t started_ns;     /* when it last got the CPU */
-    _Atomic uint64_t run_ns; /* CPU time used; user_ns of it in ring 3 (estimated at ticks) */
-    uint64_t user_ns;
+    int64_t slice_ns;           /* left of its time slice */
+    uint64_t affinity;          /* CPUs, bit mask */
+    uint64_t started_ns;        /* when it last got the CPU */
+    _Atomic uint64_t run_ns;    /* CPU time used */
+    struct cpu_samples samples; /* what it was seen doing; written by its CPU */
+    struct cpu_told told;       /* guarded by process_lock */
     uint64_t switches_voluntary, switches_forced;
     uint64_t faults_minor, faults_major;
+    uint64_t blocks_in, blocks_out; /* of 512 bytes: read from devices, made dirty */
     uint64_t start_time_ns;
     struct timer sleep_timer;
     uint8_t boost;               /* real-time priority lent by waiters of PI futexes; 0: none */

@@ -22,7 +22,7 @@ void timer_start(struct timer *t, uint64_t deadline_ns);
 /* Disarm. True if it was armed; false: it has fired, and its callback has finished. */
 bool timer_stop(struct timer *t);
 
-/* Have sched_tick called on this CPU at about deadline_ns; nothing while an earlier call is outstanding. */
+/* Have sched_tick called on this CPU no later than about deadline_ns: the earliest of several calls counts. */
 void timer_tick_at(uint64_t deadline_ns);
 
 /* CLOCK_REALTIME minus CLOCK_MONOTONIC, in ns; changed by clock_settime. Observers (timerfd, absolute timers) are told

@@ -40,8 +40,9 @@ enum { PLAT_DEBUG_STEP, PLAT_DEBUG_HARDWARE, PLAT_DEBUG_INSTRUCTION };
  * libOS queues the signal that Linux would. */
 void upcall_exception(unsigned trap_nr, unsigned long error, uintptr_t addr);
 
-/* This CPU's timer is due. */
-void upcall_timer(void);
+/* This CPU's timer is due. in_program: the program was running when it fell due, rather than ring 0, which takes no
+ * interrupts: one that it holds back comes right after it. */
+void upcall_timer(bool in_program);
 
 /* plat_cpu_kick was called for this CPU. */
 void upcall_kick(void);

@@ -216,7 +216,7 @@ void upcall_exception(unsigned vector, unsigned long error, uintptr_t addr)
     finish_user();
 }
 
-void upcall_timer(void)
+void upcall_timer(bool in_program)
 {
     timer_hits++;
     if (plat_current() != &test_main) {
