@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which kind of confidential guest this is, and the ends that they have in common. Set once, at the identity mapping. */
 #include "cc/cc_int.h"
+#include "cc/ghcb.h"
 
 #include "boot/boot.h"
 #include "boot/image.h"
@@ -61,6 +62,27 @@ void cc_share(uint64_t pa, uint64_t size)
         tdx_share(pa, size);
     kmap_linear_share(pa, size);
     x86_clear(plat_phys_to_virt(PADDR(pa)), size);
+}
+
+bool cc_prepare_cpu(struct x86_cpu *c)
+{
+    return kind != CC_SNP || snp_prepare_cpu(c);
+}
+
+void cc_init_cpu(const struct x86_cpu *c)
+{
+    if (kind == CC_SNP && !ghcb_register(c))
+        cc_terminate(CC_GHCB_PROTOCOL);
+}
+
+bool cc_starts_cpus(void)
+{
+    return kind == CC_SNP;
+}
+
+bool cc_start_cpu(uint32_t apic_id, uintptr_t entry)
+{
+    return snp_start_cpu(apic_id, entry);
 }
 
 bool cc_trap(unsigned long error, struct plat_frame *f, bool from_user)

@@ -32,6 +32,7 @@ enum cc_kind { CC_NONE, CC_SNP, CC_TDX };
 enum cc_kind cc_kind(void);
 
 struct boot_start_info;
+struct x86_cpu;
 
 /* At the identity mapping, before relocation: find out what this guest is, and put the C-bit into the boot tables. The C-bit
  * as a mask, 0: none. */
@@ -50,6 +51,16 @@ void cc_accept(uint64_t start, uint64_t end);
 /* Make RAM in [pa, pa + size), both multiples of 2 MiB, shared with the host and map it so in the linear map; cleared. Its
  * content is lost. Nothing in a guest that is not confidential. Before further CPUs run. */
 void cc_share(uint64_t pa, uint64_t size);
+
+/* Further CPUs. In each kind of guest: memory by which c, not started yet, will talk to the host; false: there is none.
+ * On c itself, when its traps work. */
+NODISCARD bool cc_prepare_cpu(struct x86_cpu *c);
+void cc_init_cpu(const struct x86_cpu *c);
+/* Whether it is the guest that makes the state in which a further CPU starts, and nothing that the firmware or the host
+ * says (IPIs, a mailbox) is needed. Then: let the CPU with this APIC id start at entry, in 64-bit mode with the kernel's
+ * page tables, no stack and no descriptor tables; false: the host refuses, or there is no memory. */
+bool cc_starts_cpus(void);
+NODISCARD bool cc_start_cpu(uint32_t apic_id, uintptr_t entry);
 
 /* A #VC (error: the exit code) or #VE exception. True: served, go on at f. False: of ring 3 and to be answered by a signal.
  * What ring 0 should not have met ends the guest. */

@@ -9,6 +9,12 @@ uint64_t snp_start(uint64_t blob);
 void snp_init(void);
 /* At the identity mapping: keep what the secrets page at pa says, and take the keys out of it. */
 void snp_secrets_read(uint64_t pa);
+/* Whether the host can start further CPUs from a state that the guest gives. */
+bool snp_creates_cpus(void);
+/* SEV_FEATURES of this guest's CPUs. */
+uint64_t snp_features(void);
+bool snp_prepare_cpu(struct x86_cpu *c);
+bool snp_start_cpu(uint32_t apic_id, uintptr_t entry);
 void snp_accept(uint64_t start, uint64_t end);
 void snp_share(uint64_t pa, uint64_t size);
 bool snp_vc(unsigned long error, struct plat_frame *f, bool from_user);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The GHCB page and MSR. One page so far, the first CPU's: further CPUs are started with pages of their own.
+/* The GHCB page and MSR. Each CPU has a page of its own; ring 0 runs with interrupts off.
  * The page is shared: the host can change it at any time, so the valid bits and each field are read once into locals. */
 #include "cc/ghcb.h"
 #include "cc/cc.h"
+#include "x86_64/cpu.h"
 #include "x86_64/x86.h"
 
 #define MSR_GHCB 0xc0010130u
@@ -13,18 +14,25 @@ _Static_assert(offsetof(struct ghcb, exitcode) == 0x390, "");
 
 enum { USAGE_STANDARD = 0, VERSION = 2, EVENT_GP = 13 | 3 << 8, EVENT_MASK = 0x7ff };
 
-static volatile struct ghcb *ghcb;
-static uint64_t ghcb_pa;
+static bool started; /* the first CPU has its page: %gs is valid */
 
-void ghcb_set(struct ghcb *page, uint64_t pa)
+void ghcb_set(struct x86_cpu *c, void *page, uint64_t pa)
 {
-    ghcb = page;
-    ghcb_pa = pa;
+    c->ghcb = page;
+    c->ghcb_pa = pa;
+}
+
+bool ghcb_register(const struct x86_cpu *c)
+{
+    if (ghcb_msr(c->ghcb_pa | GHCB_MSR_REGISTER) != (c->ghcb_pa | GHCB_MSR_REGISTER_ANSWER))
+        return false;
+    started = true;
+    return true;
 }
 
 bool ghcb_ready(void)
 {
-    return ghcb != NULL;
+    return started && x86_this_cpu()->ghcb;
 }
 
 /* rep vmmcall. Memory may have changed: the host wrote to the page. */
@@ -44,8 +52,8 @@ uint64_t ghcb_msr(uint64_t request)
 #define MARK(bits, field) ((bits)[BIT_OF(field) / 64] |= 1ull << BIT_OF(field) % 64)
 #define HAS(bits, field)  ((bits)[BIT_OF(field) / 64] >> BIT_OF(field) % 64 & 1)
 
-static void request(uint64_t code, uint64_t info1, uint64_t info2, unsigned in,
-                    const struct ghcb_regs *r)
+static void request(volatile struct ghcb *ghcb, uint64_t code, uint64_t info1, uint64_t info2,
+                    unsigned in, const struct ghcb_regs *r)
 {
     volatile uint64_t *valid = (volatile uint64_t *)ghcb->valid;
     uint64_t bits[2] = { 0, 0 };
@@ -73,7 +81,7 @@ static void request(uint64_t code, uint64_t info1, uint64_t info2, unsigned in,
         MARK(bits, rbx);
     }
     if (in & GHCB_SCRATCH) {
-        ghcb->scratch = ghcb_pa + offsetof(struct ghcb, buffer);
+        ghcb->scratch = x86_this_cpu()->ghcb_pa + offsetof(struct ghcb, buffer);
         MARK(bits, scratch);
     }
     ghcb->version = VERSION;
@@ -83,7 +91,7 @@ static void request(uint64_t code, uint64_t info1, uint64_t info2, unsigned in,
 }
 
 /* Fields that the host must have marked; its verdict. */
-static bool answer(unsigned out, struct ghcb_regs *r)
+static bool answer(volatile struct ghcb *ghcb, unsigned out, struct ghcb_regs *r)
 {
     const volatile uint64_t *valid = (const volatile uint64_t *)ghcb->valid;
     uint64_t bits[2] = { valid[0], valid[1] }, verdict = ghcb->exitinfo1, event;
@@ -115,17 +123,24 @@ static bool answer(unsigned out, struct ghcb_regs *r)
     return true;
 }
 
+/* This CPU's; there is nothing to be done without one. */
+static volatile struct ghcb *page(void)
+{
+    if (!ghcb_ready())
+        cc_terminate(CC_VC_UNSUPPORTED);
+    return x86_this_cpu()->ghcb;
+}
+
 bool ghcb_exit(uint64_t code, uint64_t info1, uint64_t info2, unsigned in, unsigned out,
                struct ghcb_regs *r)
 {
+    volatile struct ghcb *ghcb = page();
     bool ok;
 
-    if (!ghcb)
-        cc_terminate(CC_VC_UNSUPPORTED);
-    request(code, info1, info2, in, r);
-    x86_wrmsr(MSR_GHCB, ghcb_pa);
+    request(ghcb, code, info1, info2, in, r);
+    x86_wrmsr(MSR_GHCB, x86_this_cpu()->ghcb_pa);
     vmgexit();
-    ok = answer(out, r);
+    ok = answer(ghcb, out, r);
     /* Nothing of ours stays where the host reads. */
     ghcb->rax = 0;
     ghcb->rcx = 0;
@@ -136,9 +151,10 @@ bool ghcb_exit(uint64_t code, uint64_t info1, uint64_t info2, unsigned in, unsig
 
 void ghcb_buffer_put(const void *p, size_t n)
 {
+    volatile struct ghcb *ghcb = page();
     const uint8_t *from = p;
 
-    if (!ghcb || n > GHCB_BUFFER)
+    if (n > GHCB_BUFFER)
         cc_terminate(CC_VC_UNSUPPORTED);
     for (size_t i = 0; i < n; i++)
         ghcb->buffer[i] = from[i];
@@ -146,9 +162,10 @@ void ghcb_buffer_put(const void *p, size_t n)
 
 void ghcb_buffer_get(void *p, size_t n)
 {
+    volatile struct ghcb *ghcb = page();
     uint8_t *to = p;
 
-    if (!ghcb || n > GHCB_BUFFER)
+    if (n > GHCB_BUFFER)
         cc_terminate(CC_VC_UNSUPPORTED);
     for (size_t i = 0; i < n; i++)
         to[i] = ghcb->buffer[i];

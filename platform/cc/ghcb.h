@@ -48,6 +48,7 @@ enum {
 #define GHCB_EXIT_MMIO_WRITE    0x80000002ull
 #define GHCB_EXIT_PSC           0x80000010ull
 #define GHCB_EXIT_REQUEST       0x80000011ull
+#define GHCB_EXIT_AP_CREATION   0x80000013ull
 #define GHCB_EXIT_REQUEST_CERTS 0x80000012ull
 
 /* A request by MSR; the answer. Works before any page is shared. */
@@ -75,8 +76,13 @@ NODISCARD bool ghcb_exit(uint64_t code, uint64_t info1, uint64_t info2, unsigned
 void ghcb_buffer_put(const void *p, size_t n);
 void ghcb_buffer_get(void *p, size_t n);
 
-/* This CPU's page has been shared and registered: page is its address as shared memory. */
-void ghcb_set(struct ghcb *page, uint64_t pa);
+struct x86_cpu;
+
+/* c's page, which has been shared: its address as shared memory, and the physical one. */
+void ghcb_set(struct x86_cpu *c, void *page, uint64_t pa);
+/* On CPU c: tell the host about its page. False: it will not have it. */
+NODISCARD bool ghcb_register(const struct x86_cpu *c);
+/* Whether this CPU has a page to exit by. */
 bool ghcb_ready(void);
 
 #endif

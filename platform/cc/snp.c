@@ -35,6 +35,7 @@ enum {
     C_BIT_MIN = 32,
     C_BIT_MAX = 51,
     FEATURE_SNP = 1,
+    FEATURE_AP_CREATION = 2,
     PSC_MAX = 253,
     PSC_ROUNDS = 1000,
     PVALIDATE_SIZE_MISMATCH = 6,
@@ -45,6 +46,8 @@ enum {
 
 static struct cc_cpuid_table table;
 static ALIGNED(GHCB_SIZE) struct ghcb first_ghcb;
+static uint64_t host_features; /* as answered */
+static uint64_t sev_status;
 
 static uint64_t xcr0(void)
 {
@@ -94,6 +97,16 @@ static void protect_boot_tables(uint64_t mask)
             t->linear_pd[i] |= mask;
 }
 
+bool snp_creates_cpus(void)
+{
+    return host_features >> 12 & FEATURE_AP_CREATION;
+}
+
+uint64_t snp_features(void)
+{
+    return sev_status >> 2;
+}
+
 uint64_t snp_start(uint64_t blob_pa)
 {
     const struct cc_blob *blob = (const struct cc_blob *)blob_pa;
@@ -110,6 +123,7 @@ uint64_t snp_start(uint64_t blob_pa)
         cc_terminate(CC_BLOB);
     if (status & ~(uint64_t)(STATUS_SNP | STATUS_HARMLESS))
         cc_terminate(CC_UNSUPPORTED);
+    sev_status = status;
     loaded = (const struct cc_cpuid_table *)blob->cpuid_pa;
     x86_copy(&table, loaded, sizeof(table));
     snp_secrets_read(blob->secrets_pa);
@@ -142,12 +156,12 @@ static unsigned pvalidate(uintptr_t va, bool large, bool validate)
 
 static void agree_on_protocol(void)
 {
-    uint64_t info = ghcb_msr(GHCB_MSR_SEV_INFO), features;
+    uint64_t info = ghcb_msr(GHCB_MSR_SEV_INFO);
 
     if ((info & 0xfff) != GHCB_MSR_SEV_INFO_ANSWER || info >> 48 < 2 || (info >> 32 & 0xffff) > 2)
         cc_terminate(CC_GHCB_PROTOCOL);
-    features = ghcb_msr(GHCB_MSR_FEATURES);
-    if ((features & 0xfff) != GHCB_MSR_FEATURES_ANSWER || !(features >> 12 & FEATURE_SNP))
+    host_features = ghcb_msr(GHCB_MSR_FEATURES);
+    if ((host_features & 0xfff) != GHCB_MSR_FEATURES_ANSWER || !(host_features >> 12 & FEATURE_SNP))
         cc_terminate(CC_UNSUPPORTED);
 }
 
@@ -161,9 +175,9 @@ void snp_init(void)
         cc_terminate(CC_PSC_REFUSED);
     kmap_share_page((uintptr_t)&first_ghcb);
     x86_clear(&first_ghcb, sizeof(first_ghcb));
-    if (ghcb_msr(pa | GHCB_MSR_REGISTER) != (pa | GHCB_MSR_REGISTER_ANSWER))
+    ghcb_set(x86_this_cpu(), &first_ghcb, pa);
+    if (!ghcb_register(x86_this_cpu()))
         cc_terminate(CC_GHCB_PROTOCOL);
-    ghcb_set(&first_ghcb, pa);
 }
 
 struct PACKED psc_list {

@@ -77,7 +77,7 @@ static void serve_tsc(struct plat_frame *f, bool aux)
     f->rax = (uint32_t)r.rax;
     f->rdx = (uint32_t)r.rdx;
     if (aux)
-        f->rcx = 0; /* MSR_TSC_AUX of the only CPU */
+        f->rcx = x86_this_cpu()->p.cpu; /* MSR_TSC_AUX */
 }
 
 static void serve_memory(struct plat_frame *f, const struct insn *i)

@@ -2,11 +2,12 @@
 /* Starting the other CPUs, and stopping them for a panic.
  *
  * Memory for each CPU is made first; then each that the MADT says is enabled is sent to the trampoline (boot/ap.S) and
- * takes the next prepared block. The first CPU gives out the numbers, in the MADT's order, after it has compared the
+ * takes the next prepared block, or, in a guest that makes its CPUs' first state itself, starts in ap_entry at once. The first CPU gives out the numbers, in the MADT's order, after it has compared the
  * other's counter with its own: time must not go back when a thread moves.
  * Spec: Intel SDM volume 3, 9.4 (INIT-SIPI-SIPI); ACPI 6.5, 5.2.12.19 (wake-up mailbox). */
 #include "boot/boot.h"
 #include "boot/memory.h"
+#include "cc/cc.h"
 #include "vm/vm.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
@@ -55,7 +56,7 @@ unsigned plat_cpu_count(void)
 
 void vm_smp_reserve(void)
 {
-    if (vm_acpi()->cpu_count > 1)
+    if (vm_acpi()->cpu_count > 1 && !cc_starts_cpus())
         low = boot_low_pages(LOW_PAGES);
 }
 
@@ -94,6 +95,7 @@ void smp_ap_main(struct x86_cpu *c)
 
     x86_set_cr3(kmap_root_phys() | x86_facts.enc_mask);
     x86_cpu_init(c);
+    cc_init_cpu(c);
     vm_apic_init_cpu();
     c->apic_id = vm_apic_id();
     vm_timer_init_cpu();
@@ -147,7 +149,7 @@ static int64_t compare_counter(struct x86_cpu *c)
 /* Whether c may run: its counter is ours, or can be made so. */
 static bool counters_agree(struct x86_cpu *c)
 {
-    bool adjustable = x86_cpuid(0, 0).eax >= 7 && x86_cpuid(7, 0).ebx & 2;
+    bool adjustable = cc_kind() == CC_NONE && x86_cpuid(0, 0).eax >= 7 && x86_cpuid(7, 0).ebx & 2;
     int64_t ahead = compare_counter(c);
 
     atomic_store(&c->start_tsc, adjustable ? (uint64_t)ahead : 0);
@@ -216,16 +218,23 @@ static void wake_by_ipi(uint32_t id)
 /* One at a time: a CPU that waits for its turn would only take time from the others where CPUs are shared. */
 static void start_all(const uint32_t *ids, unsigned n)
 {
-    uint64_t pa = vm_acpi()->mailbox;
-    volatile struct mailbox *box = NULL;
+    uint64_t pa = cc_starts_cpus() ? 0 : vm_acpi()->mailbox;
+    volatile struct mailbox *box = pa ? kmap_firmware(pa, PAGE_SIZE) : NULL;
 
-    if (pa)
-        box =
-            boot_is_ram(pa, PAGE_SIZE) ? plat_phys_to_virt(PADDR(pa)) : kmap_device(pa, PAGE_SIZE);
+    if (pa && !box) {
+        log_warn("the CPUs' mailbox at 0x%lx is not in the firmware's memory: they are not used",
+                 (unsigned long)pa);
+        return;
+    }
     for (unsigned i = 0; i < n; i++) {
         struct x86_cpu *c;
 
-        if (box)
+        if (cc_starts_cpus()) {
+            if (!cc_start_cpu(ids[i], (uintptr_t)ap_entry)) {
+                log_warn("the host does not start the CPU with APIC id %u", ids[i]);
+                continue;
+            }
+        } else if (box)
             wake_by_mailbox(box, ids[i]);
         else
             wake_by_ipi(ids[i]);
@@ -259,6 +268,10 @@ static void prepare(unsigned n)
 
         if (!c)
             break;
+        if (!cc_prepare_cpu(c)) {
+            x86_cpu_destroy(c);
+            break;
+        }
         ap_blocks[ap_prepared++] = c;
     }
 }
@@ -270,7 +283,7 @@ void plat_cpu_start_all(void)
 
     if (!n)
         return;
-    if (low)
+    if (low || cc_starts_cpus())
         prepare(n);
     if (ap_prepared < n) {
         log_warn("%u CPUs are not used: no memory for them", n - ap_prepared);
@@ -278,7 +291,8 @@ void plat_cpu_start_all(void)
     }
     if (!n)
         return;
-    make_trampoline();
+    if (low)
+        make_trampoline();
     start_all(ids, n);
 }
 

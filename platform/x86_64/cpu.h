@@ -66,6 +66,8 @@ struct x86_cpu {
     uint64_t *spare_tables[4]; /* zeroed page-table pages, kept back for the next need */
     unsigned spare_count;
     uint32_t apic_id;
+    void *ghcb; /* an SEV-SNP guest's page for talking to the host, and its physical address */
+    uint64_t ghcb_pa;
     uint64_t timer_deadline; /* ns; UINT64_MAX: none */
     /* What others write lies in lines of its own. */
     ALIGNED(64) _Atomic uint64_t tlb_from;    /* CPUs whose requests wait for this one */

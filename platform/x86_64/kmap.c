@@ -183,13 +183,14 @@ bool kmap_device_phys(uintptr_t va, size_t size, uint64_t *ret_pa)
     if (va < KMAP_DEVICE_BASE || va >= device_next || va % PAGE_SIZE + size > PAGE_SIZE)
         return false;
     pte = find_page(va);
-    if (!pte || !(*pte & PTE_P) || *pte & x86_facts.enc_mask)
+    if (!pte || !(*pte & PTE_P) || *pte & x86_facts.enc_mask ||
+        (*pte & x86_facts.shared_mask) != x86_facts.shared_mask)
         return false;
     *ret_pa = (*pte & PTE_ADDR & ~x86_facts.shared_mask) + va % PAGE_SIZE;
     return true;
 }
 
-volatile void *kmap_device(uint64_t pa, size_t size)
+static volatile void *map_outside(uint64_t pa, size_t size, uint64_t bits)
 {
     uint64_t first = align_down(pa, PAGE_SIZE), end;
     uintptr_t va = device_next;
@@ -205,11 +206,20 @@ volatile void *kmap_device(uint64_t pa, size_t size)
         uint64_t *pte = find_page(device_next);
         if (!pte)
             return NULL;
-        /* Shared with the host: no encryption mask. */
-        *pte = p | x86_facts.shared_mask | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | PTE_NX |
-               PTE_PCD | PTE_PWT;
+        *pte = p | bits | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | PTE_NX;
     }
     return (volatile void *)(va + (pa - first));
+}
+
+volatile void *kmap_device(uint64_t pa, size_t size)
+{
+    /* Shared with the host: no encryption mask. */
+    return map_outside(pa, size, x86_facts.shared_mask | PTE_PCD | PTE_PWT);
+}
+
+volatile void *kmap_firmware(uint64_t pa, size_t size)
+{
+    return map_outside(pa, size, x86_facts.enc_mask);
 }
 
 void *boot_window(uint64_t pa, size_t size)

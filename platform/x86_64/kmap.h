@@ -33,6 +33,10 @@ paddr_t kmap_unmap_page(uintptr_t va);
 /* Map device memory, uncached, for good; the address of pa. NULL: no space or table, or it is RAM. */
 volatile void *kmap_device(uint64_t pa, size_t size);
 
+/* Map memory of the firmware, which is neither RAM of ours nor a device: cached, private in a confidential guest. For
+ * good. NULL as above. */
+volatile void *kmap_firmware(uint64_t pa, size_t size);
+
 /* Take the encryption from the page at va, which the host has made shared: an address of the image. */
 void kmap_share_page(uintptr_t va);
 

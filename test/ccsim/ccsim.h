@@ -21,7 +21,9 @@
 #define SIM_PAGES      (GUEST_MEMORY / PAGE_SIZE)
 
 /* What the loader puts into the guest's first megabyte, all private. */
-#define GPA_TABLES  0x70000ull /* page tables: root, pdpt, pd */
+#define GPA_TABLES 0x70000ull /* page tables: root, pdpt, pd */
+#define GPA_MAILBOX                                                                                \
+    0x73000ull /* TDX: where further CPUs wait; this and the tables are the firmware's for good */
 #define GPA_SECRETS 0x80000ull
 #define GPA_CPUID   0x81000ull
 #define GPA_BLOB    0x82000ull
@@ -39,14 +41,19 @@ struct regs {
 
 struct vmcb;
 
-/* One virtual CPU. */
+enum { CPUS_MAX = 8 };
+
+/* One virtual CPU; it runs on the machine's CPU of the same number. */
 struct vcpu {
     struct vmcb *vmcb;
     struct regs regs;
     uint64_t ghcb_msr;  /* C001_0130 */
     uint64_t ghcb_page; /* guest address registered by the guest, 0: none */
-    unsigned index;
-    bool flush; /* page states changed: flush at the next entry */
+    uint32_t apic_id;
+    bool flush;    /* page states changed: flush at the next entry */
+    bool running;  /* it has a state to run from */
+    bool in_guest; /* set and cleared by its CPU; the others look at it */
+    bool kicked;   /* the next NMI is the simulator's own */
     /* TDX: the last #VE; pending: the guest has not taken what is known about it. */
     struct {
         bool pending;
@@ -81,8 +88,8 @@ bool sim_attack(const char *name);
 /* Look for secrets of the guest in all shared memory; one ends the run. Before the machine ends. */
 void sim_scan_shared(void);
 
-/* memory.c: page states and nested tables. */
-enum page_state { PAGE_SHARED = 0, PAGE_ASSIGNED = 1, PAGE_VALID = 3 };
+/* memory.c: page states and nested tables. PAGE_VMSA: validated, and the state of a CPU, which nobody else may touch. */
+enum page_state { PAGE_SHARED = 0, PAGE_ASSIGNED = 1, PAGE_VMSA = 2, PAGE_VALID = 3 };
 void sim_memory_init(void);
 uint64_t sim_nested_root(void);
 enum page_state sim_page_state(uint64_t gpa);
@@ -112,8 +119,9 @@ void sim_tdx_work(void);
 bool sim_tdx_cpuid(struct vcpu *c);
 bool sim_tdx_msr(struct vcpu *c, bool write);
 
-/* load.c */
+/* load.c. sim_boot_state: as a firmware hands over, at entry. */
 void sim_load(struct vcpu *c, uint64_t info_pa);
+void sim_boot_state(struct vmcb *v, uint64_t entry);
 
 /* cpuid.c: the table that the security processor has checked. */
 void sim_cpuid_page(void *page);
@@ -147,13 +155,34 @@ void sim_measurement(uint8_t *out);
 /* The privilege level that the guest runs at. */
 unsigned sim_vmpl(void);
 
+/* smp.c: the machine's CPUs. All that is not the guest runs under one lock. */
+extern struct vcpu sim_cpus[CPUS_MAX];
+extern unsigned sim_cpu_count;
+void sim_lock(void);
+void sim_unlock(void);
+/* The first CPU's, and each further one that the tables name, before the others are started. */
+void sim_add_cpu(uint32_t apic_id);
+void sim_start_cpus(void);
+/* c changed page states: no CPU goes on with what it had cached. */
+void sim_flush_others(struct vcpu *c);
+/* Have the CPU with this APIC id run from the page at gpa, which holds its state. False: there is none that waits. */
+bool sim_create_cpu(uint32_t apic_id, uint64_t gpa);
+/* main.c: what of the guest's instructions the simulator wants to see. */
+void sim_intercepts(struct vmcb *v);
+/* On each CPU: it can run guests, and takes NMIs. */
+void sim_cpu_init(unsigned index);
+
 /* ghcb.c */
 void sim_vmgexit(struct vcpu *c);
 
 /* exits.c */
+/* Called with the lock, which is held whenever the guest does not run. */
 NORETURN void sim_run(struct vcpu *c);
 
-/* start.S */
+/* start.S: the code for further CPUs, to be copied below 1 MiB; where they come out. */
+extern const char sim_ap_start[], sim_ap_end[];
+NORETURN void sim_ap_main(void);
+void sim_load_idt(void);
 void sim_vmrun(uint64_t vmcb_pa, struct regs *r);
 
 #endif

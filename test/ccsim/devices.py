@@ -37,6 +37,7 @@ def echo(port):
 
 def main():
     alcove, sim, mode, program, what = sys.argv[1:6]
+    mode, cpus = (mode.split(':') + ['1'])[:2]
     with tempfile.TemporaryDirectory() as d:
         image, given, port = os.path.join(d, 'data.img'), os.path.join(d, 'given'), free_port()
         subprocess.run([alcove, 'volume', 'create', image, '32M'], check=True, stdout=subprocess.DEVNULL)
@@ -44,7 +45,7 @@ def main():
             f.write(pattern())
         subprocess.run(['debugfs', '-w', '-R', f'write {given} given', image], check=True, capture_output=True)
         env = dict(os.environ, CCSIM=sim, CCSIM_OPTIONS=f'ccsim.mode={mode} ccsim.scan', PATH=f'{HERE}/bin:' + os.environ['PATH'])
-        p = subprocess.Popen([alcove, 'run', '--machine', 'q35', '-v', image + ':/data', '-p', f'127.0.0.1:{port}:7', program, what],
+        p = subprocess.Popen([alcove, 'run', '--machine', 'q35', '--cpus', cpus, '-v', image + ':/data', '-p', f'127.0.0.1:{port}:7', program, what],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
         said = ''
         for line in p.stdout:

@@ -9,6 +9,7 @@
 enum {
     EVENT_VALID = 1u << 31,
     EVENT_EXCEPTION = 3 << 8,
+    EVENT_NMI = 2 << 8,
     MSR_GHCB = 0xc0010130u,
     MSR_SEV_STATUS = 0xc0010131u,
     SEV_STATUS = 7, /* SEV, SEV-ES, SEV-SNP */
@@ -66,6 +67,26 @@ static void pvalidate(struct vcpu *c)
     c->flush = true;
 }
 
+/* RMPADJUST: rax = address, ecx = size, rdx = level and rights; only "is a CPU's state" is looked at. */
+static void rmpadjust(struct vcpu *c)
+{
+    enum { VMSA = 1 << 16 };
+    struct vmcb *v = c->vmcb;
+    uint64_t gpa;
+
+    if (!sim_translate(c, v->rax, &gpa) || !sim_is_private(gpa) || c->regs.rcx & 1)
+        sim_fail("RMPADJUST of 0x%lx, size %lu", v->rax, c->regs.rcx);
+    gpa &= ~ALIAS_BIT & PAGE_MASK;
+    if (gpa % LARGE_SIZE == 0)
+        sim_fail("RMPADJUST of 0x%lx, which begins a large page", gpa);
+    if (sim_page_state(gpa) != (c->regs.rdx & VMSA ? PAGE_VALID : PAGE_VMSA) ||
+        !(c->regs.rdx & 0xff))
+        sim_fail("RMPADJUST of 0x%lx to 0x%lx", gpa, c->regs.rdx);
+    sim_page_set(gpa, c->regs.rdx & VMSA ? PAGE_VMSA : PAGE_VALID);
+    v->rax = 0;
+    c->flush = true;
+}
+
 static void invalid_opcode(struct vcpu *c)
 {
     struct vmcb *v = c->vmcb;
@@ -80,6 +101,11 @@ static void invalid_opcode(struct vcpu *c)
     if (!sim_options.tdx && !v->cpl && !memcmp(op, "\xf2\x0f\x01\xff", 4)) {
         v->rip += 4;
         pvalidate(c);
+        return;
+    }
+    if (!sim_options.tdx && !v->cpl && !memcmp(op, "\xf3\x0f\x01\xfe", 4)) {
+        v->rip += 4;
+        rmpadjust(c);
         return;
     }
     v->event_inject = VEC_UD | EVENT_EXCEPTION | EVENT_VALID;
@@ -210,6 +236,11 @@ static void handle(struct vcpu *c)
         }
         sim_raise_vc(c, v->exit_code);
         break;
+    case EXIT_NMI:
+        if (!__atomic_exchange_n(&c->kicked, false, __ATOMIC_SEQ_CST))
+            v->event_inject =
+                VEC_NMI | EVENT_NMI | EVENT_VALID; /* another CPU of the guest sent it */
+        break;
     case EXIT_WBINVD:
     case EXIT_MONITOR:
     case EXIT_MWAIT:
@@ -245,9 +276,12 @@ void sim_run(struct vcpu *c)
     struct vmcb *v = c->vmcb;
 
     for (;;) {
-        v->tlb_control = c->flush;
-        c->flush = false;
+        __atomic_store_n(&c->in_guest, true, __ATOMIC_SEQ_CST);
+        v->tlb_control = __atomic_exchange_n(&c->flush, false, __ATOMIC_SEQ_CST);
+        sim_unlock();
         sim_vmrun((uintptr_t)v, &c->regs);
+        __atomic_store_n(&c->in_guest, false, __ATOMIC_SEQ_CST);
+        sim_lock();
         sim_counts.exits++;
         recent[sim_counts.exits % RECENT].code = v->exit_code;
         recent[sim_counts.exits % RECENT].rip = v->rip;
@@ -261,5 +295,7 @@ void sim_run(struct vcpu *c)
         sim_tdx_work();
         if (!attack(c))
             handle(c);
+        if (c->flush)
+            sim_flush_others(c);
     }
 }

@@ -34,9 +34,12 @@ enum {
     SW_PSC = 0x80000010u,
     SW_REQUEST = 0x80000011u,
     SW_REQUEST_CERTS = 0x80000012u,
+    SW_AP_CREATION = 0x80000013u,
     SW_FEATURES = 0x8000fffdu,
     SW_TERMINATE = 0x8000fffeu,
-    FEATURES = 1, /* SNP */
+    FEATURES = 3, /* SNP, AP creation */
+    CREATE_NOW = 1,
+    SEV_FEATURES = 1,
     PSC_MAX = 253,
 };
 
@@ -200,6 +203,19 @@ static void guest_request(struct ghcb *g)
     }
 }
 
+/* False: the guest is told to fault. */
+static bool create_cpu(struct ghcb *g)
+{
+    NEED(g, rax);
+    if ((uint32_t)g->exitinfo1 != CREATE_NOW || g->rax != SEV_FEATURES)
+        sim_fail("CPU creation 0x%lx with features 0x%lx", g->exitinfo1, g->rax);
+    if (sim_attack("ap-refused") || !sim_create_cpu((uint32_t)(g->exitinfo1 >> 32), g->exitinfo2)) {
+        answer_gp(g);
+        return false;
+    }
+    return true;
+}
+
 static void page_exit(struct vcpu *c)
 {
     struct ghcb *g;
@@ -235,6 +251,10 @@ static void page_exit(struct vcpu *c)
     case SW_REQUEST:
     case SW_REQUEST_CERTS:
         guest_request(g);
+        break;
+    case SW_AP_CREATION:
+        if (!create_cpu(g))
+            goto answered;
         break;
     case SW_FEATURES:
         g->exitinfo2 = FEATURES;

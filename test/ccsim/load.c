@@ -13,6 +13,7 @@
 enum {
     START_MAGIC = 0x336ec578,
     RAM = 1,
+    RESERVED = 2,
     UNACCEPTED = ALCOVE_MEMORY_UNACCEPTED,
     MAP_MAX = 32,
     BLOB_MAGIC = 0x45444d41
@@ -122,7 +123,10 @@ static unsigned memory_map(const struct start_info *host, uint64_t image_end, st
     const struct map_entry *in = (const void *)host->memmap_pa;
     unsigned n = 0;
 
-    out[n++] = (struct map_entry){ 0, 0x9f000, RAM, 0 };
+    out[n++] = (struct map_entry){ 0, GPA_TABLES, RAM, 0 };
+    out[n++] = (struct map_entry){ GPA_TABLES, GPA_MAILBOX + PAGE_SIZE - GPA_TABLES, RESERVED, 0 };
+    out[n++] =
+        (struct map_entry){ GPA_MAILBOX + PAGE_SIZE, 0x9f000 - GPA_MAILBOX - PAGE_SIZE, RAM, 0 };
     out[n++] = (struct map_entry){ 0x100000, image_end - 0x100000, RAM, 0 };
     out[n++] = (struct map_entry){ image_end, GUEST_MEMORY - image_end, UNACCEPTED, 0 };
     for (unsigned i = 0; i < host->memmap_entries && n < MAP_MAX; i++)
@@ -131,7 +135,7 @@ static unsigned memory_map(const struct start_info *host, uint64_t image_end, st
     return n;
 }
 
-static void boot_state(struct vmcb *v, uint64_t entry)
+static void make_tables(void)
 {
     uint64_t *tables = private(GPA_TABLES);
 
@@ -139,6 +143,10 @@ static void boot_state(struct vmcb *v, uint64_t entry)
     tables[512] = sim_private(GPA_TABLES + 0x2000) | PTE_P | PTE_W;
     for (unsigned i = 0; i < 512; i++)
         tables[1024 + i] = sim_private((uint64_t)i << LARGE_SHIFT) | PTE_P | PTE_W | PTE_LARGE;
+}
+
+void sim_boot_state(struct vmcb *v, uint64_t entry)
+{
     v->cs = (struct vmcb_segment){ 0x8, 0x29b, 0xffffffff, 0 };
     v->ds = v->es = v->ss = v->fs = v->gs = (struct vmcb_segment){ 0x10, 0xc93, 0xffffffff, 0 };
     v->tr = (struct vmcb_segment){ 0, 0x8b, 0xffff, 0 };
@@ -190,6 +198,8 @@ void sim_load(struct vcpu *c, uint64_t info_pa)
     *blob = (struct blob){ BLOB_MAGIC, 0, 0, GPA_SECRETS, PAGE_SIZE, 0, GPA_CPUID, PAGE_SIZE, 0 };
     sim_secrets_page(private(GPA_SECRETS));
     sim_cpuid_page(private(GPA_CPUID));
-    boot_state(c->vmcb, entry);
+    memset(private(GPA_MAILBOX), 0, PAGE_SIZE);
+    make_tables();
+    sim_boot_state(c->vmcb, entry);
     c->regs.rdi = GPA_INFO;
 }

@@ -9,15 +9,14 @@
 
 enum {
     MSR_VM_HSAVE = 0xc0010117u,
-    INTERCEPT_1 = 1u << 18 | 1u << 27 | 1u << 28 | 1u << 31, /* CPUID, IOIO, MSR, shutdown */
+    INTERCEPT_1 =
+        1u << 1 | 1u << 18 | 1u << 27 | 1u << 28 | 1u << 31, /* NMI, CPUID, IOIO, MSR, shutdown */
     INTERCEPT_2 = 1u << 0 | 1u << 1 | 1u << 9 | 1u << 10 |
                   1u << 11, /* VMRUN, VMMCALL, WBINVD, MONITOR, MWAIT */
 };
 
-static ALIGNED(PAGE_SIZE) struct vmcb vmcb;
-static ALIGNED(PAGE_SIZE) uint8_t host_save[PAGE_SIZE], io_map[3 * PAGE_SIZE],
+static ALIGNED(PAGE_SIZE) uint8_t host_save[CPUS_MAX][PAGE_SIZE], io_map[3 * PAGE_SIZE],
     msr_map[2 * PAGE_SIZE];
-static struct vcpu cpu0;
 
 void sim_main(uint64_t info_pa);
 
@@ -29,7 +28,7 @@ static void pass_msr(uint32_t msr)
     msr_map[bit / 8] &= (uint8_t) ~(3u << bit % 8);
 }
 
-static void intercepts(struct vmcb *v)
+void sim_intercepts(struct vmcb *v)
 {
     static const uint32_t pass[] = { MSR_EFER,    MSR_STAR,        MSR_LSTAR,   MSR_CSTAR,
                                      MSR_SFMASK,  MSR_FS_BASE,     MSR_GS_BASE, MSR_KERNEL_GS_BASE,
@@ -48,6 +47,12 @@ static void intercepts(struct vmcb *v)
     v->asid = 1;
     v->np_enable = 1;
     v->nested_cr3 = sim_nested_root();
+}
+
+void sim_cpu_init(unsigned index)
+{
+    x86_wrmsr(MSR_VM_HSAVE, (uintptr_t)host_save[index]);
+    sim_load_idt();
 }
 
 /* ccsim.mode=snp|tdx, ccsim.attack=NAME, ccsim.scan and ccsim.trace; the rest is the guest's, which ignores these. */
@@ -74,10 +79,12 @@ void sim_main(uint64_t info_pa)
     if (x86_cpuid_raw(0x80000008, 0).eax % 256 != 48 || !(x86_cpuid_raw(0x8000000a, 0).edx & 1))
         sim_fail("this CPU has no nested paging or not 48 address bits: -cpu max,phys-bits=48");
     options(line);
-    x86_wrmsr(MSR_VM_HSAVE, (uintptr_t)host_save);
+    sim_cpu_init(0);
     sim_memory_init();
-    cpu0.vmcb = &vmcb;
-    intercepts(&vmcb);
-    sim_load(&cpu0, info_pa);
-    sim_run(&cpu0);
+    sim_add_cpu(0);
+    sim_lock();
+    sim_load(&sim_cpus[0], info_pa);
+    sim_cpus[0].running = true;
+    sim_start_cpus();
+    sim_run(&sim_cpus[0]);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run an image as a confidential guest of the simulator. MODE: snp or tdx. usage:
+"""Run an image as a confidential guest of the simulator. MODE: snp or tdx, with the number of CPUs as in snp:4. usage:
 
 sim.py ALCOVE CCSIM MODE sys PROGRAM [ARG...]      a program of test/sys, which must end as on Linux
 sim.py ALCOVE CCSIM MODE program ARG...            any program; its output must be the host's
@@ -19,10 +19,10 @@ BAD = re.compile(r'panic|WARNING|BUG|ccsim: FAILED')
 PASS = re.compile(r'^\d+ checks, 0 failed$', re.M)
 
 
-def run(alcove, sim, options, command, files):
+def run(alcove, sim, options, cpus, command, files):
     env = dict(os.environ, CCSIM=sim, CCSIM_OPTIONS=options, CCSIM_FILES=files, LC_ALL='C.UTF-8')
     env['PATH'] = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bin') + ':' + env['PATH']
-    return subprocess.run([alcove, 'run', '-e', 'LC_ALL=C.UTF-8'] + command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env)
+    return subprocess.run([alcove, 'run', '--cpus', cpus, '-e', 'LC_ALL=C.UTF-8'] + command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env)
 
 
 def give_chain(d):
@@ -44,11 +44,12 @@ def attested(chain, said):
 
 def main():
     alcove, sim, mode, kind, rest = *sys.argv[1:5], sys.argv[5:]
+    mode, cpus = (mode.split(':') + ['1'])[:2]
     options = f'ccsim.mode={mode}' + (f' ccsim.attack={rest[0]}' if kind == 'attack' else '')
     command = rest[2:] if kind == 'attack' else rest
     with tempfile.TemporaryDirectory() as d:
         chain, files = give_chain(d) if kind != 'program' else (None, '')
-        p = run(alcove, sim, options, command, files)
+        p = run(alcove, sim, options, cpus, command, files)
         said = p.stdout + p.stderr
         print(said[-6000:], f'exit status {p.returncode}')
         good = not BAD.search(said)

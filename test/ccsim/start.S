@@ -60,9 +60,69 @@ gdt:
     .quad 0
     .quad 0x00af9b000000ffff
     .quad 0x00cf93000000ffff
+    .quad 0x00cf9b000000ffff          /* 0x18: 32-bit code */
 gdt_pointer:
     .word gdt_pointer - gdt - 1
     .long gdt
+
+/* A further CPU of the machine, by a start-up IPI: copied to a page below 1 MiB, from there to long mode as above. */
+    .globl sim_ap_start, sim_ap_end
+    .code16
+sim_ap_start:
+    cli
+    movw %cs, %ax
+    movw %ax, %ds
+    lgdtl sim_ap_gdt - sim_ap_start
+    movl $0x11, %eax
+    movl %eax, %cr0
+    ljmpl $0x18, $sim_ap_32
+    .balign 8
+sim_ap_gdt:
+    .word gdt_pointer - gdt - 1
+    .long gdt
+sim_ap_end:
+    .code32
+sim_ap_32:
+    movl $0x10, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    movl $sim_pml4, %eax
+    movl %eax, %cr3
+    movl $0x620, %eax
+    movl %eax, %cr4
+    movl $0xc0000080, %ecx
+    movl $0x1900, %eax
+    xorl %edx, %edx
+    wrmsr
+    movl $0x80010033, %eax
+    movl %eax, %cr0
+    ljmpl $0x08, $1f
+    .code64
+1:  movl $1, %eax                     /* the number of those that came before */
+    lock xaddl %eax, sim_ap_count
+    incl %eax
+    shll $13, %eax
+    leaq sim_ap_stacks(%rax), %rsp
+    call sim_ap_main
+    ud2
+
+/* An NMI that another CPU sent to get this one out of its guest: it is out. */
+    .globl sim_load_idt
+sim_load_idt:
+    movl $sim_nmi, %eax
+    movw %ax, idt + 32
+    movw $0x08, idt + 34
+    movw $0x8e00, idt + 36
+    shrl $16, %eax
+    movw %ax, idt + 38
+    lidt idt_pointer
+    ret
+sim_nmi:
+    iretq
+idt_pointer:
+    .word 47
+    .quad idt
 
 /* void sim_vmrun(uint64_t vmcb_pa, struct regs *r): run the guest until the next exit. The global interrupt flag is
  * clear outside of the guest, so interrupts of the machine reach the guest alone. rax and rsp are in the VMCB. */
@@ -127,4 +187,11 @@ sim_pml4:
     .skip 8192
     .skip 32768
 sim_stack_top:
+    .balign 16
+idt:
+    .skip 48
+sim_ap_count:
+    .skip 16
+sim_ap_stacks:
+    .skip 65536
     .section .note.GNU-stack, "", @progbits

@@ -102,13 +102,16 @@ bool sim_tdx_msr(struct vcpu *c, bool write)
 /* Until the interrupt controller has something for the guest. */
 static void halt(struct vcpu *c)
 {
+    bool pending = false;
+
     c->vmcb->int_shadow = 0;
-    for (;;) {
+    sim_unlock();
+    while (!pending) {
         for (unsigned i = 0; i < 8; i++)
-            if (*(volatile uint32_t *)(APIC_PAGE + 0x200 + 16 * i))
-                return;
+            pending |= *(volatile uint32_t *)(APIC_PAGE + 0x200 + 16 * i) != 0;
         x86_pause();
     }
+    sim_lock();
 }
 
 static uint64_t accept(struct vcpu *c)
@@ -363,7 +366,7 @@ static void vp_info(struct vcpu *c)
 {
     c->regs.rcx = GPA_WIDTH;
     c->regs.rdx = (sim_attack("unknown-feature") ? 0 : ATTRIBUTES) | (sim_attack("debug") ? 1 : 0);
-    c->regs.r8 = 1 | 1ull << 32;
+    c->regs.r8 = sim_cpu_count | (uint64_t)sim_cpu_count << 32;
     c->regs.r9 = c->regs.r10 = c->regs.r11 = 0;
     c->vmcb->rax = 0;
 }

@@ -53,6 +53,7 @@ enum {
     EXIT_EXCEPTION = 0x40,
     EXIT_DR7_READ = 0x27,
     EXIT_DR7_WRITE = 0x37,
+    EXIT_NMI = 0x61,
     EXIT_CPUID = 0x72,
     EXIT_IOIO = 0x7b,
     EXIT_MSR = 0x7c,
