@@ -100,6 +100,10 @@ static struct boot_info *make_info(EFI_SYSTEM_TABLE *st, const EFI_LOADED_IMAGE 
                                        .rsdp_pa = find_rsdp(st),
                                        .memmap_pa = (uintptr_t)info->map };
     info->start.modules = find_payload(li, &info->payload);
+    if (blob_copy(st, &info->blob)) {
+        info->start.flags |= ALCOVE_START_CC;
+        info->start.cc_blob = (uint32_t)(uintptr_t)&info->blob;
+    }
     copy_cmdline(li, info->cmdline);
     if (!info->cmdline[0])
         smbios_cmdline(st, info->cmdline);

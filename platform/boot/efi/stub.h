@@ -14,7 +14,7 @@ enum { PAGE = 4096, RUNS_MAX = 40, CMDLINE_SPACE = 4096 };
 struct start_info {
     uint32_t magic, version, flags, modules;
     uint64_t modules_pa, cmdline_pa, rsdp_pa, memmap_pa;
-    uint32_t memmap_entries, reserved;
+    uint32_t memmap_entries, cc_blob; /* the latter with ALCOVE_START_CC: alcove/image.h */
 };
 
 struct start_module {
@@ -26,11 +26,22 @@ struct start_memory {
     uint32_t type, reserved;
 };
 
+/* Linux's struct cc_blob_sev_info: where an SEV-SNP guest finds its secrets page and its CPUID page. */
+struct cc_blob {
+    uint32_t magic;
+    uint16_t version, reserved0;
+    uint64_t secrets_pa;
+    uint32_t secrets_size, reserved1;
+    uint64_t cpuid_pa;
+    uint32_t cpuid_size, reserved2;
+};
+
 /* Everything that libOS reads, in memory that it never gives out. */
 struct boot_info {
     struct start_info start;
     struct start_module payload;
     struct start_memory map[RUNS_MAX];
+    struct cc_blob blob;
     char cmdline[CMDLINE_SPACE];
 };
 
@@ -49,6 +60,9 @@ libos_entry libos_load(EFI_BOOT_SERVICES *bs, struct section elf, const CHAR16 *
 
 /* Measure this file's sections where there is a TPM or the like. What it refuses, a verifier will miss. */
 void measure_sections(EFI_BOOT_SERVICES *bs, const EFI_LOADED_IMAGE *li);
+
+/* Copy what the firmware says of this SEV-SNP guest. False: it says nothing. */
+bool blob_copy(const EFI_SYSTEM_TABLE *st, struct cc_blob *ret);
 
 /* Copy the command line of SMBIOS, if there is one, into dst of CMDLINE_SPACE bytes; else leave it. */
 void smbios_cmdline(const EFI_SYSTEM_TABLE *st, char *dst);
