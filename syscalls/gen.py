@@ -6,6 +6,7 @@ usage: gen.py TABLE OUTPUT...     each OUTPUT is chosen by its file name:
 sys_proto.h     prototypes of the bodies               sys_dispatch.c  the switch that calls them
 sys_trace.c     descriptors for trace.c                sys_list.h      number, name, status, note for host tools
 t_auto.c        tests implied by the declarations      COVERAGE.md     what works, for people
+absent_PART.c   the bodies of the groups of a part, for a libOS that is linked without it
 """
 import os
 import re
@@ -83,15 +84,16 @@ def split_args(text):
 
 
 def read_table(path):
-    rows, group = [], None
+    rows, group, part = [], None, None
     for n, line in enumerate(open(path, encoding='utf-8'), 1):
         line, where = line.strip(), f'{path}:{n}'
         if not line or line.startswith('#'):
             continue
-        if m := re.fullmatch(r'\[(\w+)\].*', line):
-            group = m[1]
+        if m := re.fullmatch(r'\[(\w+)(?: part=(\w+))?\].*', line):
+            group, part = m[1], m[2]
         elif m := ROW.match(line):
             rows.append(Row(m, group, n, where))
+            rows[-1].part = part
         else:
             sys.exit(f'{where}: cannot read: {line}')
     for key in ('nr', 'name'):
@@ -122,17 +124,32 @@ def wrap(words, indent, sep=' '):
     return ('\n' + indent).join(lines + [line]) if line else ''
 
 
+def prototype(r):
+    args = [f'{a.ctype()} {a.name}' for a in r.args] or ['void']
+    return f'long sys_{r.name}({wrap([a + "," for a in args[:-1]] + args[-1:], "    ")})'
+
+
 def proto_h(rows):
     out = HEAD.format('The bodies, one per call that has one: a result or a negative errno.')
     out += '#ifndef SYS_PROTO_H\n#define SYS_PROTO_H\n\n'
     out += ''.join(f'#include <abi/{h}.h>\n' for h in ABI) + '#include <base/user_ptr.h>\n#include <stddef.h>\n\n'
     for r in rows:
         if r.has_body:
-            args = [f'{a.ctype()} {a.name}' for a in r.args] or ['void']
-            out += f'long sys_{r.name}({wrap([a + "," for a in args[:-1]] + args[-1:], "    ")});\n'
+            out += prototype(r) + ';\n'
     out += '\n' + DISPATCHER.format('upcall_syscall') + ';\n' + DISPATCHER.format('upcall_syscall_traced') + ';\n'
     out += '\n/* How often the call nr, at most SYS_NUMBER_END, was made though it is not implemented. */\n'
-    return out + 'unsigned sys_missed(unsigned long nr);\n\n#endif\n'
+    out += 'unsigned sys_missed(unsigned long nr);\n/* Count such a call, below SYS_NUMBER_END. -ENOSYS. */\n'
+    return out + 'long sys_missing(unsigned long nr);\n\n#endif\n'
+
+
+def absent_c(part):
+    def write(rows):
+        out = HEAD.format(f'The calls of a libOS that is linked without {part}: not implemented.') + '#include <sys_proto.h>\n'
+        for r in rows:
+            if r.has_body and r.part == part:
+                out += f'\n{prototype(r)}\n{{\n    return sys_missing({r.nr});\n}}\n'
+        return out
+    return write
 
 
 def check(a, i):
@@ -183,6 +200,12 @@ static _Atomic unsigned missing[SYS_NUMBER_END], missing_beyond;
             atomic_fetch_add_explicit(&missing[nr], 1, memory_order_relaxed);
         return -ENOSYS;
     }
+}
+
+long sys_missing(unsigned long nr)
+{
+    atomic_fetch_add_explicit(&missing[nr], 1, memory_order_relaxed);
+    return -ENOSYS;
 }
 
 unsigned sys_missed(unsigned long nr)
@@ -307,7 +330,9 @@ def main():
                't_auto.c': t_auto_c,
                'COVERAGE.md': lambda r: coverage_md(r, root)}
     for path in sys.argv[2:]:
-        text = writers[os.path.basename(path)](rows)
+        name = os.path.basename(path)
+        part = re.fullmatch(r'absent_(\w+)\.c', name)
+        text = (absent_c(part[1]) if part else writers[name])(rows)
         with open(path, 'w', encoding='utf-8') as f:
             f.write(text)
 

@@ -125,7 +125,7 @@ long sys_mount(user_str_t source, user_str_t target, user_str_t type, unsigned l
         err = -EINVAL;
     else if (strcmp(name, "tmpfs") == 0 || strcmp(name, "ramfs") == 0)
         err = mount_tmpfs(&p, source, flags, data);
-    else if (strcmp(name, "ext4") == 0 || strcmp(name, "ext3") == 0 || strcmp(name, "ext2") == 0)
+    else if (ext4_is(name))
         err = mount_device(&p, source, flags);
     else
         err = -ENODEV;

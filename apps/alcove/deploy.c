@@ -5,6 +5,7 @@
 #include "deploy.h"
 #include "disk.h"
 #include "efi.h"
+#include "kernels.h"
 #include "tools.h"
 
 #include <ctype.h>
@@ -111,6 +112,8 @@ int command_deploy(int argc, char **argv)
     const char *wrong = image_read(data, size, &image, &is);
     if (wrong)
         fail(argv[at], "%s", is ? wrong : "is not an Alcove image; build one with alcove build");
+    if (o.given & (OPT_SNP | OPT_TDX))
+        kernel_need(kernel_of_image(&image), KERNEL_CC, o.given & OPT_SNP ? "--snp" : "--tdx");
     struct deployment d = {
         .o = &o, .image = argv[at], .name = make_name(argv[at]), .disk = image.disk
     };

@@ -2,6 +2,7 @@
 /* `run --gdb`: the VM starts stopped, and one line says how gdb attaches with the symbols of libOS and of the program.
  * QEMU listens on a socket in a private directory: no port is open. */
 #include "elfread.h"
+#include "kernels.h"
 #include "tools.h"
 #include "vm.h"
 
@@ -64,12 +65,11 @@ static void kernel_symbols(struct buf *b, const char *kernel)
                LINK_BASE, kernel, LINK_BASE);
 }
 
-const char *gdb_start(const char *program)
+const char *gdb_start(const struct kernel *k, const char *program)
 {
     struct buf commands = { 0 };
     char *dir = temp_dir(), *socket = path_join(dir, "gdb"), *script = path_join(dir, "attach");
-    const char *kernel =
-        tool_data("ALCOVE_KERNEL_DEBUG", "kernel/alcove-kernel.debug", "alcove-kernel.debug");
+    const char *kernel = kernel_debug_path(k);
     if (strlen(socket) > 100) /* sun_path */
         fail("--gdb", "%s: this path is too long for a socket; set TMPDIR to a shorter one",
              socket);
@@ -77,7 +77,7 @@ const char *gdb_start(const char *program)
     if (kernel)
         buf_printf(&commands, "file %s\n", kernel);
     else
-        say("alcove-kernel.debug is not installed; there will be no symbols of libOS");
+        say("%s.debug is not installed; there will be no symbols of libOS", k->file);
     buf_printf(&commands, "target remote %s\n", socket);
     if (kernel)
         kernel_symbols(&commands, kernel);

@@ -93,6 +93,7 @@ static const struct {
     bool many;
 } facts[] = {
     { "libos", "alcove", false },
+    { "variant", "libos", false },
     { "exe", "exe", false },
     { "argv", NULL, true },
     { "env", "env", true },

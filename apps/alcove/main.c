@@ -40,6 +40,7 @@ static const char pack_help[] =
     "  -w, --cwd DIR        working directory in the image (default /)\n"
     "  -u, --user U[:G]     run as this user and group, names or numbers (default 0:0)\n"
     "  -h, --hostname NAME  host name (default alcove)\n"
+    "  --libos NAME         the libOS: full (the default), or without parts: net, disk, small\n"
     "  --verity on|off      check each block of the root before use (default on)\n";
 
 static const char build_help[] =

@@ -3,6 +3,8 @@
 #include "commands.h"
 
 #include "disk.h"
+#include "image.h"
+#include "kernels.h"
 #include "lint.h"
 #include "options.h"
 #include "snp.h"
@@ -53,6 +55,10 @@ static void read_image(struct subject *s)
     if (wrong)
         fail(s->path, "is damaged (%s); build it again", wrong);
     s->boot.pe = &s->pe;
+    struct image image;
+    bool is;
+    if (s->o->given & (OPT_SNP | OPT_TDX) && !image_read(data, size, &image, &is))
+        kernel_need(kernel_of_image(&image), KERNEL_CC, s->o->given & OPT_SNP ? "--snp" : "--tdx");
 }
 
 static void measure_snp(struct subject *s)

@@ -3,6 +3,7 @@
 #include "options.h"
 
 #include "formats.h"
+#include "kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ static const struct option_row rows[] = {
     { OPT_VERITY, 0, "verity", "on|off" },
     { OPT_WITH, 0, "with", "PROGRAM" },
     { OPT_INIT, 0, "init", NULL },
+    { OPT_LIBOS, 0, "libos", "NAME" },
     { OPT_OCI, 0, "oci", "IMAGE" },
     { OPT_SNP, 0, "snp", NULL },
     { OPT_TDX, 0, "tdx", NULL },
@@ -146,6 +148,9 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         break;
     case OPT_INIT:
         o->pack.init = true;
+        break;
+    case OPT_LIBOS:
+        o->pack.kernel = kernel_find(v);
         break;
     case OPT_ENV:
         set_env(o, v);

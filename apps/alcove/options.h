@@ -42,8 +42,9 @@ enum opt {
     OPT_NETWORK = 1ll << 32, /* -p, --net, --ip, --dns */
     OPT_GDB = 1ll << 33,
     OPT_INIT = 1ll << 34,
-    OPT_PACK =
-        OPT_ROOT | OPT_WITH | OPT_INIT | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME | OPT_VERITY,
+    OPT_LIBOS = 1ll << 35,
+    OPT_PACK = OPT_ROOT | OPT_WITH | OPT_INIT | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME |
+               OPT_VERITY | OPT_LIBOS,
     OPT_VM = OPT_MEMORY | OPT_CPUS | OPT_MACHINE | OPT_ACCEL | OPT_VERBOSE | OPT_BOOT_TRACE |
              OPT_VMM | OPT_QUIET | OPT_VOLUME | OPT_NETWORK | OPT_GDB,
 };

@@ -5,6 +5,7 @@
 
 #include "cmdline.h"
 #include "erofs.h"
+#include "kernels.h"
 #include "ldso.h"
 #include "recipe.h"
 #include "sha256.h"
@@ -462,10 +463,13 @@ void pack(const struct pack_spec *spec, struct packed *ret)
     bool keep_ids = geteuid() == 0 && spec->roots.n > 0;
     int64_t newest;
     struct identity_facts id = stage_all(&p, keep_ids);
-    ret->parts.kernel = tool_data("ALCOVE_KERNEL", "kernel/alcove-kernel.elf", "alcove-kernel.elf");
+    const struct kernel *kernel = spec->kernel ? spec->kernel : kernel_full();
+    ret->parts.kernel = kernel_path(kernel);
     if (!ret->parts.kernel)
-        fail("alcove-kernel.elf",
+        fail(xprintf("%s.elf", kernel->file),
              "the libOS is missing; build it (./dev build), or set ALCOVE_KERNEL to its path");
+    if (kernel != kernel_full())
+        list_add(&ret->facts, xprintf("libos=%s", kernel->name));
     ret->parts.stub =
         tool_data("ALCOVE_STUB", "../platform/boot/efi/alcove-stub.efi", "alcove-stub.efi");
     stage_finish(p.stage, spec->oci != NULL, &newest);

@@ -7,6 +7,8 @@
 #include "stage.h"
 
 /* What the user asked for. */
+struct kernel;
+
 struct pack_spec {
     const char *program;               /* as typed */
     struct list args;                  /* after argv[0] */
@@ -16,8 +18,9 @@ struct pack_spec {
     const char *cwd, *user, *hostname; /* NULL: not given */
     bool fixed_addresses;              /* no address space randomisation: for a debugger */
     struct list mounts;                /* SOURCE:TYPE:POINT[:ro], for mount= */
-    bool init;      /* a process 1 of our own starts the program and reaps orphans */
-    bool no_verity; /* pages are used unchecked; the tree is packed all the same */
+    bool init;                   /* a process 1 of our own starts the program and reaps orphans */
+    const struct kernel *kernel; /* the libOS; NULL: the full one */
+    bool no_verity;              /* pages are used unchecked; the tree is packed all the same */
     const char *
         oci; /* a container image instead of a program; args, when there are any, take the place of its CMD */
 };

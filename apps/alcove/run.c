@@ -3,6 +3,7 @@
 #include "commands.h"
 
 #include "cmdline.h"
+#include "kernels.h"
 #include "options.h"
 #include "vm.h"
 #include "volume.h"
@@ -76,7 +77,8 @@ static void pack_program(struct options *o, struct vm_spec *vm, struct image *im
     o->pack.fixed_addresses = o->given & OPT_GDB;
     pack(&o->pack, &p);
     if (o->given & OPT_GDB)
-        vm->gdb = gdb_start(path_join(p.stage.dir, p.exe));
+        vm->gdb = gdb_start(o->pack.kernel ? o->pack.kernel : kernel_full(),
+                            path_join(p.stage.dir, p.exe));
     vm->image = path_join(p.dir, "app.elf");
     image_write(&p.parts, vm->image);
     if (!is_image(vm->image, image))
@@ -139,13 +141,15 @@ static int run(const char *command, int argc, char **argv, bool trace)
             fail(argv[at], "is an image, whose arguments are fixed; build it with '%s'",
                  argv[at + 1]);
         if (o.given & OPT_PACK)
-            fail(argv[at],
-                 "is an image; -e, --root, --cwd, --user and --hostname are for alcove build");
+            fail(argv[at], "is an image; -e, --root, --cwd, --user, --hostname and --libos are for "
+                           "alcove build");
         if (o.volumes.n)
             fail(argv[at],
                  "is an image, and what it mounts is measured; -v is for alcove run PROGRAM");
     } else {
         o.pack.program = o.pack.oci ? NULL : argv[at];
+        if (o.volumes.n)
+            kernel_need(o.pack.kernel ? o.pack.kernel : kernel_full(), KERNEL_DISK, "-v");
         volumes_take(&o.volumes, &vm, &o.pack.mounts);
         for (int i = o.pack.oci ? at : at + 1; i < argc; i++)
             list_add(&o.pack.args, argv[i]);
@@ -154,8 +158,10 @@ static int run(const char *command, int argc, char **argv, bool trace)
             list_add(&o.pack.env, xprintf("TERM=%s", term));
         pack_program(&o, &vm, &image);
     }
+    if (net_is_on(&o.net))
+        kernel_need(kernel_of_image(&image), KERNEL_NET, "-p and --net");
     if ((o.given & OPT_GDB) && !vm.gdb)
-        vm.gdb = gdb_start(NULL);
+        vm.gdb = gdb_start(kernel_of_image(&image), NULL);
     if (vm.gdb && image.efi)
         fail("--gdb", "is for programs and app.elf: firmware loads %s where it likes", vm.image);
     set_firmware(&vm, &o, &image);

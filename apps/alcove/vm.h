@@ -5,6 +5,8 @@
 
 #include "net.h"
 
+struct kernel;
+
 enum { VM_VOLUMES_MAX = 16 };
 
 /* A disk of the VM; the guest knows it by its serial number "alcove-volN". */
@@ -44,8 +46,9 @@ struct vm {
 /* Does KVM run an ordinary guest here? False with the reason in *ret_why. Takes at most about 300 ms. */
 bool kvm_works(const char **ret_why);
 
-/* Make the socket's path for vm_spec.gdb, and tell the user how to attach. program: a copy of the ELF program, or NULL. */
-const char *gdb_start(const char *program);
+/* Make the socket's path for vm_spec.gdb, and tell the user how to attach to libOS k and program: a copy of the ELF program, or
+ * NULL. */
+const char *gdb_start(const struct kernel *k, const char *program);
 
 /* Start QEMU; ends the command with a line when that is impossible. */
 void vm_start(const struct vm_spec *spec, struct vm *ret);

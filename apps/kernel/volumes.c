@@ -34,7 +34,7 @@ static int volume_mount(char *text)
         log_error("volume: '%s' is not SOURCE:TYPE:POINT[:ro]", text);
         return -EINVAL;
     }
-    if (strcmp(type, "ext4")) {
+    if (strcmp(type, "ext4") || !ext4_is(type)) {
         log_error("volume %s: file system '%s' is not known", point, type);
         return -EINVAL;
     }

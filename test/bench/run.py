@@ -187,8 +187,8 @@ def boot_rows(work, tool, cache, kernel):
         row(label, None, value, budget)
 
 
-def size_rows(build, work, tool, kernel):
-    for label, value, budget in [*boot.libos_sizes(build, work, kernel), *boot.sizes(work, tool)]:
+def size_rows(work, tool, kernel):
+    for label, value, budget in [*boot.libos_sizes(kernel), *boot.sizes(work, tool)]:
         row(label, None, value, budget)
     wall, cpu = boot.oci_ratio(work, tool)
     row('OCI build / tar xz, percent of wall time', None, 100 * wall, 200)
@@ -223,7 +223,7 @@ def main():
     if a.kernel and 'boot' in parts:
         boot_rows(work, a.alcove, f'{cache}/qemu', a.kernel)
     if a.kernel and 'size' in parts:
-        size_rows(a.build, work, a.alcove, a.kernel)
+        size_rows(work, a.alcove, a.kernel)
 
 
 if __name__ == '__main__':

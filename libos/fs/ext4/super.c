@@ -373,6 +373,11 @@ static void destroy(struct ext4 *fs)
     heap_free(fs);
 }
 
+bool ext4_is(const char *type)
+{
+    return strcmp(type, "ext4") == 0 || strcmp(type, "ext3") == 0 || strcmp(type, "ext2") == 0;
+}
+
 int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_sb)
 {
     struct ext4 *fs = heap_zalloc(sizeof(*fs));

@@ -9,6 +9,9 @@
 struct blk_device;
 struct superblock;
 
+/* Is type the name of a file system that ext4_mount reads? */
+bool ext4_is(const char *type);
+
 /* Read what is on dev as ext4 (ext2 and ext3 too), replaying its journal, for vfs_mount. The device is claimed until the
  * unmount. -EINVAL: not ext4, or features that are not known (a line names them); -EUCLEAN: its superblock is damaged; -EROFS:
  * it has to be recovered and cannot be written; -EBUSY: in use; -EIO, -ENOMEM. May sleep. */

@@ -40,5 +40,7 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
 
 /* How often the call nr, at most SYS_NUMBER_END, was made though it is not implemented. */
 unsigned sys_missed(unsigned long nr);
+/* Count such a call, below SYS_NUMBER_END. -ENOSYS. */
+long sys_missing(unsigned long nr);
 
 #endif

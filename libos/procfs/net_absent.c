@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/net, /proc/sys/net and /sys/class of a libOS that is linked without the network. */
+#include "proc.h"
+
+const struct gen_entry proc_net_entries[] = { { .name = NULL } };
+const struct gen_entry proc_sys_net_entries[] = { { .name = NULL } };
+const struct gen_entry sysfs_class_entries[] = { { .name = NULL } };
