@@ -61,6 +61,10 @@ static int move_to(struct remap *r, uintptr_t to)
     bool keep = r->flags & MREMAP_DONTUNMAP;
     if (mm->area_count + 3 >= MM_AREAS_MAX)
         return -ENOMEM;
+    /* Cut out first what goes: nothing may fail once its pages are elsewhere. */
+    int err = r->old_size ? area_cut(mm, r->old, r->old + r->old_size) : 0;
+    if (err)
+        return err;
     struct area *a = area_at(mm, r->old), *b = area_create(a);
     if (!b)
         return -ENOMEM;
@@ -73,7 +77,7 @@ static int move_to(struct remap *r, uintptr_t to)
     area_count(b, 1);
     area_insert(b);
     size_t moving = r->old_size < r->size ? r->old_size : r->size;
-    int err = moving ? move_leaves(mm, r->old, to, moving) : 0;
+    err = moving ? move_leaves(mm, r->old, to, moving) : 0;
     if (!err && r->old_size && !keep)
         err = unmap_locked(mm, r->old, r->old + r->old_size);
     if (err) {
@@ -82,15 +86,16 @@ static int move_to(struct remap *r, uintptr_t to)
         area_destroy(b);
         return err;
     }
-    if (keep && (a = area_at(mm, r->old)) && (a->flags & AREA_LOCKED)) {
+    a = keep ? area_at(mm, r->old) : NULL;
+    if (a && (a->flags & AREA_LOCKED)) {
         /* What stays behind is empty and not locked any more (as Linux does). */
-        if (!area_cut(mm, r->old, r->old + r->old_size) && (a = area_at(mm, r->old))) {
-            area_count(a, -1);
-            a->flags &= ~(uint32_t)(AREA_LOCKED | AREA_LOCKONFAULT);
-            area_count(a, 1);
-        }
+        area_count(a, -1);
+        a->flags &= ~(uint32_t)(AREA_LOCKED | AREA_LOCKONFAULT);
+        area_count(a, 1);
     }
     area_join(b);
+    if (keep && (a = area_at(mm, r->old)))
+        area_join(a);
     return 0;
 }
 
