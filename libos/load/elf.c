@@ -104,8 +104,7 @@ static uint8_t prot_of(uint32_t p_flags)
 static int clear(struct mm *mm, uintptr_t from, uintptr_t to)
 {
     static char zeros[PAGE_SIZE]; /* never written; a constant would lie in the image */
-    size_t n = to - from;
-    return mm_access(mm, from, zeros, n, true, false) == n ? 0 : -EFAULT;
+    return mm_write(mm, from, zeros, to - from);
 }
 
 /* Map one segment: the file's part, then zeros up to its size in memory. */

@@ -29,7 +29,7 @@ int stack_push(struct stack *s, const void *data, size_t n)
     if (n > s->p - s->limit)
         return -E2BIG;
     s->p -= n;
-    return mm_access(s->mm, s->p, (void *)(uintptr_t)data, n, true, false) == n ? 0 : -ENOMEM;
+    return mm_write(s->mm, s->p, data, n);
 }
 
 int stack_begin(struct exec *e)
@@ -164,8 +164,8 @@ struct words {
 static void words_flush(struct words *w)
 {
     size_t bytes = w->n * sizeof *w->buf;
-    if (mm_access(w->mm, w->at, w->buf, bytes, true, false) != bytes)
-        w->err = -ENOMEM;
+    int err = mm_write(w->mm, w->at, w->buf, bytes);
+    w->err = err ? err : w->err;
     w->at += bytes;
     w->n = 0;
 }

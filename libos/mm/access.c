@@ -86,21 +86,42 @@ static int look(struct mm *mm, struct look *l)
     return -EFAULT;
 }
 
+/* A piece of a copy: from addr on, within one page. Its size or an errno. */
+static ssize_type access_piece(struct mm *mm, uintptr_t addr, void *buf, size_t n, bool write,
+                               bool force)
+{
+    size_t in = addr & ~PAGE_MASK;
+    struct look l = { .va = addr,
+                      .access = write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ,
+                      .force = force,
+                      .buf = buf,
+                      .n = PAGE_SIZE - in < n ? PAGE_SIZE - in : n };
+    int err = look(mm, &l);
+    return err ? err : (ssize_type)l.n;
+}
+
 size_t mm_access(struct mm *mm, uintptr_t addr, void *buf, size_t n, bool write, bool force)
 {
     size_t done = 0;
-    while (done < n) {
-        struct look l = { .va = addr + done,
-                          .access = write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ,
-                          .force = force,
-                          .buf = (char *)buf + done };
-        size_t in = l.va & ~PAGE_MASK;
-        l.n = PAGE_SIZE - in < n - done ? PAGE_SIZE - in : n - done;
-        if (l.va < addr || look(mm, &l))
+    while (done < n && addr + done >= addr) {
+        ssize_type got = access_piece(mm, addr + done, (char *)buf + done, n - done, write, force);
+        if (got < 0)
             break;
-        done += l.n;
+        done += (size_t)got;
     }
     return done;
+}
+
+int mm_write(struct mm *mm, uintptr_t addr, const void *buf, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_type got =
+            access_piece(mm, addr + done, (char *)(uintptr_t)buf + done, n - done, true, false);
+        if (got < 0)
+            return (int)got;
+        done += (size_t)got;
+    }
+    return 0;
 }
 
 int mm_pin(struct mm *mm, uintptr_t addr, bool write, struct page **ret_page)

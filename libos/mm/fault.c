@@ -461,7 +461,7 @@ int mm_fault_forced(struct mm *mm, uintptr_t addr, bool present)
 /* There is no memory left: get some from dirty pages, then from the process that has most. -ENOMEM: this one ends. */
 static int fault_again(struct mm *mm, uintptr_t addr, enum plat_access access, bool present)
 {
-    int err = -ENOMEM;
+    int err = mm_fault(mm, addr, access, present); /* some may have come back meanwhile */
     for (unsigned i = 0; err == -ENOMEM && i < WRITE_BACKS && pagemap_write_back(); i++)
         err = mm_fault(mm, addr, access, present);
     while (err == -ENOMEM && oom_wait())

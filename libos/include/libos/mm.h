@@ -167,6 +167,8 @@ NODISCARD int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size
 /* Copy between libOS memory and another process's address space (process_vm_readv, /proc/PID/mem, ptrace). force: also
  * where the area's protection forbids it, copying pages on write. Bytes copied. May sleep. */
 size_t mm_access(struct mm *mm, uintptr_t addr, void *buf, size_t n, bool write, bool force);
+/* Fill memory of an address space that nobody else changes. -EFAULT, -ENOMEM, -EIO. May sleep. */
+NODISCARD int mm_write(struct mm *mm, uintptr_t addr, const void *buf, size_t n);
 
 /* The page behind addr of mm with a reference, faulted in; write: a page that mm may write to. -EFAULT, -ENOMEM. May sleep. */
 NODISCARD int mm_pin(struct mm *mm, uintptr_t addr, bool write, struct page **ret_page);
