@@ -29,7 +29,7 @@ MODULE_ORDER = ['base', 'mm', 'sched', 'time', 'blk', 'file', 'fs', 'cc', 'dev',
 # Headers for every module: the current thread and process (limits, credentials), raising a signal, sleeping and locking, open
 # files (a memory area holds one), the page map that files and memory share, and the door by which opening a device node
 # reaches the device.
-SHARED = {'libos/thread.h', 'libos/process.h', 'libos/signal.h', 'libos/sched.h', 'libos/lock.h', 'libos/waitq.h', 'libos/timer.h',
+SHARED = {'libos/thread.h', 'libos/process.h', 'libos/signal.h', 'libos/sched.h', 'libos/deferred.h', 'libos/lock.h', 'libos/waitq.h', 'libos/timer.h',
           'libos/pagemap.h', 'libos/file.h', 'libos/dev/char.h'}
 
 # What a driver may use of libOS besides the device classes: locks, memory, timers, the random generator to feed.

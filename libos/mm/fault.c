@@ -10,6 +10,7 @@
 #include <abi/resource.h>
 #include <abi/signal.h>
 #include <base/log.h>
+#include <libos/deferred.h>
 #include <libos/page.h>
 #include <libos/pagemap.h>
 #include <libos/process.h>
@@ -458,9 +459,12 @@ int mm_fault_forced(struct mm *mm, uintptr_t addr, bool present)
     return resolve(mm, addr, PLAT_ACCESS_WRITE, present, true);
 }
 
-/* There is no memory left: get some from dirty pages, then from the process that has most. -ENOMEM: this one ends. */
+/* There is no memory left: get some from caches, then from dirty pages, then from the process that has most. -ENOMEM: this
+ * one ends. */
 static int fault_again(struct mm *mm, uintptr_t addr, enum plat_access access, bool present)
 {
+    if (thread_current()->plat.work & WORK_DEFERRED) /* caches that cannot be shrunk at once */
+        deferred_run();
     int err = mm_fault(mm, addr, access, present); /* some may have come back meanwhile */
     for (unsigned i = 0; err == -ENOMEM && i < WRITE_BACKS && pagemap_write_back(); i++)
         err = mm_fault(mm, addr, access, present);

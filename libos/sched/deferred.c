@@ -53,21 +53,38 @@ int deferred_start(void)
     return err;
 }
 
+/* Put d at the end of the list, whose lock is held. True: it was not there. */
+static bool append(struct deferred *d)
+{
+    if (d->queued)
+        return false;
+    d->queued = true;
+    d->next = NULL;
+    *end = d;
+    end = &d->next;
+    return true;
+}
+
 bool deferred_queue(struct deferred *d)
 {
     struct thread *t = thread_current(), *w;
     spin_lock(&lock);
-    bool fresh = !d->queued;
-    if (fresh) {
-        d->queued = true;
-        d->next = NULL;
-        *end = d;
-        end = &d->next;
-    }
+    bool fresh = append(d);
     spin_unlock(&lock);
     if (!t->is_kernel && !t->exiting)
         thread_set_work(t, WORK_DEFERRED);
     else if ((w = __atomic_load_n(&worker, __ATOMIC_ACQUIRE)))
         thread_wake_state(w, 1u << THREAD_BLOCKED); /* one that has not begun will look */
+    return fresh;
+}
+
+bool deferred_try_queue(struct deferred *d)
+{
+    struct thread *t = thread_current();
+    if (t->is_kernel || t->exiting || !spin_trylock(&lock))
+        return false;
+    bool fresh = append(d);
+    spin_unlock(&lock);
+    thread_set_work(t, WORK_DEFERRED);
     return fresh;
 }

@@ -79,6 +79,12 @@ void ext4_unused(struct ext4_inode *ei)
         inode_put(ei->inode);
 }
 
+/* Only the cache has it, and it can be read again: nothing is written when it goes. */
+static bool unused(const struct ext4_inode *ei)
+{
+    return ei->inode->refs == 1 && ei->inode->nlink && !ei->core_dirty && !ei->data_dirty;
+}
+
 size_t ext4_inodes_shrink(struct ext4 *fs, size_t n, bool all)
 {
     size_t done = 0;
@@ -86,7 +92,7 @@ size_t ext4_inodes_shrink(struct ext4 *fs, size_t n, bool all)
         for (;;) {
             spin_lock(&fs->inode_lock);
             struct ext4_inode *ei = fs->inode_hash[(fs->shrink_at + i) % INODE_HASH];
-            while (ei && !all && ei->inode->refs != 1)
+            while (ei && !all && !unused(ei))
                 ei = ei->hash_next;
             if (ei)
                 unhash(fs, ei);

@@ -7,6 +7,7 @@
 #include <abi/errno.h>
 #include <abi/statfs.h>
 #include <base/log.h>
+#include <libos/deferred.h>
 #include <libos/ext4.h>
 #include <plat/cpu.h>
 #include <stdio.h>
@@ -20,11 +21,42 @@ enum {
     RO_WRITE = RO_SPARSE_SUPER | RO_LARGE_FILE | RO_HUGE_FILE | RO_GDT_CSUM | RO_DIR_NLINK |
                RO_EXTRA_ISIZE | RO_METADATA_CSUM | RO_ORPHAN_PRESENT,
     GROUPS_MAX = 1 << 20,
+    INODES_AT_ONCE = 256, /* taken from each cache when memory is short */
 };
 
-static struct spin mounts_lock = SPIN_INIT(RANK_FS_CACHE);
+static struct spin mounts_lock = SPIN_INIT(RANK_FS_MOUNTS);
 static struct ext4
     *mounts; /* guarded by mounts_lock; additions and removals by the mounting thread */
+
+/* What caches of inodes gave back when memory was short and programs used none of them. Not under whatever locks an allocation
+ * happens to hold. */
+static void shrink_inodes(struct deferred *d)
+{
+    (void)d;
+    /* The structure of a file system stays when it is unmounted, and its cache is empty then. */
+    for (struct ext4 *fs = __atomic_load_n(&mounts, __ATOMIC_ACQUIRE); fs;
+         fs = __atomic_load_n(&fs->next, __ATOMIC_ACQUIRE))
+        (void)ext4_inodes_shrink(fs, INODES_AT_ONCE, false);
+}
+
+static struct deferred inodes_work = { .run = shrink_inodes };
+
+/* Memory is short: blocks of metadata that nobody uses go at once, inodes when the thread has let its locks go. */
+static size_t reclaim(size_t n)
+{
+    size_t done = 0;
+    uint32_t inodes = 0;
+    if (!spin_trylock(&mounts_lock))
+        return 0;
+    for (struct ext4 *fs = mounts; fs; fs = fs->next) {
+        done += done < n ? buf_shrink(fs, n - done) : 0;
+        inodes += fs->ncached;
+    }
+    spin_unlock(&mounts_lock);
+    if (done < n && inodes)
+        (void)deferred_try_queue(&inodes_work); /* else the next one who needs memory does */
+    return done;
+}
 
 struct feature {
     uint32_t bit;
@@ -381,9 +413,13 @@ bool ext4_is(const char *type)
 int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_sb)
 {
     struct ext4 *fs = heap_zalloc(sizeof(*fs));
+    static _Atomic bool reclaims;
     if (!fs)
         return -ENOMEM;
-    int err = blk_claim(dev);
+    if (!atomic_exchange(&reclaims, true))
+        page_on_pressure(reclaim);
+    int err = deferred_start();
+    err = err ? err : blk_claim(dev);
     if (err) {
         heap_free(fs);
         return err;
@@ -411,7 +447,7 @@ int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_s
         log_warn("%s: ext4: was not left clean; e2fsck is recommended", dev->name);
     spin_lock(&mounts_lock);
     fs->next = mounts;
-    mounts = fs;
+    __atomic_store_n(&mounts, fs, __ATOMIC_RELEASE);
     spin_unlock(&mounts_lock);
     *ret_sb = &fs->sb;
     return 0;

@@ -17,6 +17,9 @@ struct deferred {
 NODISCARD int deferred_start(void);
 /* Have d->run called. True: it was not queued yet. Callable with all locks up to RANK_EPOLL_READY_LAST, and from interrupts. */
 bool deferred_queue(struct deferred *d);
+/* The same from anywhere, with any locks held: it only tries its own. False too when that was taken. The current thread does the
+ * work; a libOS thread never does. */
+bool deferred_try_queue(struct deferred *d);
 /* Do what is queued: with WORK_DEFERRED, on the way to ring 3 and before a sleep. No lock held. */
 void deferred_run(void);
 

@@ -50,6 +50,7 @@ enum lock_rank {
     RANK_ACCOUNTS,     /* the table of users */
     RANK_PAGEMAP,      /* page map of an inode */
     RANK_MAP_CLOCK,    /* the ring of page maps that reclaim goes through */
+    RANK_FS_MOUNTS,    /* the list of mounted file systems of one kind */
     RANK_FS_TXN,       /* lists of a running transaction */
     RANK_FS_CACHE,     /* tables of metadata blocks and inodes */
     RANK_MM_MOVE,      /* leaves of one address space move */
