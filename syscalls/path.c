@@ -47,11 +47,7 @@ static long set_context(struct path *take_p, bool root)
         path_put(take_p);
         return err;
     }
-    spin_lock(&fs->lock);
-    struct path *at = root ? &fs->root : &fs->cwd, old = *at;
-    *at = *take_p;
-    spin_unlock(&fs->lock);
-    path_put(&old);
+    fs_context_set(fs, root ? FS_ROOT : FS_CWD, take_p);
     return 0;
 }
 

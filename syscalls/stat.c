@@ -121,7 +121,7 @@ static long put_statfs(const struct path *p, user_statfs_out_t buf)
         .f_frsize = PAGE_SIZE,
         .f_namelen = ABI_NAME_MAX,
         .f_fsid = { (int32_t)sb->dev, 0 },
-        .f_flags = ABI_ST_VALID | (int64_t)(sb->flags | p->mount->flags) | ST_RELATIME,
+        .f_flags = ABI_ST_VALID | (int64_t)(sb->flags | p->mount->flags),
     };
     if (sb->statfs)
         sb->statfs(sb, &st);

@@ -112,11 +112,7 @@ static int take_identity(const struct config *c)
 
     if (err)
         return err;
-    spin_lock(&fs->lock);
-    struct path old = fs->cwd;
-    fs->cwd = cwd;
-    spin_unlock(&fs->lock);
-    path_put(&old);
+    fs_context_set(fs, FS_CWD, &cwd);
     if (!(cred = cred_copy(thread_current()->cred)))
         return -ENOMEM;
     cred->uid = cred->euid = cred->suid = cred->fsuid = c->uid;

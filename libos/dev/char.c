@@ -7,6 +7,7 @@
 #include <abi/statfs.h>
 #include <libos/dev/char.h>
 #include <libos/file.h>
+#include <libos/mount.h>
 #include <libos/snp.h>
 #include <libos/vfs.h>
 #include <plat/cc.h>
@@ -75,6 +76,9 @@ int dev_init(void)
     int err = tmpfs_create("devtmpfs", 0755, &sb);
     if (err)
         return err;
+    dev_super = sb;
+    if (!superblock_get(sb)) /* it stays, mounted or not */
+        return -EINVAL;
     err = vfs_mount(sb, "/dev", "devtmpfs", ST_NOSUID);
     for (size_t i = 0; !err && i < ARRAY_SIZE(nodes); i++) {
         const struct node *n = &nodes[i];
@@ -85,6 +89,8 @@ int dev_init(void)
     if (err)
         return err;
     err = devpts_create(&sb);
+    if (!err && superblock_get(sb))
+        pts_super = sb;
     if (!err)
         err = vfs_mount(sb, "/dev/pts", "devpts", ST_NOSUID | ST_NOEXEC);
     if (err)

@@ -43,5 +43,7 @@ NODISCARD int pts_open(struct file *f, uint32_t minor);
 NODISCARD int tdx_guest_open(struct file *f, uint32_t minor);
 /* The file system of /dev/pts. -ENOMEM. */
 NODISCARD int devpts_create(struct superblock **ret_sb);
+/* What each mount of devtmpfs and devpts shows; set once at boot. */
+extern struct superblock *dev_super, *pts_super;
 
 #endif

@@ -201,6 +201,20 @@ void dentry_detach(struct dentry *d)
         dentry_put(d);
 }
 
+void dentry_drop_names(struct dentry *root)
+{
+    struct dentry *d = root;
+    while (d->children || d != root) {
+        if (d->children) {
+            d = d->children;
+            continue;
+        }
+        struct dentry *parent = d->parent; /* stays: it is pinned, or root */
+        dentry_detach(d);
+        d = parent;
+    }
+}
+
 int dentry_kill(struct dentry *d)
 {
     spin_lock(&d->lock);

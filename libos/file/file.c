@@ -11,6 +11,7 @@
 #include <libos/flock.h>
 #include <libos/heap.h>
 #include <libos/inotify.h>
+#include <libos/mount.h>
 #include <libos/owner.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ const struct file_ops file_path_ops = { .read = NULL };
 
 /* Pipes, sockets and the like live in a file system that is not in the tree. */
 static struct superblock anon_sb = { .type = "anon_inodefs", .magic = ANON_INODE_FS_MAGIC };
-static struct mount anon_mount = { .sb = &anon_sb, .source = "anon_inodefs" };
+static struct mount anon_mount = { .refs = 1, .sb = &anon_sb, .source = "anon_inodefs" };
 static const struct inode_ops anon_inode_ops = { .lookup = NULL };
 
 int64_t file_seek_nowhere(struct file *f, int64_t off, int whence)
@@ -127,8 +128,10 @@ static NOINLINE void file_free(struct file *f)
         f->ops->release(f);
     if (f->dir_cursor)
         dentry_put(f->dir_cursor);
-    if (f->counted_writer)
+    if (f->counted_writer) {
         inode_write_end(f->inode);
+        mount_write_end(f->path.mount);
+    }
     path_put(&f->path);
     if (f->cred)
         cred_put(f->cred);
@@ -183,7 +186,7 @@ ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos)
 /* n bytes were written and have to be on the medium. */
 static NOINLINE ssize_type written_sync(struct file *f, const struct iter *it, ssize_type n)
 {
-    if (!f->inode->sb->ops || !f->ops->sync)
+    if (!f->inode->sb->ops || !f->inode->sb->ops->sync || !f->ops->sync)
         return n;
     int err = f->ops->sync(f, it->sync ? it->sync == ITER_DSYNC : (f->flags & O_SYNC) != O_SYNC);
     return err ? err : n;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Inodes: life, attributes, time stamps, and file systems as objects. Attributes are written with inode->lock held and
  * read without: a reader sees each field whole. */
+#include "mount_int.h"
 #include "vfs_int.h"
 
 #include <abi/errno.h>
@@ -76,6 +77,7 @@ void superblock_number(struct superblock *sb, const char *type, uint32_t magic)
     if (!sb->next_ino)
         sb->next_ino = 1;
     mutex_init(&sb->rename_lock, RANK_RENAME);
+    superblock_add(sb);
 }
 
 int superblock_init(struct superblock *sb, const char *type, uint32_t magic, uint32_t mode,

@@ -117,6 +117,15 @@ static bool watched(const struct inode *inode)
     return inode->watches || UNLIKELY(dnotify_count);
 }
 
+/* IN_UNMOUNT comes whether it was asked for or not. */
+static void tell_unmount(struct inode *inode)
+{
+    spin_lock(&lock);
+    for (struct watch *w = inode->watches; w; w = w->next_of_inode)
+        queue(w->instance, w->wd, IN_UNMOUNT, 0, NULL);
+    spin_unlock(&lock);
+}
+
 static bool nobody(void)
 {
     return LIKELY(atomic_load_explicit(&inotify_watch_count, memory_order_relaxed) == 0);
@@ -160,7 +169,9 @@ uint32_t inotify_cookie(void)
 
 void inotify_inode_gone(struct inode *inode)
 {
-    if (inode->nlink == 0)
+    if (inode->sb->ending)
+        tell_unmount(inode);
+    else if (inode->nlink == 0)
         tell(inode, IN_DELETE_SELF, 0, NULL, false);
     spin_lock(&lock);
     while (inode->watches)

@@ -9,6 +9,7 @@
 #include <libos/dev/char.h>
 #include <libos/flock.h>
 #include <libos/inotify.h>
+#include <libos/mount.h>
 #include <libos/pipe.h>
 
 struct open_state {
@@ -107,6 +108,11 @@ static int open_inode(const struct open_state *o, struct file *f)
             err = inode_write_begin(inode);
             if (err)
                 return err;
+            err = mount_write_begin(f->path.mount);
+            if (err) {
+                inode_write_end(inode);
+                return err;
+            }
             f->counted_writer = true;
         }
         err = lease_break(inode, o->flags);

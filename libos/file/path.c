@@ -7,7 +7,9 @@
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/stat.h>
+#include <abi/statfs.h>
 #include <libos/heap.h>
+#include <libos/mount.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -171,13 +173,12 @@ int walk_up(struct walk *w)
             (void)path_cross_down(p);
             return 0;
         }
-        if (!p->mount->point)
+        struct path up;
+        if (!mount_above(p->mount, &up))
             return 0;
+        take_path(p, up);
         if (w->flags & WALK_NO_XDEV)
             return -EXDEV;
-        struct path up = { p->mount->parent, p->mount->point };
-        path_get(&up);
-        take_path(p, up);
     }
 }
 
@@ -228,6 +229,8 @@ static int follow_link(struct walk *w, struct dentry *link)
     struct inode *inode = link->inode;
     if (w->links++ >= WALK_LINKS_MAX)
         return -ELOOP;
+    if (w->cur.mount->flags & ST_NOSYMFOLLOW)
+        return -ELOOP;
     if (inode->ops->follow)
         return follow_magic(w, inode);
     if (w->flags & WALK_NO_SYMLINKS)
@@ -249,14 +252,24 @@ static int follow_link(struct walk *w, struct dentry *link)
     return err ? err : 1;
 }
 
+/* Something covers where we are, in this mount or in another of the same file system. */
+static NOINLINE int step_down(struct walk *w)
+{
+    if (!path_cross_down(&w->cur))
+        return 0;
+    if (!(w->flags & WALK_EXPIRE))
+        w->cur.mount->expiring = false;
+    return w->flags & WALK_NO_XDEV ? -EXDEV : 0;
+}
+
 /* Step to child, which is not a link to follow. Takes the reference. */
 static int step_to(struct walk *w, struct dentry *take_child)
 {
     struct dentry *old = w->cur.dentry; /* the mount stays the same */
     w->cur.dentry = take_child;
     dentry_put(old);
-    if (UNLIKELY(take_child->mounted) && path_cross_down(&w->cur) && w->flags & WALK_NO_XDEV)
-        return -EXDEV;
+    if (UNLIKELY(atomic_load_explicit(&take_child->mounted, memory_order_relaxed)))
+        return step_down(w);
     return 0;
 }
 
@@ -430,36 +443,53 @@ static int text_up(struct dentry *d, struct dentry *top, const struct dentry *st
 
 int path_text(const struct path *p, char *buf, size_t size)
 {
-    struct path root;
+    struct path root, at = *p, up;
     context_path(true, &root);
-    struct dentry *d = p->dentry;
-    struct mount *m = p->mount;
+    path_get(&at);
     size_t pos = size;
     bool ok = prepend(buf, &pos, "", 1);
-    if (ok && d->unlinked)
+    if (ok && at.dentry->unlinked)
         ok = prepend(buf, &pos, " (deleted)", 10);
     size_t end = pos;
     int err = ok ? 0 : -ENAMETOOLONG;
     bool inside = false;
     while (!err) {
-        err = text_up(d, m->root, m == root.mount ? root.dentry : NULL, buf, &pos);
-        if (err || (m == root.mount && m->root == root.dentry)) {
+        err = text_up(at.dentry, at.mount->root, at.mount == root.mount ? root.dentry : NULL, buf,
+                      &pos);
+        if (err || (at.mount == root.mount && at.mount->root == root.dentry)) {
             inside = err >= 0;
             break;
         }
-        if (!m->point) {
+        if (!mount_above(at.mount, &up)) {
             inside =
-                !m->id; /* a mount that was never in the tree: its names (memfds) have no place to be out of */
+                !at.mount
+                     ->id; /* never in the tree: its names (memfds) have no place to be out of */
             break;
         }
-        d = m->point;
-        m = m->parent;
+        take_path(&at, up);
     }
     if (err >= 0 && pos == end && !prepend(buf, &pos, "/", 1))
         err = -ENAMETOOLONG;
     if (err >= 0 && !inside && !prepend(buf, &pos, "(unreachable)", 13))
         err = -ENAMETOOLONG;
     path_put(&root);
+    path_put(&at);
+    if (err < 0)
+        return err;
+    memmove(buf, buf + pos, size - pos);
+    return (int)(size - pos);
+}
+
+int dentry_text(const struct path *p, char *buf, size_t size)
+{
+    size_t pos = size;
+    if (!prepend(buf, &pos, "", 1) || (p->dentry->unlinked && p->dentry->parent != p->dentry &&
+                                       !prepend(buf, &pos, "//deleted", 9)))
+        return -ENAMETOOLONG;
+    size_t end = pos;
+    int err = text_up(p->dentry, p->dentry->sb->root, NULL, buf, &pos);
+    if (err >= 0 && pos == end && !prepend(buf, &pos, "/", 1))
+        err = -ENAMETOOLONG;
     if (err < 0)
         return err;
     memmove(buf, buf + pos, size - pos);

@@ -13,6 +13,7 @@
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
+#include <libos/mount.h>
 #include <libos/verity.h>
 #include <libos/xattr.h>
 #include <plat/mem.h>
@@ -527,6 +528,15 @@ static const struct file_ops dir_fops = {
 
 /* File systems. */
 
+static void tmpfs_unmount(struct superblock *sb)
+{
+    dentry_drop_names(sb->root);
+    dentry_put(sb->root);
+    heap_free(sb->data);
+}
+
+static const struct superblock_ops tmpfs_super_ops = { .unmount = tmpfs_unmount };
+
 static int tmpfs_make(const char *type, uint32_t mode, struct tmpfs **ret)
 {
     struct tmpfs *t = heap_zalloc(sizeof(*t));
@@ -542,10 +552,12 @@ static int tmpfs_make(const char *type, uint32_t mode, struct tmpfs **ret)
     tmpfs_limit_default(t);
     int err = superblock_init(&t->sb, type, TMPFS_MAGIC, mode, &tmpfs_ops);
     if (err) {
+        superblock_put(&t->sb);
         heap_free(t);
         return err;
     }
     t->sb.root->inode->fops = &dir_fops;
+    t->sb.ops = &tmpfs_super_ops;
     *ret = t;
     return 0;
 }
@@ -560,7 +572,7 @@ int tmpfs_create(const char *type, uint32_t root_mode, struct superblock **ret_s
 }
 
 /* Shared anonymous memory and memfds: files without a name in a tmpfs that is not in the tree. */
-static struct mount shm_mount = { .source = "tmpfs" };
+static struct mount shm_mount = { .refs = 1, .source = "tmpfs" };
 
 static int shm_init(void)
 {
@@ -618,6 +630,19 @@ static int root_image(struct tmpfs *t, const void *image, size_t size)
     return err;
 }
 
+/* The root stands on an empty directory that nothing ever uncovers, so that it can be moved and pivot_root works. */
+static int mount_root(struct tmpfs *t, const char *source)
+{
+    struct tmpfs *base;
+    struct mount *first, *root;
+    int err = tmpfs_make("rootfs", 0755, &base);
+    if (!err)
+        err = mount_create(&base->sb, base->sb.root, "rootfs", 0, &first);
+    if (!err)
+        err = mount_create(&t->sb, t->sb.root, source, ST_RELATIME, &root);
+    return err ? err : mount_first(first, root);
+}
+
 int vfs_init(const void *image, size_t size)
 {
     struct tmpfs *t;
@@ -629,7 +654,5 @@ int vfs_init(const void *image, size_t size)
         err = shm_init();
     if (!err && image)
         err = root_image(t, image, size);
-    if (!err && !mount_attach(&t->sb, NULL, image ? "root" : "tmpfs", 0))
-        err = -ENOMEM;
-    return err;
+    return err ? err : mount_root(t, image ? "root" : "tmpfs");
 }

@@ -30,6 +30,13 @@ static inline struct tmpfs *tmpfs_of(const struct inode *inode)
     return inode->sb->data;
 }
 
+/* Options of tmpfs(5). */
+struct tmpfs_options {
+    uint32_t mode, uid, gid;
+    uint64_t pages, inodes; /* limits, UINT64_MAX: none */
+    bool set_pages, set_inodes;
+};
+
 /* Half of the memory for pages, and as many inodes. */
 void tmpfs_limit_default(struct tmpfs *t);
 /* One inode (or name) more; false: there are too many. */

@@ -5,6 +5,7 @@
 #include "fs_int.h"
 
 #include <abi/errno.h>
+#include <libos/fstype.h>
 #include <libos/page.h>
 #include <libos/process.h>
 #include <libos/thread.h>
@@ -171,28 +172,16 @@ static int parse_option(struct tmpfs_options *o, const char *key, const char *va
     return -EINVAL;
 }
 
-int tmpfs_parse(char *text, struct tmpfs_options *ret)
-{
-    int err = 0;
-    while (*text && !err) {
-        char *next = strchr(text, ','), *value;
-        if (next)
-            *next = '\0';
-        if ((value = strchr(text, '=')))
-            *value++ = '\0';
-        if (*text)
-            err = parse_option(ret, text, value);
-        if (!next)
-            break;
-        text = next + 1;
-    }
-    return err;
-}
-
-void tmpfs_options_init(struct tmpfs_options *o)
+static void options_init(struct fs_setup *s)
 {
     const struct cred *c = thread_current()->cred;
-    *o = (struct tmpfs_options){ .mode = 01777, .uid = c->fsuid, .gid = c->fsgid };
+    *(struct tmpfs_options *)s->options =
+        (struct tmpfs_options){ .mode = 01777, .uid = c->fsuid, .gid = c->fsgid };
+}
+
+static int option(struct fs_setup *s, const char *key, const char *value)
+{
+    return parse_option(s->options, key, value);
 }
 
 /* A limit may be changed as long as there is one and what is there fits. */
@@ -203,9 +192,10 @@ static int check_limit(bool set, uint64_t new, uint64_t old, uint64_t used)
     return old == NO_LIMIT || used > new ? -EINVAL : 0;
 }
 
-int tmpfs_remount(struct superblock *sb, const struct tmpfs_options *o)
+static int change(struct fs_setup *s)
 {
-    struct tmpfs *t = sb->data;
+    const struct tmpfs_options *o = s->options;
+    struct tmpfs *t = s->sb->data;
     if (check_limit(o->set_pages, o->pages, t->max_pages, t->pages) ||
         check_limit(o->set_inodes, o->inodes, t->max_inodes, t->inodes))
         return -EINVAL;
@@ -216,7 +206,7 @@ int tmpfs_remount(struct superblock *sb, const struct tmpfs_options *o)
     return 0;
 }
 
-void tmpfs_configure(struct superblock *sb, const struct tmpfs_options *o)
+static void configure(struct superblock *sb, const struct tmpfs_options *o)
 {
     struct tmpfs *t = sb->data;
     struct inode *root = sb->root->inode;
@@ -228,3 +218,53 @@ void tmpfs_configure(struct superblock *sb, const struct tmpfs_options *o)
     if (o->set_inodes)
         t->max_inodes = o->inodes;
 }
+
+static int get(struct fs_setup *s, struct superblock **ret_sb)
+{
+    const struct tmpfs_options *o = s->options;
+    int err = tmpfs_create("tmpfs", o->mode, ret_sb);
+    if (!err)
+        configure(*ret_sb, o);
+    return err;
+}
+
+const struct fs_type tmpfs_type = { .name = "tmpfs",
+                                    .options_size = sizeof(struct tmpfs_options),
+                                    .begin = options_init,
+                                    .option = option,
+                                    .get = get,
+                                    .change = change };
+
+/* ramfs: the same without limits. */
+
+static void ramfs_init(struct fs_setup *s)
+{
+    options_init(s);
+    ((struct tmpfs_options *)s->options)->mode = 0755;
+}
+
+/* Of the options it knows the mode, and never minded others. */
+static int ramfs_option(struct fs_setup *s, const char *key, const char *value)
+{
+    return strcmp(key, "mode") == 0 ? parse_option(s->options, key, value) : 0;
+}
+
+static int ramfs_get(struct fs_setup *s, struct superblock **ret_sb)
+{
+    const struct tmpfs_options *o = s->options;
+    int err = tmpfs_create("ramfs", o->mode, ret_sb);
+    if (err)
+        return err;
+    configure(*ret_sb, o);
+    struct tmpfs *t = (*ret_sb)->data;
+    t->max_pages = t->max_inodes = NO_LIMIT;
+    (*ret_sb)->magic = RAMFS_MAGIC;
+    (*ret_sb)->show = NULL;
+    return 0;
+}
+
+const struct fs_type ramfs_type = { .name = "ramfs",
+                                    .options_size = sizeof(struct tmpfs_options),
+                                    .begin = ramfs_init,
+                                    .option = ramfs_option,
+                                    .get = ramfs_get };

@@ -4,6 +4,7 @@
 #include "trace_int.h"
 #include <libos/deferred.h>
 #include <libos/sched.h>
+#include <libos/vfs.h>
 #include <plat/upcall.h>
 
 void upcall_user_return(struct plat_frame *frame)
@@ -28,6 +29,10 @@ void upcall_user_return(struct plat_frame *frame)
         if (plat_frame_nr(frame) >= 0)
             trace_late_end(frame);
         work = t->plat.work;
+    }
+    if (UNLIKELY(work & WORK_ROOT)) {
+        thread_clear_work(t, WORK_ROOT);
+        fs_context_settle(t->fs);
     }
     if (work & WORK_TASK) {
         thread_clear_work(t, WORK_TASK);

@@ -7,6 +7,7 @@
 #include <abi/fcntl.h>
 #include <libos/file.h>
 #include <libos/heap.h>
+#include <libos/poll.h>
 #include <libos/process.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,10 +34,11 @@ struct gen_file {
     struct mutex lock;
     struct text text;
     bool filled;
+    _Atomic uint64_t seen; /* changes that poll told of */
 };
 
 static const struct inode_ops dir_ops, file_inode_ops, link_ops, magic_ops;
-static const struct file_ops dir_fops, text_fops;
+static const struct file_ops dir_fops, text_fops, changing_fops;
 
 static bool text_grow(struct text *t, size_t more)
 {
@@ -136,7 +138,10 @@ static int node_inode(struct superblock *sb, const struct node *n, struct inode 
     }
     *copy = *n;
     inode->data = copy;
-    inode->fops = type == S_IFDIR ? &dir_fops : n->entry->fops ? n->entry->fops : &text_fops;
+    inode->fops = type == S_IFDIR     ? &dir_fops
+                  : n->entry->fops    ? n->entry->fops
+                  : n->entry->changes ? &changing_fops
+                                      : &text_fops;
     if (type == S_IFREG)
         inode->size =
             n->entry->size ? n->entry->size : ((const struct gen_tree *)sb->data)->file_size;
@@ -292,6 +297,7 @@ static int text_open(struct inode *inode, struct file *f)
         return -ENOMEM;
     mutex_init(&g->lock, RANK_GEN_TEXT);
     g->ctx = n->ctx;
+    g->seen = n->entry->changes ? n->entry->changes(NULL) : 0;
     int err = n->entry->open ? n->entry->open(&g->ctx) : 0;
     if (err)
         heap_free(g);
@@ -369,6 +375,14 @@ static int64_t text_seek(struct file *f, int64_t off, int whence)
     return off;
 }
 
+static unsigned text_poll(struct file *f, struct poll_table *pt)
+{
+    struct gen_file *g = f->data;
+    uint64_t now = node_of(f->inode)->entry->changes(pt);
+    bool changed = atomic_exchange(&g->seen, now) != now;
+    return EPOLLIN | EPOLLRDNORM | (changed ? EPOLLPRI | EPOLLERR : 0);
+}
+
 void gen_release(struct file *f)
 {
     struct gen_file *g = f->data;
@@ -420,6 +434,9 @@ static const struct inode_ops magic_ops = { .readlink = link_readlink,
                                             .getattr = node_getattr,
                                             .evict = node_evict };
 static const struct file_ops dir_fops = { .readdir = dir_readdir };
+static const struct file_ops changing_fops = {
+    .read = text_read, .seek = text_seek, .poll = text_poll, .release = gen_release
+};
 static const struct file_ops text_fops = {
     .read = text_read, .write = text_write, .seek = text_seek, .release = gen_release
 };

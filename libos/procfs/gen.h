@@ -30,6 +30,7 @@ struct gen_ctx {
 };
 
 struct gen_names;
+struct poll_table;
 
 /* One name. A table of them ends with a NULL name. */
 struct gen_entry {
@@ -41,7 +42,10 @@ struct gen_entry {
     int (*store)(const struct gen_ctx *c, char *value,
                  size_t len); /* a write, zero-terminated; NULL: -EPERM at open */
     int (*follow)(const struct gen_ctx *c, struct path *ret); /* a magic link */
-    uint32_t (*link_mode)(const struct gen_ctx *c);           /* permission bits of a link */
+    /* How often the content changed, for poll, which tells of each change once; pt (may be NULL) hears of the next. NULL: the
+     * file is always ready. No sleep. */
+    uint64_t (*changes)(struct poll_table *pt);
+    uint32_t (*link_mode)(const struct gen_ctx *c); /* permission bits of a link */
     /* May it be opened? c is the open file's own. NULL: by its mode. */
     int (*open)(struct gen_ctx *c);
     /* May it be looked into? 1: whatever the mode says; 0: by its mode. */

@@ -42,6 +42,8 @@ int proc_show_status(struct text *t, const struct gen_ctx *c);
 int proc_show_statm(struct text *t, const struct gen_ctx *c);
 int proc_show_mounts(struct text *t, const struct gen_ctx *c);
 int proc_show_mountinfo(struct text *t, const struct gen_ctx *c);
+int proc_show_mountstats(struct text *t, const struct gen_ctx *c);
+int proc_show_filesystems(struct text *t, const struct gen_ctx *c);
 int proc_enter_fd(const struct gen_ctx *c);
 int proc_enter_fdinfo(const struct gen_ctx *c);
 int proc_link_cwd(struct text *t, const struct gen_ctx *c);

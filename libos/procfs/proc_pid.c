@@ -5,6 +5,7 @@
 #include <abi/prctl.h>
 #include <abi/resource.h>
 #include <libos/mm.h>
+#include <libos/mount.h>
 #include <libos/heap.h>
 #include <libos/process.h>
 #include <libos/sched.h>
@@ -336,6 +337,10 @@ static const struct gen_names tids = { .prefix = "",
     {                                                                                              \
         .name = (n), .mode = S_IFLNK | 0777, .show = (text), .follow = (to)                        \
     }
+#define MOUNTS(n, fn)                                                                              \
+    {                                                                                              \
+        .name = (n), .mode = S_IFREG | 0444, .show = (fn), .changes = mount_events                 \
+    }
 #define MEMORY(n, m, fn)                                                                           \
     {                                                                                              \
         .name = (n), .mode = S_IFREG | (m), .show = (fn), .open = proc_open_mm                     \
@@ -361,8 +366,10 @@ static const struct gen_names tids = { .prefix = "",
         { .name = "mem", .mode = S_IFREG | 0600, .fops = &proc_mem_fops, .open = proc_open_mem },  \
         LINK("cwd", proc_link_cwd, proc_follow_cwd),                                               \
         LINK("root", proc_link_root, proc_follow_root),                                            \
-        LINK("exe", proc_link_exe, proc_follow_exe), GEN_FILE("mounts", proc_show_mounts),         \
-        GEN_FILE("mountinfo", proc_show_mountinfo), MEMORY("smaps", 0444, proc_show_smaps),        \
+        LINK("exe", proc_link_exe, proc_follow_exe), MOUNTS("mounts", proc_show_mounts),           \
+        MOUNTS("mountinfo", proc_show_mountinfo),                                                  \
+        GEN_FILE_MODE("mountstats", 0400, proc_show_mountstats),                                   \
+        MEMORY("smaps", 0444, proc_show_smaps),                                                    \
         MEMORY("smaps_rollup", 0444, proc_show_smaps_rollup), GEN_FILE("wchan", show_wchan),       \
         GEN_FILE_MODE("stack", 0400, refuse_stack), GEN_FILE("schedstat", show_schedstat),         \
         GEN_FIXED("cgroup", "0::/\n"), GEN_FILE("oom_score", show_oom_score),                      \

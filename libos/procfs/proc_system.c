@@ -198,8 +198,7 @@ const struct gen_entry proc_system_entries[] = {
     GEN_FIXED("devices", "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  "
                          "5 /dev/ptmx\n136 pts\n"
                          "\nBlock devices:\n"),
-    GEN_FIXED("filesystems", "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipe"
-                             "fs\nnodev\tdevpts\n\terofs\n"),
+    GEN_FILE("filesystems", proc_show_filesystems),
     GEN_FILE("interrupts", show_interrupts),
     GEN_FILE("loadavg", show_loadavg),
     GEN_FILE("meminfo", show_meminfo),

@@ -7,6 +7,7 @@
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
+#include <libos/mount.h>
 #include <libos/process.h>
 #include <libos/procfs.h>
 
@@ -149,9 +150,17 @@ int procfs_process(struct file *f, struct process **ret_p)
 
 static const struct gen_tree tree = { .owner = proc_owner };
 
+static struct superblock *the_super;
+
+struct superblock *procfs_super(void)
+{
+    return the_super;
+}
+
 int procfs_init(void)
 {
-    struct superblock *sb;
-    int err = gen_create("proc", PROC_SUPER_MAGIC, &root, &tree, &sb);
-    return err ? err : vfs_mount(sb, "/proc", "proc", ST_NOSUID | ST_NODEV | ST_NOEXEC);
+    int err = gen_create("proc", PROC_SUPER_MAGIC, &root, &tree, &the_super);
+    if (err || !superblock_get(the_super)) /* which stays, mounted or not */
+        return err;
+    return vfs_mount(the_super, "/proc", "proc", ST_NOSUID | ST_NODEV | ST_NOEXEC);
 }

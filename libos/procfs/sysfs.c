@@ -4,6 +4,7 @@
 #include "gen.h"
 #include <abi/errno.h>
 #include <abi/statfs.h>
+#include <libos/mount.h>
 #include <libos/page.h>
 #include <libos/sysfs.h>
 #include <plat/cc.h>
@@ -279,13 +280,21 @@ static const struct gen_entry root = { .mode = S_IFDIR | 0555, .children = root_
 
 static const struct gen_tree tree = { .file_size = FILE_SIZE };
 
+static struct superblock *the_super;
+
+struct superblock *sysfs_super(void)
+{
+    return the_super;
+}
+
 int sysfs_init(void)
 {
-    struct superblock *sb;
     unsigned flags = ST_NOSUID | ST_NODEV | ST_NOEXEC;
-    int err = gen_create("sysfs", SYSFS_MAGIC, plat_tdx() ? &tdx_root : &root, &tree, &sb);
+    int err = gen_create("sysfs", SYSFS_MAGIC, plat_tdx() ? &tdx_root : &root, &tree, &the_super);
 
     if (!plat_tdx()) /* nothing to write to */
         flags |= ST_RDONLY;
-    return err ? err : vfs_mount(sb, "/sys", "sysfs", flags);
+    if (err || !superblock_get(the_super)) /* which stays, mounted or not */
+        return err;
+    return vfs_mount(the_super, "/sys", "sysfs", flags);
 }

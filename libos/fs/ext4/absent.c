@@ -3,11 +3,15 @@
 #include <libos/ext4.h>
 
 #include <abi/errno.h>
+#include <libos/fstype.h>
 
 bool ext4_is(const char *type)
 {
-    return false; /* mount(2): ENODEV */
+    return false;
 }
+
+/* mount(2): ENODEV */
+const struct fs_type ext4_type, ext3_type, ext2_type;
 
 int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_sb)
 {

@@ -110,10 +110,11 @@ struct ext4 {
     uint32_t csum_seed;
     bool csum, gdt_csum; /* metadata_csum; the older uninit_bg */
     bool read_only;
-    bool was_valid;     /* state at mount */
-    _Atomic bool error; /* damage was found: no more changes */
-    struct buf *super;  /* held */
-    struct buf **gdt;   /* held once loaded */
+    bool never_writable; /* has features that cannot be written */
+    bool was_valid;      /* state at mount */
+    _Atomic bool error;  /* damage was found: no more changes */
+    struct buf *super;   /* held */
+    struct buf **gdt;    /* held once loaded */
     struct ext4_group_info *group;
     uint32_t hash_seed[4];
     bool hash_unsigned;

@@ -9,6 +9,7 @@
 #include <base/log.h>
 #include <libos/deferred.h>
 #include <libos/ext4.h>
+#include <libos/mount.h>
 #include <plat/cpu.h>
 #include <stdio.h>
 #include <string.h>
@@ -368,6 +369,7 @@ static int make_root(struct ext4 *fs)
 
 static int open_fs(struct ext4 *fs)
 {
+    bool asked = fs->read_only;
     int err = read_super(fs, false);
     if (err)
         return err;
@@ -381,6 +383,7 @@ static int open_fs(struct ext4 *fs)
         err = recover(fs);
     if (!err && fs->dev->limits.read_only)
         fs->read_only = true;
+    fs->never_writable = fs->read_only && !asked;
     if (!err && !fs->read_only) {
         err = begin_writing(fs);
         if (!err)
@@ -410,6 +413,18 @@ bool ext4_is(const char *type)
     return strcmp(type, "ext4") == 0 || strcmp(type, "ext3") == 0 || strcmp(type, "ext2") == 0;
 }
 
+bool ext4_mounted(const struct blk_device *dev, struct superblock **ret_sb)
+{
+    spin_lock(&mounts_lock);
+    struct ext4 *fs = mounts;
+    while (fs && (fs->dev != dev || !superblock_get(&fs->sb)))
+        fs = fs->next;
+    spin_unlock(&mounts_lock);
+    if (fs)
+        *ret_sb = &fs->sb;
+    return fs != NULL;
+}
+
 int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_sb)
 {
     struct ext4 *fs = heap_zalloc(sizeof(*fs));
@@ -429,7 +444,6 @@ int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_s
     init_locks(fs);
     superblock_number(&fs->sb, "ext4", EXT4_MAGIC);
     fs->sb.statfs = ext4_statfs;
-    fs->sb.ops = &ext4_sb_ops;
     fs->sb.data = fs;
     fs->batch = heap_zalloc(sizeof(*fs->batch));
     if (fs->batch)
@@ -438,6 +452,7 @@ int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_s
     if (err) {
         if (err == -EUCLEAN)
             log_error("%s: ext4: the superblock is damaged", dev->name);
+        superblock_put(&fs->sb); /* without operations yet: it only leaves the list */
         destroy(fs);
         return err;
     }
@@ -445,6 +460,7 @@ int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_s
         fs->sb.flags |= ST_RDONLY;
     if (!fs->was_valid)
         log_warn("%s: ext4: was not left clean; e2fsck is recommended", dev->name);
+    fs->sb.ops = &ext4_sb_ops;
     spin_lock(&mounts_lock);
     fs->next = mounts;
     __atomic_store_n(&mounts, fs, __ATOMIC_RELEASE);
@@ -490,12 +506,33 @@ static void sb_unmount(struct superblock *sb)
         ;
     *p = fs->next;
     spin_unlock(&mounts_lock);
-    blk_release(fs->dev);
-    /* The superblock itself stays: a mount is never freed, and names it. */
-    unload(fs);
-    journal_close(fs);
-    heap_free(fs->batch);
-    fs->batch = NULL;
+    destroy(fs);
+}
+
+/* Read-only: everything goes to the disk first. Writable: the disk says so first. */
+static int sb_remount(struct superblock *sb, uint32_t flags)
+{
+    struct ext4 *fs = ext4_of(sb);
+    bool read_only = flags & ST_RDONLY;
+    if (read_only == fs->read_only)
+        return 0;
+    if (!read_only && fs->never_writable)
+        return -EROFS;
+    if (read_only) {
+        if (fs->super && ext4_super(fs)->last_orphan)
+            return -EBUSY; /* files without a name are open */
+        ext4_flusher_stop(fs);
+        int err = finish_writing(fs);
+        fs->read_only = !err;
+        if (err && ext4_flusher_start(fs))
+            log_error("%s: ext4: nothing is written back any more", fs->dev->name);
+        return err;
+    }
+    int err = begin_writing(fs);
+    if (!err)
+        err = ext4_flusher_start(fs);
+    fs->read_only = err != 0;
+    return err;
 }
 
 /* The machine stops: bring everything to the disk, but keep what programs may still look at. */
@@ -510,5 +547,6 @@ static void sb_stop(struct superblock *sb)
 const struct superblock_ops ext4_sb_ops = {
     .sync = sb_sync,
     .unmount = sb_unmount,
+    .remount = sb_remount,
     .stop = sb_stop,
 };

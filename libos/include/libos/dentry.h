@@ -81,6 +81,9 @@ void dentry_attach(struct dentry *dir, struct dentry *d, uint64_t seq);
 /* Take d out of its parent: it becomes unlinked. Locks: the parent's inode->lock is held for writing; takes the parent's. */
 void dentry_detach(struct dentry *d);
 
+/* A pinned file system ends: let go of all names below root. Nobody else uses it. */
+void dentry_drop_names(struct dentry *root);
+
 /* Mark directory d as taking no more children if it has none. -ENOTEMPTY. */
 NODISCARD int dentry_kill(struct dentry *d);
 

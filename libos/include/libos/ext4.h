@@ -17,4 +17,7 @@ bool ext4_is(const char *type);
  * it has to be recovered and cannot be written; -EBUSY: in use; -EIO, -ENOMEM. May sleep. */
 NODISCARD int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_sb);
 
+/* Is dev mounted? Then its file system, with a reference. No sleep. */
+bool ext4_mounted(const struct blk_device *dev, struct superblock **ret_sb);
+
 #endif

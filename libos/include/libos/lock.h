@@ -13,6 +13,7 @@ enum lock_rank {
     RANK_EXEC = 1,   /* one execve or thread-group change of a process at a time */
     RANK_FILE_POS,   /* file->pos_lock */
     RANK_GEN_TEXT,   /* text of an open file of /proc or /sys, which names any object */
+    RANK_MOUNT_TREE, /* changes of the mount tree */
     RANK_RENAME,     /* moves of directories in one file system */
     RANK_DIR,        /* inode->lock of a directory; parent before child */
     RANK_EPOLL_NEST, /* epoll instances that watch epoll instances */

@@ -7,9 +7,12 @@
 
 struct file;
 struct process;
+struct superblock;
 
 /* Mount /proc. -ENOMEM. */
 NODISCARD int procfs_init(void);
+/* The file system of /proc. */
+struct superblock *procfs_super(void);
 /* The process whose directory /proc/PID the open file f is, with a reference. -EBADF: it is none; -ESRCH: it is gone. */
 NODISCARD int procfs_process(struct file *f, struct process **ret_p);
 

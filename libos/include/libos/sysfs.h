@@ -5,7 +5,11 @@
 
 #include <base/compiler.h>
 
+struct superblock;
+
 /* Mount /sys. -ENOMEM. */
 NODISCARD int sysfs_init(void);
+/* The file system of /sys. */
+struct superblock *sysfs_super(void);
 
 #endif

@@ -30,6 +30,7 @@ enum thread_work {
     WORK_TRACE = 8,     /* tell the tracer of the end of this call */
     WORK_TASK = 16,     /* rseq fix-up and the like */
     WORK_DEFERRED = 32, /* deferred_run is due */
+    WORK_ROOT = 64,     /* somebody called pivot_root */
 };
 
 enum thread_state {

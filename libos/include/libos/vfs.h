@@ -121,8 +121,9 @@ struct inode {
 /* What a file system on a device does as a whole; NULL members: nothing to do. All may sleep. */
 struct superblock_ops {
     int (*sync)(struct superblock *sb); /* everything is on the medium when it returns 0; -EIO */
-    void (*unmount)(
-        struct superblock *sb); /* nobody uses it any more; drops sb->root. sb itself stays */
+    void (*unmount)(struct superblock *sb); /* nobody uses it any more: ends and frees all of it */
+    /* The mount options changed to flags (ST_*): read-only or not. NULL: nothing to do. -EROFS, -EIO. */
+    int (*remount)(struct superblock *sb, uint32_t flags);
     void (*stop)(
         struct superblock *sb); /* the machine ends: like unmount, but users are still there */
 };
@@ -130,8 +131,12 @@ struct superblock_ops {
 struct superblock {
     const char *type;                 /* "tmpfs", "proc", ... */
     const struct superblock_ops *ops; /* NULL: nothing to sync */
-    uint32_t magic, dev, flags;
+    uint32_t magic, dev;
+    _Atomic uint32_t flags;  /* ST_RDONLY, ... */
+    _Atomic uint32_t active; /* mounts and other users; the last one ends it */
+    bool ending;             /* its inodes go because it is unmounted */
     struct dentry *root;
+    struct superblock *all_next, *all_prev; /* utlist DL; guarded by the lock of the mount table */
     void (*statfs)(
         struct superblock *sb,
         struct abi_statfs *st); /* type, name length and so on are filled; NULL: no blocks */
@@ -148,6 +153,9 @@ struct superblock {
  * -ENOMEM. */
 NODISCARD int superblock_init(struct superblock *sb, const char *type, uint32_t magic,
                               uint32_t mode, const struct inode_ops *ops);
+
+/* Drop a reference; the last one ends the file system, and may sleep. */
+void superblock_put(struct superblock *sb);
 
 /* The part of that without a root. */
 void superblock_number(struct superblock *sb, const char *type, uint32_t magic);
@@ -168,11 +176,11 @@ struct dentry {
     struct dentry *children;                /* guarded by lock; utlist DL */
     struct dentry **
         table; /* guarded by lock: hash table of the children, table_size (a power of two) chains */
-    uint32_t table_size, nchildren;  /* guarded by lock */
-    uint64_t seq;                    /* position in a listing of the parent */
-    uint64_t next_seq;               /* guarded by lock: of the next child */
-    _Atomic(struct mount *) mounted; /* a mount covers this dentry */
-    bool unlinked;                   /* not in its parent any more */
+    uint32_t table_size, nchildren; /* guarded by lock */
+    uint64_t seq;                   /* position in a listing of the parent */
+    uint64_t next_seq;              /* guarded by lock: of the next child */
+    _Atomic uint32_t mounted; /* mounts that cover this dentry, in any mount of its file system */
+    bool unlinked;            /* not in its parent any more */
     bool complete; /* of an image: all its names are in the cache. Guarded by inode->lock */
     bool dead;     /* a removed directory: takes no children. Guarded by lock */
     bool own_name; /* name was allocated by itself */
@@ -198,29 +206,49 @@ static inline void dentry_put(struct dentry *d)
         dentry_drop_last(d);
 }
 
+/* One place of a (part of a) file system. Memory of mounts is used again for mounts only, so that a walk may look at one
+ * that just went. See libos/mount.h. */
 struct mount {
-    _Atomic uint32_t refs;
-    struct superblock *sb;
-    struct dentry *root, *point; /* point: the dentry covered, NULL for the root mount */
-    struct mount *parent, *next; /* all mounts, in order; guarded by the mount table's lock */
-    unsigned flags;              /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, ... */
+    _Atomic uint32_t
+        refs; /* one of the tree that it is in, one of each mount on it, and its users */
+    _Atomic uint32_t flags; /* ST_RDONLY, ST_NOSUID, ST_NODEV, ... */
+    struct superblock *sb;  /* holds a reference */
+    struct dentry *root;    /* holds a reference */
+    const char *source;     /* owned */
     int id;
-    const char *source;
-    bool gone; /* unmounted; kept while referenced */
+    _Atomic uint32_t writers; /* files open for writing */
+    _Atomic bool expiring;    /* MNT_EXPIRE marked it, and no walk came since */
+    /* Guarded by the lock of the mount table. */
+    _Atomic(struct mount *) parent;    /* NULL: the first of a tree; holds a reference */
+    _Atomic(struct dentry *) point;    /* the dentry of parent that it covers; holds a reference */
+    _Atomic(struct mount *) hash_next; /* by parent and point */
+    struct mount *children, *sibling_next, *sibling_prev; /* utlist DL */
+    struct mount *all_next, *all_prev;                    /* all in the tree, in order; utlist DL */
+    enum {
+        MOUNT_GONE,
+        MOUNT_APART,
+        MOUNT_IN_TREE
+    } place; /* APART: an open_tree or fsmount file's */
+    /* mount_namespaces(7): changed with the tree's mutex. */
+    int group; /* shared: of its peers; 0: not shared */
+    bool unbindable;
+    struct mount *peer_next;                        /* ring of the peers, itself when alone */
+    struct mount *master;                           /* a peer of the group that it is a slave of */
+    struct mount *slaves, *slave_next, *slave_prev; /* utlist DL */
+    struct mount *work_next, *copy, *sent;          /* of the change that is being made */
+    struct path was_on; /* once it is off the tree: references to drop */
 };
 
-/* Call fn for each mount in order, with a reference held, until it returns not 0; that value. path is the mount point
- * as seen from the current root (size PATH_MAX). For /proc/mounts and mountinfo. May sleep. -ENOMEM. */
-int mount_each(int (*fn)(struct mount *m, const char *path, void *arg), void *arg);
+/* The last reference is gone; for mount_put. May sleep. */
+void mount_drop_last(struct mount *m);
 
-/* Put sb's root over point (NULL: the first mount); the table holds references on point. NULL: no memory. */
-struct mount *mount_attach(struct superblock *sb, const struct path *point, const char *source,
-                           unsigned flags);
-/* Take the mount whose root is at path out of the tree. lazy: even when it is used. -EINVAL (not a mount's root, or the
- * first), -EBUSY. */
-NODISCARD int mount_detach(struct path *root, bool lazy);
-/* umount(2): the same, then the file system finishes if nobody uses it. Takes the path. */
-NODISCARD int vfs_unmount(struct path *take_root, bool lazy);
+static inline void mount_put(struct mount *m)
+{
+    /* Acquire-release: who frees sees what all others did. */
+    if (UNLIKELY(atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1))
+        mount_drop_last(m);
+}
+
 /* Bring everything of every mounted file system to its device. -EIO. */
 int vfs_sync(void);
 /* The machine is about to end: all file systems finish. May sleep. */
@@ -231,14 +259,26 @@ struct fs_context {
     _Atomic uint32_t refs;
     struct spin lock;
     struct path cwd, root;
+    struct path next
+        [2]; /* what pivot_root made of them, until the thread takes it over; mount NULL: nothing */
     uint32_t umask;
 };
+enum { FS_ROOT, FS_CWD };
 /* The current thread's umask. */
 uint32_t vfs_umask(void);
 /* At the root of the tree, umask 022, one reference. NULL. After vfs_init. */
 struct fs_context *fs_context_create(void);
 struct fs_context *fs_context_copy(struct fs_context *src); /* NULL */
 void fs_context_put(struct fs_context *fs);
+/* Make p the root (FS_ROOT) or the working directory of the current thread's fs. Takes the path. */
+void fs_context_set(struct fs_context *fs, int which, const struct path *take_p);
+/* Its root, with references. */
+void fs_context_root(struct fs_context *fs, struct path *ret);
+/* pivot_root: whoever is at path from goes to path to. Another thread does so itself on its way out of the kernel (WORK_ROOT),
+ * because a walk of its own relies on its root without counting it. */
+void fs_contexts_move(const struct path *from, const struct path *to);
+/* The current thread's part of that. */
+void fs_context_settle(struct fs_context *fs);
 
 /* Take or drop the references that a path holds on its parts. */
 static inline void path_get(const struct path *p)
@@ -249,9 +289,8 @@ static inline void path_get(const struct path *p)
 
 static inline void path_put(struct path *p)
 {
-    dentry_put(p->dentry);
-    /* Release: mount_detach sees an unused mount only after its users are done. */
-    atomic_fetch_sub_explicit(&p->mount->refs, 1, memory_order_release);
+    dentry_put(p->dentry); /* first: the mount's last user ends the file system */
+    mount_put(p->mount);
 }
 
 enum walk_flags {
@@ -264,6 +303,7 @@ enum walk_flags {
     WALK_NO_SYMLINKS = 64,
     WALK_BENEATH = 128,
     WALK_IN_ROOT = 256, /* openat2 */
+    WALK_EXPIRE = 512,  /* for umount2: being walked to is no use of a mount */
 };
 
 /* Buffers of PATH_MAX bytes. NULL: out of memory. */
@@ -294,6 +334,8 @@ NODISCARD int file_reopen(const struct path *p, unsigned flags, struct file **re
  * -ENAMETOOLONG. " (deleted)" is added for removed names; a path that is not below the root begins with
  * "(unreachable)". */
 int path_text(const struct path *p, char *buf, size_t size);
+/* The path of p's name inside its file system, zero-terminated; its length with the zero. -ENAMETOOLONG. */
+int dentry_text(const struct path *p, char *buf, size_t size);
 /* The same for an open file of any kind: "pipe:[7]", "anon_inode:[eventfd]". */
 int file_text(const struct file *f, char *buf, size_t size);
 
@@ -336,25 +378,11 @@ NODISCARD int inode_deny_write(struct inode *inode);
 void inode_allow_write(struct inode *inode);
 
 /* Mount a file system made by its module at absolute path point; missing directories on the way are made. For the
- * boot and the modules, no permission checks. -ENOTDIR, -ENOMEM. */
-NODISCARD int vfs_mount(struct superblock *sb, const char *point, const char *source,
+ * boot and the modules, no permission checks. Takes a reference of sb. -ENOTDIR, -ENOMEM. */
+NODISCARD int vfs_mount(struct superblock *take_sb, const char *point, const char *source,
                         unsigned flags);
 /* A fresh in-memory file system; type as /proc/mounts shows it ("tmpfs", "devtmpfs"), a string constant. -ENOMEM. */
 NODISCARD int tmpfs_create(const char *type, uint32_t root_mode, struct superblock **ret_sb);
-/* Options of tmpfs(5). */
-struct tmpfs_options {
-    uint32_t mode, uid, gid;
-    uint64_t pages, inodes; /* limits, UINT64_MAX: none */
-    bool set_pages, set_inodes;
-};
-/* What holds without options: the current thread's user, half of the memory. */
-void tmpfs_options_init(struct tmpfs_options *o);
-/* Read the options of a mount(2), which are cut up. -EINVAL: an unknown one, or a bad value. */
-NODISCARD int tmpfs_parse(char *text, struct tmpfs_options *ret);
-/* Give a fresh tmpfs its options. */
-void tmpfs_configure(struct superblock *sb, const struct tmpfs_options *o);
-/* Change the limits of a mounted one. -EINVAL: what is there does not fit, or there was no limit. */
-NODISCARD int tmpfs_remount(struct superblock *sb, const struct tmpfs_options *o);
 /* Make a node at an absolute path with root's rights, for libOS's own trees: kind by mode's type bits; target for symbolic
  * links. -EEXIST, -ENOENT, -ENOMEM. */
 NODISCARD int vfs_make(const char *name, uint32_t mode, uint32_t rdev, const char *target);

@@ -25,6 +25,7 @@
 #define ST_NOATIME            0x400
 #define ST_NODIRATIME         0x800
 #define ST_RELATIME           0x1000
+#define ST_NOSYMFOLLOW        0x2000
 
 #define ABI_ST_VALID 0x20 /* f_flags was filled in by the kernel */
 
