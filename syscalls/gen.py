@@ -5,6 +5,7 @@
 usage: gen.py TABLE OUTPUT...     each OUTPUT is chosen by its file name:
 sys_proto.h     prototypes of the bodies               sys_dispatch.c  the switch that calls them
 sys_trace.c     descriptors for trace.c                sys_list.h      number, name, status, note for host tools
+sys_names.c     sys_call_name
 t_auto.c        tests implied by the declarations      COVERAGE.md     what works, for people
 absent_PART.c   the bodies of the groups of a part, for a libOS that is linked without it
 """
@@ -139,7 +140,8 @@ def proto_h(rows):
     out += '\n' + DISPATCHER.format('upcall_syscall') + ';\n' + DISPATCHER.format('upcall_syscall_traced') + ';\n'
     out += '\n/* How often the call nr, at most SYS_NUMBER_END, was made though it is not implemented. */\n'
     out += 'unsigned sys_missed(unsigned long nr);\n/* Count such a call, below SYS_NUMBER_END. -ENOSYS. */\n'
-    return out + 'long sys_missing(unsigned long nr);\n\n#endif\n'
+    out += 'long sys_missing(unsigned long nr);\n'
+    return out + '/* The name of a call, or NULL. Slow: it counts names. */\nconst char *sys_call_name(unsigned long nr);\n\n#endif\n'
 
 
 def absent_c(part):
@@ -164,6 +166,28 @@ def answer(r):
     """What a call without a body returns."""
     kind, _, value = r.status.partition('=')
     return '0' if r.has_body else f'-{value}' if kind == 'refuse' else value
+
+
+def names_c(rows):
+    by_nr = {r.nr: r.name for r in rows}
+    names = [f'"{by_nr.get(n, "")}\\0"' for n in range(max(by_nr) + 1)]
+    return HEAD.format('The names of the calls.') + f'''#include <sys_proto.h>
+
+/* One name for each number from 0 on, empty where there is no call. */
+static const char names[] =
+    {wrap(names, "    ")};
+
+const char *sys_call_name(unsigned long nr)
+{{
+    const char *s = names;
+    if (nr >= {len(names)})
+        return NULL;
+    while (nr--)
+        while (*s++)
+            ;
+    return *s ? s : NULL;
+}}
+'''
 
 
 def dispatch_c(rows):
@@ -233,7 +257,7 @@ def trace_c(rows):
     strings, lists, values, args, calls = Strings(), {(): 0}, ['{ 0, 0 },'], [], []
     strings.add('')
     for r in rows:
-        calls.append(f'    {{ {r.nr}, {strings.add(r.name)}, {len(args)}, {len(r.args)}, K_{r.ret}, {int(r.blocks)} }}, '
+        calls.append(f'    {{ {r.nr}, {len(args)}, {len(r.args)}, K_{r.ret}, {int(r.blocks)} }}, '
                      f'/* {r.name} */')
         names = [a.name for a in r.args]
         for a in r.args:
@@ -326,7 +350,7 @@ def t_auto_c(rows):
 def main():
     rows = read_table(sys.argv[1])
     root = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[1])))
-    writers = {'sys_proto.h': proto_h, 'sys_dispatch.c': dispatch_c, 'sys_trace.c': trace_c, 'sys_list.h': list_h,
+    writers = {'sys_proto.h': proto_h, 'sys_dispatch.c': dispatch_c, 'sys_names.c': names_c, 'sys_trace.c': trace_c, 'sys_list.h': list_h,
                't_auto.c': t_auto_c,
                'COVERAGE.md': lambda r: coverage_md(r, root)}
     for path in sys.argv[2:]:

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Decodes system calls in strace's format, from the descriptors that gen.py writes. Costs nothing when off: the entry
- * code calls upcall_syscall_traced in place of upcall_syscall only while tracing is on, or for a thread that is traced by
- * another one or has filters. What is printed was read from
+/* Decodes system calls in strace's format, from the descriptors that gen.py writes. What is printed was read from
  * the program's memory apart from what the call read, so a racing program can make the two differ; it shows, it does
  * not decide. Arguments before the first one that the call writes are read before the call, the others after. */
 #include "trace.h"
@@ -306,12 +304,6 @@ static const struct trace_call *find_call(unsigned long nr)
     return low < trace_call_count && trace_calls[low].nr == nr ? &trace_calls[low] : NULL;
 }
 
-static const char *call_name(unsigned long nr)
-{
-    const struct trace_call *c = find_call(nr);
-    return c ? trace_strings + c->name : NULL;
-}
-
 /* Write the line; complete: it ends here. Another thread's unfinished line is ended first, as strace does. */
 static void write_line(struct trace_line *l, int tid, bool complete)
 {
@@ -329,8 +321,7 @@ static void add_thread(struct trace_line *l, int tid)
         trace_add(l, "[pid %5d] ", tid);
 }
 
-/* Do the call, printing it. */
-static long decode(const unsigned long all[6], unsigned long nr)
+long trace_decode(const unsigned long all[6], unsigned long nr)
 {
     const struct trace_call *c = find_call(nr);
     struct trace_line l = { 0 };
@@ -341,7 +332,7 @@ static long decode(const unsigned long all[6], unsigned long nr)
     if (!c)
         trace_add(&l, "syscall_%#lx(", nr);
     else
-        trace_add(&l, "%s(", trace_strings + c->name);
+        trace_add(&l, "%s(", sys_call_name(nr));
     i = c ? add_args(&l, c, 0, all, NULL) : 0;
     if (c && c->ret == K_void) {
         add_close(&l);
@@ -356,31 +347,11 @@ static long decode(const unsigned long all[6], unsigned long nr)
     if (!l.used && atomic_load(&unfinished) != tid) {
         l.column = 0;
         add_thread(&l, tid);
-        trace_add(&l, "<... %s resumed>", trace_strings + c->name);
+        trace_add(&l, "<... %s resumed>", sys_call_name(nr));
     }
     if (c)
         add_args(&l, c, i, all, &ret);
     add_result(&l, c, ret);
     write_line(&l, tid, true);
     return ret;
-}
-
-long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2, unsigned long a3,
-                           unsigned long a4, unsigned long a5, unsigned long nr)
-{
-    unsigned long all[] = { a0, a1, a2, a3, a4, a5 };
-    const struct thread *t = thread_current();
-    bool watched = t->trace.tracer || t->seccomp.mode;
-    long ret;
-
-    if (watched && !trace_call_begin(all, &nr, &ret))
-        return trace_call_end(ret);
-    ret = sys_decoding() ? decode(all, nr)
-                         : upcall_syscall(all[0], all[1], all[2], all[3], all[4], all[5], nr);
-    return watched || t->trace.tracer ? trace_call_end(ret) : ret;
-}
-
-void sys_init(void)
-{
-    sys_set_calls(call_name, sys_missed);
 }

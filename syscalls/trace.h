@@ -75,8 +75,8 @@ enum trace_kind {
 
 /* The image carries a thousand of these, so they are packed. */
 struct trace_call {
-    uint16_t nr, name; /* name: offset into trace_strings */
-    uint16_t args;     /* index of the first one in trace_args */
+    uint16_t nr;
+    uint16_t args; /* index of the first one in trace_args */
     uint16_t count : 3, ret : 6,
         blocks : 1; /* arguments; kind of the result, K_void: does not return */
 };
@@ -98,6 +98,9 @@ extern const unsigned trace_call_count;
 extern const struct trace_arg trace_args[];
 extern const struct trace_value trace_values[];
 extern const char trace_strings[];
+
+/* Do the call, printing it (trace.c). */
+long trace_decode(const unsigned long all[6], unsigned long nr);
 
 /* A line under construction; what does not fit is dropped and shown as "...". */
 struct trace_line {

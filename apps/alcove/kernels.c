@@ -10,9 +10,9 @@
 
 static const struct kernel kernels[] = {
     { "full", "alcove-kernel", 0 },
-    { "net", "alcove-kernel-net", KERNEL_DISK | KERNEL_CC },
-    { "disk", "alcove-kernel-disk", KERNEL_NET | KERNEL_CC },
-    { "small", "alcove-kernel-small", KERNEL_NET | KERNEL_DISK | KERNEL_CC },
+    { "net", "alcove-kernel-net", KERNEL_DISK | KERNEL_CC | KERNEL_DECODER },
+    { "disk", "alcove-kernel-disk", KERNEL_NET | KERNEL_CC | KERNEL_DECODER },
+    { "small", "alcove-kernel-small", KERNEL_NET | KERNEL_DISK | KERNEL_CC | KERNEL_DECODER },
 };
 enum { KERNELS = sizeof(kernels) / sizeof(*kernels) };
 
@@ -71,7 +71,8 @@ void kernel_need(const struct kernel *k, enum kernel_part part, const char *opti
 {
     const char *what = part == KERNEL_NET    ? "the network"
                        : part == KERNEL_DISK ? "disks"
-                                             : "confidential guests";
+                       : part == KERNEL_CC   ? "confidential guests"
+                                             : "the decoder of system calls";
     if (k->lacks & part)
         fail(option, "needs %s, which libOS '%s' does not have; build with --libos full", what,
              k->name);

@@ -158,6 +158,8 @@ static int run(const char *command, int argc, char **argv, bool trace)
             list_add(&o.pack.env, xprintf("TERM=%s", term));
         pack_program(&o, &vm, &image);
     }
+    if (trace)
+        kernel_need(kernel_of_image(&image), KERNEL_DECODER, command);
     if (net_is_on(&o.net))
         kernel_need(kernel_of_image(&image), KERNEL_NET, "-p and --net");
     if ((o.given & OPT_GDB) && !vm.gdb)

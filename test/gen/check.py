@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-OUTPUTS = ['sys_proto.h', 'sys_dispatch.c', 'sys_trace.c', 'sys_list.h', 't_auto.c', 'absent_one.c', 'COVERAGE.md']
+OUTPUTS = ['sys_proto.h', 'sys_dispatch.c', 'sys_trace.c', 'sys_list.h', 't_auto.c', 'absent_one.c', 'sys_names.c', 'COVERAGE.md']
 WRONG = [
     ('0 full int f(fd)', 'an argument without a name'),
     ('0 full int f(fd a b)', 'two names'),

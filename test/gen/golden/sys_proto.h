@@ -42,5 +42,7 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
 unsigned sys_missed(unsigned long nr);
 /* Count such a call, below SYS_NUMBER_END. -ENOSYS. */
 long sys_missing(unsigned long nr);
+/* The name of a call, or NULL. Slow: it counts names. */
+const char *sys_call_name(unsigned long nr);
 
 #endif

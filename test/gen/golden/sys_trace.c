@@ -4,18 +4,18 @@
 #include <sys_proto.h>
 
 const struct trace_call trace_calls[] = {
-    { 0, 1, 0, 3, K_ssize, 1 }, /* read */
-    { 8, 6, 3, 3, K_off, 0 }, /* lseek */
-    { 9, 39, 6, 6, K_addr, 0 }, /* mmap */
-    { 22, 88, 12, 1, K_int, 0 }, /* pipe */
-    { 24, 93, 13, 0, K_int, 0 }, /* sched_yield */
-    { 35, 105, 13, 2, K_int, 0 }, /* nanosleep */
-    { 39, 115, 15, 0, K_pid, 0 }, /* getpid */
-    { 96, 122, 15, 2, K_int, 0 }, /* gettimeofday */
-    { 165, 135, 17, 5, K_int, 0 }, /* mount */
-    { 188, 141, 22, 5, K_int, 0 }, /* setxattr */
-    { 246, 177, 27, 4, K_int, 0 }, /* kexec_load */
-    { 293, 188, 31, 2, K_int, 0 }, /* pipe2 */
+    { 0, 0, 3, K_ssize, 1 }, /* read */
+    { 8, 3, 3, K_off, 0 }, /* lseek */
+    { 9, 6, 6, K_addr, 0 }, /* mmap */
+    { 22, 12, 1, K_int, 0 }, /* pipe */
+    { 24, 13, 0, K_int, 0 }, /* sched_yield */
+    { 35, 13, 2, K_int, 0 }, /* nanosleep */
+    { 39, 15, 0, K_pid, 0 }, /* getpid */
+    { 96, 15, 2, K_int, 0 }, /* gettimeofday */
+    { 165, 17, 5, K_int, 0 }, /* mount */
+    { 188, 22, 5, K_int, 0 }, /* setxattr */
+    { 246, 27, 4, K_int, 0 }, /* kexec_load */
+    { 293, 31, 2, K_int, 0 }, /* pipe2 */
 };
 const unsigned trace_call_count = 12;
 
@@ -57,13 +57,12 @@ const struct trace_arg trace_args[] = {
 
 /* Lists of names, each ended by a name at offset 0. */
 const struct trace_value trace_values[] = {
-    { 0, 0 }, { (uint32_t)SEEK_SET, 12 }, { (uint32_t)SEEK_CUR, 21 }, { (uint32_t)SEEK_END, 30 }, { 0, 0 },
-    { (uint32_t)PROT_READ, 44 }, { (uint32_t)PROT_WRITE, 54 }, { 0, 0 }, { (uint32_t)MAP_SHARED, 65 },
-    { (uint32_t)MAP_PRIVATE, 76 }, { 0, 0 }, { (uint32_t)XATTR_CREATE, 150 }, { (uint32_t)XATTR_REPLACE, 163 },
-    { 0, 0 }, { (uint32_t)O_CLOEXEC, 194 }, { (uint32_t)O_NONBLOCK, 204 }, { 0, 0 },
+    { 0, 0 }, { (uint32_t)SEEK_SET, 1 }, { (uint32_t)SEEK_CUR, 10 }, { (uint32_t)SEEK_END, 19 }, { 0, 0 },
+    { (uint32_t)PROT_READ, 28 }, { (uint32_t)PROT_WRITE, 38 }, { 0, 0 }, { (uint32_t)MAP_SHARED, 49 },
+    { (uint32_t)MAP_PRIVATE, 60 }, { 0, 0 }, { (uint32_t)XATTR_CREATE, 72 }, { (uint32_t)XATTR_REPLACE, 85 },
+    { 0, 0 }, { (uint32_t)O_CLOEXEC, 99 }, { (uint32_t)O_NONBLOCK, 109 }, { 0, 0 },
 };
 
 const char trace_strings[] =
-    "\0" "read\0" "lseek\0" "SEEK_SET\0" "SEEK_CUR\0" "SEEK_END\0" "mmap\0" "PROT_READ\0" "PROT_WRITE\0"
-    "MAP_SHARED\0" "MAP_PRIVATE\0" "pipe\0" "sched_yield\0" "nanosleep\0" "getpid\0" "gettimeofday\0" "mount\0"
-    "setxattr\0" "XATTR_CREATE\0" "XATTR_REPLACE\0" "kexec_load\0" "pipe2\0" "O_CLOEXEC\0" "O_NONBLOCK\0";
+    "\0" "SEEK_SET\0" "SEEK_CUR\0" "SEEK_END\0" "PROT_READ\0" "PROT_WRITE\0" "MAP_SHARED\0" "MAP_PRIVATE\0"
+    "XATTR_CREATE\0" "XATTR_REPLACE\0" "O_CLOEXEC\0" "O_NONBLOCK\0";

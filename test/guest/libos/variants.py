@@ -40,6 +40,8 @@ def main():
         if 'net' in absent:
             refused('-p and --net: ' + lacks, 'run', '--libos', name, '-p', '8080:80', program)
             refused('-p and --net: ' + lacks, 'run', '--net', 'user', image)
+        if 'decoder' in absent:
+            refused('trace: ' + lacks, 'trace', '--libos', name, program)
         if 'disk' in absent:
             refused('-v: ' + lacks, 'run', '--libos', name, '-v', f'{disk}:/data', program)
         if 'cc' in absent:
