@@ -12,6 +12,7 @@ int command_check(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_measure(int argc, char **argv);
 int command_deploy(int argc, char **argv);
+int command_keyserver(int argc, char **argv);
 int command_volume(int argc, char **argv);
 
 #endif

@@ -25,6 +25,7 @@ static const char overview[] =
     "  alcove trace PROGRAM [ARG...]      run it with each system call decoded on stderr\n"
     "  alcove deploy IMAGE --cloud NAME   what a cloud takes, and the commands that start it\n"
     "  alcove measure IMAGE --snp|--tdx|--vtpm   what a verifier shall expect\n"
+    "  alcove keyserver DIR               give keys of volumes to attested images\n"
     "  alcove volume create FILE SIZE     make a data disk; also ls, inspect, check\n"
     "\n"
     "alcove COMMAND --help says more; alcove --version prints the version.\n";
@@ -131,6 +132,19 @@ static const char deploy_help[] =
     "  -m, --memory SIZE    memory, for an engine (default 512M)\n"
     "  --cpus N             CPUs, for an engine (default 1)\n";
 
+static const char keyserver_help[] =
+    "alcove keyserver --init DIR        make DIR with a new identity; print its fingerprint\n"
+    "alcove keyserver DIR               give keys as DIR says, until it is ended\n"
+    "\n"
+    "  --listen ADDRESS:PORT  where (default 127.0.0.1:8440)\n"
+    "\n"
+    "In DIR: identity.pem signs answers; policy.conf names, for each volume, its key and the "
+    "measurements of\n"
+    "the images that get it; trust/*.pem are the chips' makers' root certificates; revoked/*.pem "
+    "revocation\n"
+    "lists. Each decision is a line on stderr. A small broker, for tests and small "
+    "installations.\n";
+
 static const char volume_help[] =
     "alcove volume create FILE SIZE     make a data disk: a file with an ext4 file system\n"
     "alcove volume ls [DIR]             the data disks in a directory\n"
@@ -161,6 +175,8 @@ void help_print(const char *command)
         fputs(deploy_help, stdout);
     else if (strcmp(command, "measure") == 0)
         fputs(measure_help, stdout);
+    else if (strcmp(command, "keyserver") == 0)
+        fputs(keyserver_help, stdout);
     else if (strcmp(command, "volume") == 0)
         fputs(volume_help, stdout);
     else
@@ -171,9 +187,11 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    { "build", command_build },   { "run", command_run },         { "trace", command_trace },
-    { "check", command_check },   { "inspect", command_inspect }, { "measure", command_measure },
-    { "deploy", command_deploy }, { "volume", command_volume },
+    { "build", command_build },     { "run", command_run },
+    { "trace", command_trace },     { "check", command_check },
+    { "inspect", command_inspect }, { "measure", command_measure },
+    { "deploy", command_deploy },   { "keyserver", command_keyserver },
+    { "volume", command_volume },
 };
 
 static int dispatch(int argc, char **argv)
@@ -193,7 +211,8 @@ static int dispatch(int argc, char **argv)
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    fail(argv[1], "is not a command; one of run, build, inspect, check, trace, measure, deploy "
+    fail(argv[1], "is not a command; one of run, build, inspect, check, trace, measure, deploy, "
+                  "keyserver, volume "
                   "(alcove --help)");
 }
 

@@ -9,6 +9,10 @@ import uuid
 GUIDS = {'ark': 'c0b406a4-a803-4952-9743-3fb6014cd0ae', 'ask': '4ab7b379-bbac-4fe4-a02f-05aef327c782',
          'vcek': '63da758d-e664-4564-adc5-f4b93be8accd'}
 
+# What psp.c's reports say: the versions of the chip's firmware, and which chip it is.
+CHIP = [f'1.3.6.1.4.1.3704.1.3.{n} = ASN1:INTEGER:{v}' for n, v in ((1, 3), (2, 0), (3, 20), (8, 10))] + [
+    '1.3.6.1.4.1.3704.1.4 = ASN1:FORMAT:HEX,OCTETSTRING:' + '43' * 64]
+
 
 def openssl(*args, data=None):
     return subprocess.run(['openssl', *args], input=data, capture_output=True, check=True).stdout
@@ -22,11 +26,12 @@ class Chain:
         for name, issuer in (('ark', None), ('ask', 'ark'), ('vcek', 'ask')):
             key, cert = self.path(name, 'key'), self.path(name, 'pem')
             openssl('ecparam', '-name', 'secp384r1', '-genkey', '-noout', '-out', key)
+            text = [f'basicConstraints = critical,CA:{"false" if name == "vcek" else "true"}'] + (CHIP if name == 'vcek' else [])
             ca = ['-addext', f'basicConstraints=critical,CA:{"false" if name == "vcek" else "true"}']
             sign = ['-CA', self.path(issuer, 'pem'), '-CAkey', self.path(issuer, 'key')] if issuer else []
             request = openssl('req', '-new', '-key', key, '-subj', f'/CN=test {name.upper()}', *ca)
             with open(self.path(name, 'ext'), 'w', encoding='ascii') as f:
-                f.write(ca[1].replace('=', ' = ', 1) + '\n')
+                f.write('\n'.join(text) + '\n')
             how = sign or ['-signkey', key]
             openssl('x509', '-req', '-days', str(days), *how, '-extfile', self.path(name, 'ext'), '-set_serial', '1',
                     '-out', cert, data=request)
