@@ -2,7 +2,7 @@
 /* The guest's side of a key's release, libOS's own code in a process under sanitizers; keyserver.py is its network and its
  * security processor. Lines in: NONCE NAME; KIND REPORT CERTS; ANSWER FINGERPRINT (hexadecimal, "-" for nothing). Lines out:
  * the report's data; the request; "key HEX" or "error N". */
-#include "../../libos/cc/key_release.h"
+#include "../../libos/attest/key_release.h"
 
 #include <libos/page.h>
 #include <libos/random.h>

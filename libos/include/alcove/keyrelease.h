@@ -54,7 +54,4 @@ struct alcove_key_answer {
     uint8_t iv[ALCOVE_KEY_IV];
     uint8_t reserved[2];
 };
-_Static_assert(sizeof(struct alcove_key_request) == 160, "");
-_Static_assert(sizeof(struct alcove_key_answer) == 224, "");
-
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's side of alcove/keyrelease.h, without its network: what is asked, and what an answer is worth. The answer is
  * hostile until its signature is checked. Own memory only; one request at a time per structure. */
-#ifndef CC_KEY_RELEASE_H
-#define CC_KEY_RELEASE_H
+#ifndef ATTEST_KEY_RELEASE_H
+#define ATTEST_KEY_RELEASE_H
 
 #include <alcove/keyrelease.h>
 #include <base/compiler.h>

@@ -13,6 +13,9 @@
 #include <mbedtls/sha512.h>
 #include <string.h>
 
+_Static_assert(sizeof(struct alcove_key_request) == 160, "alcove/keyrelease.h");
+_Static_assert(sizeof(struct alcove_key_answer) == 224, "alcove/keyrelease.h");
+
 enum { SHA256 = 32, SHA384 = 48, CONTEXT = sizeof(ALCOVE_KEY_CONTEXT) - 1 };
 
 static int noise(void *unused, unsigned char *out, size_t n)
