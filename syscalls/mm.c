@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* madvise, mincore, msync, mlock and its family and memfd_create. */
+/* madvise and process_madvise, mincore, msync, mlock and its family, mseal, memfd_create and memfd_secret. */
 #include "sys_proto.h"
+#include "vector.h"
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/mman.h>
+#include <abi/prctl.h>
+#include <libos/access.h>
 #include <libos/file.h>
 #include <libos/mm.h>
+#include <libos/pidfd.h>
 #include <libos/thread.h>
 #include <libos/user.h>
 
@@ -74,13 +78,21 @@ long sys_munlockall(void)
     return mm_lock_all(mine(), 0);
 }
 
+/* -ENODEV: no huge pages of that size. */
+static int check_huge(unsigned flags)
+{
+    unsigned shift = flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK;
+    return shift && shift != 21 ? -ENODEV : 0;
+}
+
 long sys_memfd_create(user_str_t name, unsigned flags)
 {
     static const char prefix[] = "memfd:";
+    const unsigned known =
+        MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC | MFD_HUGETLB;
     char text[sizeof prefix + MEMFD_NAME_MAX];
-    if (flags & MFD_HUGETLB)
-        return -ENOSYS;
-    if ((flags & ~(unsigned)(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)) ||
+    bool huge = flags & MFD_HUGETLB;
+    if ((flags & ~(known | (huge ? (unsigned)MAP_HUGE_MASK << MAP_HUGE_SHIFT : 0))) ||
         (flags & (MFD_EXEC | MFD_NOEXEC_SEAL)) == (MFD_EXEC | MFD_NOEXEC_SEAL))
         return -EINVAL;
     for (size_t i = 0; i < sizeof prefix; i++)
@@ -92,8 +104,111 @@ long sys_memfd_create(user_str_t name, unsigned flags)
                      : flags & MFD_ALLOW_SEALING ? 0
                                                  : F_SEAL_SEAL;
     struct file *f;
-    int err = shmem_file_create(text, 0, seals, &f);
+    int err = huge ? check_huge(flags) : 0;
+    if (!err)
+        err = memfd_create_file(text, huge ? MEMFD_HUGE : MEMFD_PLAIN, seals,
+                                flags & MFD_NOEXEC_SEAL ? 0666 : 0777, &f);
     return err ? err : fd_install(f, flags & MFD_CLOEXEC);
+}
+
+long sys_memfd_secret(unsigned flags)
+{
+    struct file *f;
+    if (flags & ~(unsigned)O_CLOEXEC)
+        return -EINVAL;
+    int err = memfd_create_file("secretmem", MEMFD_SECRET, F_SEAL_SEAL, 0600, &f);
+    return err ? err : fd_install(f, flags & O_CLOEXEC);
+}
+
+long sys_mseal(uintptr_t addr, size_t len, unsigned long flags)
+{
+    size_t size = align_up(len, PAGE_SIZE);
+    if (flags || addr & (PAGE_SIZE - 1) || (len && !size) || addr + size < addr)
+        return -EINVAL;
+    return size ? mm_seal(mine(), addr, size) : 0;
+}
+
+/* The address space of pidfd's process, if the current thread may look at it. */
+static int mm_of_pidfd(int pidfd, struct mm **ret_mm)
+{
+    struct process *p;
+    unsigned flags;
+    int err = pidfd_process(pidfd, &p, &flags);
+    if (err)
+        return err;
+    struct thread *t = process_some_thread(p);
+    process_put(p);
+    if (!t)
+        return -ESRCH;
+    err = thread_may_access(t, ACCESS_READ | ACCESS_FSCREDS);
+    *ret_mm = err ? NULL : thread_mm_get(t);
+    thread_put(t);
+    return err ? err : *ret_mm ? 0 : -ESRCH;
+}
+
+/* What may be asked for somebody else's memory: nothing that it could see. */
+static int check_remote(int advice)
+{
+    if (advice != MADV_COLD && advice != MADV_PAGEOUT && advice != MADV_WILLNEED &&
+        advice != MADV_COLLAPSE)
+        return -EINVAL;
+    return cred_capable(CAP_SYS_NICE) ? 0 : -EPERM;
+}
+
+static long advise_vector(struct mm *mm, const struct vector *v, size_t n, int advice)
+{
+    size_t done = 0;
+    long err = 0;
+    for (size_t i = 0; i < n && !err; i++) {
+        err = mm_advise(mm, v->all[i].seg.base, v->all[i].seg.len, advice);
+        done += err ? 0 : v->all[i].seg.len;
+    }
+    return done ? (long)done : err;
+}
+
+long sys_process_madvise(int pidfd, user_iovec_in_t vec, size_t vlen, int advice, unsigned flags)
+{
+    struct vector v;
+    struct mm *mm;
+    if (flags)
+        return -EINVAL;
+    long err = vector_get(&v, vec, vlen);
+    if (err)
+        return err;
+    err = mm_of_pidfd(pidfd, &mm);
+    if (!err) {
+        err = mm == mine() ? 0 : check_remote(advice);
+        if (!err)
+            err = advise_vector(mm, &v, vlen, advice);
+        mm_put(mm);
+    }
+    vector_put(&v);
+    return err;
+}
+
+long sys_process_mrelease(int pidfd, unsigned flags)
+{
+    struct process *p;
+    unsigned file_flags;
+    if (flags)
+        return -EINVAL;
+    int err = pidfd_process(pidfd, &p, &file_flags);
+    if (err)
+        return err;
+    struct thread *t = process_some_thread(p);
+    struct mm *mm = t ? thread_mm_get(t) : NULL;
+    if (!mm)
+        err = -ESRCH; /* nothing is left */
+    else if (!p->exiting)
+        err = -EINVAL; /* nobody has killed it */
+    else
+        mm_release(mm);
+    if (mm)
+        mm_put(mm);
+    if (t)
+        thread_put(t);
+    process_put(p);
+    return err;
 }
 
 /* As on a CPU without protection keys: only the default one (-1) can be used. */

@@ -24,4 +24,18 @@ bool tmpfs_has_room(struct inode *inode, uint64_t pages);
 /* ATTR_SIZE. Locks: inode->lock is held for writing. */
 int regular_set_size(struct inode *inode, uint64_t size);
 
+/* A file without a name in the tmpfs that is not in the tree. iops: NULL for those of tmpfs. -EINVAL, -ENOMEM, -ENFILE. */
+struct shmem_make {
+    const char *name;
+    uint64_t size;
+    unsigned seals;
+    uint32_t mode; /* permission bits */
+    const struct inode_ops *iops;
+    const struct file_ops *fops;
+};
+NODISCARD int shmem_make(const struct shmem_make *m, struct file **ret_file);
+/* What tmpfs does with such an inode. */
+int memfd_setattr(struct inode *inode, const struct inode_attr *attr);
+void memfd_evict(struct inode *inode);
+
 #endif

@@ -416,8 +416,10 @@ static int tmpfs_readlink(struct inode *inode, char *buf, size_t size)
     return (int)n;
 }
 
-static int tmpfs_setattr(struct inode *inode, const struct inode_attr *attr)
+int memfd_setattr(struct inode *inode, const struct inode_attr *attr)
 {
+    if (attr->set & ATTR_MODE && inode->seals & F_SEAL_EXEC && (inode->mode ^ attr->mode) & 0111)
+        return -EPERM;
     if (!(attr->set & ATTR_SIZE))
         return 0;
     return S_ISREG(inode->mode) ? regular_set_size(inode, attr->size) : -EINVAL;
@@ -430,7 +432,7 @@ static int tmpfs_getattr(struct inode *inode, struct abi_stat *st)
     return 0;
 }
 
-static void tmpfs_evict(struct inode *inode)
+void memfd_evict(struct inode *inode)
 {
     if (made_here(inode))
         tmpfs_inode_drop(inode->data);
@@ -440,7 +442,7 @@ static void tmpfs_evict(struct inode *inode)
 }
 
 static const struct inode_ops tmpfs_ops = {
-    .evict = tmpfs_evict,
+    .evict = memfd_evict,
     .lookup = tmpfs_lookup,
     .create = tmpfs_create_node,
     .symlink = tmpfs_symlink,
@@ -449,7 +451,7 @@ static const struct inode_ops tmpfs_ops = {
     .rename = tmpfs_rename,
     .complete = tmpfs_complete,
     .readlink = tmpfs_readlink,
-    .setattr = tmpfs_setattr,
+    .setattr = memfd_setattr,
     .getattr = tmpfs_getattr,
     .getxattr = xattr_get,
     .setxattr = xattr_set,
@@ -585,27 +587,39 @@ static int shm_init(void)
     return 0;
 }
 
-int shmem_file_create(const char *name, uint64_t size, unsigned seals, struct file **ret_file)
+int shmem_make(const struct shmem_make *m, struct file **ret_file)
 {
-    if (size > INT64_MAX)
+    if (m->size > INT64_MAX)
         return -EINVAL;
-    struct inode *inode = inode_make(shm_mount.sb, S_IFREG | 0777);
+    struct inode *inode = inode_make(shm_mount.sb, S_IFREG | m->mode);
     if (!inode)
         return -ENOMEM;
     inode_init_owner(inode, NULL);
-    inode->size = size;
+    inode->size = m->size;
     inode->nlink = 0;
-    inode->seals = seals;
-    struct dentry *d = dentry_create(shm_mount.sb, shm_mount.root, name, strlen(name), 0, inode);
+    inode->seals = m->seals;
+    if (m->iops)
+        inode->ops = m->iops;
+    inode->fops = m->fops;
+    struct dentry *d =
+        dentry_create(shm_mount.sb, shm_mount.root, m->name, strlen(m->name), 0, inode);
     if (!d)
         return -ENOMEM;
     d->unlinked = true; /* shows as deleted */
     struct path p = { &shm_mount, d };
-    int err = file_create(&regular_fops, &p, O_RDWR | O_LARGEFILE, NULL, ret_file);
+    int err = file_create(m->fops, &p, O_RDWR | O_LARGEFILE, NULL, ret_file);
     dentry_put(d);
     if (!err)
-        (*ret_file)->seekable = true;
+        (*ret_file)->seekable = m->fops->seek != NULL;
     return err;
+}
+
+int shmem_file_create(const char *name, uint64_t size, unsigned seals, struct file **ret_file)
+{
+    struct shmem_make m = {
+        .name = name, .size = size, .seals = seals, .mode = 0777, .fops = &regular_fops
+    };
+    return shmem_make(&m, ret_file);
 }
 
 /* Put the image below the root directory. */

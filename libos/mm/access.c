@@ -22,6 +22,7 @@ struct look {
     void *buf;
     size_t n;
     struct page *page; /* result, with a reference */
+    bool futex;        /* only its address is wanted */
     bool shared;       /* result: of a shared mapping */
 };
 
@@ -67,7 +68,7 @@ static int look(struct mm *mm, struct look *l)
         struct area *a = area_at(mm, l->va);
         bool forced = a && l->access == PLAT_ACCESS_WRITE && !(a->prot & PLAT_WRITE), present;
         int err = 0;
-        if (!a)
+        if (!a || (a->flags & AREA_SECRET && !l->futex))
             err = -EFAULT;
         else if (forced || !a->prot)
             err = l->force && !(a->flags & AREA_SHARED) ? 0 : -EFAULT;
@@ -144,7 +145,9 @@ int mm_shared_page(struct mm *mm, uintptr_t addr, struct page **ret_page)
         return -EFAULT;
     if (!shared)
         return (int)(addr & ~PAGE_MASK);
-    struct look l = { .va = addr, .access = write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ };
+    struct look l = { .va = addr,
+                      .access = write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ,
+                      .futex = true };
     int err = look(mm, &l);
     if (err)
         return err;

@@ -15,7 +15,7 @@ static bool known(int advice)
 {
     return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
            (advice >= MADV_FREE && advice <= MADV_DOFORK) ||
-           (advice >= MADV_HUGEPAGE && advice <= MADV_DONTNEED_LOCKED);
+           (advice >= MADV_MERGEABLE && advice <= MADV_DONTNEED_LOCKED);
 }
 
 /* Change the flags of the part [start, end) of a. */
@@ -49,9 +49,20 @@ static int drop_pages(struct area *a, uintptr_t start, uintptr_t end, int advice
     return range_unmap(a->mm, start, end, !a->pages);
 }
 
+/* Does it take away what a sealed area holds, that the program may not write itself? */
+static bool breaks_seal(const struct area *a, int advice)
+{
+    if (!(a->flags & AREA_SEALED) || a->pages || (a->prot & PLAT_WRITE))
+        return false;
+    return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED || advice == MADV_FREE ||
+           advice == MADV_DONTFORK || advice == MADV_WIPEONFORK;
+}
+
 /* One area's part. With mm->lock held for writing. */
 static int advise_part(struct area *a, uintptr_t start, uintptr_t end, int advice)
 {
+    if (breaks_seal(a, advice))
+        return -EPERM;
     switch (advice) {
     case MADV_NORMAL:
         return set_flags(a, start, end, 0, AREA_SEQ | AREA_RANDOM);
@@ -76,6 +87,12 @@ static int advise_part(struct area *a, uintptr_t start, uintptr_t end, int advic
         return a->flags & AREA_SPECIAL ? -EINVAL : set_flags(a, start, end, AREA_HUGE, AREA_NOHUGE);
     case MADV_NOHUGEPAGE:
         return a->flags & AREA_SPECIAL ? -EINVAL : set_flags(a, start, end, AREA_NOHUGE, AREA_HUGE);
+    case MADV_MERGEABLE: /* remembered, as by a Linux whose merging thread has not been started */
+        return a->pages || a->flags & (AREA_SHARED | AREA_SPECIAL)
+                   ? 0
+                   : set_flags(a, start, end, AREA_MERGEABLE, 0);
+    case MADV_UNMERGEABLE:
+        return set_flags(a, start, end, 0, AREA_MERGEABLE);
     case MADV_COLD:
     case MADV_PAGEOUT:
         return a->flags & (AREA_LOCKED | AREA_SPECIAL) ? -EINVAL : 0;
@@ -207,6 +224,16 @@ void mm_populate(struct mm *mm, uintptr_t start, size_t size)
     }
 }
 
+void mm_release(struct mm *mm)
+{
+    rwmutex_write_lock(&mm->lock);
+    for (struct area *a = area_find(mm, 0); a; a = area_next(a))
+        if (!a->pages && !(a->flags & (AREA_SPECIAL | AREA_SHARED)) &&
+            range_unmap(mm, a->start, a->end, true))
+            break; /* the rest goes when the last thread does */
+    rwmutex_write_unlock(&mm->lock);
+}
+
 int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice)
 {
     if (!known(advice) || (start & ~PAGE_MASK))
@@ -217,8 +244,6 @@ int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice)
         return -EINVAL;
     if (end == start)
         return 0;
-    if (advice == MADV_MERGEABLE || advice == MADV_UNMERGEABLE)
-        return -EINVAL; /* a kernel without same-page merging */
     if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
         return populate(mm, start, end,
                         advice == MADV_POPULATE_WRITE ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ);

@@ -75,7 +75,7 @@ void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n);
 
 /* Map as mm_map, with mm->lock held for writing. */
 NODISCARD int map_locked(struct mm *mm, const struct mm_map *what, uintptr_t *ret);
-/* Unmap as mm_unmap, range checked. */
+/* Unmap as mm_unmap, range checked. -EPERM: a part is sealed, and all of it is still there. */
 NODISCARD int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end);
 /* Check limits for n more pages of an area with these flags and prot. -ENOMEM. */
 NODISCARD int limit_pages(struct mm *mm, uint64_t n, uint32_t flags, unsigned prot);

@@ -39,6 +39,11 @@ static int file_check(const struct mm_map *what, struct area *a)
     }
     if (!f->ops->pagemap)
         return -ENODEV;
+    int err = f->ops->may_map ? f->ops->may_map(f, what->offset, what->size, &a->flags) : 0;
+    if (!err && (a->flags & ~what->flags & AREA_LOCKED))
+        err = limit_locked(a->mm, align_up(what->size, PAGE_SIZE) >> PAGE_SHIFT);
+    if (err)
+        return err == -EPERM ? -EAGAIN : err;
     if (what->flags & AREA_GROWSDOWN)
         return -EINVAL;
     a->pages = f->ops->pagemap(f);
@@ -95,7 +100,7 @@ static bool extend(struct mm *mm, const struct area *a)
 {
     struct area *prev = a->start ? area_at(mm, a->start - 1) : NULL;
     if (!prev || a->file || prev->file || prev->prot != a->prot || prev->name != a->name ||
-        ((prev->flags ^ a->flags) & ~(uint32_t)AREA_COW))
+        prev->policy.mode || ((prev->flags ^ a->flags) & ~(uint32_t)AREA_COW))
         return false;
     area_resize(prev, prev->start, a->end);
     area_join(prev);
@@ -231,8 +236,19 @@ static int remove_part(struct area *a, uintptr_t start, uintptr_t end)
     return 0;
 }
 
+/* Is a part of [start, end) sealed? */
+static bool sealed_in(struct mm *mm, uintptr_t start, uintptr_t end)
+{
+    for (struct area *a = area_find(mm, start); a && a->start < end; a = area_next(a))
+        if (a->flags & AREA_SEALED)
+            return true;
+    return false;
+}
+
 int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end)
 {
+    if (sealed_in(mm, start, end))
+        return -EPERM;
     struct area *a = area_find(mm, start);
     while (a && a->start < end) {
         uintptr_t from = a->start > start ? a->start : start, to = a->end < end ? a->end : end;

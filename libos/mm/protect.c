@@ -103,6 +103,8 @@ static int protect_locked(struct mm *mm, uintptr_t start, uintptr_t end, unsigne
         uintptr_t to = a->end < end ? a->end : end;
         if (!may_have(a, prot))
             return -EACCES;
+        if (a->flags & AREA_SEALED)
+            return -EPERM;
         int err = protect_part(a, start, to, prot);
         if (err)
             return err;

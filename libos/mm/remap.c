@@ -185,6 +185,8 @@ static int remap_locked(struct remap *r, uintptr_t *ret)
     struct area *a = area_at(mm, r->old);
     if (!a)
         return -EFAULT;
+    if (a->flags & AREA_SEALED)
+        return -EPERM;
     bool locked = a->flags & AREA_LOCKED;
     r->populate = locked && r->size > r->old_size ? r->size - r->old_size : 0;
     if (r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))

@@ -66,6 +66,7 @@ static void inherit(struct thread *t, const struct thread *from)
     t->sigmask = from->sigmask;
     t->timer_slack_ns = from->timer_slack_ns;
     t->personality = from->personality;
+    t->mempolicy = from->mempolicy;
     t->io_class = from->io_class;
     t->io_level = from->io_level;
     t->no_new_privs = from->no_new_privs;

@@ -32,7 +32,10 @@ struct file_ops {
     int64_t (*seek)(struct file *f, int64_t off, int whence);            /* -ESPIPE; new position */
     unsigned (*poll)(struct file *f, struct poll_table *pt); /* NULL: always EPOLLIN | EPOLLOUT */
     long (*ioctl)(struct file *f, unsigned cmd, unsigned long arg); /* -ENOTTY; arg hostile */
-    struct pagemap *(*pagemap)(struct file *f);                     /* -ENODEV: cannot be mapped */
+    /* Before pagemap is asked: may size bytes from offset be mapped with these AREA_* flags, to which more can be added? NULL: yes.
+     * -EINVAL, -ENOMEM. */
+    int (*may_map)(struct file *f, uint64_t offset, size_t size, uint32_t *flags);
+    struct pagemap *(*pagemap)(struct file *f); /* -ENODEV: cannot be mapped */
     int (*readdir)(struct file *f, struct dir_sink *s, uint64_t *pos); /* -ENOTDIR */
     int (*sync)(struct file *f, bool data_only);                       /* -EINVAL */
     /* Write what is dirty of bytes [from, end) and wait; neither metadata nor the disk's cache. NULL: 0 */

@@ -4,6 +4,7 @@
 #define LIBOS_MM_H
 
 #include <libos/lock.h>
+#include <libos/thread.h>
 #include <plat/mmu.h>
 #include <plat/upcall.h>
 #include <sys/tree.h>
@@ -35,6 +36,9 @@ enum area_flags {
         131072, /* leaves may show pages that others have too: the zero page, or after a fork */
     AREA_LOCKONFAULT = 262144,
     AREA_MERGEABLE = 524288, /* madvise MERGEABLE: remembered, nothing is merged */
+    AREA_SEALED = 1048576,   /* mseal: stays where it is, with its rights */
+    AREA_SECRET =
+        2097152, /* memfd_secret: nobody is given these pages but by a copy of the program's own */
 };
 
 /* Default of mm_map callers: what mprotect may give later. */
@@ -63,6 +67,7 @@ struct area {
     const char *name;     /* "[stack]", "[heap]", ... or NULL */
     uintptr_t fault_next; /* where a sequential reader or writer faults next; a hint, raced over */
     uint32_t fault_batch; /* pages to map at once there */
+    struct mempolicy policy;
 };
 
 RB_HEAD(area_tree, area);
@@ -142,6 +147,21 @@ NODISCARD int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigne
 uintptr_t mm_brk(struct mm *mm, uintptr_t brk);
 /* madvise(2). errnos of the man page. */
 NODISCARD int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice);
+/* mseal(2) for whole pages. -ENOMEM: not everything there is mapped. */
+NODISCARD int mm_seal(struct mm *mm, uintptr_t start, size_t size);
+/* Take the pages away that belong to nobody but mm, which ends (process_mrelease(2)). */
+void mm_release(struct mm *mm);
+
+/* mbind(2) for whole pages: -EFAULT (a hole), -ENOMEM. */
+NODISCARD int mm_set_policy(struct mm *mm, uintptr_t start, size_t size,
+                            const struct mempolicy *policy);
+/* The policy of the area at addr. -EFAULT. */
+NODISCARD int mm_get_policy(struct mm *mm, uintptr_t addr, struct mempolicy *ret);
+/* set_mempolicy_home_node(2) for whole pages: can each policy there have one? -ENOENT: there is none; -EOPNOTSUPP. */
+NODISCARD int mm_check_home(struct mm *mm, uintptr_t start, size_t size);
+/* move_pages(2): the node of the page at addr, 0; -EFAULT: nothing is mapped, or the page of zeros; -ENOENT: no page. */
+NODISCARD int mm_page_node(struct mm *mm, uintptr_t addr);
+
 /* msync(2). -EINVAL, -ENOMEM, -EBUSY, -EIO. */
 NODISCARD int mm_sync(struct mm *mm, uintptr_t start, size_t size, unsigned flags);
 /* mincore(2) for n pages from start on, one byte each. -ENOMEM: a page is not mapped. */
@@ -194,6 +214,17 @@ bool mm_try_unmap_file(struct pagemap *m, uint64_t index);
 /* Make a shared-anonymous or memfd style file of size bytes (libos/fs provides it). -ENOMEM, -ENFILE. */
 NODISCARD int shmem_file_create(const char *name, uint64_t size, unsigned seals,
                                 struct file **ret_file);
+
+/* What memfd_create(2) and memfd_secret(2) make. */
+enum memfd_kind {
+    MEMFD_PLAIN,
+    MEMFD_HUGE,   /* of huge pages, of which there are none */
+    MEMFD_SECRET, /* to be mapped only, and by AREA_SECRET */
+};
+
+/* A file in memory with this name, seals and permission bits (libos/fs provides it). -ENOMEM, -ENFILE. */
+NODISCARD int memfd_create_file(const char *name, enum memfd_kind kind, unsigned seals,
+                                uint32_t mode, struct file **ret_file);
 
 /* mm, whose aio is not NULL, ends: so do its contexts of asynchronous I/O (libos/file provides it). May sleep. */
 void aio_exit(struct mm *mm);

@@ -74,6 +74,12 @@ struct trace {
     struct abi_siginfo *siginfo; /* of the stop; on the stopped thread's stack */
 };
 
+/* Where memory is to come from, set_mempolicy(2). There is one node, so that a policy changes nothing but what is told of it. */
+struct mempolicy {
+    uint16_t mode;  /* MPOL_* with its MPOL_F_* flags; 0: none */
+    uint64_t nodes; /* as they are told */
+};
+
 /* How often a thread was seen running its program, and how often libOS for it, when its CPU was looked at. */
 struct cpu_samples {
     uint64_t user, system;
@@ -142,6 +148,8 @@ struct thread {
     uint8_t boost;               /* real-time priority lent by waiters of PI futexes; 0: none */
     void (*start_fn)(void *arg); /* what it runs first */
     void *start_arg;
+
+    struct mempolicy mempolicy; /* set_mempolicy; the thread's own */
 
     /* Signals; guarded by sig_lock. */
     uint64_t sigmask;  /* blocked; written by the thread itself only, with the lock */

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory policies on a machine with one node: checked as Linux checks them and remembered, so that programs are told what they
+ * set. All pages are on node 0, so that nothing moves. set_mempolicy(2), mbind(2), move_pages(2). */
+#include "sys_proto.h"
+#include <abi/errno.h>
+#include <abi/mempolicy.h>
+#include <abi/prctl.h>
+#include <libos/access.h>
+#include <libos/mm.h>
+#include <libos/process.h>
+#include <libos/sched.h>
+#include <libos/user.h>
+
+enum { MAX_NODES = 1024, NODES_HERE = 1, STATIC_OR_RELATIVE = 0xc000 };
+
+static struct mm *mine(void)
+{
+    return thread_current()->mm;
+}
+
+/* A mask of maxnode - 1 nodes: the first 64 of them. -EINVAL: one that no machine has, -EFAULT. */
+static int get_nodes(user_u64_in_t mask, unsigned long maxnode, uint64_t *ret)
+{
+    unsigned long bits = maxnode - 1;
+    *ret = 0;
+    if (!bits || user_is_null(mask))
+        return 0;
+    if (bits > PAGE_SIZE * 8)
+        return -EINVAL;
+    for (unsigned long at = 0; at < bits; at += 64) {
+        uint64_t word;
+        if (user_get(&word, user_advance(mask, at / 64), 1) < 0)
+            return -EFAULT;
+        if (bits - at < 64)
+            word &= (1ull << (bits - at)) - 1;
+        if (at == 0)
+            *ret = word;
+        else if (word && at >= MAX_NODES)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+static int put_nodes(user_u64_out_t mask, unsigned long maxnode, uint64_t nodes)
+{
+    unsigned long words = (maxnode - 1 + 63) / 64;
+    if (words * 8 > PAGE_SIZE)
+        return -EINVAL;
+    if (words > 1 && user_clear(user_advance(mask, 1), words - 1) < 0)
+        return -EFAULT;
+    return words && user_put(mask, &nodes, 1) < 0 ? -EFAULT : 0;
+}
+
+/* Do mode and nodes make a policy? In *ret as it is told. */
+static int policy_make(unsigned mode, uint64_t nodes, struct mempolicy *ret)
+{
+    unsigned flags = mode & MPOL_MODE_FLAGS, kind = mode & ~(unsigned)MPOL_MODE_FLAGS;
+    bool user_nodes = flags & STATIC_OR_RELATIVE;
+    if (kind >= MPOL_MAX || (flags & STATIC_OR_RELATIVE) == STATIC_OR_RELATIVE)
+        return -EINVAL;
+    if (flags & MPOL_F_NUMA_BALANCING && kind != MPOL_BIND && kind != MPOL_PREFERRED_MANY)
+        return -EINVAL;
+    if (kind == MPOL_PREFERRED && !nodes)
+        kind = MPOL_LOCAL;
+    if (kind == MPOL_DEFAULT || kind == MPOL_LOCAL) {
+        if (nodes || user_nodes)
+            return -EINVAL;
+        *ret = (struct mempolicy){ .mode = (uint16_t)(kind | flags) };
+        return 0;
+    }
+    /* Relative ones are folded onto the nodes that there are. */
+    bool any = flags & MPOL_F_RELATIVE_NODES ? nodes != 0 : nodes & NODES_HERE;
+    if (!any)
+        return -EINVAL;
+    *ret = (struct mempolicy){ .mode = (uint16_t)(kind | flags),
+                               .nodes = user_nodes ? nodes : nodes & NODES_HERE };
+    return 0;
+}
+
+static int policy_get(unsigned long mode, user_u64_in_t mask, unsigned long maxnode,
+                      struct mempolicy *ret)
+{
+    uint64_t nodes;
+    unsigned kind = (unsigned)mode & ~(unsigned)MPOL_MODE_FLAGS;
+    if (kind >= MPOL_MAX)
+        return -EINVAL;
+    int err = get_nodes(mask, maxnode, &nodes);
+    return err ? err : policy_make((unsigned)mode, nodes, ret);
+}
+
+long sys_set_mempolicy(int mode, user_u64_in_t nmask, unsigned long maxnode)
+{
+    struct mempolicy p;
+    int err = policy_get((unsigned)mode, nmask, maxnode, &p);
+    if (!err)
+        thread_current()->mempolicy = p;
+    return err;
+}
+
+long sys_mbind(uintptr_t addr, unsigned long len, unsigned long mode, user_u64_in_t nmask,
+               unsigned long maxnode, unsigned flags)
+{
+    struct mempolicy p;
+    int err = policy_get(mode, nmask, maxnode, &p);
+    size_t size = align_up(len, PAGE_SIZE);
+    if (!err && flags & ~(unsigned)(MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL))
+        err = -EINVAL;
+    if (!err && flags & MPOL_MF_MOVE_ALL && !cred_capable(CAP_SYS_NICE))
+        err = -EPERM;
+    if (err)
+        return err;
+    if (addr & (PAGE_SIZE - 1) || addr + size < addr)
+        return -EINVAL;
+    return size ? mm_set_policy(mine(), addr, size, &p) : 0;
+}
+
+/* What is asked for. */
+static int find_policy(uintptr_t addr, unsigned long flags, struct mempolicy *ret)
+{
+    if (flags & MPOL_F_ADDR)
+        return mm_get_policy(mine(), addr, ret);
+    *ret = thread_current()->mempolicy;
+    return addr ? -EINVAL : 0;
+}
+
+/* The node that pages come from, instead of the policy. */
+static int find_node(uintptr_t addr, unsigned long flags, const struct mempolicy *p)
+{
+    uint8_t byte;
+    unsigned kind = p->mode & ~(unsigned)MPOL_MODE_FLAGS;
+    if (flags & MPOL_F_ADDR)
+        return mm_access(mine(), addr, &byte, 1, false, false) == 1 ? 0 : -EFAULT;
+    return kind == MPOL_INTERLEAVE || kind == MPOL_WEIGHTED_INTERLEAVE ? 0 : -EINVAL;
+}
+
+long sys_get_mempolicy(user_int_out_t policy, user_u64_out_t nmask, unsigned long maxnode,
+                       uintptr_t addr, unsigned long flags)
+{
+    struct mempolicy p = { .mode = 0 };
+    bool mask = !user_is_null(nmask);
+    if ((mask && maxnode < NODES_HERE) ||
+        flags & ~(unsigned long)(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED))
+        return -EINVAL;
+    if (flags & MPOL_F_MEMS_ALLOWED) {
+        if (flags & (MPOL_F_NODE | MPOL_F_ADDR))
+            return -EINVAL;
+        p.nodes = NODES_HERE;
+    } else {
+        int err = find_policy(addr, flags, &p);
+        if (!err && flags & MPOL_F_NODE)
+            err = find_node(addr, flags, &p);
+        if (err)
+            return err;
+    }
+    int told = flags & MPOL_F_NODE ? 0 : p.mode;
+    if (!user_is_null(policy) && user_put(policy, &told, 1) < 0)
+        return -EFAULT;
+    return mask ? put_nodes(nmask, maxnode, p.nodes) : 0;
+}
+
+long sys_set_mempolicy_home_node(uintptr_t start, unsigned long len, unsigned long home_node,
+                                 unsigned long flags)
+{
+    size_t size = align_up(len, PAGE_SIZE);
+    if (start & (PAGE_SIZE - 1) || flags || home_node >= NODES_HERE || start + size < start)
+        return -EINVAL;
+    return size ? mm_check_home(mine(), start, size) : 0;
+}
+
+/* The thread with this number, 0: the current one, if the current one may look at it; a reference. */
+static int find_target(int pid, struct thread **ret)
+{
+    struct thread *t = pid ? thread_find(pid) : thread_current();
+    if (!t)
+        return -ESRCH;
+    if (!pid)
+        thread_get(t);
+    int err = thread_may_access(t, ACCESS_READ | ACCESS_REALCREDS);
+    if (err) {
+        thread_put(t);
+        return -EPERM;
+    }
+    *ret = t;
+    return 0;
+}
+
+long sys_migrate_pages(int pid, unsigned long maxnode, user_u64_in_t old, user_u64_in_t new)
+{
+    uint64_t from, to;
+    struct thread *t;
+    int err = get_nodes(old, maxnode, &from);
+    err = err ? err : get_nodes(new, maxnode, &to);
+    err = err ? err : find_target(pid, &t);
+    if (err)
+        return err;
+    if (to & ~(uint64_t)NODES_HERE && !cred_capable(CAP_SYS_NICE))
+        err = -EPERM;
+    else if (!(to & NODES_HERE))
+        err = -EINVAL;
+    thread_put(t);
+    return err; /* all pages are on the one node: none could not be moved */
+}
+
+/* Pages i of the lists. */
+static int tell_page(struct mm *mm, unsigned long i, user_u64_in_t pages, user_int_in_t nodes,
+                     user_int_out_t status)
+{
+    uint64_t addr;
+    int node = 0;
+    if (user_get(&addr, user_advance(pages, i), 1) < 0)
+        return -EFAULT;
+    if (!user_is_null(nodes) && user_get(&node, user_advance(nodes, i), 1) < 0)
+        return -EFAULT;
+    if (node < 0 || node >= NODES_HERE)
+        return -ENODEV;
+    node = mm_page_node(mm, addr);
+    return user_put(user_advance(status, i), &node, 1) < 0 ? -EFAULT : 0;
+}
+
+long sys_move_pages(int pid, unsigned long n, user_u64_in_t pages, user_int_in_t nodes,
+                    user_int_out_t status, int flags)
+{
+    struct thread *t;
+    if (flags & ~(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL))
+        return -EINVAL;
+    if (flags & MPOL_MF_MOVE_ALL && !cred_capable(CAP_SYS_NICE))
+        return -EPERM;
+    int err = find_target(pid, &t);
+    if (err)
+        return err;
+    struct mm *mm = thread_mm_get(t);
+    thread_put(t);
+    if (!mm)
+        return -EINVAL;
+    for (unsigned long i = 0; i < n && !err; i++) {
+        err = tell_page(mm, i, pages, nodes, status);
+        if (!err && i % 64 == 63 && thread_preempt_point())
+            err = -EINTR;
+    }
+    mm_put(mm);
+    return err;
+}
