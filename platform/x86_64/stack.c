@@ -8,15 +8,19 @@
 
 #include <plat/upcall.h>
 
-enum { KEEP_MAX = 64, SHRINK = KEEP_MAX / 2, PAGES = SLOT_SIZE / PAGE_SIZE };
+enum {
+    KEEP_MAX = 64,
+    SHRINK = KEEP_MAX / 2,
+    PAGES = SLOT_SIZE / PAGE_SIZE,
+    SLOTS_MAX = 1 << 16, /* more than there are numbers for threads */
+};
 
 static uint32_t busy;         /* lock */
 static uintptr_t mapped_free; /* list of slots with pages */
 static unsigned mapped_free_count;
 static uintptr_t area_next = KMAP_STACK_BASE;
-/* Addresses of slots without pages: a stack in a page of its own would be needed for the list, so the slot's first
- * stack page is kept and links it. */
-static uintptr_t bare_free;
+static uint64_t bare[SLOTS_MAX / 64]; /* slots that lost their pages, by number */
+static unsigned bare_first;           /* in no word of bare below it is any */
 
 static void lock(void)
 {
@@ -51,20 +55,39 @@ static bool map_pages(uintptr_t slot, unsigned from, unsigned to)
     return true;
 }
 
+/* One that lost its pages gets new ones. 0: there is none, or no memory. */
+static uintptr_t bare_take(void)
+{
+    while (bare_first < SLOTS_MAX / 64 && !bare[bare_first])
+        bare_first++;
+    if (bare_first == SLOTS_MAX / 64)
+        return 0;
+    unsigned n = (unsigned)__builtin_ctzll(bare[bare_first]);
+    uintptr_t slot = KMAP_STACK_BASE + (bare_first * 64ul + n) * SLOT_SIZE;
+    if (!map_pages(slot, 1, PAGES))
+        return 0;
+    bare[bare_first] &= ~(1ull << n);
+    return slot;
+}
+
+static void bare_put(uintptr_t slot)
+{
+    size_t n = (slot - KMAP_STACK_BASE) / SLOT_SIZE;
+
+    bare[n / 64] |= 1ull << n % 64;
+    if (n / 64 < bare_first)
+        bare_first = (unsigned)(n / 64);
+}
+
 static uintptr_t slot_make(void)
 {
-    uintptr_t slot = bare_free;
+    uintptr_t slot = bare_take();
 
-    if (slot) {
-        uintptr_t next = *link_of(slot);
-        if (!map_pages(slot, 2, PAGES))
-            return 0;
-        bare_free = next;
+    if (slot || bare_first < SLOTS_MAX / 64)
         return slot;
-    }
-    if (area_next + SLOT_SIZE > KMAP_STACK_END || !map_pages(area_next, 1, PAGES))
-        return 0;
     slot = area_next;
+    if (slot == KMAP_STACK_BASE + (uintptr_t)SLOTS_MAX * SLOT_SIZE || !map_pages(slot, 1, PAGES))
+        return 0;
     area_next += SLOT_SIZE;
     return slot;
 }
@@ -87,18 +110,17 @@ uintptr_t x86_slot_get(void)
 
 static void shrink(void)
 {
-    static paddr_t pages[SHRINK * (PAGES - 2)];
+    static paddr_t pages[SHRINK * (PAGES - 1)];
     unsigned n = 0;
 
-    while (n < SHRINK * (PAGES - 2)) {
+    while (n < SHRINK * (PAGES - 1)) {
         uintptr_t slot = mapped_free;
 
         mapped_free = *link_of(slot);
         mapped_free_count--;
-        for (unsigned i = 2; i < PAGES; i++)
+        for (unsigned i = 1; i < PAGES; i++)
             pages[n++] = kmap_unmap_page(slot + i * PAGE_SIZE);
-        *link_of(slot) = bare_free;
-        bare_free = slot;
+        bare_put(slot);
     }
     x86_tlb_shoot(UINT64_MAX, NULL, NULL, TLB_PAGES + 1);
     while (n)
