@@ -60,10 +60,10 @@ void process_notify_parent(struct process *p, int code, int status)
     waitq_wake(&parent->child_wait, WAITQ_ALL, 0);
 }
 
-/* CLD_* of an end by this signal, or by exit(2). */
-static int end_code(int sig)
+/* CLD_* of an end with this wait status. */
+static int end_code(int status)
 {
-    return sig ? CLD_KILLED : CLD_EXITED;
+    return status & WCOREFLAG ? CLD_DUMPED : status & 0x7f ? CLD_KILLED : CLD_EXITED;
 }
 
 /* p ended: its children get another parent. process_lock is held. */
@@ -93,7 +93,7 @@ bool process_report_end(struct process *p)
     const struct abi_sigaction *a = p->parent ? &p->parent->sighand->action[SIGCHLD - 1] : NULL;
     bool reap =
         a && p->exit_signal == SIGCHLD && (a->handler == ABI_SIG_IGN || a->flags & SA_NOCLDWAIT);
-    process_notify_parent(p, end_code(sig), sig ? sig : p->exit_code >> 8);
+    process_notify_parent(p, end_code(p->exit_code), sig ? sig : p->exit_code >> 8);
     if (reap)
         process_unlink(p);
     return reap;
@@ -109,7 +109,8 @@ static bool end_process(struct process *p)
     waitq_wake(&p->exit_wait, WAITQ_ALL, EPOLLIN | EPOLLRDNORM);
     if (!leader)
         return process_report_end(p);
-    trace_notify_exit(leader, end_code(sig), sig ? sig : p->exit_code >> 8); /* first the tracer */
+    trace_notify_exit(leader, end_code(p->exit_code),
+                      sig ? sig : p->exit_code >> 8); /* first the tracer */
     return false;
 }
 
@@ -159,7 +160,7 @@ static bool leave(struct thread *t)
     s->thread = NULL;
     if (tell) {
         int sig = t->trace.code & 0x7f;
-        trace_notify_exit(t, end_code(sig), sig ? sig : t->trace.code >> 8);
+        trace_notify_exit(t, end_code(t->trace.code), sig ? sig : t->trace.code >> 8);
     }
     spin_unlock(&process_lock);
     return last;
@@ -190,8 +191,14 @@ void thread_exit(int exit_code)
     struct process *p = t->process;
     t->exit_code = exit_code;
     if (!t->is_kernel) {
+        if (UNLIKELY(p->core_dumper)) {
+            spin_lock(&p->sig_lock);
+            core_park(t);
+            spin_unlock(&p->sig_lock);
+        }
         trace_event(PTRACE_EVENT_EXIT, (unsigned long)(p->exiting ? p->exit_code : exit_code));
         spin_lock(&t->process->sig_lock);
+        core_park(t);
         t->exiting = true;
         spin_unlock(&t->process->sig_lock);
         if (UNLIKELY(t->plat.work & WORK_DEFERRED))

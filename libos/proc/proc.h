@@ -38,6 +38,11 @@ void signal_update_work(struct thread *t);
 void signal_retarget(struct thread *t, uint64_t set);
 /* The group ends with status: all threads but the current one are told to die. sig_lock is held. */
 void process_begin_exit(struct process *p, int status);
+/* The current thread dies of info, whose signal dumps core: write it, if that is wanted; true if it was. Ends the group. */
+bool core_dump(const struct abi_siginfo *info);
+/* t, the current thread, ends: wait as long as the core file of its process is being written. sig_lock is held, and let go
+ * meanwhile. */
+void core_park(struct thread *t);
 /* Is this signal ignored by its default action? */
 bool signal_ignored_by_default(int sig);
 bool signal_stops_by_default(int sig);

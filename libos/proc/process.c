@@ -4,6 +4,7 @@
 #include "proc.h"
 #include <abi/errno.h>
 #include <abi/sched.h>
+#include <libos/dump.h>
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/sched.h>
@@ -39,6 +40,7 @@ static struct process *process_alloc(void)
     spin_init(&p->sig_lock, RANK_SIGNAL);
     spin_init(&p->limits_lock, RANK_FILE);
     process_init_timers(p);
+    p->core_filter = DUMP_DEFAULT;
     p->start_time_ns = plat_time_ns();
     processes++;
     return p;
@@ -54,6 +56,7 @@ struct process *process_create(void)
     spin_unlock(&parent->limits_lock);
     p->cmdline = parent->cmdline ? heap_strdup(parent->cmdline) : NULL;
     p->oom_score_adj = parent->oom_score_adj;
+    p->core_filter = parent->core_filter;
     return p;
 }
 

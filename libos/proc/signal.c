@@ -357,8 +357,10 @@ static int send(struct process *p, struct thread *t, const struct abi_siginfo *i
     int sig = info->si_signo;
     struct thread *judge = t ? t : p->leader ? p->leader : p->threads;
     job_control(p, sig);
-    if (sig == SIGKILL && p->exiting)
+    if (sig == SIGKILL && p->exiting) {
+        p->core_killed = true;
         trace_kill(p);
+    }
     if (!judge || p->exiting || is_ignored(p, judge, sig))
         return 0;
     struct sigpending *q = t ? &t->pending : &p->pending;

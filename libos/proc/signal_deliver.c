@@ -127,14 +127,16 @@ static NORETURN void die(struct thread *t, const struct plat_frame *f,
 {
     int sig = info->si_signo;
     uintptr_t addr = info->si_code > 0 && info->si_code != SI_KERNEL ? t->fault_addr : 0;
-    if (signal_dumps_by_default(sig) && sig != SIGQUIT)
-        log_error("%s[%d]: killed by %s at ip %lx sp %lx addr %lx", t->comm, t->process->pid,
+    bool dumps = signal_dumps_by_default(sig), dumped = dumps && core_dump(info);
+    if (dumps && sig != SIGQUIT)
+        log_error("%s[%d]: killed by %s at ip %lx sp %lx addr %lx%s", t->comm, t->process->pid,
                   signal_name(sig), (unsigned long)plat_frame_ip(f),
-                  (unsigned long)plat_frame_sp(f), (unsigned long)addr);
+                  (unsigned long)plat_frame_sp(f), (unsigned long)addr,
+                  dumped ? " (core dumped)" : "");
     spin_lock(&t->process->sig_lock);
     process_begin_exit(t->process, sig);
     spin_unlock(&t->process->sig_lock);
-    thread_exit(sig);
+    thread_exit(t->process->exit_code);
 }
 
 static bool on_alt_stack(const struct thread *t, uintptr_t sp)

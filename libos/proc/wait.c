@@ -43,7 +43,7 @@ static bool report(struct process *c, const struct wait_request *r, struct wait_
     if (c->zombie && c->traced_leader && !mine)
         return false; /* its tracer waits for it first */
     if (c->zombie && r->options & WEXITED) {
-        ret->code = sig ? CLD_KILLED : CLD_EXITED;
+        ret->code = sig ? (c->exit_code & WCOREFLAG ? CLD_DUMPED : CLD_KILLED) : CLD_EXITED;
         ret->status = c->exit_code;
         return true;
     }
@@ -95,7 +95,9 @@ static bool report_tracee(struct thread *t, const struct wait_request *r, struct
             (is_leader(t) && (!p->zombie || p->parent == process_current())))
             return false;
         ret->status = is_leader(t) ? p->exit_code : t->trace.code;
-        ret->code = ret->status & 0x7f ? CLD_KILLED : CLD_EXITED;
+        ret->code = ret->status & WCOREFLAG ? CLD_DUMPED
+                    : ret->status & 0x7f    ? CLD_KILLED
+                                            : CLD_EXITED;
         return true;
     }
     spin_lock(&t->process->sig_lock);

@@ -39,6 +39,7 @@ int proc_show_smaps(struct text *t, const struct gen_ctx *c);
 int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c);
 int proc_show_stat(struct text *t, const struct gen_ctx *c);
 int proc_show_status(struct text *t, const struct gen_ctx *c);
+int proc_show_call(struct text *t, const struct gen_ctx *c);
 int proc_show_statm(struct text *t, const struct gen_ctx *c);
 int proc_show_mounts(struct text *t, const struct gen_ctx *c);
 int proc_show_mountinfo(struct text *t, const struct gen_ctx *c);

@@ -4,11 +4,13 @@
 #include <abi/errno.h>
 #include <abi/prctl.h>
 #include <abi/resource.h>
+#include <libos/dump.h>
 #include <libos/mm.h>
 #include <libos/mount.h>
 #include <libos/heap.h>
 #include <libos/process.h>
 #include <libos/sched.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +230,25 @@ static int store_oom_adj(const struct gen_ctx *c, char *value, size_t len)
     return err ? err : set_oom(c, adj == 15 ? OOM_SCORE_MAX : (int)adj * OOM_SCORE_MAX / 17);
 }
 
+static void print_core_filter(struct text *t, struct thread *thread)
+{
+    if (thread->mm)
+        text_printf(t, "%08x\n", thread->process->core_filter);
+}
+THREAD_FILE(core_filter)
+
+static int store_core_filter(const struct gen_ctx *c, char *value, size_t len)
+{
+    long filter;
+    int err = parse(value, LONG_MIN, LONG_MAX, &filter);
+    struct thread *thread = err ? NULL : proc_thread(c);
+    if (!thread)
+        return err ? err : -ESRCH;
+    thread->process->core_filter = (uint32_t)filter & DUMP_ALL;
+    thread_put(thread);
+    return 0;
+}
+
 static int show_personality(struct text *t, const struct gen_ctx *c)
 {
     int err = proc_may_access(c, ACCESS_ATTACH);
@@ -371,8 +392,10 @@ static const struct gen_names tids = { .prefix = "",
         GEN_FILE_MODE("mountstats", 0400, proc_show_mountstats),                                   \
         MEMORY("smaps", 0444, proc_show_smaps),                                                    \
         MEMORY("smaps_rollup", 0444, proc_show_smaps_rollup), GEN_FILE("wchan", show_wchan),       \
-        GEN_FILE_MODE("stack", 0400, refuse_stack), GEN_FILE("schedstat", show_schedstat),         \
+        GEN_FILE_MODE("stack", 0400, refuse_stack),                                                \
+        GEN_FILE_MODE("syscall", 0400, proc_show_call), GEN_FILE("schedstat", show_schedstat),     \
         GEN_FIXED("cgroup", "0::/\n"), GEN_FILE("oom_score", show_oom_score),                      \
+        STORED("coredump_filter", 0644, show_core_filter, store_core_filter),                      \
         STORED("oom_adj", 0644, show_oom_adj, store_oom_adj),                                      \
         STORED("oom_score_adj", 0644, show_oom_score_adj, store_oom_score_adj),                    \
         GEN_FIXED("loginuid", "4294967295"), GEN_FIXED("sessionid", "4294967295")

@@ -2,6 +2,7 @@
 /* /proc/sys: limits and switches, most of them facts that do not change. sysctl(2), proc_sys_kernel(5) and its siblings. */
 #include "proc.h"
 #include <abi/errno.h>
+#include <libos/core.h>
 #include <libos/file.h>
 #include <libos/inotify.h>
 #include <libos/mm.h>
@@ -154,6 +155,35 @@ static int store_scope(const struct gen_ctx *c, char *value, size_t len)
     return end == value || scope < 0 || scope > 3 ? -EINVAL : access_set_scope((int)scope);
 }
 
+static int show_core_pattern(struct text *t, const struct gen_ctx *c)
+{
+    char pattern[CORE_PATTERN_MAX];
+    core_pattern_get(pattern);
+    text_printf(t, "%s\n", pattern);
+    return 0;
+}
+
+static int store_core_pattern(const struct gen_ctx *c, char *value, size_t len)
+{
+    return core_pattern_set(value, len);
+}
+
+static int show_core_uses_pid(struct text *t, const struct gen_ctx *c)
+{
+    text_printf(t, "%d\n", core_uses_pid(false, false));
+    return 0;
+}
+
+static int store_core_uses_pid(const struct gen_ctx *c, char *value, size_t len)
+{
+    char *end;
+    long v = strtol(value, &end, 10);
+    if (end == value)
+        return -EINVAL;
+    core_uses_pid(true, v != 0);
+    return 0;
+}
+
 static const struct gen_entry yama_entries[] = {
     STORED("ptrace_scope", show_scope, store_scope),
     { .name = NULL },
@@ -162,8 +192,8 @@ static const struct gen_entry yama_entries[] = {
 static const struct gen_entry kernel_entries[] = {
     GEN_DIR("random", random_entries),
     GEN_FIXED("cap_last_cap", "40\n"),
-    GEN_FIXED("core_pattern", "core\n"),
-    GEN_FIXED("core_uses_pid", "0\n"),
+    STORED("core_pattern", show_core_pattern, store_core_pattern),
+    STORED("core_uses_pid", show_core_uses_pid, store_core_uses_pid),
     GEN_FIXED("dmesg_restrict", "1\n"),
     STORED("domainname", show_domainname, store_domainname),
     STORED("hostname", show_nodename, store_nodename),

@@ -86,6 +86,11 @@ struct process {
     struct sigpending pending; /* shared; guarded by sig_lock */
     bool exiting;              /* guarded by sig_lock: the group ends with exit_code */
     int exit_code;             /* wait status */
+    /* guarded by sig_lock: who writes the core file, and how many threads have not stopped for it yet */
+    struct thread *core_dumper;
+    uint32_t core_left;
+    bool core_killed;     /* by SIGKILL meanwhile */
+    uint32_t core_filter; /* DUMP_* */
     struct thread
         *exec_thread;        /* that execs and waits until it is alone; guarded by process_lock */
     bool stopped, continued; /* guarded by sig_lock: job control */
@@ -177,6 +182,14 @@ void process_exit_group(int status);
 NODISCARD int process_exec_alone(void);
 /* execve, past it: timer_create timers go. */
 void process_exec_timers(struct process *p);
+
+/* Write the current process's core file, all of whose other threads wait in core_park. True: there is one. libos/load. */
+bool core_write(const struct abi_siginfo *info, size_t limit);
+/* The other threads of the current process that are part of its dump, in order; up to max, how many. Valid until the dump
+ * ends. */
+size_t core_threads(struct thread **ret, size_t max);
+/* SIGKILL came during the dump: it should end. */
+bool core_interrupted(void);
 
 /* A resource limit's soft value. */
 uint64_t process_limit(struct process *p, unsigned resource);

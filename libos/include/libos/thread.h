@@ -192,7 +192,9 @@ struct thread {
     } held[24]; /* locks that it holds, in the order of taking */
     unsigned nheld;
 #endif
-    bool exiting;   /* has begun thread_exit */
+    bool exiting; /* has begun thread_exit */
+    bool
+        core_parked; /* waits, or has waited, for the core file of its process; guarded by sig_lock */
     bool is_kernel; /* a libOS thread: never in ring 3 */
     struct completion *
         vfork_done; /* of a parent that waits in vfork until this one execs or ends; guarded by RANK_PROCESS */

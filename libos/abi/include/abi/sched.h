@@ -45,6 +45,7 @@
 #define CLONE_INTO_CGROUP    0x200000000ull /* clone3 only */
 
 #define WNOHANG        1
+#define WCOREFLAG      0x80 /* in a wait status */
 #define WUNTRACED      2
 #define WSTOPPED       2
 #define WEXITED        4
