@@ -6,6 +6,7 @@
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/prctl.h>
+#include <libos/acl.h>
 #include <libos/heap.h>
 #include <libos/inotify.h>
 #include <stdio.h>
@@ -23,10 +24,21 @@ void dir_changed(struct inode *dir)
     inode_changed(dir);
 }
 
+/* The new inode does not get what it should: it goes again. */
+static void create_undo(struct inode *dir, const struct last_name *last, struct inode *inode)
+{
+    (void)dir->ops->unlink(dir, last->name, last->len,
+                           inode); /* what is left shows in a check of the file system */
+    inode_put(inode);
+}
+
 int create_locked(struct dentry *parent, const struct last_name *last, uint32_t mode, uint32_t rdev,
                   const char *target, struct dentry **ret_dentry)
 {
     struct inode *dir = parent->inode, *inode;
+    struct acl *acl = NULL;
+    bool as_is = mode & MODE_AS_IS;
+    mode &= ~MODE_AS_IS;
     int err = may_create(parent);
     if (err)
         return err;
@@ -35,9 +47,13 @@ int create_locked(struct dentry *parent, const struct last_name *last, uint32_t 
     if (S_ISLNK(mode) ? !dir->ops->symlink : !dir->ops->create)
         return -EPERM;
     err = dentry_reserve(parent);
-    if (!err)
-        err = S_ISLNK(mode) ? dir->ops->symlink(dir, last->name, last->len, target, &inode)
-                            : dir->ops->create(dir, last->name, last->len, mode, rdev, &inode);
+    if (!err && S_ISLNK(mode))
+        err = dir->ops->symlink(dir, last->name, last->len, target, &inode);
+    else if (!err && (as_is || !(err = acl_new_mode(dir, &mode, &acl))) &&
+             (err = dir->ops->create(dir, last->name, last->len, mode, rdev, &inode)))
+        acl_drop(acl);
+    if (!err && UNLIKELY(acl != NULL) && (err = acl_new_inode(dir, inode, acl)))
+        create_undo(dir, last, inode);
     if (err)
         return err;
     struct dentry *d = dentry_create(parent->sb, parent, last->name, last->len, last->hash, inode);
@@ -88,7 +104,7 @@ static int make_node(struct walk *w, uint32_t mode, uint32_t rdev, const char *t
         !vfs_capable(CAP_MKNOD))
         err = -EPERM;
     if (!err)
-        err = create_locked(dir, &last, mode, rdev, target, &made);
+        err = create_locked(dir, &last, mode | (w->kernel ? MODE_AS_IS : 0), rdev, target, &made);
     rwmutex_write_unlock(&dir->inode->lock);
     if (err)
         return err;
@@ -103,7 +119,7 @@ int vfs_mknod(int dirfd, const char *name, uint32_t mode, uint32_t rdev)
     int err = walk_start(&w, dirfd, name, 0);
     if (err)
         return err;
-    err = make_node(&w, mode & ~vfs_umask(), rdev, NULL);
+    err = make_node(&w, mode, rdev, NULL);
     walk_end(&w);
     return err;
 }

@@ -9,6 +9,7 @@
 #include <abi/prctl.h>
 #include <abi/resource.h>
 #include <abi/statfs.h>
+#include <libos/acl.h>
 #include <libos/flock.h>
 #include <libos/heap.h>
 #include <libos/inotify.h>
@@ -44,6 +45,8 @@ void inode_put(struct inode *inode)
     pagemap_fini(&inode->pages);
     if (inode->xattrs)
         xattr_free(inode);
+    if (UNLIKELY(inode->acl || inode->acl_default))
+        acl_free(inode);
     heap_free(inode->link);
     slab_free(&inode_slab, inode);
 }
@@ -267,6 +270,8 @@ int inode_setattr(const struct path *p, struct inode_attr *a)
     err = setattr_check(inode, a);
     if (!err && inode->ops->setattr)
         err = inode->ops->setattr(inode, a);
+    if (!err && a->set & ATTR_MODE && UNLIKELY(inode->acl))
+        err = acl_chmod(inode, a->mode);
     if (!err)
         setattr_apply(inode, a);
     rwmutex_write_unlock(&inode->lock);

@@ -6,6 +6,7 @@
 #include <abi/fcntl.h>
 #include <abi/stat.h>
 #include <abi/statfs.h>
+#include <libos/acl.h>
 #include <libos/dev/char.h>
 #include <libos/flock.h>
 #include <libos/inotify.h>
@@ -163,7 +164,7 @@ static int open_create(struct walk *w, const struct last_name *last, struct open
     rwmutex_write_lock(&dir->inode->lock);
     int err = dentry_lookup_locked(dir, last->name, last->len, last->hash, ret);
     if (err == -ENOENT) {
-        err = create_locked(dir, last, mode & ~vfs_umask(), 0, NULL, ret);
+        err = create_locked(dir, last, mode, 0, NULL, ret);
         o->created = !err;
     }
     rwmutex_write_unlock(&dir->inode->lock);
@@ -210,8 +211,16 @@ static int open_tmpfile(struct walk *w, struct open_state *o, struct file **ret_
         return err;
     if (!inode->ops->create || !dir->sb->pinned)
         return -EOPNOTSUPP;
-    uint32_t mode = S_IFREG | (o->mode & 07777 & ~vfs_umask());
+    uint32_t mode = S_IFREG | (o->mode & 07777);
+    struct acl *acl;
+    err = acl_new_mode(inode, &mode, &acl);
+    if (err)
+        return err;
     err = inode->ops->create(inode, "", 0, mode, 0, &made);
+    if (err)
+        acl_drop(acl);
+    else if (acl && (err = acl_new_inode(inode, made, acl)))
+        inode_put(made);
     if (err)
         return err;
     made->nlink = 0;

@@ -155,7 +155,7 @@ static int may_search(const struct walk *w)
     struct inode *inode = w->cur.dentry->inode;
     if (UNLIKELY(!S_ISDIR(inode->mode)))
         return -ENOTDIR;
-    if (LIKELY((inode->mode & 0111) == 0111) || w->kernel)
+    if (LIKELY((inode->mode & 0111) == 0111 && !inode->acl) || w->kernel)
         return 0;
     return inode_permission(inode, MAY_EXEC);
 }

@@ -6,6 +6,7 @@
 #include <abi/prctl.h>
 #include <abi/stat.h>
 #include <abi/statfs.h>
+#include <libos/acl.h>
 
 /* The boot and libOS's own threads. */
 static const struct cred kernel_cred = {
@@ -66,8 +67,11 @@ int inode_mode_permission(struct inode *inode, unsigned may)
         (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode)))
         return -EROFS;
     uint32_t bits = mode;
+    int err;
     if (c->fsuid == inode->uid)
         bits >>= 6;
+    else if (UNLIKELY(inode->acl) && mode & 070 && (err = acl_permission(inode, may)) != -EAGAIN)
+        return err && override(c, mode, may) ? 0 : err;
     else if ((bits >> 3 ^ bits) & 7 &&
              cred_in_group(c, inode->gid)) /* asked only when it matters */
         bits >>= 3;

@@ -193,7 +193,8 @@ static int do_move(struct rename *r)
 /* RENAME_WHITEOUT: a character device 0:0 takes the old name. */
 static int make_whiteout(struct rename *r)
 {
-    return create_locked(r->from.cur.dentry, &r->from_last, S_IFCHR | 0600, 0, NULL, &r->whiteout);
+    return create_locked(r->from.cur.dentry, &r->from_last, S_IFCHR | 0600 | MODE_AS_IS, 0, NULL,
+                         &r->whiteout);
 }
 
 static int rename_locked(struct rename *r, const struct dentry *trap)

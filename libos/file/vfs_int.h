@@ -60,7 +60,9 @@ int walk_up(struct walk *w);
 /* Resolve all of it; w->cur is the result. */
 int walk_all(struct walk *w);
 
-/* Make a name in parent, whose inode's lock is held for writing: create's checks, the inode, the dentry. */
+/* Make a name in parent, whose inode's lock is held for writing: create's checks, the inode, the dentry. The
+ * process's mask, or the directory's access control list, limits mode, unless it has MODE_AS_IS. */
+#define MODE_AS_IS (1u << 31)
 int create_locked(struct dentry *parent, const struct last_name *last, uint32_t mode, uint32_t rdev,
                   const char *target, struct dentry **ret_dentry);
 

@@ -7,6 +7,7 @@
 
 #include <abi/errno.h>
 #include <abi/prctl.h>
+#include <libos/acl.h>
 #include <libos/heap.h>
 #include <libos/inotify.h>
 #include <string.h>
@@ -127,12 +128,14 @@ static int xattr_permission(struct inode *inode, const char *name, bool write)
             return -EPERM;
         return inode_permission(inode, write ? MAY_WRITE : MAY_READ);
     }
-    return -EOPNOTSUPP; /* system.*: no access control lists */
+    return -EOPNOTSUPP;
 }
 
 ssize_type path_getxattr(const struct path *p, const char *name, void *buf, size_t size)
 {
     struct inode *inode = p->dentry->inode;
+    if (acl_index(name) >= 0)
+        return acl_get(inode, acl_index(name), buf, size);
     int n = xattr_permission(inode, name, false);
     if (n)
         return n;
@@ -156,6 +159,12 @@ int path_setxattr(const struct path *p, const char *name, const void *value, siz
 {
     struct inode *inode = p->dentry->inode;
     int err = path_writable(p);
+    if (acl_index(name) >= 0) {
+        err = err ? err : acl_set(inode, acl_index(name), value, size);
+        if (!err)
+            inotify_event(p->dentry, IN_ATTRIB);
+        return err;
+    }
     if (!err && caps_is_name(name))
         err = caps_check_set(value, size);
     if (!err)

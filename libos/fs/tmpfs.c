@@ -10,6 +10,7 @@
 #include <abi/fcntl.h>
 #include <abi/prctl.h>
 #include <base/log.h>
+#include <libos/acl.h>
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
@@ -264,7 +265,10 @@ static int lower_fill(struct tmpfs *t, const struct erofs_inode *lower, struct i
             return -EIO;
         inode->size = (uint64_t)n;
     }
-    return lower->xattr_size ? lower_xattrs(t, lower, inode) : 0;
+    if (!lower->xattr_size)
+        return 0;
+    int err = lower_xattrs(t, lower, inode);
+    return err ? err : acl_load(inode);
 }
 
 static int lower_inode(struct tmpfs *t, uint64_t nid, struct inode **ret)

@@ -431,6 +431,13 @@ void ext4_flusher_stop(struct ext4 *fs);
 int ext4_getxattr(struct inode *inode, const char *name, void *buf, size_t size);
 int ext4_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags);
 int ext4_listxattr(struct inode *inode, char *buf, size_t size);
+/* Might the inode, as it is on the disk, have attributes? Cheap. */
+bool ext4_has_xattrs(struct ext4_inode *ei);
+
+/* acl.c: a list of the disk's form as the attribute that programs see; room 0: its size alone. -ERANGE, -EINVAL: malformed. And the
+ * other way, which never gets longer: bytes written. */
+int ext4_acl_from_disk(const void *disk, size_t size, void *buf, size_t room);
+size_t ext4_acl_to_disk(const void *value, size_t size, void *disk);
 /* The inode goes: its attribute block does. Within a transaction. */
 NODISCARD int xattr_release_block(struct ext4_inode *ei);
 /* Inline data: the value of system.data. Length, -ENODATA. */

@@ -5,6 +5,7 @@
 #include "ext4.h"
 
 #include <abi/errno.h>
+#include <libos/acl.h>
 #include <base/log.h>
 #include <string.h>
 #include <utlist.h>
@@ -345,6 +346,10 @@ int ext4_iget(struct ext4 *fs, uint32_t ino, struct inode **ret)
     int err = read_inode(fs, ino, &inode);
     if (err)
         return err;
+    if (UNLIKELY(ext4_has_xattrs(ext4_i(inode))) && (err = acl_load(inode))) {
+        inode_put(inode);
+        return err;
+    }
     *ret = inode->nlink ? keep(fs, inode) : inode;
     return 0;
 }

@@ -5,17 +5,18 @@
 
 #include <abi/errno.h>
 #include <abi/xattr.h>
+#include <libos/acl.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES_MAX = 256, SPACE_MAX = 8192 };
+enum { NAMES_MAX = 256, SPACE_MAX = 8192, XATTR_ACL = 2, XATTR_ACL_OF_NEW = 3 };
 
 static const struct {
     uint8_t index;
     const char *prefix;
 } prefixes[] = {
-    { 2, "system.posix_acl_access" },
-    { 3, "system.posix_acl_default" },
+    { XATTR_ACL, XATTR_ACL_ACCESS },
+    { XATTR_ACL_OF_NEW, XATTR_ACL_DEFAULT },
     { 1, "user." },
     { 4, "trusted." },
     { 6, "security." },
@@ -167,7 +168,9 @@ int ext4_getxattr(struct inode *inode, const char *name, void *buf, size_t size)
         return err;
     const struct attr *a = find(all, index, rest);
     err = a ? (int)a->size : -ENODATA;
-    if (a && size) {
+    if (a && (index == XATTR_ACL || index == XATTR_ACL_OF_NEW)) {
+        err = ext4_acl_from_disk(a->value, a->size, buf, size);
+    } else if (a && size) {
         if (a->size > size)
             err = -ERANGE;
         else
@@ -378,14 +381,12 @@ static int write_all(struct ext4_inode *ei, struct attrs *all)
     return err;
 }
 
-int ext4_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags)
+/* Replace, add or (value NULL) remove one attribute. */
+static int set_attr(struct inode *inode, uint8_t index, const char *rest, const void *value,
+                    size_t size, int flags)
 {
     struct ext4_inode *ei = ext4_i(inode);
     struct attrs *all;
-    uint8_t index;
-    const char *rest;
-    if (!split_name(name, &index, &rest) || index == 7)
-        return -EOPNOTSUPP;
     if (strlen(rest) > 255)
         return -ERANGE;
     if (size > ei->fs->block_size)
@@ -409,4 +410,43 @@ int ext4_setxattr(struct inode *inode, const char *name, const void *value, size
     }
     heap_free(all);
     return err;
+}
+
+/* The list as the disk has it. */
+static int set_acl(struct inode *inode, uint8_t index, const void *value, size_t size)
+{
+    if (!value)
+        return set_attr(inode, index, "", NULL, 0, 0);
+    void *disk = heap_alloc(size);
+    if (!disk)
+        return -ENOMEM;
+    size = ext4_acl_to_disk(value, size, disk);
+    int err = set_attr(inode, index, "", disk, size, 0);
+    heap_free(disk);
+    return err;
+}
+
+bool ext4_has_xattrs(struct ext4_inode *ei)
+{
+    uint32_t space = inode_space(ei), magic = 0;
+    struct ext4_dinode *c;
+    struct buf *b;
+    if (ei->file_acl || !space || ei->fresh)
+        return ei->file_acl;
+    if (ext4_core_get(ei, &b, &c))
+        return false;
+    memcpy(&magic, (char *)c + INODE_GOOD_OLD + ei->extra_isize, sizeof(magic));
+    buf_put(ei->fs, b);
+    return magic == XATTR_MAGIC;
+}
+
+int ext4_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags)
+{
+    uint8_t index;
+    const char *rest;
+    if (!split_name(name, &index, &rest) || index == 7)
+        return -EOPNOTSUPP;
+    if (index == XATTR_ACL || index == XATTR_ACL_OF_NEW)
+        return set_acl(inode, index, value, size);
+    return set_attr(inode, index, rest, value, size, flags);
 }

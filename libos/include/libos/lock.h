@@ -49,6 +49,7 @@ enum lock_rank {
     RANK_IPC_UNDO,     /* the list of a process's semaphore adjustments */
     RANK_IPC_TABLE,    /* ids and keys of one kind of System V objects */
     RANK_ACCOUNTS,     /* the table of users */
+    RANK_ACL,          /* which access control list an inode has */
     RANK_PAGEMAP,      /* page map of an inode */
     RANK_MAP_CLOCK,    /* the ring of page maps that reclaim goes through */
     RANK_FS_MOUNTS,    /* the list of mounted file systems of one kind */

@@ -16,6 +16,7 @@ struct file_ops;
 struct inode;
 struct mount;
 struct cred;
+struct acl;
 struct xattr;
 
 struct path {
@@ -105,11 +106,12 @@ struct inode {
     struct file_lock *locks; /* flock and POSIX; guarded by lock_lock */
     struct spin lock_lock;
     struct waitq lock_wait;
-    void *watches;          /* inotify; libos/file/inotify.c */
-    void *pipe;             /* of a FIFO */
-    uint8_t write_hint;     /* F_SET_RW_HINT */
-    bool caps_none;         /* known to have no security.capability; guarded by lock */
-    bool can_link;          /* nlink is 0 and linkat may give it a first name (O_TMPFILE) */
+    void *watches;                 /* inotify; libos/file/inotify.c */
+    void *pipe;                    /* of a FIFO */
+    uint8_t write_hint;            /* F_SET_RW_HINT */
+    bool caps_none;                /* known to have no security.capability; guarded by lock */
+    bool can_link;                 /* nlink is 0 and linkat may give it a first name (O_TMPFILE) */
+    struct acl *acl, *acl_default; /* access control lists, libos/acl.h; NULL: none */
     struct xattr *xattrs;   /* guarded by lock; file systems that keep them in memory (tmpfs) */
     _Atomic uint32_t seals; /* F_SEAL_*; F_SEAL_SEAL from the start where fcntl may not add any */
     char *link;          /* text of a symbolic link, owned; file systems that keep it in memory */

@@ -276,6 +276,7 @@ TABLE = {
     'python-processes': script(PY, 'processes.py', 900, ['sh', 'cat', 'sleep', 'seq', 'tail', 'echo', 'true'], ['-m', '1G']),
     'perl-processes': script('/usr/bin/perl', 'processes.pl', 300, ['sh', 'cat', 'seq', 'tail', 'tr', 'echo']),
     'tools': script('/bin/dash', 'tools.sh', 500, TOOLS, prepare=prepare_shadow),
+    'acl': script('/bin/dash', 'acl.sh', 300, [*FEW, 'getfacl', 'setfacl', 'setpriv', 'cp', 'mv', 'grep']),
     'tmux': script('/bin/dash', 'tmux.sh', 500, [*FEW, 'tmux', 'grep', 'clear', 'tty', 'stty'], suite='long'),
     'find': script('/bin/dash', 'find.sh', 300, [*FEW, 'find', 'xargs', 'echo']),
     'git': script('/bin/dash', 'git.sh', 500, [*FEW, 'git', 'grep', 'tar'], ['-m', '512M'], suite='long'),

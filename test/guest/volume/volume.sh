@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A data disk from its making to its check: rows that one run writes are there in the next, on the disk's own terms (e2fsck), and
-# what is not a volume is refused with one line. Usage: volume.sh ALCOVE DIRECT
+# what is not a volume is refused with one line. Usage: volume.sh ALCOVE DIRECT ACL
 set -u
 alcove=$(realpath "$1")
 direct=$(realpath "$2")
+acl=$(realpath "$3")
 PATH=$PATH:/usr/sbin:/sbin
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
@@ -35,6 +36,11 @@ run -v data.img:/data:ro /usr/bin/touch /data/new
 is "a write to a read-only volume" 1 $?
 # Every way to read and write; and a file that is open and has no name when the program ends.
 is "direct transfers" "direct: ok" "$(run --cpus 2 -v data.img:/data "$direct" /data)"
+# Access control lists: the same test that runs on tmpfs; and what is left on the disk is read again by another run, and by debugfs.
+is "access control lists" 0 "$(run -v data.img:/data "$acl" /data >out; echo $?)"
+run --with setfacl -v data.img:/data /bin/bash -c 'echo x >/data/acl; setfacl -m u:1000:rw,g:7:r /data/acl'
+is "a list of before" "user:1000:rw-" "$(run --with getfacl --with grep -v data.img:/data /bin/bash -c 'getfacl -pn /data/acl | grep user:1')"
+is "the disk's own form" 1 "$(debugfs -R 'ea_list acl' data.img 2>err | grep -c 'user:1000:rw-\|posix_acl_access')"
 run --with rm -v data.img:/data /bin/bash -c 'exec 3>/data/x; echo hi >&3; rm /data/x; exit 3'
 is "exit with a file without a name" 3 $?
 is "clean after it" 0 "$(e2fsck -fn data.img >out 2>&1; echo $?)"
