@@ -28,7 +28,14 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { ENTRIES = 1 << 16, LEAKS_SHOWN = 24, FREE_BYTE = 0x6b, NEW_BYTE = 0x5a, LINK = 8 };
+enum {
+    BITS = 17,
+    ENTRIES = 1 << BITS,
+    LEAKS_SHOWN = 24,
+    FREE_BYTE = 0x6b,
+    NEW_BYTE = 0x5a,
+    LINK = 8
+};
 
 /* What exists, found by its address. */
 struct entry {
@@ -38,7 +45,7 @@ struct entry {
 };
 #define GONE ((void *)1)
 
-static struct entry entries[ENTRIES];
+static struct entry *entries; /* from the first question on; NULL: nothing is noted */
 static uint64_t serial, mark;
 static long objects, kernel_pages;
 static unsigned inside; /* the heap asks for pages for itself */
@@ -77,7 +84,7 @@ long __wrap_sys_prctl(int option, unsigned long arg2, unsigned long arg3, unsign
 
 static struct entry *slot(const void *object, bool new)
 {
-    size_t i = ((uintptr_t)object >> 3) * 0x9e3779b97f4a7c15ull >> 48;
+    size_t i = ((uintptr_t)object >> 3) * 0x9e3779b97f4a7c15ull >> (64 - BITS);
     for (size_t n = 0; n < ENTRIES; n++, i = (i + 1) % ENTRIES) {
         struct entry *e = &entries[i];
         if (e->object == object || (new && (!e->object || e->object == GONE)))
@@ -90,14 +97,14 @@ static struct entry *slot(const void *object, bool new)
 
 static void note(void *object, void *caller)
 {
-    struct entry *e = slot(object, true);
+    struct entry *e = entries ? slot(object, true) : NULL;
     if (e)
         *e = (struct entry){ object, caller, ++serial };
 }
 
 static void forget(void *object)
 {
-    struct entry *e = slot(object, false);
+    struct entry *e = entries ? slot(object, false) : NULL;
     if (e)
         e->object = GONE;
 }
@@ -299,8 +306,19 @@ static long count(unsigned long what)
     }
 }
 
+static void entries_make(void)
+{
+    struct page *p = __real_page_alloc(PAGE_ORDER_MAX, PAGE_KERNEL, PAGE_ZERO | PAGE_MUST);
+    _Static_assert(ENTRIES * sizeof(struct entry) <= (size_t)PAGE_SIZE << PAGE_ORDER_MAX,
+                   "one block");
+    must(p);
+    entries = page_ptr(p);
+}
+
 static long control(unsigned long what, unsigned long a, unsigned long b)
 {
+    if (!entries)
+        entries_make();
     switch (what) {
     case FAULT_ARM:
         succeed = a;
