@@ -63,7 +63,8 @@ static const short not_as_root[] = { SYS_kill,
 #else
 /* What ends the process, makes others, waits for what does not come, or changes the memory and signals that the test itself
  * stands on. */
-static const short not_in_process[] = { SYS_exit,
+static const short not_in_process[] = { SYS_close,
+                                        SYS_exit,
                                         SYS_exit_group,
                                         SYS_fork,
                                         SYS_vfork,
@@ -431,7 +432,7 @@ int main(int argc, char **argv)
     const char *from = argc > 1 ? argv[1] : NULL, *n = argc > 2 ? argv[2] : NULL;
 #endif
     uint64_t first = from ? strtoull(from, NULL, 10) : 1;
-    int count = n ? atoi(n) : 100;
+    int count = n ? atoi(n) : 300;
     if (!t_alcove()) {
         fprintf(stderr, "this is not for Linux\n");
         return 1;
