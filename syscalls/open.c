@@ -2,6 +2,7 @@
 /* open, openat, openat2, creat. */
 #include "name.h"
 #include "sys_proto.h"
+#include "uring_op.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -83,20 +84,29 @@ static int how_check(const struct abi_open_how *how)
     return 0;
 }
 
-long sys_openat2(int dfd, user_str_t path, user_open_how_in_t up, size_t size)
+int open_how_get(struct abi_open_how *how, user_open_how_in_t up, size_t size)
 {
-    struct abi_open_how how;
+    int err = how_get(how, up, size);
+    return err ? err : how_check(how);
+}
+
+unsigned open_how_walk(const struct abi_open_how *how)
+{
     static const uint16_t walk_flags[] = { WALK_NO_XDEV, WALK_NO_MAGICLINKS, WALK_NO_SYMLINKS,
                                            WALK_BENEATH, WALK_IN_ROOT };
     unsigned walk = 0;
-    int err = how_get(&how, up, size);
-    if (!err)
-        err = how_check(&how);
+    for (unsigned i = 0; i < ARRAY_SIZE(walk_flags); i++)
+        if (how->resolve >> i & 1)
+            walk |= walk_flags[i];
+    return walk;
+}
+
+long sys_openat2(int dfd, user_str_t path, user_open_how_in_t up, size_t size)
+{
+    struct abi_open_how how;
+    int err = open_how_get(&how, up, size);
     if (err)
         return err;
-    for (unsigned i = 0; i < ARRAY_SIZE(walk_flags); i++)
-        if (how.resolve >> i & 1)
-            walk |= walk_flags[i];
     return open_name(dfd, path, (unsigned)how.flags | (how.flags & O_PATH ? 0 : O_LARGEFILE),
-                     (uint32_t)how.mode, walk);
+                     (uint32_t)how.mode, open_how_walk(&how));
 }

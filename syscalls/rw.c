@@ -2,6 +2,7 @@
 /* read, write and their relatives; positions; copies between files; sizes. */
 #include "name.h"
 #include "sys_proto.h"
+#include "uring_op.h"
 #include "vector.h"
 
 #include <abi/errno.h>
@@ -318,7 +319,7 @@ long sys_fadvise64(int fd, long offset, size_t len, int advice)
     return err;
 }
 
-static long fallocate_file(struct file *f, int mode, uint64_t off, uint64_t len)
+long fallocate_file(struct file *f, int mode, uint64_t off, uint64_t len)
 {
     if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE |
                  FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE) ||

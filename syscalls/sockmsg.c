@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* send, recv and their relatives. */
+#include "message.h"
 #include "sockaddr.h"
 #include "sys_proto.h"
 #include "timeout.h"
@@ -13,8 +14,6 @@
 #include <libos/user.h>
 
 #define MSG_KERNEL_ONLY 0x80000000u /* MSG_CMSG_COMPAT */
-
-enum { CONTROL_NEAR = 256 };
 
 long sys_sendto(int fd, user_u8_in_t buf, size_t len, unsigned flags, user_u8_in_t addr,
                 int addrlen)
@@ -63,16 +62,7 @@ long sys_recvfrom(int fd, user_u8_out_t buf, size_t len, unsigned flags, user_u8
     return n;
 }
 
-/* A message header and what it refers to, copied in. */
-struct message {
-    struct abi_msghdr h;
-    struct vector v;
-    struct abi_sockaddr_storage name;
-    struct socket_msg m;
-    uint8_t near[CONTROL_NEAR] ALIGNED(8), *control; /* sent */
-};
-
-static int message_get(struct message *g, user_msghdr_in_t msg, unsigned flags)
+int message_get(struct message *g, user_msghdr_in_t msg, unsigned flags)
 {
     int err = user_get(&g->h, msg, 1);
     if (err)
@@ -91,8 +81,7 @@ static int message_get(struct message *g, user_msghdr_in_t msg, unsigned flags)
     return err;
 }
 
-/* The parts that only sending has. */
-static int message_get_more(struct message *g)
+int message_get_more(struct message *g)
 {
     size_t n = g->h.msg_controllen;
     int err = 0;
@@ -114,7 +103,7 @@ static int message_get_more(struct message *g)
     return user_get(g->control, user_cast(user_u8_in_t, g->h.msg_control), n);
 }
 
-static void message_put(struct message *g)
+void message_put(struct message *g)
 {
     vector_put(&g->v);
     if (g->control && g->control != g->near)
@@ -134,28 +123,36 @@ static long send_one(struct socket *s, user_msghdr_in_t msg, unsigned flags)
     return n;
 }
 
+void message_set_room(struct message *g)
+{
+    if (!user_is_null(g->h.msg_name))
+        g->m.name = &g->name;
+    g->m.ret_control = g->h.msg_control;
+    g->m.ret_control_left = user_is_null(g->h.msg_control) ? 0 : g->h.msg_controllen;
+}
+
+long message_tell(struct message *g, user_msghdr_inout_t msg, unsigned flags, long n)
+{
+    unsigned room = (unsigned)g->h.msg_namelen;
+    if (g->m.name &&
+        user_put(g->h.msg_name, (uint8_t *)&g->name, room < g->m.name_len ? room : g->m.name_len))
+        return -EFAULT;
+    g->h.msg_namelen = (int)g->m.name_len;
+    g->h.msg_controllen = g->m.ret_control_used;
+    g->h.msg_flags = g->m.ret_flags | (flags & MSG_CMSG_CLOEXEC);
+    return user_put(msg, &g->h, 1) ? -EFAULT : n;
+}
+
 static long recv_one(struct socket *s, user_msghdr_inout_t msg, unsigned flags)
 {
     struct message g;
     long n = message_get(&g, user_cast(user_msghdr_in_t, msg), flags);
     if (n)
         return n;
-    if (!user_is_null(g.h.msg_name))
-        g.m.name = &g.name;
-    g.m.ret_control = g.h.msg_control;
-    g.m.ret_control_left = user_is_null(g.h.msg_control) ? 0 : g.h.msg_controllen;
+    message_set_room(&g);
     n = socket_recv(s, &g.m);
     message_put(&g);
-    if (n < 0)
-        return n;
-    unsigned room = (unsigned)g.h.msg_namelen;
-    if (g.m.name &&
-        user_put(g.h.msg_name, (uint8_t *)&g.name, room < g.m.name_len ? room : g.m.name_len))
-        return -EFAULT;
-    g.h.msg_namelen = (int)g.m.name_len;
-    g.h.msg_controllen = g.m.ret_control_used;
-    g.h.msg_flags = g.m.ret_flags | (flags & MSG_CMSG_CLOEXEC);
-    return user_put(msg, &g.h, 1) ? -EFAULT : n;
+    return n < 0 ? n : message_tell(&g, msg, flags, n);
 }
 
 long sys_sendmsg(int fd, user_msghdr_in_t msg, unsigned flags)

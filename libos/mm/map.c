@@ -49,6 +49,13 @@ static int file_check(const struct mm_map *what, struct area *a)
     a->pages = f->ops->pagemap(f);
     if (!a->pages)
         return -ENODEV;
+    if (f->ops->map) {
+        uint64_t offset = what->offset;
+        err = f->ops->map(f, &offset, a->end - a->start);
+        if (err)
+            return err;
+        a->pgoff = offset >> PAGE_SHIFT;
+    }
     a->flags |= may;
     return 0;
 }

@@ -13,8 +13,9 @@
 #include <libos/sched.h>
 #include <libos/user.h>
 #include <libos/vfs.h>
-#include <utlist.h>
 #include <plat/thread.h>
+#include <string.h>
+#include <utlist.h>
 
 #define NAMESPACES                                                                                 \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
@@ -243,4 +244,26 @@ long process_clone(const struct clone_request *r)
         trace_event(PTRACE_EVENT_VFORK_DONE, (unsigned long)tid);
     }
     return tid;
+}
+
+int thread_create_worker(const char *name, void (*fn)(void *), void *arg,
+                         struct thread **ret_thread)
+{
+    struct thread *from = thread_current(), *t;
+    int err = thread_create(process_current(), 0, fn, arg, &t);
+    if (err)
+        return err;
+    t->is_worker = true;
+    t->sigmask = ~0ull;
+    strncpy(t->comm, name, sizeof(t->comm) - 1);
+    err = share_objects(t, from, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM);
+    if (!err)
+        err = thread_publish(t, false);
+    if (err) {
+        drop_objects(t);
+        thread_discard(t);
+        return err;
+    }
+    *ret_thread = t;
+    return 0;
 }

@@ -9,7 +9,7 @@
 /* Is t one of the threads that the dump of its process waits for, or has? sig_lock is held. */
 static bool takes_part(const struct thread *t)
 {
-    return t != t->process->core_dumper && (t->core_parked || !t->exiting);
+    return t != t->process->core_dumper && !t->is_worker && (t->core_parked || !t->exiting);
 }
 
 bool core_dump(const struct abi_siginfo *info)
@@ -47,7 +47,7 @@ bool core_dump(const struct abi_siginfo *info)
 void core_park(struct thread *t)
 {
     struct process *p = t->process;
-    while (UNLIKELY(p->core_dumper) && p->core_dumper != t) {
+    while (UNLIKELY(p->core_dumper) && p->core_dumper != t && !t->is_worker) {
         bool last = !t->core_parked && --p->core_left == 0;
         t->core_parked = true;
         spin_unlock(&p->sig_lock);

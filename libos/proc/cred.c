@@ -123,6 +123,19 @@ int thread_set_cred(struct thread *t, struct cred *c)
     return 0;
 }
 
+struct cred *thread_swap_cred(struct cred *c)
+{
+    struct thread *t = thread_current();
+    struct cred *old = t->cred;
+    /* Others look at it under either lock. */
+    spin_lock(&process_lock);
+    spin_lock(&t->process->sig_lock);
+    t->cred = c;
+    spin_unlock(&t->process->sig_lock);
+    spin_unlock(&process_lock);
+    return old;
+}
+
 void thread_uncount(struct thread *t, bool keep_as_process)
 {
     if (!t->counted)

@@ -70,6 +70,8 @@ int process_exec_alone(void)
     struct thread *t = thread_current();
     struct process *p = t->process;
     struct sighand *own = NULL;
+    if (t->uring)
+        uring_thread_exit(t);
     int err = t->sighand->refs > p->nthreads + 1 ? sighand_copy(t->sighand, false, &own) : 0;
     if (!err && (err = end_others(t)) && own)
         sighand_put(own);

@@ -196,6 +196,8 @@ void thread_exit(int exit_code)
             core_park(t);
             spin_unlock(&p->sig_lock);
         }
+        if (t->uring)
+            uring_thread_exit(t);
         trace_event(PTRACE_EVENT_EXIT, (unsigned long)(p->exiting ? p->exit_code : exit_code));
         spin_lock(&t->process->sig_lock);
         core_park(t);

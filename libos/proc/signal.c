@@ -228,7 +228,8 @@ static bool wants(const struct thread *t, int sig)
 {
     if (t->exiting || sig == SIGKILL)
         return !t->exiting;
-    return !t->trace.stopped && (sig == SIGSTOP || !(t->sigmask & ABI_SIGBIT(sig)));
+    return !t->trace.stopped && !t->is_worker &&
+           (sig == SIGSTOP || !(t->sigmask & ABI_SIGBIT(sig)));
 }
 
 /* Who of p is to take sig: first choice is the thread asked for, then an undisturbed one, then any. */

@@ -36,6 +36,8 @@ void upcall_user_return(struct plat_frame *frame)
     }
     if (work & WORK_TASK) {
         thread_clear_work(t, WORK_TASK);
+        if (UNLIKELY(t->uring))
+            uring_thread_work(t);
         if (t->rseq && t->rseq_cpu != t->cpu)
             rseq_preempted(t, frame);
         if (UNLIKELY(t->seccomp.mode || t->trace.tracer))

@@ -111,6 +111,8 @@ int thread_sleep(uint64_t deadline_ns)
         thread_finish_sleep();
         return -EINTR;
     }
+    if (UNLIKELY(work & WORK_TASK) && t->uring)
+        uring_thread_sleeps(t);
     if (deadline_ns == NO_DEADLINE) {
         sched_switch();
         return 0;

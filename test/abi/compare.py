@@ -48,6 +48,17 @@ ROWS = [
      {'next': 'list.next', 'reserved': '__reserved'}),
     ('poll.h sys/epoll.h sys/eventfd.h', 'poll', {'pollfd': 'struct pollfd', 'epoll_event': 'struct epoll_event'}, {}),
     ('linux/aio_abi.h', 'aio', {'io_event': 'struct io_event', 'iocb': 'struct iocb'}, {}),
+    ('linux/io_uring.h', 'io_uring',
+     {'io_uring_sqe': 'struct io_uring_sqe', 'io_uring_cqe': 'struct io_uring_cqe', 'io_sqring_offsets': 'struct io_sqring_offsets',
+      'io_cqring_offsets': 'struct io_cqring_offsets', 'io_uring_params': 'struct io_uring_params',
+      'io_uring_files_update': 'struct io_uring_files_update', 'io_uring_rsrc_register': 'struct io_uring_rsrc_register',
+      'io_uring_rsrc_update2': 'struct io_uring_rsrc_update2', 'io_uring_probe_op': 'struct io_uring_probe_op',
+      'io_uring_probe': 'struct io_uring_probe', 'io_uring_restriction': 'struct io_uring_restriction',
+      'io_uring_buf': 'struct io_uring_buf', 'io_uring_buf_reg': 'struct io_uring_buf_reg',
+      'io_uring_getevents_arg': 'struct io_uring_getevents_arg', 'io_uring_sync_cancel_reg': 'struct io_uring_sync_cancel_reg',
+      'io_uring_file_index_range': 'struct io_uring_file_index_range', 'io_uring_recvmsg_out': 'struct io_uring_recvmsg_out'},
+     {'io_sqring_offsets.user_addr': 'resv2', 'io_cqring_offsets.user_addr': 'resv2', 'io_uring_buf_reg.flags': 'pad',
+      'io_uring_files_update.data': 'fds'}),
     ('sys/uio.h', 'uio', {'iovec': 'struct iovec'}, {}),
     ('sys/resource.h', 'resource', {'rlimit': 'struct rlimit', 'rusage': 'struct rusage'}, {}),
     ('sys/prctl.h linux/prctl.h asm/prctl.h linux/capability.h', 'prctl',
@@ -117,7 +128,9 @@ ROWS = [
 # Not in every host's headers, with the reason; compared where it is there.
 NEWER = set('''F_SEAL_EXEC MFD_NOEXEC_SEAL MFD_EXEC MEMBARRIER_CMD_GET_REGISTRATIONS PIDFD_THREAD AT_RSEQ_FEATURE_SIZE
     AT_RSEQ_ALIGN ARCH_CET_STATUS FUTEX2_SIZE_U8 FUTEX2_SIZE_U16 FUTEX2_SIZE_U32 FUTEX2_SIZE_U64 FUTEX2_NUMA
-    FUTEX2_PRIVATE SYS_SECCOMP'''.split())
+    FUTEX2_PRIVATE SYS_SECCOMP IORING_SETUP_NO_MMAP IORING_SETUP_REGISTERED_FD_ONLY IORING_SETUP_NO_SQARRAY
+    IORING_FEAT_REG_REG_RING IORING_REGISTER_USE_REGISTERED_RING IOU_PBUF_RING_MMAP IORING_TIMEOUT_MULTISHOT
+    IORING_OFF_PBUF_RING'''.split())
 # In the kernel's header only, or different there: libc has its own.
 KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTODISARM': 'linux/signal.h',
           'SA_RESTORER': 'asm/signal.h', 'PROT_SEM': 'asm/mman.h', 'POLLREMOVE': 'asm/poll.h',

@@ -36,6 +36,8 @@ struct file_ops {
      * -EINVAL, -ENOMEM. */
     int (*may_map)(struct file *f, uint64_t offset, size_t size, uint32_t *flags);
     struct pagemap *(*pagemap)(struct file *f); /* -ENODEV: cannot be mapped */
+    /* May bytes [*offset, + size) be mapped, and where in the page map do they lie? NULL: all, there. -EINVAL */
+    int (*map)(struct file *f, uint64_t *offset, size_t size);
     int (*readdir)(struct file *f, struct dir_sink *s, uint64_t *pos); /* -ENOTDIR */
     int (*sync)(struct file *f, bool data_only);                       /* -EINVAL */
     /* Write what is dirty of bytes [from, end) and wait; neither metadata nor the disk's cache. NULL: 0 */

@@ -11,6 +11,7 @@
 enum lock_rank {
     /* Sleeping locks, outermost first. */
     RANK_EXEC = 1,   /* one execve or thread-group change of a process at a time */
+    RANK_URING,      /* submissions to one io_uring, and its resources */
     RANK_FILE_POS,   /* file->pos_lock */
     RANK_GEN_TEXT,   /* text of an open file of /proc or /sys, which names any object */
     RANK_MOUNT_TREE, /* changes of the mount tree */
@@ -45,6 +46,7 @@ enum lock_rank {
     RANK_MOUNT,        /* the mount table */
     RANK_DENTRY,       /* children of one directory in the name cache */
     RANK_FILE,         /* what small files keep: eventfd, timerfd, signalfd, locks of an inode */
+    RANK_URING_TASK,   /* the workers of a thread that uses io_uring */
     RANK_IPC,          /* one System V object or message queue */
     RANK_IPC_UNDO,     /* the list of a process's semaphore adjustments */
     RANK_IPC_TABLE,    /* ids and keys of one kind of System V objects */

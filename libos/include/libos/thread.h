@@ -21,6 +21,7 @@ struct seccomp_filter;
 struct sem_undo_list;
 struct sighand;
 struct account;
+struct uring_task;
 
 /* Reasons for thread->plat.work. */
 enum thread_work {
@@ -28,7 +29,7 @@ enum thread_work {
     WORK_SIGNAL = 2,    /* a signal may be deliverable */
     WORK_KILLED = 4,    /* the thread group exits, or execs */
     WORK_TRACE = 8,     /* tell the tracer of the end of this call */
-    WORK_TASK = 16,     /* rseq fix-up and the like */
+    WORK_TASK = 16,     /* rseq fix-up, io_uring and the like */
     WORK_DEFERRED = 32, /* deferred_run is due */
     WORK_ROOT = 64,     /* somebody called pivot_root */
 };
@@ -192,6 +193,9 @@ struct thread {
     } held[24]; /* locks that it holds, in the order of taking */
     unsigned nheld;
 #endif
+    struct uring_task *uring; /* its io_uring side; only the thread itself changes it. NULL: none */
+    bool
+        is_worker; /* of io_uring: a thread of the process that is never in ring 3 and takes no signals */
     bool exiting; /* has begun thread_exit */
     bool
         core_parked; /* waits, or has waited, for the core file of its process; guarded by sig_lock */
@@ -232,6 +236,17 @@ NODISCARD int thread_create(struct process *p, int tid, void (*fn)(void *), void
                             struct thread **ret_thread);
 /* A libOS thread (no ring 3), started. -ENOMEM. */
 NODISCARD int thread_create_kernel(const char *name, void (*fn)(void *), void *arg);
+/* A thread of the current process that shares all that threads share, blocks all signals and runs fn, which ends with
+ * thread_exit. Not started. -ENOMEM, -EAGAIN (limits), -EINTR (the group ends). libos/proc provides it. */
+NODISCARD int thread_create_worker(const char *name, void (*fn)(void *), void *arg,
+                                   struct thread **ret_thread);
+/* Act with credentials c (borrowed) until the result is given back. */
+struct cred *thread_swap_cred(struct cred *c);
+/* Of a thread with t->uring; libos/uring provides them. The current thread goes on with requests that were handed over to it, ends
+ * (or becomes another program), goes to sleep (any sleeping lock may be held). */
+void uring_thread_work(struct thread *t);
+void uring_thread_exit(struct thread *t);
+void uring_thread_sleeps(struct thread *t);
 /* Threads that exist, kernel threads included. */
 unsigned thread_count(void);
 /* Take or drop a reference; the last one frees. */

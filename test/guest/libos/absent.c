@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -86,14 +87,19 @@ static void aio(bool there)
     check("io_setup", syscall(SYS_io_setup, 1, &context), there ? 0 : ENOSYS);
 }
 
+static void uring(bool there)
+{
+    uint32_t params[30] = { 0 };
+    check("io_uring_setup", syscall(SYS_io_uring_setup, 1, params), there ? 0 : ENOSYS);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(bool there);
-    } parts[] = {
-        { "net", network }, { "disk", disks }, { "ipc", ipc }, { "ptrace", tracing }, { "aio", aio }
-    };
+    } parts[] = { { "net", network },    { "disk", disks }, { "ipc", ipc },
+                  { "ptrace", tracing }, { "aio", aio },    { "uring", uring } };
     for (unsigned p = 0; p < sizeof(parts) / sizeof(*parts); p++) {
         bool there = true;
         for (int i = 1; i < argc; i++)
