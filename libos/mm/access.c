@@ -28,9 +28,12 @@ struct look {
 
 /* Do it to the page at pa. With the range's lock held: a fork, a write-back or an unmapping comes before the copy or after
  * it, so that no other process sees what is written and no page is changed that is clean again. */
-static void use_page(struct look *l, paddr_t pa)
+static void use_page(struct look *l, paddr_t pa, const struct plat_leaf *leaf)
 {
-    struct page *p = page_of(pa);
+    struct page *p = page_of(pa), *marked = page_of(leaf->pa);
+    /* The leaf does not show what is written here, nor what a device will write. */
+    if (marked->kind == PAGE_ANON && l->access == PLAT_ACCESS_WRITE)
+        marked->flags &= (uint16_t)~PAGE_LAZY;
     if (!l->buf) {
         l->page = p;
         page_get(p);
@@ -54,7 +57,7 @@ static bool use_present(struct mm *mm, struct look *l, bool own_only, bool *ret_
     bool usable = leaf.present && (l->access != PLAT_ACCESS_WRITE || leaf.prot & PLAT_WRITE ||
                                    (own_only && is_own(pa)));
     if (usable)
-        use_page(l, pa);
+        use_page(l, pa, &leaf);
     spin_unlock(lock);
     *ret_present = leaf.present;
     return usable;

@@ -8,6 +8,7 @@
 #include <abi/mman.h>
 #include <libos/file.h>
 #include <libos/page.h>
+#include <libos/pagemap.h>
 #include <libos/sched.h>
 
 /* Does madvise know it? */
@@ -44,9 +45,26 @@ static int drop_pages(struct area *a, uintptr_t start, uintptr_t end, int advice
         return -EINVAL;
     if (advice == MADV_FREE && a->pages)
         return -EINVAL;
-    /* Freed at once where Linux frees under pressure: both may happen at any time. */
+    if (advice == MADV_FREE) {
+        lazy_free(a, start, end);
+        return 0;
+    }
     a->fault_next = 0;
-    return range_unmap(a->mm, start, end, !a->pages);
+    return range_unmap(a->mm, start, end, area_is_quiet(a));
+}
+
+/* MADV_PAGEOUT without swap: clean pages of files go, where they can be read again and the caller could change the file. */
+static int page_out(struct area *a, uintptr_t start, uintptr_t end)
+{
+    if (a->flags & (AREA_LOCKED | AREA_SPECIAL))
+        return -EINVAL;
+    struct pagemap *m = a->pages;
+    if (!m || !m->ops->refills || !a->file->can_write)
+        return 0;
+    uint64_t first = a->pgoff + ((start - a->start) >> PAGE_SHIFT);
+    zap_area(a, start, end);
+    (void)!pagemap_evict(m, first, first + ((end - start) >> PAGE_SHIFT)); /* others may use some */
+    return 0;
 }
 
 /* Does it take away what a sealed area holds, that the program may not write itself? */
@@ -93,8 +111,9 @@ static int advise_part(struct area *a, uintptr_t start, uintptr_t end, int advic
                    : set_flags(a, start, end, AREA_MERGEABLE, 0);
     case MADV_UNMERGEABLE:
         return set_flags(a, start, end, 0, AREA_MERGEABLE);
-    case MADV_COLD:
     case MADV_PAGEOUT:
+        return page_out(a, start, end);
+    case MADV_COLD:
         return a->flags & (AREA_LOCKED | AREA_SPECIAL) ? -EINVAL : 0;
     case MADV_DONTNEED:
     case MADV_DONTNEED_LOCKED:
@@ -229,7 +248,7 @@ void mm_release(struct mm *mm)
     rwmutex_write_lock(&mm->lock);
     for (struct area *a = area_find(mm, 0); a; a = area_next(a))
         if (!a->pages && !(a->flags & (AREA_SPECIAL | AREA_SHARED)) &&
-            range_unmap(mm, a->start, a->end, true))
+            range_unmap(mm, a->start, a->end, area_is_quiet(a)))
             break; /* the rest goes when the last thread does */
     rwmutex_write_unlock(&mm->lock);
 }

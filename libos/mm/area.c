@@ -194,8 +194,8 @@ static bool alike(const struct area *a, const struct area *b)
 {
     return a->end == b->start && a->prot == b->prot && a->file == b->file && a->name == b->name &&
            a->policy.mode == b->policy.mode && a->policy.nodes == b->policy.nodes &&
-           ((a->flags ^ b->flags) & ~(uint32_t)AREA_COW) == 0 && !(a->flags & AREA_SPECIAL) &&
-           (!a->pages || a->pgoff + area_pages(a) == b->pgoff);
+           ((a->flags ^ b->flags) & ~(uint32_t)(AREA_COW | AREA_LAZY)) == 0 &&
+           !(a->flags & AREA_SPECIAL) && (!a->pages || a->pgoff + area_pages(a) == b->pgoff);
 }
 
 struct area *area_join(struct area *a)
@@ -203,14 +203,14 @@ struct area *area_join(struct area *a)
     struct area *next = area_next(a), *prev = area_prev(a);
     if (next && alike(a, next)) {
         uintptr_t end = next->end;
-        a->flags |= next->flags & AREA_COW;
+        a->flags |= next->flags & (AREA_COW | AREA_LAZY);
         area_remove(next);
         area_destroy(next);
         area_resize(a, a->start, end);
     }
     if (prev && alike(prev, a)) {
         uintptr_t end = a->end;
-        prev->flags |= a->flags & AREA_COW;
+        prev->flags |= a->flags & (AREA_COW | AREA_LAZY);
         area_remove(a);
         area_destroy(a);
         area_resize(prev, prev->start, end);

@@ -69,6 +69,8 @@ NODISCARD int range_unmap(struct mm *mm, uintptr_t start, uintptr_t end, bool wh
 /* Change the leaves of [start, end), part of a, as plat_mmu_protect. mm->lock is held for writing. -ENOMEM. */
 NODISCARD int range_protect(struct area *a, uintptr_t start, uintptr_t end, unsigned prot,
                             bool may_write);
+/* Unmap the pages of a's file in [start, end), part of a, but no copies. */
+void zap_area(struct area *a, uintptr_t start, uintptr_t end);
 /* Drop the pages of leaves that were unmapped. */
 struct plat_leaf;
 void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n);
@@ -87,6 +89,22 @@ uint64_t limit_of(unsigned resource);
 /* Drop the pages of leaves that were unmapped; how many were anonymous and how many a file's. The page of zeros and special
  * leaves do not count. */
 void page_put_leaves(const struct plat_leaf *leaf, size_t n, int64_t *ret_anon, int64_t *ret_file);
+
+/* MADV_FREE of [start, end), part of a, which is private anonymous: its pages may go when memory runs short. mm->lock is held for
+ * writing, as for the next one. */
+void lazy_free(struct area *a, uintptr_t start, uintptr_t end);
+/* They must stay, as they are locked. */
+void lazy_keep(struct area *a, uintptr_t start, uintptr_t end);
+/* mm ends, or its leaves do: nothing of it may be taken any more. */
+void lazy_forget(struct mm *mm);
+/* Free up to n pages that programs said they do not need; how many. For page_on_pressure. */
+size_t lazy_reclaim(size_t n);
+
+/* May [start, end) of a be changed without range locks? */
+static inline bool area_is_quiet(const struct area *a)
+{
+    return !a->pages && !(a->flags & (AREA_SPECIAL | AREA_LAZY));
+}
 
 /* The page of zeros that untouched memory is read from. */
 struct page *zero_page(void);

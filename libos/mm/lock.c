@@ -28,6 +28,8 @@ static int set_locked(struct mm *mm, uintptr_t start, uintptr_t end, uint32_t fl
             a = area_at(mm, start);
             area_count(a, -1);
             a->flags = (a->flags & ~mask) | flags;
+            if (flags & AREA_LOCKED && a->flags & AREA_LAZY)
+                lazy_keep(a, start, to);
             area_count(a, 1);
             area_join(a);
         }

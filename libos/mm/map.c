@@ -107,7 +107,7 @@ static bool extend(struct mm *mm, const struct area *a)
 {
     struct area *prev = a->start ? area_at(mm, a->start - 1) : NULL;
     if (!prev || a->file || prev->file || prev->prot != a->prot || prev->name != a->name ||
-        prev->policy.mode || ((prev->flags ^ a->flags) & ~(uint32_t)AREA_COW))
+        prev->policy.mode || ((prev->flags ^ a->flags) & ~(uint32_t)(AREA_COW | AREA_LAZY)))
         return false;
     area_resize(prev, prev->start, a->end);
     area_join(prev);
@@ -225,7 +225,7 @@ static int remove_part(struct area *a, uintptr_t start, uintptr_t end)
         if (err)
             return err;
     }
-    int err = range_unmap(mm, start, end, !a->pages && !(a->flags & AREA_SPECIAL));
+    int err = range_unmap(mm, start, end, area_is_quiet(a));
     if (err)
         return err;
     struct area part = *a;

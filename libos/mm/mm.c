@@ -37,6 +37,9 @@ static _Atomic uint64_t serials;
 
 struct mm *mm_create(void)
 {
+    static _Atomic bool reclaims;
+    if (UNLIKELY(!reclaims) && !atomic_exchange(&reclaims, true))
+        page_on_pressure(lazy_reclaim);
     struct mm *mm = slab_alloc(&slab);
     if (!mm)
         return NULL;
@@ -122,6 +125,7 @@ void mm_put(struct mm *mm)
         return;
     if (mm->aio)
         aio_exit(mm);
+    lazy_forget(mm);
     /* Nobody runs in it. Out of the files' lists first, so that nobody takes leaves away either; pages hold on by
      * their references. */
     struct span span[SPAN_MAX];

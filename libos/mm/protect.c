@@ -18,7 +18,7 @@ int range_protect(struct area *a, uintptr_t start, uintptr_t end, unsigned prot,
     while (start < end) {
         uintptr_t stop = align_down(start, LARGE_SIZE) + LARGE_SIZE;
         struct spin *lock = range_lock(mm, start);
-        if (!a->pages && !(start & ~LARGE_MASK) && end - start >= LARGE_SIZE) {
+        if (area_is_quiet(a) && !(start & ~LARGE_MASK) && end - start >= LARGE_SIZE) {
             stop = end & LARGE_MASK;
             lock = NULL; /* nobody else: see mm.c */
         }

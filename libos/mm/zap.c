@@ -55,6 +55,11 @@ static void zap_range(struct area *a, uintptr_t start, uintptr_t end, bool priva
     spin_unlock(&mm->move_lock);
 }
 
+void zap_area(struct area *a, uintptr_t start, uintptr_t end)
+{
+    zap_range(a, start, end, false);
+}
+
 void mm_zap_file(struct pagemap *m, uint64_t first, uint64_t end, bool private_too)
 {
     struct area *a;

@@ -57,6 +57,7 @@ enum lock_rank {
     RANK_FS_MOUNTS,    /* the list of mounted file systems of one kind */
     RANK_FS_TXN,       /* lists of a running transaction */
     RANK_FS_CACHE,     /* tables of metadata blocks and inodes */
+    RANK_MM_LAZY,      /* the list of address spaces with pages that may be freed */
     RANK_MM_MOVE,      /* leaves of one address space move */
     RANK_MM_RANGE,     /* the page table of one 2 MiB range */
     RANK_FUTEX,        /* one futex bucket */

@@ -37,6 +37,7 @@ enum area_flags {
     AREA_LOCKONFAULT = 262144,
     AREA_MERGEABLE = 524288, /* madvise MERGEABLE: remembered, nothing is merged */
     AREA_SEALED = 1048576,   /* mseal: stays where it is, with its rights */
+    AREA_LAZY = 4194304,     /* has, or had, pages that libOS may take away (MADV_FREE) */
     AREA_SECRET =
         2097152, /* memfd_secret: nobody is given these pages but by a copy of the program's own */
 };
@@ -48,6 +49,7 @@ enum {
     MM_MIN_ADDR = 65536,       /* mmap_min_addr: nothing is mapped below */
     MM_STACK_GAP = 256 * 4096, /* bytes kept free below an area that grows down */
     MM_AREAS_MAX = 65530,      /* max_map_count */
+    MM_LAZY_MAX = 12,
 };
 
 /* A run of pages with one meaning. */
@@ -74,6 +76,11 @@ RB_HEAD(area_tree, area);
 
 struct aio_context;
 
+/* Part of an address space. */
+struct mm_part {
+    uintptr_t start, end;
+};
+
 struct mm {
     _Atomic uint32_t users; /* processes and borrowers */
     struct rwmutex lock;    /* write: the tree; read: faults */
@@ -98,7 +105,11 @@ struct mm {
         def_flags; /* AREA_LOCKED (MCL_FUTURE), AREA_LOCKONFAULT, AREA_NOHUGE (PR_SET_THP_DISABLE) */
     bool dumpable;
     struct aio_context *aio; /* contexts of asynchronous I/O; guarded by that module's lock */
-    uint64_t serial;         /* no other address space ever has it; not 0 */
+    struct mm_part lazy
+        [MM_LAZY_MAX]; /* where pages may be taken away; guarded by the lock of lazy.c, as the next two */
+    uint32_t nlazy;
+    struct mm *lazy_next, *lazy_prev;
+    uint64_t serial; /* no other address space ever has it; not 0 */
 };
 
 /* An empty address space with one user. NULL: out of memory. */
@@ -198,6 +209,8 @@ struct area *area_find(struct mm *mm, uintptr_t addr);
 struct area *area_next(struct area *a);
 /* Pages of a that are present. Locks: mm->lock held. */
 uint64_t area_resident(struct area *a);
+/* Those of them that libOS may take away, because the program said so and has not written to them since. */
+uint64_t area_lazy(struct area *a);
 
 /* The physical address behind addr, for futexes on shared memory: the page's, with a reference, in *ret_page and the
  * offset in the page as result; faults it in. A private page: *ret_page NULL. -EFAULT. May sleep. */

@@ -31,6 +31,9 @@ struct page {
 
 _Static_assert(sizeof(struct page) == 32, "the frame table is 32 bytes a page");
 
+/* struct page.flags of a PAGE_ANON page; guarded by the range lock of the leaf that shows it. */
+enum { PAGE_LAZY = 1 /* its content may go, unless it is written to (MADV_FREE) */ };
+
 enum page_flags {
     PAGE_ZERO = 1, /* cleared */
     PAGE_MUST = 2, /* use the reserve: for work that frees memory */
