@@ -31,12 +31,14 @@ struct mm *proc_mm(const struct gen_ctx *c);
 extern const struct gen_entry proc_pid_entries[], proc_task_entries[], proc_system_entries[],
     proc_sys_entries[], proc_net_entries[], proc_sys_net_entries[];
 extern const struct gen_names proc_fd_names, proc_fdinfo_names;
-extern const struct file_ops proc_mem_fops;
+extern const struct file_ops proc_mem_fops, proc_pagemap_fops;
 
 /* Shown in more than one place. */
 int proc_show_maps(struct text *t, const struct gen_ctx *c);
 int proc_show_smaps(struct text *t, const struct gen_ctx *c);
 int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c);
+int proc_show_numa_maps(struct text *t, const struct gen_ctx *c);
+int proc_store_clear_refs(const struct gen_ctx *c, char *value, size_t len);
 int proc_show_stat(struct text *t, const struct gen_ctx *c);
 int proc_show_status(struct text *t, const struct gen_ctx *c);
 int proc_show_call(struct text *t, const struct gen_ctx *c);

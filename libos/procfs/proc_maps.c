@@ -8,6 +8,8 @@
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
+#include <libos/page.h>
+#include <libos/pagemap.h>
 #include <libos/process.h>
 #include <libos/sched.h>
 #include <string.h>
@@ -16,7 +18,9 @@ enum { NAME_COLUMN = 73, PATH_SIZE = 4096, MEM_PIECE = 4096 };
 
 /* Memory of one or more areas, in bytes. */
 struct presence {
-    uint64_t size, rss, anonymous, locked, large;
+    uint64_t size, rss, pss, pss_dirty, pss_anon, pss_file, anonymous, locked, lazy, large,
+        referenced;
+    uint64_t shared_clean, shared_dirty, private_clean, private_dirty;
 };
 
 static void show_header(struct text *t, struct area *a, char *path)
@@ -40,15 +44,44 @@ static void show_header(struct text *t, struct area *a, char *path)
     text_add(t, "\n", 1);
 }
 
+/* Count the page of one leaf, n bytes of it. How many others show it is told by its references: one for each leaf, and one
+ * of the page map that it is in. */
+static void measure_leaf(const struct plat_leaf *leaf, uint64_t n, struct presence *u)
+{
+    const struct page *p = page_of(leaf->pa);
+    bool anon = p->kind == PAGE_ANON, dirty = anon || p->flags & PAGE_DIRTY;
+    uint64_t users = p->kind == PAGE_RESERVED ? 1 : anon ? p->refs : p->refs - 1;
+    users += leaf->prot & PLAT_SHARED && users < 2;
+    uint64_t part = n / (users ? users : 1);
+    u->rss += n;
+    u->pss += part;
+    u->pss_dirty += dirty ? part : 0;
+    *(anon ? &u->pss_anon : &u->pss_file) += part;
+    u->anonymous += anon ? n : 0;
+    u->large += anon && leaf->size == LARGE_SIZE ? n : 0;
+    u->referenced += leaf->accessed ? n : 0;
+    if (users > 1)
+        *(dirty ? &u->shared_dirty : &u->shared_clean) += n;
+    else
+        *(dirty ? &u->private_dirty : &u->private_clean) += n;
+}
+
 static void measure(struct area *a, struct presence *u)
 {
-    uint64_t rss = area_resident(a) * PAGE_SIZE;
+    uint64_t before = u->rss;
     u->size += a->end - a->start;
-    u->rss += rss;
-    if (!a->file || (!(a->flags & AREA_SHARED) && a->prot & PLAT_WRITE))
-        u->anonymous += rss;
+    u->lazy += area_lazy(a) * PAGE_SIZE;
+    for (uintptr_t va = a->start, next; va < a->end && !(a->flags & AREA_SPECIAL); va = next) {
+        struct plat_leaf leaf;
+        plat_mmu_query(&a->mm->aspace, va, &leaf);
+        next = (va & ~((uintptr_t)leaf.size - 1)) + leaf.size;
+        next = next < a->end ? next : a->end;
+        /* The page of zeros belongs to nobody. */
+        if (leaf.present && (a->file || page_of(leaf.pa)->kind == PAGE_ANON))
+            measure_leaf(&leaf, next - va, u);
+    }
     if (a->flags & AREA_LOCKED)
-        u->locked += rss;
+        u->locked += u->rss - before;
 }
 
 static void show_kb(struct text *t, const char *name, uint64_t bytes)
@@ -56,30 +89,27 @@ static void show_kb(struct text *t, const char *name, uint64_t bytes)
     text_printf(t, "%-15s %8llu kB\n", name, (unsigned long long)(bytes >> 10));
 }
 
-/* Nothing is shared between processes and pages are not told apart by dirty marks: what is written to is private and dirty,
- * the rest private and clean. */
 static void show_usage(struct text *t, const struct presence *u, bool rollup)
 {
-    uint64_t file = u->rss - u->anonymous;
     show_kb(t, "Rss:", u->rss);
-    show_kb(t, "Pss:", u->rss);
-    show_kb(t, "Pss_Dirty:", u->anonymous);
+    show_kb(t, "Pss:", u->pss);
+    show_kb(t, "Pss_Dirty:", u->pss_dirty);
     if (rollup) {
-        show_kb(t, "Pss_Anon:", u->anonymous);
-        show_kb(t, "Pss_File:", file);
+        show_kb(t, "Pss_Anon:", u->pss_anon);
+        show_kb(t, "Pss_File:", u->pss_file);
         show_kb(t, "Pss_Shmem:", 0);
     }
-    show_kb(t, "Shared_Clean:", 0);
-    show_kb(t, "Shared_Dirty:", 0);
-    show_kb(t, "Private_Clean:", file);
-    show_kb(t, "Private_Dirty:", u->anonymous);
-    show_kb(t, "Referenced:", u->rss);
+    show_kb(t, "Shared_Clean:", u->shared_clean);
+    show_kb(t, "Shared_Dirty:", u->shared_dirty);
+    show_kb(t, "Private_Clean:", u->private_clean);
+    show_kb(t, "Private_Dirty:", u->private_dirty);
+    show_kb(t, "Referenced:", u->referenced);
     show_kb(t, "Anonymous:", u->anonymous);
-    static const char *const none[] = {
-        "KSM:",           "LazyFree:",       "AnonHugePages:",   "ShmemPmdMapped:",
-        "FilePmdMapped:", "Shared_Hugetlb:", "Private_Hugetlb:", "Swap:",
-        "SwapPss:"
-    };
+    show_kb(t, "KSM:", 0);
+    show_kb(t, "LazyFree:", u->lazy);
+    show_kb(t, "AnonHugePages:", u->large);
+    static const char *const none[] = { "ShmemPmdMapped:",  "FilePmdMapped:", "Shared_Hugetlb:",
+                                        "Private_Hugetlb:", "Swap:",          "SwapPss:" };
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)
         show_kb(t, none[i], 0);
     show_kb(t, "Locked:", u->locked);
@@ -90,10 +120,10 @@ static void show_flags(struct text *t, const struct area *a)
     static const struct {
         uint32_t flag;
         char name[4];
-    } names[] = { { AREA_GROWSDOWN, "gd " },  { AREA_LOCKED, "lo " },   { AREA_SEQ, "sr " },
-                  { AREA_RANDOM, "rr " },     { AREA_DONTFORK, "dc " }, { AREA_NORESERVE, "nr " },
-                  { AREA_DONTDUMP, "dd " },   { AREA_HUGE, "hg " },     { AREA_NOHUGE, "nh " },
-                  { AREA_WIPEONFORK, "wf " }, { AREA_MERGEABLE, "mg " } };
+    } names[] = { { AREA_GROWSDOWN, "gd " },  { AREA_LOCKED, "lo " },    { AREA_SEQ, "sr " },
+                  { AREA_RANDOM, "rr " },     { AREA_DONTFORK, "dc " },  { AREA_NORESERVE, "nr " },
+                  { AREA_DONTDUMP, "dd " },   { AREA_HUGE, "hg " },      { AREA_NOHUGE, "nh " },
+                  { AREA_WIPEONFORK, "wf " }, { AREA_MERGEABLE, "mg " }, { AREA_SEALED, "sl " } };
     text_printf(t, "VmFlags: %s%s%s%s", a->prot & PLAT_READ ? "rd " : "",
                 a->prot & PLAT_WRITE ? "wr " : "", a->prot & PLAT_EXEC ? "ex " : "",
                 a->flags & AREA_SHARED ? "sh " : "");

@@ -346,6 +346,13 @@ static void tid_enter(struct gen_ctx *c, int n)
     c->tid = n;
 }
 
+/* A file to write to only. */
+static int refuse_read(struct text *t, const struct gen_ctx *c)
+{
+    (void)t, (void)c;
+    return -EINVAL;
+}
+
 static const struct gen_names tids = { .prefix = "",
                                        .may_go = true,
                                        .exists = tid_exists,
@@ -390,7 +397,12 @@ static const struct gen_names tids = { .prefix = "",
         LINK("exe", proc_link_exe, proc_follow_exe), MOUNTS("mounts", proc_show_mounts),           \
         MOUNTS("mountinfo", proc_show_mountinfo),                                                  \
         GEN_FILE_MODE("mountstats", 0400, proc_show_mountstats),                                   \
-        MEMORY("smaps", 0444, proc_show_smaps),                                                    \
+        MEMORY("smaps", 0444, proc_show_smaps), MEMORY("numa_maps", 0444, proc_show_numa_maps),    \
+        { .name = "pagemap",                                                                       \
+          .mode = S_IFREG | 0400,                                                                  \
+          .fops = &proc_pagemap_fops,                                                              \
+          .open = proc_open_mm },                                                                  \
+        STORED("clear_refs", 0200, refuse_read, proc_store_clear_refs),                            \
         MEMORY("smaps_rollup", 0444, proc_show_smaps_rollup), GEN_FILE("wchan", show_wchan),       \
         GEN_FILE_MODE("stack", 0400, refuse_stack),                                                \
         GEN_FILE_MODE("syscall", 0400, proc_show_call), GEN_FILE("schedstat", show_schedstat),     \

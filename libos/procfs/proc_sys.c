@@ -7,9 +7,11 @@
 #include <libos/inotify.h>
 #include <libos/mm.h>
 #include <libos/page.h>
+#include <libos/pagemap.h>
 #include <libos/pipe.h>
 #include <libos/process.h>
 #include <libos/random.h>
+#include <libos/sched.h>
 #include <libos/sysinfo.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,7 +222,57 @@ static const struct gen_entry kernel_entries[] = {
     { .name = NULL },
 };
 
+/* Bytes kept for libOS, in KiB. */
+static int show_min_free(struct text *t, const struct gen_ctx *c)
+{
+    (void)c;
+    uint64_t kept = page_free_count() - page_available_count();
+    text_printf(t, "%llu\n", (unsigned long long)(kept * (PAGE_SIZE / 1024)));
+    return 0;
+}
+
+static int show_zero(struct text *t, const struct gen_ctx *c)
+{
+    (void)c;
+    text_printf(t, "0\n");
+    return 0;
+}
+
+/* 1: give the page cache back; 2, which is about inodes and names, has nothing to add. */
+static int store_drop_caches(const struct gen_ctx *c, char *value, size_t len)
+{
+    char *end;
+    long what = strtol(value, &end, 10);
+    (void)c, (void)len;
+    if (end == value || what < 1 || what > 4)
+        return -EINVAL;
+    if (!cred_capable(CAP_SYS_ADMIN))
+        return -EPERM;
+    while (what & 1 && pagemap_reclaim(256) && !thread_preempt_point())
+        ;
+    return 0;
+}
+
 static const struct gen_entry vm_entries[] = {
+    GEN_FIXED("admin_reserve_kbytes", "0\n"),
+    GEN_FIXED("dirty_background_bytes", "0\n"),
+    GEN_FIXED("dirty_background_ratio", "20\n"),
+    GEN_FIXED("dirty_bytes", "0\n"),
+    GEN_FIXED("dirty_expire_centisecs", "500\n"),
+    GEN_FIXED("dirty_ratio", "20\n"),
+    GEN_FIXED("dirty_writeback_centisecs", "500\n"),
+    STORED("drop_caches", show_zero, store_drop_caches),
+    GEN_FIXED("hugetlb_shm_group", "0\n"),
+    GEN_FIXED("laptop_mode", "0\n"),
+    GEN_FILE("min_free_kbytes", show_min_free),
+    GEN_FIXED("nr_hugepages_mempolicy", "0\n"),
+    GEN_FIXED("nr_overcommit_hugepages", "0\n"),
+    GEN_FIXED("oom_dump_tasks", "0\n"),
+    GEN_FIXED("overcommit_kbytes", "0\n"),
+    GEN_FIXED("page-cluster", "0\n"),
+    GEN_FIXED("user_reserve_kbytes", "0\n"),
+    GEN_FIXED("vfs_cache_pressure", "100\n"),
+    GEN_FIXED("zone_reclaim_mode", "0\n"),
     GEN_FIXED("legacy_va_layout", "0\n"),
     GEN_FILE("max_map_count", show_map_count),
     GEN_FIXED("memfd_noexec", "0\n"),
@@ -232,7 +284,6 @@ static const struct gen_entry vm_entries[] = {
     GEN_FIXED("overcommit_ratio", "50\n"),
     GEN_FIXED("panic_on_oom", "0\n"),
     GEN_FIXED("swappiness", "0\n"),
-    GEN_FIXED("unprivileged_userfaultfd", "0\n"),
     { .name = NULL },
 };
 

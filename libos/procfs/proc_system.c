@@ -157,12 +157,26 @@ static int show_boot_cmdline(struct text *t, const struct gen_ctx *c)
 static int show_vmstat(struct text *t, const struct gen_ctx *c)
 {
     struct page_stats s;
+    struct pagemap_stats cache;
+    (void)c;
     page_stats(&s);
-    text_printf(t,
-                "nr_free_pages %llu\nnr_anon_pages %llu\nnr_file_pages %llu\nnr_shmem "
-                "%llu\nnr_slab_unreclaimable %llu\n",
-                (unsigned long long)s.free, (unsigned long long)s.anon, (unsigned long long)s.file,
-                (unsigned long long)s.file, (unsigned long long)s.kernel);
+    pagemap_stats(&cache);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = { { "nr_free_pages", s.free },
+                 { "nr_anon_pages", s.anon },
+                 { "nr_mapped", s.file },
+                 { "nr_file_pages", s.file },
+                 { "nr_dirty", cache.dirty },
+                 { "nr_writeback", cache.writeback },
+                 { "nr_slab_reclaimable", 0 },
+                 { "nr_slab_unreclaimable", s.kernel },
+                 { "nr_shmem", s.file > cache.cached ? s.file - cache.cached : 0 },
+                 { "pswpin", 0 },
+                 { "pswpout", 0 } };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        text_printf(t, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
     return 0;
 }
 

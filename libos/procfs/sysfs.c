@@ -125,11 +125,60 @@ static int show_node_memory(struct text *t, const struct gen_ctx *c)
     return 0;
 }
 
+static int show_node_vmstat(struct text *t, const struct gen_ctx *c)
+{
+    struct page_stats s;
+    (void)c;
+    page_stats(&s);
+    text_printf(t, "nr_free_pages %llu\nnr_anon_pages %llu\nnr_file_pages %llu\n",
+                (unsigned long long)s.free, (unsigned long long)s.anon, (unsigned long long)s.file);
+    return 0;
+}
+
+/* All memory is local. */
+static int show_node_numastat(struct text *t, const struct gen_ctx *c)
+{
+    struct page_stats s;
+    (void)c;
+    page_stats(&s);
+    unsigned long long n = s.total - s.free;
+    text_printf(t,
+                "numa_hit %llu\nnuma_miss 0\nnuma_foreign 0\ninterleave_hit 0\nlocal_node %llu\n"
+                "other_node 0\n",
+                n, n);
+    return 0;
+}
+
+/* The pool of huge pages for MAP_HUGETLB: there is none, and none can be made. */
+static const struct gen_entry node_huge_2m_entries[] = {
+    GEN_FIXED("free_hugepages", "0\n"),
+    GEN_FIXED("nr_hugepages", "0\n"),
+    GEN_FIXED("surplus_hugepages", "0\n"),
+    { .name = NULL },
+};
+static const struct gen_entry node_hugepages_entries[] = {
+    GEN_DIR("hugepages-2048kB", node_huge_2m_entries), { .name = NULL }
+};
+static const struct gen_entry huge_2m_entries[] = {
+    GEN_FIXED("free_hugepages", "0\n"),
+    GEN_FIXED("nr_hugepages", "0\n"),
+    GEN_FIXED("nr_hugepages_mempolicy", "0\n"),
+    GEN_FIXED("nr_overcommit_hugepages", "0\n"),
+    GEN_FIXED("resv_hugepages", "0\n"),
+    GEN_FIXED("surplus_hugepages", "0\n"),
+    { .name = NULL },
+};
+static const struct gen_entry hugepages_entries[] = { GEN_DIR("hugepages-2048kB", huge_2m_entries),
+                                                      { .name = NULL } };
+
 static const struct gen_entry node_entries[] = {
     GEN_FILE("cpulist", show_cpu_list),
     GEN_FILE("cpumap", show_all_mask),
     GEN_FIXED("distance", "10\n"),
     GEN_FILE("meminfo", show_node_memory),
+    GEN_FILE("vmstat", show_node_vmstat),
+    GEN_FILE("numastat", show_node_numastat),
+    GEN_DIR("hugepages", node_hugepages_entries),
     { .name = NULL },
 };
 
@@ -169,11 +218,13 @@ static const struct gen_entry thp_entries[] = {
     GEN_FIXED("defrag", "always defer defer+madvise [madvise] never\n"),
     GEN_FIXED("enabled", "[always] madvise never\n"),
     GEN_FIXED("hpage_pmd_size", "2097152\n"),
+    GEN_FIXED("use_zero_page", "0\n"),
     GEN_FIXED("shmem_enabled", "always within_size advise [never] deny force\n"),
     { .name = NULL },
 };
 
-static const struct gen_entry mm_entries[] = { GEN_DIR("transparent_hugepage", thp_entries),
+static const struct gen_entry mm_entries[] = { GEN_DIR("hugepages", hugepages_entries),
+                                               GEN_DIR("transparent_hugepage", thp_entries),
                                                { .name = NULL } };
 static const struct gen_entry none[] = { { .name = NULL } };
 static const struct gen_entry kernel_entries[] = { GEN_DIR("config", none),
