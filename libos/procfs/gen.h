@@ -36,6 +36,7 @@ struct poll_table;
 struct gen_entry {
     const char *name;
     uint32_t mode;     /* with type bits */
+    uint32_t size;     /* what stat says of it; 0: what the tree has for all */
     const char *fixed; /* content, or a symbolic link's target, that never changes */
     int (*show)(struct text *t,
                 const struct gen_ctx *c); /* content; a link's target without a NUL */
@@ -51,7 +52,6 @@ struct gen_entry {
     /* May it be looked into? 1: whatever the mode says; 0: by its mode. */
     int (*enter)(const struct gen_ctx *c);
     const struct file_ops *fops;      /* not generated text */
-    uint32_t size;                    /* what stat says of it; 0: what the tree has for all */
     const struct gen_entry *children; /* of a directory */
     const struct gen_names *names;    /* of a directory: names with numbers */
 };
