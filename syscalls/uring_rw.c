@@ -10,6 +10,7 @@
 #include <libos/heap.h>
 #include <libos/inotify.h>
 #include <libos/mm.h>
+#include <libos/pagemap.h>
 #include <libos/pipe.h>
 #include <libos/thread.h>
 
@@ -123,6 +124,13 @@ static long start_direct(struct uring_req *r, struct iter *it, uint64_t pos, boo
     return n > 0 ? URING_PENDING : n;
 }
 
+/* Has the file content that is not in memory? */
+static bool on_disk(const struct file *f)
+{
+    const struct pagemap_ops *ops = f->inode->pages.ops;
+    return S_ISBLK(f->inode->mode) || (ops && ops->fill_waits);
+}
+
 /* Must it not wait, and can that be said to the file? -EAGAIN: not even try. */
 static int may_try(struct uring_req *r, unsigned flags, bool write, struct iter *it)
 {
@@ -132,10 +140,12 @@ static int may_try(struct uring_req *r, unsigned flags, bool write, struct iter 
     it->nowait = true;
     if (LIKELY(f->ops->nowait))
         return 0;
-    if (!f->ops->poll)
-        return f->inode->sb->ops || S_ISBLK(f->inode->mode) ? -EAGAIN : 0;
     it->nowait = false;
-    return f->ops->poll(f, NULL) & (write ? EPOLLOUT : EPOLLIN) ? 0 : -EAGAIN;
+    if (!f->ops->poll)
+        return on_disk(f) ? -EAGAIN : 0;
+    if (f->ops->poll(f, NULL) & (write ? EPOLLOUT : EPOLLIN))
+        r->flags |= URING_F_WORKER; /* it may be somebody else who gets what is there */
+    return -EAGAIN;
 }
 
 static long transfer(struct uring_req *r, struct iter *it, bool write, unsigned flags)
@@ -214,6 +224,8 @@ int uring_prep_fsync(struct uring_req *r)
 long uring_op_fsync(struct uring_req *r, unsigned flags)
 {
     struct file *f = r->file;
+    if (!(flags & URING_MAY_WAIT) && on_disk(f))
+        return -EAGAIN;
     return f->ops->sync ? f->ops->sync(f, r->sqe.rw_flags & IORING_FSYNC_DATASYNC) : -EINVAL;
 }
 

@@ -68,8 +68,15 @@ void uring_req_free(struct uring_req *r, unsigned flags)
     }
     if (UNLIKELY(r->flags & URING_F_BUFFER))
         (void)uring_selected(r);
-    if (r->flags & URING_F_FILE)
+    if (r->flags & URING_F_FILE) {
+        if (UNLIKELY(flags & URING_LOCKED && uring_of(r->file))) {
+            /* The last reference would take that ring's lock, which is of the same rank. */
+            r->work_next = u->late;
+            u->late = r;
+            return;
+        }
         file_put(r->file);
+    }
     if (r->node)
         uring_node_put(r->node);
     if (r->buf_node)
@@ -226,7 +233,8 @@ static void retry_work(struct uring_req *r)
 static bool wait_elsewhere(struct uring_req *r, unsigned *flags, unsigned *tries, long *res)
 {
     const struct uring_op *op = r->op;
-    bool pollable = op->poll && r->file && r->file->ops->poll && (*tries)++ < TRIES;
+    bool pollable = op->poll && !(r->flags & URING_F_WORKER) && r->file && r->file->ops->poll &&
+                    (*tries)++ < TRIES;
     int err = uring_live(r);
     if (!err && uring_cancelled(r))
         err = -ECANCELED;

@@ -72,6 +72,14 @@ int uring_mem_make(struct uring_mem *m, size_t n)
     return err;
 }
 
+int uring_check_page(const struct page *p)
+{
+    if (p->kind != PAGE_FILE)
+        return 0;
+    const struct pagemap *m = p->owner;
+    return m && m->ops->make_writable ? -EOPNOTSUPP : 0;
+}
+
 int uring_mem_pin(struct uring_mem *m, uintptr_t addr, size_t size)
 {
     size_t n = (size + PAGE_SIZE - 1) >> PAGE_SHIFT;
@@ -83,6 +91,7 @@ int uring_mem_pin(struct uring_mem *m, uintptr_t addr, size_t size)
             break;
         m->at[m->n] = page_ptr(p);
         m->pages[m->n++] = p;
+        err = uring_check_page(p);
     }
     if (err)
         uring_mem_free(m);

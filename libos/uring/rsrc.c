@@ -186,6 +186,8 @@ static int pin_pages(struct uring_buffer *b)
         if (err)
             return err;
         b->npages++;
+        if ((err = uring_check_page(b->pages[i])))
+            return err;
         size_t in = i ? 0 : b->addr - start, len = PAGE_SIZE - in;
         uint64_t end = b->addr + b->len - start;
         if ((i + 1) * PAGE_SIZE > end)

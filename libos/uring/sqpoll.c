@@ -115,6 +115,8 @@ void uring_sq_stop(struct uring *u)
     if (!q)
         return;
     atomic_store(&q->stop, true);
+    if (thread_current() == q->thread)
+        return; /* its own request had the last reference of the ring */
     (void)thread_wake(q->thread);
     (void)WAIT_EVENT(&q->wait, SLEEP_UNINTERRUPTIBLE, NO_DEADLINE, atomic_load(&q->gone));
 }

@@ -282,7 +282,13 @@ long uring_submit(struct uring *u, uint32_t n)
         n = queued;
     if (n)
         done = submit_some(u, n);
+    struct uring_req *late = u->late, *r;
+    u->late = NULL;
     mutex_unlock(&u->submit);
+    while (UNLIKELY(r = late)) {
+        late = r->work_next;
+        uring_req_free(r, 0);
+    }
     if (n)
         uring_notify(u, false);
     return done;

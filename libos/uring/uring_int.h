@@ -105,6 +105,7 @@ struct uring {
     /* guarded by submit */
     uint32_t sq_head;
     struct uring_req *spare;
+    struct uring_req *late; /* by work_next: to be freed without the lock */
     struct uring_table files, buffers;
     struct cred **personalities;
     uint32_t npersonalities;
@@ -145,6 +146,8 @@ struct uring *uring_next(struct uring *u);
 NODISCARD int uring_mem_make(struct uring_mem *m, size_t n);
 NODISCARD int uring_mem_pin(struct uring_mem *m, uintptr_t addr, size_t size);
 void uring_mem_free(struct uring_mem *m);
+/* May p, which is pinned, be written to for long? -EOPNOTSUPP: its file would have to be told each time. */
+NODISCARD int uring_check_page(const struct page *p);
 static inline void *uring_mem_at(const struct uring_mem *m, size_t off)
 {
     return m->at[off >> PAGE_SHIFT] + (off & (PAGE_SIZE - 1));

@@ -130,8 +130,11 @@ static bool run_list(_Atomic(struct uring_req *) *list)
         r = next;
     }
     while ((r = order)) {
+        struct uring *u = r->ring;
         order = r->work_next;
+        uring_get(u); /* for the chain behind r, which has no reference of its own */
         r->work(r);
+        uring_put(u);
     }
     return any;
 }
@@ -299,10 +302,13 @@ static void worker_main(void *arg)
         /* What called back the last request, or ends the process, which calls back every one. */
         if (!uring_cancelled(r))
             thread_clear_work(thread_current(), WORK_SIGNAL | WORK_KILLED);
+        struct uring *u = r->ring;
+        uring_get(u); /* as in run_list */
         if (uring_cancelled(r))
             uring_end(r, -ECANCELED, URING_WORKER);
         else
             uring_go(r, URING_WORKER);
+        uring_put(u);
     }
     uring_thread_leave(t);
 }

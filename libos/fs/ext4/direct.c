@@ -119,6 +119,17 @@ static int pin(struct direct *d, uintptr_t va)
     return 0;
 }
 
+/* The same for the linear map's address of a program's page, which somebody has pinned. */
+static int pin_kernel(struct direct *d, uintptr_t va)
+{
+    struct page *p = page_of(plat_virt_to_phys((const void *)va));
+    if (!p || p->kind != PAGE_ANON)
+        return -EAGAIN;
+    page_get(p);
+    d->page[d->npages++] = p;
+    return 0;
+}
+
 /* Pin bytes of the iterator's memory. How much was. */
 static ssize_type pin_all(struct direct *d, struct iter *it, size_t bytes)
 {
@@ -127,7 +138,7 @@ static ssize_type pin_all(struct direct *d, struct iter *it, size_t bytes)
         size_t n = iter_span(it, bytes - done);
         uintptr_t va = it->at;
         n = min_u64(PAGE_SIZE - va % PAGE_SIZE, n);
-        int err = pin(d, va);
+        int err = it->kind & ITER_KERNEL ? pin_kernel(d, va) : pin(d, va);
         if (err)
             return done ? (ssize_type)done : err;
         paddr_t at = PADDR(page_addr(d->page[d->npages - 1]).v + va % PAGE_SIZE);
@@ -279,7 +290,7 @@ static bool within(const struct ext4_inode *ei, uint64_t pos, size_t bytes)
 
 static bool possible(const struct ext4_inode *ei, const struct iter *it)
 {
-    return !(it->kind & ITER_KERNEL) && !(ei->flags & FL_INLINE_DATA) && ei->flags & FL_EXTENTS;
+    return !(ei->flags & FL_INLINE_DATA) && ei->flags & FL_EXTENTS;
 }
 
 ssize_type ext4_direct_start(struct file *f, struct iter *it, uint64_t pos, bool write,

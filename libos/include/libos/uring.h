@@ -60,7 +60,7 @@ enum uring_req_flag {
     URING_F_MULTISHOT = 512,
     URING_F_QUEUED = 1024, /* waits for a worker; guarded by the lock of its task */
     URING_F_SKIP = 2048,   /* no completion, whatever the result */
-    URING_F_PART = 8192,   /* part of the transfer is done: done has how much */
+    URING_F_WORKER = 4096, /* nothing is won by asking the file: a worker has to try */
 };
 
 /* A request: one submission on its way. Everything the program wrote is in sqe, copied once. */
