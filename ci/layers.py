@@ -25,7 +25,7 @@ FROM_APPS = {'machine_exit'}
 
 # Modules inside libos, lowest first: a file includes the headers of its own module and of those before it. A header belongs to
 # the module that defines its functions; one without functions belongs to nobody.
-MODULE_ORDER = ['base', 'mm', 'sched', 'time', 'blk', 'file', 'fs', 'cc', 'dev', 'net', 'uring', 'attest', 'ipc', 'proc', 'load', 'procfs']
+MODULE_ORDER = ['base', 'mm', 'sched', 'time', 'crypto', 'blk', 'file', 'fs', 'cc', 'dev', 'net', 'uring', 'attest', 'ipc', 'proc', 'load', 'procfs']
 # Headers for every module: the current thread and process (limits, credentials), raising a signal, sleeping and locking, open
 # files (a memory area holds one), the page map that files and memory share, and the door by which opening a device node
 # reaches the device.

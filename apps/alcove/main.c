@@ -84,6 +84,8 @@ static const char run_help[] =
     "      --gdb            start stopped and print the command that attaches gdb\n"
     "  --boot-trace         have the libOS print the time of each boot step\n"
     "  -v, --volume FILE:/DIR[:ro]  mount a data disk (alcove volume create) at DIR\n"
+    "      --key /DIR=file:PATH     PATH has the passphrase of the encrypted one at DIR (else it "
+    "is asked for)\n"
     "      --verbose        say what is done\n"
     "\n"
     "Exit status: the program's, 128 + signal when it was killed, 125 when alcove itself failed.\n";
@@ -152,6 +154,10 @@ static const char volume_help[] =
     "alcove volume check FILE           have e2fsck look at it\n"
     "\n"
     "  --label NAME         (create) its label\n"
+    "  --luks               (create) encrypt it: LUKS2, AES-256 in XTS mode\n"
+    "  --key-file PATH      (create --luks, check) a file with the passphrase; else it is asked "
+    "for\n"
+    "  --iter-time MS       (create --luks) how long one try of a passphrase takes\n"
     "\n"
     "alcove run -v FILE:/DIR[:ro] PROGRAM gives it to a program.\n";
 

@@ -33,6 +33,7 @@ static const struct option_row rows[] = {
     { OPT_BOOT_TRACE, 0, "boot-trace", NULL },
     { OPT_GDB, 0, "gdb", NULL },
     { OPT_VOLUME, 'v', "volume", "FILE:/DIR[:ro]" },
+    { OPT_KEY, 0, "key", "/DIR=file:PATH" },
     { OPT_VERITY, 0, "verity", "on|off" },
     { OPT_WITH, 0, "with", "PROGRAM" },
     { OPT_INIT, 0, "init", NULL },
@@ -181,6 +182,9 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         break;
     case OPT_VOLUME:
         list_add(&o->volumes, v);
+        break;
+    case OPT_KEY:
+        list_add(&o->keys, v);
         break;
     case OPT_CWD:
         if (v[0] != '/')

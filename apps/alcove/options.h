@@ -43,10 +43,11 @@ enum opt {
     OPT_GDB = 1ll << 33,
     OPT_INIT = 1ll << 34,
     OPT_LIBOS = 1ll << 35,
+    OPT_KEY = 1ll << 40,
     OPT_PACK = OPT_ROOT | OPT_WITH | OPT_INIT | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME |
                OPT_VERITY | OPT_LIBOS,
     OPT_VM = OPT_MEMORY | OPT_CPUS | OPT_MACHINE | OPT_ACCEL | OPT_VERBOSE | OPT_BOOT_TRACE |
-             OPT_VMM | OPT_QUIET | OPT_VOLUME | OPT_NETWORK | OPT_GDB,
+             OPT_VMM | OPT_QUIET | OPT_VOLUME | OPT_KEY | OPT_NETWORK | OPT_GDB,
 };
 
 struct options {
@@ -55,6 +56,7 @@ struct options {
     const char *output, *machine, *accel;
     const char *cpu_type, *vmm, *firmware, *append, *cloud, *bucket;
     struct list volumes; /* as given: FILE:/DIR[:ro] */
+    struct list keys;    /* as given: /DIR=file:PATH */
     uint64_t memory;     /* bytes, 0: not given */
     unsigned cpus;       /* 0: not given */
     unsigned formats;    /* bits of enum format, 0: not given */

@@ -3,6 +3,7 @@
  * messages). Buffers are bounded: a side is only read while the other side's buffer has room. The control channel's lines
  * come from the guest, so they are bounded and never trusted for more than what is printed or returned. */
 #include "vm.h"
+#include "volume.h"
 
 #include <alcove/image.h>
 #include <errno.h>
@@ -133,6 +134,7 @@ static void address_line(struct relay *r, const char *address)
 static void control_line(struct relay *r, char *line)
 {
     size_t n = strlen(line);
+    const char *key;
     if (n && line[n - 1] == '\r')
         line[n - 1] = 0;
     if (strcmp(line, "ready") == 0 ||
@@ -145,6 +147,9 @@ static void control_line(struct relay *r, char *line)
     } else if (strncmp(line, "killed ", 7) == 0 && r->status < 0) {
         int sig = signal_number(line + 7);
         r->status = sig ? 128 + sig : FAIL_RUN;
+    } else if (!r->in_ready &&
+               (key = strstr(line, "key /"))) { /* firmware may have written before it */
+        volume_key(r->spec, key + 4, &r->control_out);
     } else if (strncmp(line, "address ", 8) == 0) {
         address_line(r, line + 8);
     } else if (strncmp(line, "log ", 4) == 0) {

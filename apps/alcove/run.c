@@ -143,14 +143,14 @@ static int run(const char *command, int argc, char **argv, bool trace)
         if (o.given & OPT_PACK)
             fail(argv[at], "is an image; -e, --root, --cwd, --user, --hostname and --libos are for "
                            "alcove build");
-        if (o.volumes.n)
+        if (o.volumes.n || o.keys.n)
             fail(argv[at],
                  "is an image, and what it mounts is measured; -v is for alcove run PROGRAM");
     } else {
         o.pack.program = o.pack.oci ? NULL : argv[at];
         if (o.volumes.n)
             kernel_need(o.pack.kernel ? o.pack.kernel : kernel_full(), KERNEL_DISK, "-v");
-        volumes_take(&o.volumes, &vm, &o.pack.mounts);
+        volumes_take(&o.volumes, &o.keys, &vm, &o.pack.mounts);
         for (int i = o.pack.oci ? at : at + 1; i < argc; i++)
             list_add(&o.pack.args, argv[i]);
         const char *term = getenv("TERM");

@@ -4,6 +4,7 @@
 #include "volume.h"
 
 #include "commands.h"
+#include "luks.h"
 #include "tools.h"
 
 #include <dirent.h>
@@ -16,14 +17,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SUPER_AT = 1024, SUPER_SIZE = 1024, SIZE_LEAST = 4 << 20 };
+enum { LUKS_SIZE = 512, SUPER_AT = 1024, SUPER_SIZE = 1024, SIZE_LEAST = 4 << 20 };
 
-/* What the superblock says. */
+/* What the superblock says, or that there is a LUKS2 header. */
 struct volume {
+    bool luks;     /* size, label and uuid are set, nothing else */
     uint64_t size; /* of the file */
     uint64_t blocks, free;
     uint32_t block, incompat, state;
     char label[17], uuid[37];
+};
+
+/* The options of a command. */
+struct words {
+    const char *label;
+    bool luks;
+    struct luks_spec spec;
 };
 
 static uint32_t le(const unsigned char *p, unsigned n)
@@ -34,20 +43,34 @@ static uint32_t le(const unsigned char *p, unsigned n)
     return v;
 }
 
+/* The first block of a LUKS header: "LUKS2 On-Disk Format Specification", 2.1. */
+static const char *luks_read(const unsigned char h[LUKS_SIZE], off_t end, struct volume *v)
+{
+    if (h[6] != 0 || h[7] != 2)
+        return "is a LUKS1 volume; only LUKS2 is known: see cryptsetup convert";
+    *v = (struct volume){ .luks = true, .size = end > 0 ? (uint64_t)end : 0 };
+    memcpy(v->label, h + 0x18, 16);
+    memcpy(v->uuid, h + 0xa8, 36);
+    return NULL;
+}
+
 /* Why the file cannot be a volume; NULL: it is one. */
 static const char *volume_read(const char *path, struct volume *v)
 {
-    unsigned char s[SUPER_SIZE];
+    unsigned char s[SUPER_SIZE], h[LUKS_SIZE];
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return strerror(errno);
+    bool luks = pread(fd, h, sizeof(h), 0) == sizeof(h) && memcmp(h, "LUKS\xba\xbe", 6) == 0;
     if (fstat(fd, &st) < 0 || pread(fd, s, sizeof(s), SUPER_AT) != sizeof(s))
         memset(s, 0, sizeof(s));
     off_t end = lseek(fd, 0, SEEK_END);
     close(fd);
     if (S_ISDIR(st.st_mode))
         return "is a directory; a volume is a file made by alcove volume create";
+    if (luks)
+        return luks_read(h, end, v);
     if (le(s + 56, 2) != 0xef53)
         return "is not an ext4 file system; make one with alcove volume create";
     *v = (struct volume){ .size = end > 0 ? (uint64_t)end : 0,
@@ -66,8 +89,27 @@ static const char *volume_read(const char *path, struct volume *v)
     return NULL;
 }
 
+/* The file that --key names for the volume at point; NULL: none does. used: marks each --key that was wanted. */
+static const char *take_key(const struct list *keys, const char *point, bool *used)
+{
+    size_t n = strlen(point);
+    for (size_t i = 0; i < keys->n; i++) {
+        const char *k = keys->v[i];
+        if (strncmp(k, point, n) != 0 || k[n] != '=')
+            continue;
+        if (strncmp(k + n + 1, "file:", 5) != 0 || !k[n + 6])
+            fail("--key", "'%s' is not /DIR=file:PATH", k);
+        if (access(k + n + 6, R_OK) < 0)
+            fail_errno(k + n + 6, errno, "cannot be read");
+        used[i] = true;
+        return k + n + 6;
+    }
+    return NULL;
+}
+
 /* FILE:/POINT[:ro] */
-static void take(const char *text, struct vm_spec *vm, struct list *mounts)
+static void take(const char *text, const struct list *keys, bool *used, struct vm_spec *vm,
+                 struct list *mounts)
 {
     struct volume v;
     char *path = xstrdup(text), *end = path + strlen(path);
@@ -85,21 +127,58 @@ static void take(const char *text, struct vm_spec *vm, struct list *mounts)
     const char *wrong = volume_read(path, &v);
     if (wrong)
         fail(path, "%s", wrong);
-    if (v.blocks * v.block > v.size)
+    if (!v.luks && v.blocks * v.block > v.size)
         fail(path, "is shorter than the file system in it; it was cut off");
     if (access(path, ro ? R_OK : R_OK | W_OK) < 0)
         fail_errno(path, errno, "cannot be used");
     if (vm->nvolumes == VM_VOLUMES_MAX)
         fail("-v", "more than %d volumes", VM_VOLUMES_MAX);
+    const char *key = take_key(keys, point, used);
+    if (key && !v.luks)
+        fail(path, "is not encrypted, and --key names it; see alcove volume create --luks");
+    struct buf options = { 0 };
+    buf_printf(&options, "%s%s%s", ro ? "ro" : "", ro && v.luks ? "," : "",
+               !v.luks ? ""
+               : key   ? "key=host"
+                       : "key=console");
     list_add(mounts,
-             xprintf("SERIAL=alcove-vol%u:ext4:%s%s", vm->nvolumes, point, ro ? ":ro" : ""));
-    vm->volumes[vm->nvolumes++] = (struct vm_volume){ path_absolute(path), ro };
+             xprintf("SERIAL=alcove-vol%u:%s:%s%s%s", vm->nvolumes, v.luks ? "luks2+ext4" : "ext4",
+                     point, options.len ? ":" : "", options.len ? options.s : ""));
+    vm->volumes[vm->nvolumes++] = (struct vm_volume){ path_absolute(path), ro, point, key };
 }
 
-void volumes_take(const struct list *given, struct vm_spec *vm, struct list *mounts)
+void volumes_take(const struct list *given, const struct list *keys, struct vm_spec *vm,
+                  struct list *mounts)
 {
+    bool *used = xcalloc(keys->n + 1, sizeof(*used));
     for (size_t i = 0; i < given->n; i++)
-        take(given->v[i], vm, mounts);
+        take(given->v[i], keys, used, vm, mounts);
+    for (size_t i = 0; i < keys->n; i++)
+        if (!used[i])
+            fail("--key", "'%s' names no volume of -v; write /DIR=file:PATH", keys->v[i]);
+    free(used);
+}
+
+void volume_key(const struct vm_spec *vm, const char *point, struct buf *out)
+{
+    unsigned char piece[24]; /* the guest's lines are short */
+    for (unsigned i = 0; i < vm->nvolumes; i++) {
+        const struct vm_volume *v = &vm->volumes[i];
+        FILE *f = v->key && strcmp(v->point, point) == 0 ? fopen(v->key, "rbe") : NULL;
+        if (!f)
+            continue;
+        setvbuf(f, NULL, _IONBF, 0);
+        for (size_t n; (n = fread(piece, 1, sizeof(piece), f)) > 0;) {
+            buf_str(out, "key ");
+            for (size_t k = 0; k < n; k++)
+                buf_printf(out, "%02x", piece[k]);
+            buf_str(out, "\n");
+        }
+        fclose(f);
+        buf_str(out, "key end\n");
+        return;
+    }
+    buf_str(out, "key none\n");
 }
 
 static uint64_t size_read(const char *s)
@@ -114,17 +193,9 @@ static uint64_t size_read(const char *s)
     return (uint64_t)n << shift;
 }
 
-static int create(const char *label, int argc, char **argv)
+/* An empty ext4 file system in the file at path, which is there. */
+static void make_ext4(const char *path, const char *label)
 {
-    if (argc != 2)
-        fail("volume create", "write alcove volume create FILE SIZE, for example data.img 1G");
-    uint64_t size = size_read(argv[1]);
-    int fd = open(argv[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0)
-        fail_errno(argv[0], errno, errno == EEXIST ? "is not overwritten" : "cannot be made");
-    if (ftruncate(fd, (off_t)size) < 0)
-        fail_errno(argv[0], errno, "cannot be made so large");
-    close(fd);
     struct buf out = { 0 };
     const char *const args[] = { "mke2fs",
                                  "-q",
@@ -139,14 +210,50 @@ static int create(const char *label, int argc, char **argv)
                                  "lazy_itable_init=1,nodiscard",
                                  "-L",
                                  label,
-                                 argv[0],
+                                 path,
                                  NULL };
     tool_run(args, "MKE2FS_SYNC=0", "e2fsprogs", &out);
+}
+
+static void make_file(const char *path, uint64_t size)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        fail_errno(path, errno, errno == EEXIST ? "is not overwritten" : "cannot be made");
+    if (ftruncate(fd, (off_t)size) < 0)
+        fail_errno(path, errno, "cannot be made so large");
+    close(fd);
+}
+
+static int create(const struct words *w, int argc, char **argv)
+{
+    if (argc != 2)
+        fail("volume create", "write alcove volume create FILE SIZE, for example data.img 1G");
+    uint64_t size = size_read(argv[1]);
+    if ((w->spec.key_file || w->spec.iter_time) && !w->luks)
+        fail("volume create", "--key-file and --iter-time are for --luks");
+    if (w->luks && size < LUKS_DATA_AT + SIZE_LEAST)
+        fail("volume create", "%s is too small for LUKS2, whose header has 16M; at least 20M",
+             argv[1]);
+    make_file(argv[0], size);
+    if (!w->luks) {
+        make_ext4(argv[0], w->label);
+        return 0;
+    }
+    char *plain = path_join(temp_dir(), "plain.img");
+    make_file(plain, size - LUKS_DATA_AT);
+    make_ext4(plain, w->label);
+    luks_make(argv[0], plain, &w->spec);
     return 0;
 }
 
 static void print(const char *path, const struct volume *v)
 {
+    if (v->luks) {
+        printf("%-24s luks2 %8llu MiB%s%s\n", path, (unsigned long long)(v->size >> 20),
+               *v->label ? "  " : "", v->label);
+        return;
+    }
     const char *state = v->incompat & 4 ? "in use, or not unmounted"
                         : v->state & 2  ? "damaged"
                                         : "clean";
@@ -186,58 +293,88 @@ static int inspect(int argc, char **argv)
     if (wrong)
         fail(argv[0], "%s", wrong);
     print(argv[0], &v);
+    if (v.luks) {
+        printf("UUID=%s\nencrypted; cryptsetup luksDump %s tells how\n", v.uuid, argv[0]);
+        return 0;
+    }
     printf("UUID=%s\nblocks of %u bytes: %llu, free %llu\n", v.uuid, v.block,
            (unsigned long long)v.blocks, (unsigned long long)v.free);
     return 0;
 }
 
-static int check(int argc, char **argv)
+/* e2fsck with mode on the file at path; its exit status. */
+static int e2fsck(const char *mode, const char *path)
+{
+    char *program = tool_find("e2fsck");
+    int status;
+    if (!program)
+        fail("e2fsck", "is not installed; install it (Debian: apt install e2fsprogs)");
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl(program, "e2fsck", mode, path, (char *)NULL);
+        _exit(127);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        fail_errno("e2fsck", errno, "cannot be run");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 127;
+}
+
+static int check(const struct words *w, int argc, char **argv)
 {
     struct volume v;
     if (argc != 1)
         fail("volume check", "write alcove volume check FILE");
     const char *wrong = volume_read(argv[0], &v);
+    const char *path = argv[0];
     if (wrong)
         fail(argv[0], "%s", wrong);
-    char *path = tool_find("e2fsck");
-    if (!path)
-        fail("e2fsck", "is not installed; install it (Debian: apt install e2fsprogs)");
-    fflush(NULL);
-    /* A journal that waits to be replayed is no damage: it is replayed first. */
-    const char *mode = v.incompat & 4 ? "-fp" : "-fn";
-    pid_t pid = fork();
-    if (pid == 0) {
-        execl(path, "e2fsck", mode, argv[0], (char *)NULL);
-        _exit(127);
+    if (v.luks) { /* a copy is looked at: the volume itself cannot be opened without root */
+        path = path_join(temp_dir(), "plain.img");
+        luks_extract(argv[0], path, w->spec.key_file);
+        if ((wrong = volume_read(path, &v)))
+            fail(argv[0], "what it encrypts %s", wrong);
     }
-    int status;
-    if (pid < 0 || waitpid(pid, &status, 0) < 0)
-        fail_errno("e2fsck", errno, "cannot be run");
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 127;
-    if (code > 1)
-        fail(argv[0], "is damaged; e2fsck -f %s may mend it", argv[0]);
+    /* A journal that waits to be replayed is no damage: it is replayed first. */
+    if (e2fsck(v.incompat & 4 ? "-fp" : "-fn", path) > 1)
+        fail(argv[0], "is damaged; e2fsck -f %s may mend it", path);
     return 0;
 }
 
-/* Take --label out of the words; "". */
-static const char *take_label(int *argc, char **argv)
+/* Take the options out of the words. */
+static struct words take_words(int *argc, char **argv)
 {
-    const char *label = "";
+    struct words w = { .label = "" };
+    struct {
+        const char *name, **value;
+    } valued[] = { { "--label", &w.label },
+                   { "--key-file", &w.spec.key_file },
+                   { "--iter-time", &w.spec.iter_time } };
     int n = 0;
     for (int i = 0; i < *argc; i++) {
-        if (strncmp(argv[i], "--label=", 8) == 0)
-            label = argv[i] + 8;
-        else if (strcmp(argv[i], "--label") == 0 && i + 1 < *argc)
-            label = argv[++i];
-        else if (argv[i][0] == '-')
+        bool taken = strcmp(argv[i], "--luks") == 0;
+        w.luks |= taken;
+        for (size_t k = 0; k < sizeof(valued) / sizeof(valued[0]) && !taken; k++) {
+            size_t len = strlen(valued[k].name);
+            if (strncmp(argv[i], valued[k].name, len) != 0)
+                continue;
+            if (argv[i][len] == '=')
+                *valued[k].value = argv[i] + len + 1;
+            else if (!argv[i][len] && i + 1 < *argc)
+                *valued[k].value = argv[++i];
+            else
+                continue;
+            taken = true;
+        }
+        if (!taken && argv[i][0] == '-')
             fail("volume", "does not know '%s'; see alcove volume --help", argv[i]);
-        else
+        if (!taken)
             argv[n++] = argv[i];
     }
-    if (strlen(label) > 16)
-        fail("--label", "'%s' has more than 16 characters", label);
+    if (strlen(w.label) > 16)
+        fail("--label", "'%s' has more than 16 characters", w.label);
     *argc = n;
-    return label;
+    return w;
 }
 
 int command_volume(int argc, char **argv)
@@ -249,14 +386,14 @@ int command_volume(int argc, char **argv)
     const char *name = argv[1];
     argc -= 2;
     argv += 2;
-    const char *label = take_label(&argc, argv);
+    struct words w = take_words(&argc, argv);
     if (strcmp(name, "create") == 0)
-        return create(label, argc, argv);
+        return create(&w, argc, argv);
     if (strcmp(name, "ls") == 0)
         return ls(argc, argv);
     if (strcmp(name, "inspect") == 0)
         return inspect(argc, argv);
     if (strcmp(name, "check") == 0)
-        return check(argc, argv);
+        return check(&w, argc, argv);
     fail("volume", "does not know '%s'; create, ls, inspect or check", name);
 }

@@ -12,6 +12,7 @@
 #include <libos/dev/driver.h>
 #include <libos/file.h>
 #include <libos/load.h>
+#include <libos/luks.h>
 #include <libos/net.h>
 #include <libos/page.h>
 #include <libos/process.h>
@@ -141,6 +142,9 @@ static void first(void *arg)
     boot_check("console opened", "no console", open_console());
     if (plat_boot_info()->confidential)
         boot_check("configfs", "no memory for configfs", configfs_init());
+    /* Before the volumes: the key of one may come from a server. */
+    boot_check("network", "bad network configuration", net_start(&c->net, c->hostname));
+    tell_address();
     err = volumes_mount();
     if (err)
         machine_exit(125 << 8);
@@ -150,8 +154,6 @@ static void first(void *arg)
         log_error("%s: cannot be the working directory (error %d)", c->cwd, -err);
         machine_exit(126 << 8);
     }
-    boot_check("network", "bad network configuration", net_start(&c->net, c->hostname));
-    tell_address();
     control_send_ready();
     if (c->fixed_addresses)
         thread_current()->personality |= 0x0040000; /* ADDR_NO_RANDOMIZE, personality(2) */
@@ -210,6 +212,7 @@ void upcall_boot(void)
 void machine_exit(int wait_status)
 {
     vfs_stop(); /* data disks get what programs did not sync */
+    luks_wipe();
     sys_missing_report();
     control_send_exit(wait_status);
     plat_power_off(wait_status != 0);

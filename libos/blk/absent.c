@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* In place of the block layer in a libOS that is linked without disks: it finds none. */
 #include <libos/dev/blk.h>
+#include <libos/luks.h>
+
+#include <abi/errno.h>
 
 struct blk_device *blk_find(const char *name)
 {
@@ -8,5 +11,15 @@ struct blk_device *blk_find(const char *name)
 }
 
 void blk_scan(void)
+{
+}
+
+int luks_open(struct blk_device *dev, const char *name, const struct luks_key_source *key,
+              struct blk_device **ret_dev)
+{
+    return -ENODEV;
+}
+
+void luks_wipe(void)
 {
 }

@@ -240,9 +240,10 @@ static bool offer(struct blk_queue *q, struct blk_request *r, bool more)
 {
     struct blk_device *dev = q->dev;
     uint32_t gen = atomic_load(&q->done_gen);
-    r->deadline_ns = plat_time_ns() + BLK_TIMEOUT_S * NS_PER_SEC;
+    r->deadline_ns = dev->stacked ? UINT64_MAX : plat_time_ns() + BLK_TIMEOUT_S * NS_PER_SEC;
     atomic_store(&r->out, 1);
-    timer_arm(q, r->deadline_ns);
+    if (!dev->stacked)
+        timer_arm(q, r->deadline_ns);
     int err = dev->dead ? -EIO : dev->ops->submit(dev, r, more);
     if (err != -EAGAIN) {
         if (err)

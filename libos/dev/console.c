@@ -199,6 +199,8 @@ static void control_line(const char *text)
                                                             .ws_col = (uint16_t)cols });
     } else if (len == 6 && !memcmp(text, "signal", len)) {
         send_signal(rest);
+    } else if (len == 3 && !memcmp(text, "key", len)) {
+        control_key(rest);
     } else if (len == 9 && !memcmp(text, "stdin-eof", len)) {
         if (number(&rest, ULONG_MAX, &end)) {
             input_end = end;
@@ -219,6 +221,7 @@ static void control_push(struct serial *s, const uint8_t *buf, size_t n, enum se
             line.text[line.len] = '\0';
             if (!line.too_long)
                 control_line(line.text);
+            memset(line.text, 0, sizeof(line.text)); /* it may have been a key */
             line.len = 0;
             line.too_long = false;
         } else if (buf[i] != '\r') {
@@ -239,12 +242,18 @@ static const struct serial_user control_user = { .room = control_room,
                                                  .push = control_push,
                                                  .pull = control_pull };
 
-static void control_send(const char *text, size_t len)
+int control_send(const char *text, size_t len)
 {
     struct serial *s = channels[CONTROL];
-    if (s)
-        (void)s->ops->send_wait(s, (const uint8_t *)text, len,
-                                STALL_NS); /* nobody to tell when it does not get out */
+    if (!s)
+        return -ENODEV;
+    return s->ops->send_wait(s, (const uint8_t *)text, len, STALL_NS) ? 0 : -EIO;
+}
+
+/* The same where nobody can be told that it does not get out. */
+static void control_tell(const char *text, size_t len)
+{
+    (void)control_send(text, len);
 }
 
 void console_log(int level, const char *text, size_t len)
@@ -260,7 +269,7 @@ void console_log(int level, const char *text, size_t len)
         size_t n = end ? (size_t)(end - text) : len;
         int m = snprintf(buf, sizeof(buf), "%s %s %.*s\n", end ? "log" : "part", names[level & 3],
                          (int)(n < 512 ? n : 512), text);
-        control_send(buf, (size_t)m);
+        control_tell(buf, (size_t)m);
         n += end != NULL;
         text += n;
         len -= n;
@@ -308,12 +317,15 @@ void control_send_address(const char *address)
 {
     char text[64];
     int n = snprintf(text, sizeof(text), "address %s\n", address);
-    control_send(text, (size_t)n);
+    control_tell(text, (size_t)n);
 }
 
 void control_send_ready(void)
 {
-    control_send("ready\n", strlen("ready\n"));
+    static bool said; /* by the first thread of the first process */
+    if (!said)
+        control_tell("ready\n", strlen("ready\n"));
+    said = true;
 }
 
 /* Wait until the console's output has left, as long as there is progress. */
@@ -341,5 +353,5 @@ void control_send_exit(int wait_status)
         console_flush(channels[CONSOLE]);
     int n = sig ? snprintf(text, sizeof(text), "killed %d\n", sig)
                 : snprintf(text, sizeof(text), "exit %d\n", wait_status >> 8 & 0xff);
-    control_send(text, (size_t)n);
+    control_tell(text, (size_t)n);
 }

@@ -46,4 +46,9 @@ NODISCARD int devpts_create(struct superblock **ret_sb);
 /* What each mount of devtmpfs and devpts shows; set once at boot. */
 extern struct superblock *dev_super, *pts_super;
 
+/* Send a line of the control channel to the host. -ENODEV: there is no control channel; -EIO: it makes no progress. */
+int control_send(const char *text, size_t len);
+/* The host's line "key TEXT": a piece of what control_ask_key waits for, "end" or "none". From interrupts. */
+void control_key(const char *text);
+
 #endif

@@ -32,6 +32,26 @@ bool plat_sha256(uint32_t state[8], const void *data, size_t blocks)
     return true;
 }
 
+void x86_aes_xts(const struct plat_aes_xts *x, const uint8_t iv[16], const void *in, void *out,
+                 size_t blocks);
+
+/* Without ALCOVE_NO_AES in the environment: tests run both ways. */
+bool plat_has_aes(void)
+{
+    unsigned a, b, c, d;
+
+    return __get_cpuid(1, &a, &b, &c, &d) && c & 1u << 25 && !getenv("ALCOVE_NO_AES");
+}
+
+bool plat_aes_xts(const struct plat_aes_xts *x, const uint8_t iv[16], const void *in, void *out,
+                  size_t blocks)
+{
+    if (!plat_has_aes())
+        return false;
+    x86_aes_xts(x, iv, in, out, blocks);
+    return true;
+}
+
 void x86_sha256_lanes(uint32_t state[8][PLAT_SHA256_LANES],
                       const void *const data[PLAT_SHA256_LANES], size_t blocks);
 

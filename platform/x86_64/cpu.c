@@ -65,6 +65,7 @@ void x86_facts_init(void)
     f->rdseed = seven.ebx & 1u << 18;
     f->smap = (seven.ebx & 1u << 20) != 0;
     f->sha = (seven.ebx & 1u << 29) != 0 && (one.ecx & 1u << 19) != 0; /* and SSE4.1, SSSE3 */
+    f->aes = (one.ecx & 1u << 25) != 0;
     f->umip = seven.ecx & 1u << 2;
     f->hwcap2 = f->fsgsbase ? 2 : 0;
     /* Parts of the linear map become shared: no pages that would have to be split. */
@@ -300,6 +301,22 @@ bool plat_sha256(uint32_t state[8], const void *data, size_t blocks)
         return false;
     x86_sha256(state, data, blocks);
     return true;
+}
+
+void x86_aes_xts(const struct plat_aes_xts *x, const uint8_t iv[16], const void *in, void *out,
+                 size_t blocks);
+
+bool plat_has_aes(void)
+{
+    return x86_facts.aes;
+}
+
+bool plat_aes_xts(const struct plat_aes_xts *x, const uint8_t iv[16], const void *in, void *out,
+                  size_t blocks)
+{
+    if (x86_facts.aes)
+        x86_aes_xts(x, iv, in, out, blocks);
+    return x86_facts.aes;
 }
 
 void x86_sha256_lanes(uint32_t state[8][PLAT_SHA256_LANES],

@@ -16,7 +16,7 @@
 /* Facts found at boot, read-mostly. */
 struct x86_facts {
     bool smap, fsgsbase, xsave, xsaveopt, smep, umip, x2apic, tsc_deadline, rdrand, rdseed, sha,
-        avx2, crc32;
+        aes, avx2, crc32;
     bool giant; /* 1 GiB pages */
     uint32_t hwcap, hwcap2;
     uint64_t

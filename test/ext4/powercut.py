@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""powercut.py PROGRAM CUTS [SEED]: what a power cut leaves.
+"""powercut.py PROGRAM CUTS [SEED [luks]]: what a power cut leaves.
 
 The program changes files on a disk that logs every write and flush. Each cut takes a prefix of the log: what was flushed is on
 the disk, of the writes after the last flush any subset is, in any order, and the last one may be torn between sectors.
@@ -12,6 +12,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+
+import luks
 
 os.environ['PATH'] += ':/usr/sbin:/sbin'
 WRITE, FLUSH, MARK = 0, 1, 2
@@ -62,8 +64,27 @@ def cut(log, at, image, chance):
     return marks
 
 
-def one(program, folder, base, log, at, chance, name):
+def one_luks(program, folder, base, log, at, chance, name, volume):
+    """The same in a LUKS2 volume: what e2fsck is to see is decrypted by OpenSSL."""
+    image, plain = os.path.join(folder, 'cut.img'), os.path.join(folder, 'plain.img')
+    promises = os.path.join(folder, 'promises')
+    shutil.copyfile(base, image)
+    marks = cut(log, at, image, chance)
+    with open(promises, 'w') as f:
+        f.write('\n'.join(map(str, marks)))
+    volume.extract(plain, image)
+    need(run('e2fsck', '-y', '-E', 'journal_only', plain), f'{name}: e2fsck replays', (0, 1))
+    need(run('e2fsck', '-fn', plain), f'{name}: after e2fsck')
+    need(run(program, image, '', 'verify', promises), f'{name}: our mount')
+    volume.extract(plain, image)
+    need(run('e2fsck', '-fn', plain), f'{name}: after our mount')
+
+
+def one(program, folder, base, log, at, chance, name, volume):
     image, other = os.path.join(folder, 'cut.img'), os.path.join(folder, 'cut2.img')
+    if volume:
+        one_luks(program, folder, base, log, at, chance, name, volume)
+        return
     promises = os.path.join(folder, 'promises')
     shutil.copyfile(base, image)
     marks = cut(log, at, image, chance)
@@ -81,20 +102,32 @@ def main():
     program, cuts, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
-        done = 0
+        done, volume, encrypted = 0, None, 'luks' in sys.argv
+        key = os.path.join(folder, 'key')
+        if encrypted:
+            os.environ['LUKS_KEY'] = key
+            with open(key, 'wb') as f:
+                f.write(os.urandom(40))
         while done < cuts:
             base, disk, log = (os.path.join(folder, n) for n in ('base.img', 'disk.img', 'log'))
             kind = KINDS[done // 8 % len(KINDS)]
             if os.path.exists(base):
                 os.unlink(base)
             need(run('mke2fs', '-q', '-F', '-t', 'ext4', '-J', 'size=4', *kind, base, '24M'), 'mke2fs')
+            if encrypted:
+                plain = os.path.join(folder, 'plain.img')
+                os.rename(base, plain)
+                luks.make(base, os.path.getsize(plain), key, luks.FAST + ['--sector-size', '4096' if done % 16 else '512'])
+                volume = luks.Volume(base, key)
+                volume.fill(plain)
             shutil.copyfile(base, disk)
             need(run(program, disk, log, 'work', str(seed + done), str(STEPS)), 'work')
-            need(run('e2fsck', '-fn', disk), 'after the work')
+            if not encrypted:
+                need(run('e2fsck', '-fn', disk), 'after the work')
             recorded = events(log)
             for _ in range(min(8, cuts - done)):
                 at = chance.randrange(1, len(recorded) + 1)
-                one(program, folder, base, recorded, at, chance, f'{kind} seed {seed + done} cut {at}')
+                one(program, folder, base, recorded, at, chance, f'{kind} seed {seed + done} cut {at}', volume)
                 done += 1
         print(f'{done} power cuts: nothing promised was lost')
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import tempfile
 
+import luks
+
 os.environ['PATH'] += ':/usr/sbin:/sbin'
 
 # Options of mke2fs, and the size.
@@ -48,5 +50,37 @@ def basic(program):
             print(name, 'ok')
 
 
+# What luksFormat is told, the size, and variables of the environment.
+LUKS_KINDS = [
+    ('pbkdf2, 512 byte sectors', luks.FAST + ['--sector-size', '512'], {}),
+    ('argon2id, 4096 byte sectors', ['--sector-size', '4096', '--pbkdf', 'argon2id', '--pbkdf-memory', '8192',
+                                     '--pbkdf-parallel', '4', '--pbkdf-force-iterations', '4'], {}),
+    ('AES-128, sha512, without instructions for AES', luks.FAST + ['--key-size', '256', '--hash', 'sha512', '--sector-size', '4096'],
+     {'ALCOVE_NO_AES': '1'}),
+    ('argon2i, a large header', ['--sector-size', '512', '--pbkdf', 'argon2i', '--pbkdf-memory', '40000', '--luks2-metadata-size', '64k',
+                                 '--luks2-keyslots-size', '8m', '--pbkdf-parallel', '1', '--pbkdf-force-iterations', '4'], {}),
+]
+
+
+def luks_basic(program):
+    """The same in LUKS2 volumes of cryptsetup's; what is left is decrypted by OpenSSL and given to e2fsck."""
+    with tempfile.TemporaryDirectory() as folder:
+        image, plain, key = (os.path.join(folder, n) for n in ('disk.img', 'plain.img', 'key'))
+        with open(key, 'wb') as f:
+            f.write(os.urandom(100))
+        for name, options, environment in LUKS_KINDS:
+            luks.make(image, 40 << 20, key, options)
+            volume = luks.Volume(image, key)
+            make(plain, ['-b', '4096'], str(volume.size >> 10))
+            volume.fill(plain)
+            done = subprocess.run([program, image, ''], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  env={**os.environ, **environment, 'LUKS_KEY': key})
+            if done.returncode:
+                sys.exit(f'{name}: {done.stdout}')
+            volume.extract(plain)
+            check(plain, name)
+            print(name, 'ok')
+
+
 if __name__ == '__main__':
-    {'basic': basic}[sys.argv[1]](sys.argv[2])
+    {'basic': basic, 'luks': luks_basic}[sys.argv[1]](sys.argv[2])

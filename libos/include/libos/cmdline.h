@@ -24,7 +24,7 @@ struct config {
     struct net_config net;
     char **argv, **envp; /* NULL-terminated; point into the parsed text */
     int argc, envc;
-    char *mounts[CONFIG_MOUNTS_MAX]; /* SOURCE:TYPE:POINT[:ro] */
+    char *mounts[CONFIG_MOUNTS_MAX]; /* SOURCE:TYPE:POINT[:ro][,key=FROM] */
     int mountc;
 };
 

@@ -46,6 +46,21 @@ enum { PLAT_SHA256_LANES = 8 };
 bool plat_sha256_lanes(uint32_t state[8][PLAT_SHA256_LANES],
                        const void *const data[PLAT_SHA256_LANES], size_t blocks);
 
+/* A key of AES in XTS mode, expanded as FIPS 197 says (words in memory order); for decryption key is the equivalent inverse
+ * cipher's. */
+struct plat_aes_xts {
+    const uint32_t *key, *tweak;
+    uint32_t rounds; /* 10, 12, 14 */
+    bool decrypt;
+};
+
+/* Encrypt or decrypt blocks of 16 bytes of one sector, whose number iv is, from in to out (may be the same), by the CPU's own instructions.
+ * False: it has none, and nothing was done. Any context that may use the CPU for as long as the data takes. */
+bool plat_aes_xts(const struct plat_aes_xts *x, const uint8_t iv[16], const void *in, void *out,
+                  size_t blocks);
+/* Does plat_aes_xts do anything here? */
+bool plat_has_aes(void);
+
 /* Continue a CRC-32C (reflected, no inversions) over len bytes, by the CPU's instruction where it has one. */
 uint32_t plat_crc32c(uint32_t crc, const void *buf, size_t len);
 

@@ -143,6 +143,41 @@ again" -m 512M $(with tar rsync sha256sum rm mkdir diff) /bin/bash -c \
     check
 }
 
+# Encrypted volumes: of alcove and of cryptsetup, the key from a file, from a pipe and from a terminal, and wrong ones.
+luks()
+{
+    local key=(--key /data=file:key) say="cat /data/f; echo"
+    head -c 60 /dev/urandom >key
+    "$alcove" volume create --luks --key-file key --iter-time 10 data.img 40M || fail "no encrypted volume"
+    run "1" "${key[@]}" --with cat --cpus 2 /bin/sh -c 'echo 1 >/data/f && cat /data/f'
+    "$alcove" volume check --key-file key data.img >fsck 2>&1 || { fail "volume check"; cat fsck; }
+    grep -aq 'lost+found' data.img && fail "the volume can be read"
+    "$alcove" volume inspect data.img | grep -q 'luks2' || fail "volume inspect"
+
+    # Another key slot, which is a typed one; what is typed wrongly is asked for again, and is not seen.
+    printf 'open sesame' >word
+    cryptsetup luksAddKey -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file key data.img word
+    cryptsetup config --priority prefer --key-slot 1 data.img
+    printf 'wrong\nopen sesame\nrest\n' >typed
+    run "1
+rest" --with cat /bin/sh -c 'cat /data/f; cat' <typed
+    grep -q 'no key fits this passphrase' err || fail "a wrong passphrase is not told"
+    python3 "$here/../../cmd/typed.py" "Passphrase for /data: " "open sesame" timeout 3000 "$alcove" run -v data.img:/data --root root --with cat /bin/sh -c "$say" >out 2>&1 ||
+        { fail "no passphrase at a terminal"; cat out; }
+    grep -q sesame out && fail "the passphrase was shown"
+    grep -q '^1' out || { fail "the volume was not opened at a terminal"; cat out; }
+
+    # Wrong: nothing runs.
+    timeout 3000 "$alcove" run -v data.img:/data --key /data=file:typed /bin/true >out 2>err && fail "opened with a wrong key"
+    grep -q 'volume /data: no key fits what --key names' err || { fail "a wrong key is not told"; cat err; }
+    "$alcove" run -v data.img:/data --key /other=file:key /bin/true >out 2>err && fail "a --key for nothing was taken"
+    cryptsetup luksAddKey -q --pbkdf argon2id --pbkdf-memory 1000000 --pbkdf-parallel 1 --pbkdf-force-iterations 4 --key-file key data.img typed
+    cryptsetup luksRemoveKey -q data.img key
+    cryptsetup luksRemoveKey -q data.img word
+    timeout 3000 "$alcove" run -m 256M -v data.img:/data --key /data=file:typed /bin/true >out 2>err && fail "argon2 had memory that is not there"
+    grep -q 'key slot 2 wants 976 MiB of memory for argon2' err || { fail "missing memory is not told"; cat err; }
+}
+
 torture()
 {
     volume 64M

@@ -116,7 +116,8 @@ struct blk_device {
     char name[BLK_NAME_MAX];
     char serial[BLK_SERIAL_MAX]; /* printable; "" */
     const struct blk_ops *ops;
-    void *data; /* of the driver */
+    void *data;   /* of the driver */
+    bool stacked; /* on other devices, which answer in time or are given up: no deadlines here */
     struct blk_limits limits;
     _Atomic uint64_t sectors; /* may change: blk_resized */
     /* The block layer's. */

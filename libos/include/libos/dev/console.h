@@ -22,7 +22,13 @@ void console_log(int level, const char *text, size_t len);
 
 /* Tell the host which address the machine has got (at most 48 bytes of text). */
 void control_send_address(const char *address);
-/* Tell the host that the program runs: "ready". */
+/* Ask the host by the control channel for the key called name, a mount point; its length. -ENODEV (no control channel), -ENOENT (the host
+ * has none), -EFBIG (longer than size), -EINVAL (not understood), -ETIMEDOUT, -ENAMETOOLONG. May sleep. */
+NODISCARD int control_ask_key(const char *name, uint8_t *buf, size_t size);
+/* Ask at the console, without echo, for a line; its length. Only after control_send_ready does the host pass input on. -ENODATA (the
+ * input has ended), -EFBIG, and what opening or reading the console says. May sleep. */
+NODISCARD int console_ask(const char *prompt, uint8_t *buf, size_t size);
+/* Tell the host that the program runs: "ready". Once; again is nothing. */
 void control_send_ready(void);
 
 /* The end of the machine: wait until all console output has left (giving up when the device makes no progress for five
