@@ -112,7 +112,7 @@ static int remount(const struct path *p, unsigned long flags, char *options)
         }
     }
     if (!err)
-        err = mount_remount_super(p, ST_RDONLY | ST_SYNCHRONOUS,
+        err = mount_remount_super(sb, ST_RDONLY | ST_SYNCHRONOUS,
                                   (flags & MS_RDONLY ? ST_RDONLY : 0) |
                                       (flags & MS_SYNCHRONOUS ? ST_SYNCHRONOUS : 0));
     /* The mount itself is not asked whether somebody writes: the file system was. */

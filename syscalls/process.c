@@ -2,11 +2,16 @@
 /* Processes: who they are, their end, waiting for children. wait(2), setpgid(2), credentials(7). */
 #include "name.h"
 #include "sys_proto.h"
+#include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/prctl.h>
+#include <abi/sched.h>
+#include <libos/file.h>
 #include <libos/load.h>
+#include <libos/mount.h>
 #include <libos/pidfd.h>
 #include <libos/process.h>
+#include <libos/procfs.h>
 #include <libos/signal.h>
 #include <libos/user.h>
 
@@ -147,6 +152,25 @@ long sys_personality(unsigned persona)
 long sys_unshare(unsigned long flags)
 {
     return process_unshare(flags);
+}
+
+long sys_setns(int fd, int nstype)
+{
+    struct fd_ref ref;
+    struct fs_context *fs = thread_current()->fs;
+    int err = fd_borrow(fd, &ref);
+    if (err)
+        return err;
+    bool is_ns = proc_is_ns(ref.file);
+    fd_return(&ref);
+    if (!is_ns || (nstype && nstype != CLONE_NEWNS))
+        return -EINVAL;
+    if (!cred_capable(CAP_SYS_ADMIN) || !cred_capable(CAP_SYS_CHROOT))
+        return -EPERM;
+    if (atomic_load(&fs->refs) != 1)
+        return -EINVAL; /* others would move along */
+    mount_enter(fs);
+    return 0;
 }
 
 long sys_execveat(int dfd, user_str_t path, user_addr_in_t argv, user_addr_in_t envp,

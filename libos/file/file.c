@@ -132,6 +132,8 @@ static NOINLINE void file_free(struct file *f)
         inode_write_end(f->inode);
         mount_write_end(f->path.mount);
     }
+    if (UNLIKELY(!opened && f->data)) /* only those of mount_file_create have any */
+        mount_closed(f->data);
     path_put(&f->path);
     if (f->cred)
         cred_put(f->cred);

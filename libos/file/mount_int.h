@@ -33,6 +33,10 @@ NODISCARD int mount_copy_tree(struct mount *top, struct dentry *root, bool recur
 void mount_dissolve_locked(struct mount *top, struct mount **dead);
 /* Drop the references of a list; ends file systems, so better without the mutex. */
 void mount_bury(struct mount *dead);
+/* m, which shares with nobody, shares as peer does. */
+void mount_join(struct mount *m, struct mount *peer);
+/* Is d root or below it? */
+bool mount_below_root(const struct dentry *d, const struct dentry *root);
 /* How m shares from now on. */
 void mount_share(struct mount *m, enum mount_sharing sharing);
 /* Hang copies of tree wherever mounting over at spreads to. -ENOMEM. */

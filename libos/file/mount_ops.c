@@ -94,6 +94,40 @@ void mount_dissolve(struct mount *take_m)
     mount_bury(dead);
 }
 
+int mount_file_create(struct mount *take_m, struct file **ret_file)
+{
+    struct path p = { take_m, take_m->root };
+    int err = file_create(&file_path_ops, &p, O_PATH, take_m, ret_file);
+    if (err)
+        mount_dissolve(take_m);
+    return err;
+}
+
+void mount_closed(struct mount *m)
+{
+    struct mount *dead = NULL;
+    mount_change_begin();
+    if (m->place == MOUNT_APART && !m->parent)
+        mount_dissolve_locked(m, &dead);
+    mount_change_end();
+    mount_bury(dead);
+}
+
+int mount_set_group(const struct path *from, const struct path *to)
+{
+    struct mount *a = from->mount, *b = to->mount;
+    int err = -EINVAL;
+    mount_change_begin();
+    if (is_root(from) && is_root(to) && mount_in_tree(a) && mount_in_tree(b) && a->sb == b->sb &&
+        (a->group || a->master) && !b->group && !b->master && mount_below_root(b->root, a->root)) {
+        mount_join(b, a);
+        mount_tell();
+        err = 0;
+    }
+    mount_change_end();
+    return err;
+}
+
 int mount_copy(const struct path *from, bool recursive, struct mount **ret)
 {
     int err = -EINVAL;
@@ -212,7 +246,7 @@ static int umount_root(struct path *take_root)
 {
     int err = take_root->mount->sb->flags & ST_RDONLY
                   ? 0
-                  : mount_remount_super(take_root, ST_RDONLY, ST_RDONLY);
+                  : mount_remount_super(take_root->mount->sb, ST_RDONLY, ST_RDONLY);
     path_put(take_root);
     return err;
 }
@@ -357,9 +391,8 @@ static bool super_is_written(const struct superblock *sb)
     return false;
 }
 
-int mount_remount_super(const struct path *p, unsigned mask, unsigned flags)
+int mount_remount_super(struct superblock *sb, unsigned mask, unsigned flags)
 {
-    struct superblock *sb = p->mount->sb;
     uint32_t old = sb->flags, new = (old & ~mask) | (flags & mask);
     int err = 0;
     mount_change_begin();
@@ -450,6 +483,15 @@ int mount_pivot(const struct path *new_root, const struct path *put_old)
     path_put(&old);
     path_put(&root);
     return err;
+}
+
+void mount_enter(struct fs_context *fs)
+{
+    struct path root;
+    for (int i = 0; i < 2; i++) {
+        vfs_root(&root);
+        fs_context_set(fs, i ? FS_CWD : FS_ROOT, &root);
+    }
 }
 
 /* For the boot. */

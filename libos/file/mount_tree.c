@@ -11,8 +11,7 @@
 
 static int next_group = 1; /* guarded by the tree's mutex */
 
-/* Is d root or below it? Both are of one file system. */
-static bool is_below(const struct dentry *d, const struct dentry *root)
+bool mount_below_root(const struct dentry *d, const struct dentry *root)
 {
     struct superblock *sb = d->sb;
     if (sb != root->sb)
@@ -70,6 +69,14 @@ static void make_slave(struct mount *m)
     }
 }
 
+void mount_join(struct mount *m, struct mount *peer)
+{
+    if (peer->group)
+        peer_join(m, peer);
+    if (peer->master)
+        slave_join(m, peer->master);
+}
+
 void mount_share(struct mount *m, enum mount_sharing sharing)
 {
     if (sharing == MOUNT_SHARED) {
@@ -99,10 +106,7 @@ static int copy_one(struct mount *m, struct dentry *root, enum copy_kind kind, s
         slave_join(copy, m);
         return 0;
     }
-    if (m->group)
-        peer_join(copy, m);
-    if (m->master)
-        slave_join(copy, m->master);
+    mount_join(copy, m);
     return 0;
 }
 
@@ -130,7 +134,7 @@ int mount_copy_tree(struct mount *top, struct dentry *root, bool recursive, enum
         /* What is not wanted has no copy, and so what is on it has none either. */
         m->copy = NULL;
         if (!m->parent->copy || (kind == COPY_BIND && m->unbindable) ||
-            (m->parent == top && !is_below(m->point, root)))
+            (m->parent == top && !mount_below_root(m->point, root)))
             continue;
         err = copy_below(m, kind);
         if (err == -ENOENT) { /* its place was just removed */
@@ -212,7 +216,7 @@ static int spread_to(struct spread *s, struct mount *m, struct mount *model, str
     struct mount *copy, *over;
     if (m->sent)
         return 0;
-    if (m->place == MOUNT_GONE || !is_below(point, m->root)) {
+    if (m->place == MOUNT_GONE || !mount_below_root(point, m->root)) {
         visit(s, m, model);
         return 0;
     }

@@ -123,6 +123,7 @@ static int open_inode(const struct open_state *o, struct file *f)
     err = open_kind(inode, f);
     if (err) {
         f->ops = &file_path_ops; /* there is nothing of the kind to release */
+        f->data = NULL;
         return err;
     }
     if (o->flags & O_DIRECT && !regular && !S_ISFIFO(inode->mode))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* POSIX message queues. A queue's lock guards it; who waits looks again whenever gen has moved. Messages are kept in the
  * order in which they are received. A queue lives while it has a name or an open file. */
+#include "mq_int.h"
+
 #include <abi/errno.h>
 #include <abi/poll.h>
 #include <abi/prctl.h>
@@ -188,7 +190,7 @@ static int make(const char *name, uint32_t mode, const struct abi_mq_attr *attr,
     struct mqueue *q = heap_zalloc(sizeof(*q));
     if (!q)
         return -ENOMEM;
-    q->inode = anon_inode_create(S_IFREG | (mode & 0777 & ~vfs_umask()));
+    q->inode = mq_inode_create(S_IFREG | (mode & 0777));
     if (!q->inode) {
         heap_free(q);
         return -ENOMEM;
@@ -274,7 +276,8 @@ int mq_open_file(const char *name, unsigned flags, uint32_t mode, const struct a
             err = inode_permission(q->inode, may[flags & O_ACCMODE]);
         else if (!(flags & O_CREAT))
             return -ENOENT;
-        else if ((err = create(name, mode, attr, &q)) == -EEXIST && !(flags & O_EXCL)) {
+        else if ((err = create(name, mode & ~vfs_umask(), attr, &q)) == -EEXIST &&
+                 !(flags & O_EXCL)) {
             err = 0;
             continue;
         } else if (err) {
@@ -288,6 +291,76 @@ int mq_open_file(const char *name, unsigned flags, uint32_t mode, const struct a
         return err;
     }
     return err;
+}
+
+/* For the file system. */
+
+int mq_inode_of(const char *name, struct inode **ret)
+{
+    struct mqueue *q = find_get(name);
+    if (!q)
+        return -ENOENT;
+    inode_get(q->inode);
+    *ret = q->inode;
+    mq_put(q);
+    return 0;
+}
+
+bool mq_is_named(struct inode *inode)
+{
+    struct mqueue *q;
+    spin_lock(&table_lock);
+    DL_FOREACH(queues, q)
+    if (q->inode == inode)
+        break;
+    bool named = q && q->named;
+    spin_unlock(&table_lock);
+    return named;
+}
+
+int mq_make_file(const char *name, uint32_t mode, struct inode **ret)
+{
+    struct mqueue *q;
+    int err = create(name, mode, NULL, &q);
+    if (err)
+        return err;
+    inode_get(q->inode);
+    *ret = q->inode;
+    mq_put(q);
+    return 0;
+}
+
+int mq_open_inode(struct inode *inode, struct file *f)
+{
+    struct mqueue *q;
+    spin_lock(&table_lock);
+    DL_FOREACH(queues, q)
+    if (q->inode == inode)
+        break;
+    if (q)
+        atomic_fetch_add_explicit(&q->refs, 1, memory_order_relaxed);
+    spin_unlock(&table_lock);
+    if (!q)
+        return -ENOENT;
+    f->ops = &mq_ops;
+    f->data = q;
+    f->seekable = true;
+    return 0;
+}
+
+bool mq_name_at(uint64_t n, char *name, uint64_t *ret_ino)
+{
+    struct mqueue *q;
+    spin_lock(&table_lock);
+    DL_FOREACH(queues, q)
+    if (q->named && n-- == 0)
+        break;
+    if (q) {
+        strcpy(name, q->name);
+        *ret_ino = q->inode->ino;
+    }
+    spin_unlock(&table_lock);
+    return q != NULL;
 }
 
 int mq_remove(const char *name)

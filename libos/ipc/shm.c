@@ -306,6 +306,25 @@ static void add_usage(struct ipc_object *o, void *arg)
     info->rss += *(volatile uint64_t *)&shm_pages(shm_of(o))->pages;
 }
 
+struct pages_of_one {
+    int id;
+    uint64_t pages;
+};
+
+static void find_pages(struct ipc_object *o, void *arg)
+{
+    struct pages_of_one *p = arg;
+    if (o->id == p->id)
+        p->pages = *(volatile uint64_t *)&shm_pages(shm_of(o))->pages;
+}
+
+uint64_t ipc_shm_pages(int id)
+{
+    struct pages_of_one p = { id, 0 };
+    (void)ipc_each(IPC_SHM, find_pages, &p);
+    return p.pages;
+}
+
 int ipc_shm_usage(struct abi_shm_info *ret)
 {
     memset(ret, 0, sizeof(*ret));

@@ -3,6 +3,7 @@
 #include "pid.h"
 #include "proc.h"
 #include <abi/errno.h>
+#include <abi/prctl.h>
 #include <abi/sched.h>
 #include <libos/file.h>
 #include <libos/ipc.h>
@@ -32,8 +33,10 @@ static int check_flags(const struct clone_request *r)
         return -EINVAL;
     if (f & CLONE_THREAD && f & (CLONE_NEWUSER | CLONE_NEWPID))
         return -EINVAL;
+    if (f & CLONE_NEWUSER)
+        return -EINVAL; /* as a kernel that was built without any */
     if (f & NAMESPACES)
-        return -EPERM; /* one image, one set of names */
+        return cred_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
     if (f & CLONE_PIDFD && f & (CLONE_THREAD | CLONE_DETACHED))
         return -EINVAL;
     return 0;

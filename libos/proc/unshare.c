@@ -2,6 +2,7 @@
 /* unshare(2): give up what is shared with others. */
 #include "proc.h"
 #include <abi/errno.h>
+#include <abi/prctl.h>
 #include <abi/sched.h>
 #include <libos/file.h>
 #include <libos/ipc.h>
@@ -10,9 +11,11 @@
 int process_unshare(unsigned long flags)
 {
     struct thread *t = thread_current();
-    if (flags & (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-                 CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME))
-        return -EPERM; /* one image, one set of names */
+    if (flags & CLONE_NEWUSER)
+        return -EINVAL; /* as a kernel that was built without any */
+    if (flags & (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID |
+                 CLONE_NEWNET | CLONE_NEWTIME))
+        return cred_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
     /* Only a process with one thread can be alone with its memory, actions and threads; then it is. */
     if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) && t->process->nthreads > 1)
         return -EINVAL;

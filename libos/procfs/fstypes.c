@@ -6,6 +6,7 @@
 #include <libos/dev/pts.h>
 #include <libos/fstypes.h>
 #include <libos/mount.h>
+#include <libos/mqueue.h>
 #include <libos/procfs.h>
 #include <libos/sysfs.h>
 #include <string.h>
@@ -44,8 +45,8 @@ static const struct fs_type sockfs_type = { .name = "sockfs", .hidden = true };
 static const struct fs_type erofs_type = { .name = "erofs", .device = true, .hidden = true };
 
 static const struct fs_type *const types[] = {
-    &sysfs_type, &tmpfs_type,  &proc_type, &devtmpfs_type, &sockfs_type, &pipefs_type,
-    &ramfs_type, &devpts_type, &ext3_type, &ext2_type,     &ext4_type,   &erofs_type,
+    &sysfs_type,  &tmpfs_type, &proc_type, &devtmpfs_type, &sockfs_type, &pipefs_type, &ramfs_type,
+    &devpts_type, &ext3_type,  &ext2_type, &ext4_type,     &erofs_type,  &mqueue_type,
 };
 
 const struct fs_type *fs_type_at(size_t n)

@@ -29,7 +29,8 @@ struct mm *proc_mm(const struct gen_ctx *c);
 
 /* The tables of the tree. */
 extern const struct gen_entry proc_pid_entries[], proc_task_entries[], proc_system_entries[],
-    proc_sys_entries[], proc_net_entries[], proc_sys_net_entries[];
+    proc_sys_entries[], proc_net_entries[], proc_sys_net_entries[], proc_sysvipc_entries[],
+    proc_ns_entries[];
 extern const struct gen_names proc_fd_names, proc_fdinfo_names;
 extern const struct file_ops proc_mem_fops, proc_pagemap_fops;
 
@@ -46,6 +47,8 @@ int proc_show_statm(struct text *t, const struct gen_ctx *c);
 int proc_show_mounts(struct text *t, const struct gen_ctx *c);
 int proc_show_mountinfo(struct text *t, const struct gen_ctx *c);
 int proc_show_mountstats(struct text *t, const struct gen_ctx *c);
+/* Make what /proc/PID/ns leads to. -ENOMEM. */
+int proc_ns_init(void);
 int proc_show_filesystems(struct text *t, const struct gen_ctx *c);
 int proc_enter_fd(const struct gen_ctx *c);
 int proc_enter_fdinfo(const struct gen_ctx *c);

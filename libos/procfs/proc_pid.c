@@ -412,15 +412,19 @@ static const struct gen_names tids = { .prefix = "",
         STORED("oom_score_adj", 0644, show_oom_score_adj, store_oom_score_adj),                    \
         GEN_FIXED("loginuid", "4294967295"), GEN_FIXED("sessionid", "4294967295")
 
-const struct gen_entry proc_task_entries[] = { COMMON_ENTRIES,
-                                               GEN_DIR("net", proc_net_entries),
-                                               GEN_FILE("stat", show_task_stat),
-                                               { .name = NULL } };
+const struct gen_entry proc_task_entries[] = {
+    COMMON_ENTRIES,
+    GEN_DIR("net", proc_net_entries),
+    { .name = "ns", .mode = S_IFDIR | 0511, .children = proc_ns_entries },
+    GEN_FILE("stat", show_task_stat),
+    { .name = NULL }
+};
 
 const struct gen_entry proc_pid_entries[] = {
     { .name = "task", .mode = S_IFDIR | 0555, .names = &tids },
     COMMON_ENTRIES,
     GEN_DIR("net", proc_net_entries),
+    { .name = "ns", .mode = S_IFDIR | 0511, .children = proc_ns_entries },
     GEN_FILE("stat", proc_show_stat),
     STORED("timerslack_ns", 0666, show_timerslack, store_timerslack),
     { .name = NULL },

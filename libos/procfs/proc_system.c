@@ -207,6 +207,7 @@ const struct gen_entry proc_system_entries[] = {
     { .name = "thread-self", .mode = S_IFLNK | 0777, .show = show_thread_self },
     { .name = "mounts", .mode = S_IFLNK | 0777, .fixed = "self/mounts" },
     GEN_DIR("sys", proc_sys_entries),
+    GEN_DIR("sysvipc", proc_sysvipc_entries),
     GEN_FILE("cmdline", show_boot_cmdline),
     GEN_FILE("cpuinfo", show_cpuinfo),
     GEN_FIXED("devices", "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  "

@@ -159,7 +159,9 @@ struct superblock *procfs_super(void)
 
 int procfs_init(void)
 {
-    int err = gen_create("proc", PROC_SUPER_MAGIC, &root, &tree, &the_super);
+    int err = proc_ns_init();
+    if (!err)
+        err = gen_create("proc", PROC_SUPER_MAGIC, &root, &tree, &the_super);
     if (err || !superblock_get(the_super)) /* which stays, mounted or not */
         return err;
     return vfs_mount(the_super, "/proc", "proc", ST_NOSUID | ST_NODEV | ST_NOEXEC);

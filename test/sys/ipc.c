@@ -271,8 +271,44 @@ static void facts(void)
     CHECK(true, call(SYS_shmctl, 0, SHM_INFO, &used) >= 0);
 }
 
+/* Does /proc/sysvipc/NAME have a line of this object? */
+static bool listed(const char *name, long key, long id)
+{
+    static char text[65536];
+    char file[64], want[64];
+    snprintf(file, sizeof(file), "/proc/sysvipc/%s", name);
+    snprintf(want, sizeof(want), "\n%10d %10ld  ", (int)key, id);
+    long fd = call(SYS_open, file, O_RDONLY), len = 0, got;
+    while ((got = call(SYS_read, fd, text + len, sizeof(text) - 1 - (size_t)len)) > 0)
+        len += got;
+    call(SYS_close, fd);
+    text[len] = '\0';
+    return strstr(text, "       key      ") == text && strstr(text, want);
+}
+
+static void shown(void)
+{
+    static const struct {
+        const char *name;
+        long get, control, size;
+    } kinds[] = { { "msg", SYS_msgget, SYS_msgctl, 0 },
+                  { "sem", SYS_semget, SYS_semctl, 3 },
+                  { "shm", SYS_shmget, SYS_shmctl, 4096 } };
+    for (int i = 0; i < 3; i++) {
+        long key = 0x41c0e + i;
+        long id = i ? call(kinds[i].get, key, kinds[i].size, IPC_CREAT | 0640)
+                    : call(kinds[i].get, key, IPC_CREAT | 0640);
+        CHECK(true, id >= 0);
+        CHECK(true, listed(kinds[i].name, key, id));
+        CHECK(0, i == 1 ? call(kinds[i].control, id, 0, IPC_RMID)
+                        : call(kinds[i].control, id, IPC_RMID, 0));
+        CHECK(false, listed(kinds[i].name, key, id));
+    }
+}
+
 int main(void)
 {
+    shown();
     names(SYS_msgget, SYS_msgctl, 0);
     names(SYS_semget, SYS_semctl, 2);
     names(SYS_shmget, SYS_shmctl, 5000);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -138,10 +139,56 @@ static void notification(void)
     call(SYS_close, q);
 }
 
+/* The file system that shows them; two mounts show the same. */
+static void file_system(void)
+{
+    static const char at[] = "/tmp/t_mqueue";
+    struct stat st;
+    char text[128] = "";
+    call(SYS_mkdir, "/tmp", 01777);
+    CHECK(0, call(SYS_mkdir, at, 0755));
+    CHECK(0, call(SYS_mount, "q", at, "mqueue", 0, NULL));
+    CHECK(0, call(SYS_stat, at, &st));
+    CHECK(S_IFDIR | 01777, st.st_mode);
+    long q = call(SYS_mq_open, "t_shown", O_RDWR | O_CREAT | O_EXCL, 0640, NULL);
+    CHECK(0, call(SYS_stat, "/tmp/t_mqueue/t_shown", &st));
+    CHECK(S_IFREG | 0640, st.st_mode);
+    CHECK(80, st.st_size);
+    CHECK(0, call(SYS_mq_timedsend, q, "hello", 5, 0, NULL));
+    long fd = call(SYS_open, "/tmp/t_mqueue/t_shown", O_RDONLY);
+    CHECK(true, call(SYS_read, fd, text, sizeof(text) - 1) > 0);
+    CHECK(0, strncmp(text, "QSIZE:5          NOTIFY:0     SIGNO:0     NOTIFY_PID:0", 52));
+    call(SYS_close, fd);
+    /* Made and removed by name. */
+    fd = call(SYS_open, "/tmp/t_mqueue/t_made", O_CREAT | O_RDWR, 0600);
+    CHECK(true, fd >= 0);
+    call(SYS_close, fd);
+    fd = call(SYS_mq_open, "t_made", O_RDONLY, 0, NULL);
+    CHECK(true, fd >= 0);
+    call(SYS_close, fd);
+    CHECK(-EPERM, call(SYS_mkdir, "/tmp/t_mqueue/d", 0755));
+    CHECK(0, call(SYS_setresuid, -1, 1000, 0));
+    CHECK(-EPERM, call(SYS_unlink, "/tmp/t_mqueue/t_made")); /* the directory is sticky */
+    CHECK(0, call(SYS_setresuid, -1, 0, 0));
+    CHECK(0, call(SYS_unlink, "/tmp/t_mqueue/t_made"));
+    CHECK(-ENOENT, call(SYS_mq_open, "t_made", O_RDONLY, 0, NULL));
+    CHECK(0, call(SYS_mq_unlink, "t_shown"));
+    CHECK(-ENOENT, call(SYS_stat, "/tmp/t_mqueue/t_shown", &st));
+    call(SYS_close, q);
+    CHECK(0, call(SYS_umount2, at, 0));
+    CHECK(0, call(SYS_rmdir, at));
+}
+
 int main(void)
 {
+#ifndef T_IN_PROCESS
+    if (!t_alcove() && unshare((geteuid() ? CLONE_NEWUSER : 0) | CLONE_NEWNS | CLONE_NEWIPC))
+        return 1;
+    call(SYS_mount, NULL, "/", NULL, (1 << 14) | (1 << 18), NULL);
+#endif
     other = call(SYS_eventfd2, 0, 0);
     names();
+    file_system();
     messages();
     notification();
     return t_end();

@@ -4,6 +4,7 @@
 #include <t.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -87,6 +88,23 @@ static void unshares(void)
     CHECK(0, call(SYS_unshare, 0));
     CHECK(0, call(SYS_unshare, CLONE_FS | CLONE_FILES));
     CHECK(-EINVAL, call(SYS_unshare, 0x1));
+    CHECK(-EBADF, call(SYS_setns, -1, 0));
+    long fd = call(SYS_open, "/", O_RDONLY);
+    CHECK(-EINVAL, call(SYS_setns, fd, 0));
+    call(SYS_close, fd);
+    fd = call(SYS_open, "/proc/self/ns/mnt", O_RDONLY);
+    CHECK(true, fd >= 0);
+    CHECK(CLONE_NEWNS, call(SYS_ioctl, fd, 0xb703)); /* NS_GET_NSTYPE */
+    CHECK(-EINVAL, call(SYS_setns, fd, CLONE_NEWUTS));
+    call(SYS_close, fd);
+    if (DIFFERS("there are no name spaces, as in a kernel built without")) {
+        static const unsigned long flags[] = { CLONE_NEWNS,    CLONE_NEWUTS, CLONE_NEWIPC,
+                                               CLONE_NEWUSER,  CLONE_NEWPID, CLONE_NEWNET,
+                                               CLONE_NEWCGROUP };
+        for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+            CHECK(-EINVAL, call(SYS_unshare, flags[i]));
+        CHECK(-ENOENT, call(SYS_open, "/proc/self/ns/net", O_RDONLY));
+    }
 }
 
 /* Only where processes can be made. */

@@ -42,6 +42,8 @@ int ipc_msg_info(bool usage, struct abi_msginfo *ret);
 int ipc_sem_info(bool usage, struct abi_seminfo *ret);
 int ipc_shm_info(struct abi_shminfo *ret);
 int ipc_shm_usage(struct abi_shm_info *ret); /* SHM_INFO */
+/* Pages that are there of the segment with this id. */
+uint64_t ipc_shm_pages(int id);
 
 /* A message; text follows. */
 struct msg {

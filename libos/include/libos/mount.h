@@ -34,6 +34,13 @@ NODISCARD int mount_copy(const struct path *from, bool recursive, struct mount *
 NODISCARD int mount_bind(const struct path *from, const struct path *at, bool recursive);
 /* End a tree that is nowhere. Takes it. */
 void mount_dissolve(struct mount *take_m);
+/* An O_PATH file of m, which is nowhere: when it is closed m ends, unless it is in the tree by then. Takes m, on failure too.
+ * -ENFILE, -ENOMEM. */
+NODISCARD int mount_file_create(struct mount *take_m, struct file **ret_file);
+/* That file is closed. */
+void mount_closed(struct mount *m);
+/* MOVE_MOUNT_SET_GROUP: to shares as from does. -EINVAL. */
+NODISCARD int mount_set_group(const struct path *from, const struct path *to);
 /* MS_MOVE, move_mount(2): from is a mount's root, in the tree or apart. beneath: MOVE_MOUNT_BENEATH. -EINVAL, -ELOOP, -ENOENT,
  * -ENOTDIR, -ENOMEM. */
 NODISCARD int mount_move(const struct path *from, const struct path *to, bool beneath);
@@ -46,9 +53,11 @@ NODISCARD int mount_set_flags(const struct path *p, unsigned clear, unsigned set
 NODISCARD int mount_set_sharing(const struct path *p, enum mount_sharing sharing, bool recursive);
 /* pivot_root(2), with the roots and working directories of all processes. Errnos of the man page. */
 NODISCARD int mount_pivot(const struct path *new_root, const struct path *put_old);
-/* The file system of the mount at p becomes read-only or not, and other ST_* of mask. -EBUSY, -EROFS, -EIO. */
-NODISCARD int mount_remount_super(const struct path *p, unsigned mask, unsigned flags);
+/* File system sb becomes read-only or not, and other ST_* of mask. -EBUSY, -EROFS, -EIO. */
+NODISCARD int mount_remount_super(struct superblock *sb, unsigned mask, unsigned flags);
 
+/* setns(2) with the name space of mounts: root and working directory of fs become the root of the tree. */
+void mount_enter(struct fs_context *fs);
 /* The mount on (parent, point) with a reference; NULL. No sleep. */
 struct mount *mount_find(const struct mount *parent, const struct dentry *point);
 /* Where m hangs, with references. False: nowhere. No sleep. */

@@ -9,8 +9,12 @@
 #include <libos/ipc.h>
 
 struct file;
+struct fs_type;
 
 enum { MQ_PRIO_MAX = 32768, MQ_NAME_MAX = 255 };
+
+/* The file system that shows the queues. */
+extern const struct fs_type mqueue_type;
 
 /* The settings under /proc/sys/fs/mqueue, and Linux's limits of them. Read without a lock. */
 struct mq_limits {

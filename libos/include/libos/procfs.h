@@ -4,6 +4,7 @@
 #define LIBOS_PROCFS_H
 
 #include <base/compiler.h>
+#include <base/types.h>
 
 struct file;
 struct process;
@@ -11,6 +12,8 @@ struct superblock;
 
 /* Mount /proc. -ENOMEM. */
 NODISCARD int procfs_init(void);
+/* Is f open on /proc/PID/ns/mnt? */
+bool proc_is_ns(const struct file *f);
 /* The file system of /proc. */
 struct superblock *procfs_super(void);
 /* The process whose directory /proc/PID the open file f is, with a reference. -EBADF: it is none; -ESRCH: it is gone. */

@@ -275,6 +275,7 @@ TABLE = {
     'busybox': script('/bin/busybox sh', 'busybox.sh', 500),
     'python-processes': script(PY, 'processes.py', 900, ['sh', 'cat', 'sleep', 'seq', 'tail', 'echo', 'true'], ['-m', '1G']),
     'perl-processes': script('/usr/bin/perl', 'processes.pl', 300, ['sh', 'cat', 'seq', 'tail', 'tr', 'echo']),
+    'mount': script('/bin/dash', 'mount.sh', 300, [*FEW, *'id mount umount findmnt df pivot_root busybox rmdir grep unshare'.split()]),
     'tools': script('/bin/dash', 'tools.sh', 500, TOOLS, prepare=prepare_shadow),
     'acl': script('/bin/dash', 'acl.sh', 300, [*FEW, 'getfacl', 'setfacl', 'setpriv', 'cp', 'mv', 'grep']),
     'tmux': script('/bin/dash', 'tmux.sh', 500, [*FEW, 'tmux', 'grep', 'clear', 'tty', 'stty'], suite='long'),
