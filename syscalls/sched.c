@@ -14,8 +14,7 @@ enum { RT_MAX = 99, ATTR_SIZE_V0 = 48, IOPRIO_WHO_PROCESS = 1, IOPRIO_WHO_PGRP, 
 
 long sys_sched_yield(void)
 {
-    sched_yield_cpu();
-    return 0;
+    return sched_yield_cpu();
 }
 
 /* Thread tid, or the current one, with a reference. -EINVAL, -ESRCH. */

@@ -254,7 +254,7 @@ static void switch_mm(struct thread *t, struct mm *mm)
     spin_lock(&t->process->sig_lock); /* others take it under this lock */
     t->mm = mm;
     spin_unlock(&t->process->sig_lock);
-    sched_set_aspace(&mm->aspace);
+    sched_set_mm(mm);
     thread_vfork_done(t);
     if (old)
         mm_put(old);

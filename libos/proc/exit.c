@@ -179,7 +179,7 @@ static void drop_shared(struct thread *t)
     t->fs = NULL;
     if (mm) {
         usage_leave_mm();
-        sched_set_aspace(NULL);
+        sched_set_mm(NULL);
         t->mm = NULL;
         mm_put(mm);
     }

@@ -232,7 +232,7 @@ static int attempt(struct futex_waiter *w, uint64_t deadline_ns, bool try_only)
     err = t->is_kernel ? -EPERM : queue_behind(w, t);
     thread_put(t);
     if (err == -EAGAIN) {
-        sched_yield_cpu();
+        (void)sched_yield_cpu(); /* 0 */
         return thread_interrupted(thread_current()) ? -EINTR : RETRY;
     }
     return err ? err : sleep_queued(w, owner, deadline_ns);
@@ -437,7 +437,7 @@ static int queue_many(const struct futex_key keys[2], uintptr_t to, uint32_t wor
     int moved = move_behind(keys, t, n);
     thread_put(t);
     if (moved == -EAGAIN) {
-        sched_yield_cpu();
+        (void)sched_yield_cpu(); /* 0 */
         return -ERESTART;
     }
     if (moved > 0 &&

@@ -3,6 +3,7 @@
 #ifndef SCHED_RUNQ_H
 #define SCHED_RUNQ_H
 
+#include <libos/hold.h>
 #include <libos/sched.h>
 #include <plat/cpu.h>
 
@@ -16,17 +17,18 @@ enum run_class {
 };
 
 struct runq {
+    struct hold hold; /* of the current thread; not under the lock */
     struct spin lock;
     unsigned cpu;
     struct thread *current;
     struct thread *idle;
-    struct thread *prev;        /* switched from last; this CPU only */
-    struct thread *moving;      /* prev, when it may not run here any more; this CPU only */
-    struct plat_aspace *active; /* this CPU only */
-    uint32_t queued;            /* threads in the lists */
-    bool head_next;             /* the next requeue of current goes to the head of its list */
-    bool tick_armed;            /* sched_tick will be called because others wait; this CPU only */
-    uint64_t rt_bits[2];        /* which real-time lists have threads */
+    struct thread *prev;    /* switched from last; this CPU only */
+    struct thread *leaving; /* prev, when it is dead or may not run here any more; this CPU only */
+    struct mm *active;      /* NULL: the kernel's own; this CPU only */
+    uint32_t queued;        /* threads in the lists */
+    bool head_next;         /* the next requeue of current goes to the head of its list */
+    bool tick_armed;        /* sched_tick will be called because others wait; this CPU only */
+    uint64_t rt_bits[2];    /* which real-time lists have threads */
     struct run_node lists[RUN_CLASSES]; /* rings, from the next to run on */
     uint64_t idle_ns;
     uint64_t sample_ns; /* when the current thread is looked at; 0: nobody asked. This CPU only */

@@ -229,19 +229,28 @@ void sched_start(struct thread *t)
     spin_unlock(&rq->lock);
 }
 
-/* Charge the running stretch that ends now. */
+/* Charge the running stretch that ends now; the caller begins another one. */
 static void charge(struct thread *t, uint64_t now)
 {
     uint64_t ran = now - t->started_ns;
-    t->started_ns = now;
     t->slice_ns -= (int64_t)ran;
     atomic_store_explicit(&t->run_ns, t->run_ns + ran, memory_order_relaxed);
 }
 
-/* t, which has left this CPU, may run on others only. */
-static COLD void move_away(struct runq *rq, struct thread *t)
+static void activate(struct runq *rq, struct mm *mm)
 {
-    rq->moving = NULL;
+    rq->active = mm;
+    plat_aspace_activate(mm ? &mm->aspace : NULL);
+}
+
+/* t has left this CPU: it is dead, or may run on others only. */
+static COLD void left(struct runq *rq, struct thread *t)
+{
+    rq->leaving = NULL;
+    if (atomic_load_explicit(&t->state, memory_order_relaxed) == THREAD_DEAD) {
+        thread_ended(t);
+        return;
+    }
     spin_lock(&rq->lock);
     rq = place_elsewhere(rq, t, 0);
     runq_add(rq, t);
@@ -252,13 +261,10 @@ static COLD void move_away(struct runq *rq, struct thread *t)
 static ALWAYS_INLINE void finish_switch(struct runq *rq)
 {
     struct thread *prev = rq->prev;
-    bool dead = atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD;
     /* Release: its registers are in memory before another CPU takes it. */
     __atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
-    if (UNLIKELY(dead))
-        thread_ended(prev);
-    else if (UNLIKELY(rq->moving))
-        move_away(rq, prev);
+    if (UNLIKELY(rq->leaving))
+        left(rq, prev);
 }
 
 void sched_finish_switch(void)
@@ -269,8 +275,11 @@ void sched_finish_switch(void)
 /* Requeue prev if it stays runnable. */
 static ALWAYS_INLINE void leave(struct runq *rq, struct thread *prev)
 {
-    if (atomic_load_explicit(&prev->state, memory_order_relaxed) != THREAD_RUNNING) {
+    unsigned state = atomic_load_explicit(&prev->state, memory_order_relaxed);
+    if (state != THREAD_RUNNING) {
         prev->switches_voluntary++;
+        if (UNLIKELY(state == THREAD_DEAD))
+            rq->leaving = prev;
         return;
     }
     if (UNLIKELY(prev == rq->idle))
@@ -282,7 +291,7 @@ static ALWAYS_INLINE void leave(struct runq *rq, struct thread *prev)
         head = head && prev->policy == SCHED_FIFO;
     }
     if (UNLIKELY(!(prev->affinity >> rq->cpu & 1)))
-        rq->moving = prev; /* queued elsewhere once its registers are saved */
+        rq->leaving = prev; /* queued elsewhere once its registers are saved */
     else
         enqueue(rq, prev, head);
 }
@@ -298,6 +307,27 @@ static NOINLINE void sample_at_switch(struct runq *rq, struct thread *prev, uint
         rq->sample_ns = 0;
 }
 
+/* From prev, which is charged, to next, which is in no list. wait: threads are in the lists. The lock of rq is held on entry, not on return. */
+static ALWAYS_INLINE void switch_to(struct runq *rq, struct thread *prev, struct thread *next,
+                                    bool wait, uint64_t now)
+{
+    rq->switches++;
+    rq->current = next;
+    next->started_ns = now;
+    /* A full barrier: who sets work for next and does not see on_cpu has set it before next looks (signal.c, poke). */
+    (void)__atomic_exchange_n(&next->on_cpu, true, __ATOMIC_SEQ_CST);
+    rq->prev = prev;
+    if (wait)
+        want_tick(rq);
+    if (UNLIKELY(now >= rq->sample_ns))
+        sample_at_switch(rq, prev, now);
+    if (next->mm != rq->active)
+        activate(rq, next->mm);
+    spin_unlock(&rq->lock);
+    plat_thread_switch(&prev->plat, &next->plat);
+    finish_switch(runq_this()); /* of the CPU that this thread is on now */
+}
+
 void sched_switch(void)
 {
     struct runq *rq = runq_this();
@@ -310,41 +340,59 @@ void sched_switch(void)
     rq->head_next = false;
     struct thread *next = pick(rq);
     if (UNLIKELY(next == prev)) {
+        prev->started_ns = now;
         spin_unlock(&rq->lock);
         return;
     }
-    rq->switches++;
-    rq->current = next;
-    next->started_ns = now;
-    /* A full barrier: who sets work for next and does not see on_cpu has set it before next looks (signal.c, poke). */
-    (void)__atomic_exchange_n(&next->on_cpu, true, __ATOMIC_SEQ_CST);
-    rq->prev = prev;
-    if (rq->queued)
-        want_tick(rq);
-    if (UNLIKELY(now >= rq->sample_ns))
-        sample_at_switch(rq, prev, now);
-    struct plat_aspace *as = next->mm ? &next->mm->aspace : NULL;
-    if (as != rq->active) {
-        rq->active = as;
-        plat_aspace_activate(as);
-    }
-    spin_unlock(&rq->lock);
-    plat_thread_switch(&prev->plat, &next->plat);
-    finish_switch(runq_this()); /* of the CPU that this thread is on now */
+    _Atomic uint32_t *held = atomic_load_explicit(&rq->hold.count, memory_order_relaxed);
+    if (UNLIKELY(held))
+        hold_keep(&rq->hold, held);
+    switch_to(rq, prev, next, rq->queued != 0, now);
 }
 
-void sched_set_aspace(struct plat_aspace *as)
+void sched_set_mm(struct mm *mm)
 {
-    runq_this()->active = as;
-    plat_aspace_activate(as);
+    activate(runq_this(), mm);
 }
 
-void sched_yield_cpu(void)
+/* prev, which runs, goes to the tail of the fair list, from which the first thread is taken. Needs one in it. */
+static ALWAYS_INLINE struct thread *rotate(struct run_node *list, struct thread *prev)
+{
+    struct run_node *node = list->next, *n = &prev->run;
+    node->next->prev = list;
+    list->next = node->next;
+    n->next = list;
+    n->prev = list->prev;
+    list->prev->next = n;
+    list->prev = n;
+    thread_of(node)->queued = false;
+    prev->queued = true;
+    return thread_of(node);
+}
+
+long sched_yield_cpu(void)
 {
     struct runq *rq = runq_this();
-    thread_clear_work(rq->current, WORK_RESCHED);
-    if (rq->queued)
+    struct thread *t = rq->current;
+    struct run_node *fair = &rq->lists[RUN_FAIR];
+    thread_clear_work(t, WORK_RESCHED);
+    if (!rq->queued)
+        return 0;
+    uint64_t now = plat_time_ns();
+    spin_lock(&rq->lock);
+    if (UNLIKELY(rq->rt_bits[0] | rq->rt_bits[1]) || t->run_class != RUN_FAIR ||
+        fair->next == fair || UNLIKELY(!(t->affinity >> rq->cpu & 1))) {
+        spin_unlock(&rq->lock);
         sched_switch(); /* to the tail, with what is left of the slice */
+        return 0;
+    }
+    /* The same of two that take turns, which is what yielding is for. */
+    charge(t, now);
+    if (UNLIKELY(t->slice_ns <= 0))
+        t->slice_ns = sched_slice_ns(t);
+    t->switches_forced++;
+    switch_to(rq, t, rotate(fair, t), true, now);
+    return 0;
 }
 
 /* Another thread is due: leave the CPU but keep the place, unless the slice is used up. */
@@ -376,6 +424,7 @@ void sched_tick(uint64_t now, bool in_program)
     spin_lock(&rq->lock);
     uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed);
     charge(t, now);
+    t->started_ns = now;
     bool due = t->slice_ns <= 0 && (t->policy != SCHED_FIFO || t->boost);
     if (due)
         thread_set_work(t, WORK_RESCHED);

@@ -28,7 +28,6 @@ int host_arena_fd(void);
 
 /* host_asm.S */
 extern char host_syscall_insn[];
-void host_switch(uint64_t *save_sp, uint64_t load_sp);
 NORETURN void host_enter_user(struct plat_frame *frame);
 void host_thread_start(void);
 /* A system call of "ring 3", as syscall(2) but with libOS's negative errno. Declared for tests in plat_host.h. */

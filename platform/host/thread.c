@@ -63,12 +63,12 @@ void plat_thread_adopt(struct plat_thread *t)
     plat_host_cpu.current = t;
 }
 
-void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next)
+void plat_thread_load(struct plat_thread *prev, struct plat_thread *next)
 {
+    (void)prev; /* its registers are on its stack */
     plat_host_cpu.current = next;
     if (next->stack)
         host_use_altstack(next);
-    host_switch(&prev->kernel_sp, next->kernel_sp);
 }
 
 void plat_thread_copy(struct plat_thread *child, struct plat_thread *parent)

@@ -222,6 +222,7 @@ void x86_cpu_init_first(void)
     make_idt();
     init(c);
     x86_fpu_init();
+    x86_facts.quick_switch = x86_facts.fsgsbase && x86_fpu.xsaveopt;
     x86_cpu_set_number(c);
     x86_cpus[0] = c;
     x86_online = 1;

@@ -18,6 +18,8 @@ struct x86_facts {
     bool smap, fsgsbase, xsave, xsaveopt, smep, umip, x2apic, tsc_deadline, rdrand, rdseed, sha,
         aes, avx2, crc32;
     bool giant; /* 1 GiB pages */
+    uint32_t
+        quick_switch; /* 1: FSGSBASE and XSAVEOPT are there, all that thread.c uses at most switches */
     uint32_t hwcap, hwcap2;
     uint64_t
         enc_mask; /* memory encryption: set in every page-table entry that maps private memory */

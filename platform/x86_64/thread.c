@@ -38,24 +38,6 @@ _Static_assert(offsetof(struct plat_frame, rax) == FRAME_RAX &&
 
 void x86_thread_start(void);
 
-/* Leave this stack for another one, and go on here when somebody comes back: on top of a stack that nobody runs on lies
- * where it goes on. The compiler knows which registers it needs afterwards. */
-static ALWAYS_INLINE void switch_stack(uint64_t *save_sp, uint64_t load_sp)
-{
-    __asm__ volatile("pushq %%rbp\n\t"
-                     "leaq 1f(%%rip), %%rax\n\t"
-                     "pushq %%rax\n\t"
-                     "movq %%rsp, (%[save])\n\t"
-                     "movq %[load], %%rsp\n\t"
-                     "popq %%rax\n\t"
-                     "jmpq *%%rax\n"
-                     "1:\tpopq %%rbp"
-                     : [save] "+D"(save_sp), [load] "+S"(load_sp)
-                     :
-                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-                       "r15", "memory", "cc");
-}
-
 static uint64_t read_fs(void)
 {
     uint64_t v;
@@ -156,11 +138,18 @@ static void fpu_take(struct x86_cpu *c, struct plat_thread *t)
     t->fpu_cpu = c->p.cpu;
 }
 
-void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next)
+/* next is this CPU's thread from here on. */
+static ALWAYS_INLINE void become(struct x86_cpu *c, struct plat_thread *next)
 {
-    struct x86_cpu *c = x86_this_cpu();
+    c->p.current = next;
+    c->p.kernel_top = next->kernel_top;
+    c->tss.rsp[0] = next->kernel_top;
+}
 
-    if (LIKELY(prev->user)) {
+/* plat_thread_load of any two threads on any CPU. */
+static NOINLINE void load_any(struct x86_cpu *c, struct plat_thread *prev, struct plat_thread *next)
+{
+    if (prev->user) {
         /* A kernel thread does not touch the registers; with one CPU nobody else can want them meanwhile. */
         if (next->user || plat_cpu_count() > 1)
             x86_fpu_save(prev->fpu);
@@ -169,17 +158,46 @@ void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next)
     } else if (next->user && c->fpu_owner && c->fpu_owner != next && plat_cpu_count() == 1) {
         x86_fpu_save(c->fpu_owner->fpu);
     }
-    if (LIKELY(next->user)) {
+    if (next->user) {
         fpu_take(c, next);
         write_fs(next->fs_base);
         write_gs(next->gs_base);
     }
-    if (UNLIKELY(c->special | next->special))
+    if (c->special | next->special)
         x86_debug_switch(c, next);
-    c->p.current = next;
-    c->p.kernel_top = next->kernel_top;
-    c->tss.rsp[0] = next->kernel_top;
-    switch_stack(&prev->kernel_sp, next->kernel_sp);
+    become(c, next);
+}
+
+/* The same from one thread of ring 3 to another, on a CPU that can do what new ones can. prev's FPU state is in the
+ * registers, so next's is not. */
+static ALWAYS_INLINE void load_user(struct x86_cpu *c, struct plat_thread *prev,
+                                    struct plat_thread *next)
+{
+    __asm__ volatile("rdfsbase %0" : "=r"(prev->fs_base));
+    __asm__ volatile("wrfsbase %0" : : "r"(next->fs_base));
+    /* Between the two swaps only entries that do not look at GS can come (entry.S). */
+    __asm__ volatile("swapgs; rdgsbase %0; wrgsbase %1; swapgs"
+                     : "=&r"(prev->gs_base)
+                     : "r"(next->gs_base));
+    /* All components that are enabled. */
+    __asm__ volatile("xsaveopt64 (%0); xrstor64 (%1)"
+                     :
+                     : "r"(prev->fpu), "r"(next->fpu), "a"(-1), "d"(-1)
+                     : "memory");
+    c->fpu_owner = next;
+    next->fpu_cpu = c->p.cpu;
+}
+
+void plat_thread_load(struct plat_thread *prev, struct plat_thread *next)
+{
+    struct x86_cpu *c = x86_this_cpu();
+
+    if (LIKELY(prev->user & next->user & x86_facts.quick_switch) &&
+        LIKELY(!(c->special | next->special)))
+        load_user(c, prev, next);
+    else
+        return load_any(c, prev, next);
+    become(c, next);
 }
 
 void plat_thread_copy(struct plat_thread *child, struct plat_thread *parent)

@@ -83,7 +83,7 @@ static void first(void *arg)
         luks_disk(getenv("LUKS_KEY"));
     mm->brk_start = mm->brk = mm->mmap_base / 2;
     thread_current()->mm = mm;
-    sched_set_aspace(&mm->aspace);
+    sched_set_mm(mm);
     plat_host_enter(program);
 }
 

@@ -235,7 +235,7 @@ static void do_fork(struct space *s)
 static void do_switch(struct space *s)
 {
     thread_current()->mm = s->mm;
-    sched_set_aspace(&s->mm->aspace);
+    sched_set_mm(s->mm);
 }
 
 static void check_rss(struct space *s)

@@ -61,7 +61,7 @@ static void take_mm(void)
     must(mm);
     mm->brk_start = mm->brk = mm->mmap_base / 2;
     thread_current()->mm = mm;
-    sched_set_aspace(&mm->aspace);
+    sched_set_mm(mm);
 }
 
 static void first(void *arg)

@@ -23,8 +23,9 @@ void sched_start(struct thread *t);
 /* Make t run if it sleeps. kinds: bit mask over enum thread_state of what may be woken. True if it slept. */
 bool thread_wake(struct thread *t);
 bool thread_wake_state(struct thread *t, unsigned states);
-/* Give the CPU to the next runnable thread; returns when this one is chosen again. */
-void sched_yield_cpu(void);
+/* Give the CPU to the next runnable thread; returns when this one is chosen again. Not while a share is
+ * held (libos/hold.h). 0, as sched_yield(2). */
+long sched_yield_cpu(void);
 /* Run something else: the current thread's state says whether it stays runnable. Lowest level; used by sleeps. */
 void sched_switch(void);
 /* Called by the timers when the tick asked for by timer_tick_at is due. in_program: as upcall_timer. */
@@ -35,8 +36,8 @@ void sched_leave(void);
 void cpu_time_split(uint64_t run_ns, const struct cpu_samples *s, struct cpu_told *told);
 /* Leave the CPU to a thread that is due, keeping the place in the queue unless the slice is used up. Clears WORK_RESCHED. */
 void sched_preempt(void);
-/* Make as (NULL: none) the address space of this CPU, because the current thread's mm changes (execve, exit). */
-void sched_set_aspace(struct plat_aspace *as);
+/* Make mm (NULL: none) the address space of this CPU, because the current thread's mm changes (execve, exit). */
+void sched_set_mm(struct mm *mm);
 /* What every thread does first on its own stack: the one switched from is let go. */
 void sched_finish_switch(void);
 /* Lend t a real-time priority, or take it back with 0 (priority inheritance). */

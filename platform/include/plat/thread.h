@@ -19,9 +19,16 @@ NODISCARD int plat_thread_init(struct plat_thread *t, void (*fn)(void *arg), voi
 /* Free the kernel stack and FPU state. The thread does not run any more and is not current anywhere. */
 void plat_thread_fini(struct plat_thread *t);
 
+/* The part of plat_thread_switch that does not change the stack; only it calls this. */
+void plat_thread_load(struct plat_thread *prev, struct plat_thread *next);
+
 /* Switch this CPU from prev (which is current) to next; returns when prev is switched to again. FPU state and TLS
  * bases change, the address space does not (plat_aspace_activate). Interrupts are off. */
-void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next);
+static ALWAYS_INLINE void plat_thread_switch(struct plat_thread *prev, struct plat_thread *next)
+{
+    plat_thread_load(prev, next);
+    plat_stack_switch(&prev->kernel_sp, next->kernel_sp); /* of plat_arch/thread.h */
+}
 
 /* Turn the CPU's boot stack into thread t (the CPU's idle thread), so that it can be switched from. */
 void plat_thread_adopt(struct plat_thread *t);

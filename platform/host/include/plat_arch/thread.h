@@ -25,6 +25,14 @@ struct plat_host_cpu {
 /* The one CPU. */
 extern struct plat_host_cpu plat_host_cpu;
 
+/* Save the registers on this stack and its pointer in save_sp, and go on where load_sp was saved. */
+void host_switch(uint64_t *save_sp, uint64_t load_sp);
+
+static inline void plat_stack_switch(uint64_t *save_sp, uint64_t load_sp)
+{
+    host_switch(save_sp, load_sp);
+}
+
 static inline struct plat_thread *plat_current(void)
 {
     return plat_host_cpu.current;

@@ -3,6 +3,7 @@
 #ifndef PLAT_ARCH_THREAD_H
 #define PLAT_ARCH_THREAD_H
 
+#include <base/compiler.h>
 #include <base/types.h>
 #include <plat/frame_x86_64.h>
 
@@ -21,7 +22,7 @@ struct plat_thread {
     void *fpu;        /* XSAVE area, 64-byte aligned; NULL for the idle thread */
     uint64_t slot;    /* address of the kernel stack's slot, 0: none */
     uint32_t fpu_cpu; /* CPU whose registers may still hold the FPU state */
-    uint32_t user;    /* has registers of ring 3: FPU state and TLS bases are switched */
+    uint32_t user;    /* 1: has registers of ring 3: FPU state and TLS bases are switched */
     uint32_t special; /* not 0: wants of the CPU what others do not (debug.h) */
     struct x86_debug debug;
 };
@@ -35,6 +36,24 @@ struct plat_percpu {
     void *libos;         /* libOS's own per-CPU data */
     uint32_t cpu;
 };
+
+/* Leave this stack for another one, and go on here when somebody comes back: on top of a stack that nobody runs on lies
+ * where it goes on. The compiler knows which registers it needs afterwards. */
+static ALWAYS_INLINE void plat_stack_switch(uint64_t *save_sp, uint64_t load_sp)
+{
+    __asm__ volatile("pushq %%rbp\n\t"
+                     "leaq 1f(%%rip), %%rax\n\t"
+                     "pushq %%rax\n\t"
+                     "movq %%rsp, (%[save])\n\t"
+                     "movq %[load], %%rsp\n\t"
+                     "popq %%rax\n\t"
+                     "jmpq *%%rax\n"
+                     "1:\tpopq %%rbp"
+                     : [save] "+D"(save_sp), [load] "+S"(load_sp)
+                     :
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "memory", "cc");
+}
 
 static inline struct plat_thread *plat_current(void)
 {
