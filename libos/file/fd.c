@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptor tables. A table that only one thread uses is read without lock or count: nobody else can close. A shared one
- * is read under its spin lock. Bit maps say which descriptors are open and close-on-exec; a file is published after its
+ * is read without lock too: the file is held (libos/hold.h), then looked up again, and who takes one out settles. What was
+ * the array of a table stays until the table goes, since somebody may be reading it. Bit maps say which descriptors are open and close-on-exec; a file is published after its
  * bit is set and unpublished before it is cleared. */
 #include "vfs_int.h"
 
@@ -21,23 +22,45 @@ static uint64_t fd_limit(void)
     return min_u64(process_limit(process_current(), RLIMIT_NOFILE), FD_LIMIT_MAX);
 }
 
+/* What fd_table.files points into. */
+struct fd_array {
+    struct fd_array *before; /* was the table's, and may still be read */
+    struct file *files[];
+};
+
+static struct fd_array *array_of(struct file **files)
+{
+    return (struct fd_array *)((char *)files - offsetof(struct fd_array, files));
+}
+
 static bool table_init(struct fd_table *t, uint32_t size)
 {
     memset(t, 0, sizeof(*t));
     atomic_init(&t->refs, 1);
     spin_init(&t->lock, RANK_FD_TABLE);
-    t->files = heap_calloc(size, sizeof(*t->files));
+    struct fd_array *a = heap_zalloc(sizeof(*a) + size * sizeof(a->files[0]));
+    t->files = a ? a->files : NULL;
     t->open = heap_calloc(size / WORD, sizeof(*t->open));
     t->cloexec = heap_calloc(size / WORD, sizeof(*t->cloexec));
     t->size = size;
     return t->files && t->open && t->cloexec;
 }
 
-static void table_free(struct fd_table *t)
+/* The files of t and those before it. */
+static void arrays_free(const struct fd_table *t)
 {
-    heap_free(t->files);
+    struct fd_array *next, *a = t->files ? array_of(t->files) : NULL;
+    for (; a; a = next) {
+        next = a->before;
+        heap_free(a);
+    }
     heap_free(t->open);
     heap_free(t->cloexec);
+}
+
+static void table_free(struct fd_table *t)
+{
+    arrays_free(t);
     slab_free(&table_slab, t);
 }
 
@@ -72,11 +95,8 @@ int fd_table_copy(struct fd_table *src, struct fd_table **ret_table)
         if (used <= size)
             break;
         spin_unlock(&src->lock);
-        if (size) {
-            heap_free(t->files);
-            heap_free(t->open);
-            heap_free(t->cloexec);
-        }
+        if (size)
+            arrays_free(t);
         size = used;
         if (!table_init(t, size)) {
             table_free(t);
@@ -99,9 +119,16 @@ int fd_table_copy(struct fd_table *src, struct fd_table **ret_table)
     return 0;
 }
 
+static bool table_shared(const struct fd_table *t)
+{
+    return atomic_load_explicit(&t->refs, memory_order_relaxed) > 1;
+}
+
 /* What close(2) does with a file that has left its descriptor. */
 static int close_file(struct fd_table *t, struct file *take_file)
 {
+    if (UNLIKELY(table_shared(t)))
+        hold_settle(&take_file->refs);
     int err = take_file->ops->flush ? take_file->ops->flush(take_file) : 0;
     if (UNLIKELY(take_file->inode->locks))
         flock_close(take_file, t);
@@ -127,11 +154,6 @@ static struct fd_table *current_table(void)
     return thread_current()->fds;
 }
 
-static bool table_shared(const struct fd_table *t)
-{
-    return atomic_load_explicit(&t->refs, memory_order_relaxed) > 1;
-}
-
 static ALWAYS_INLINE struct file *table_get(struct fd_table *t, int fd)
 {
     spin_lock(&t->lock);
@@ -142,59 +164,115 @@ static ALWAYS_INLINE struct file *table_get(struct fd_table *t, int fd)
     return f;
 }
 
-static ALWAYS_INLINE int borrow(int fd, struct fd_ref *ret_ref)
+/* The file of a descriptor at some moment while others change the table; to be compared, not followed. */
+static ALWAYS_INLINE struct file *table_peek(const struct fd_table *t, int fd)
 {
-    struct fd_table *t = current_table();
-    struct file *f = NULL;
-    bool shared = table_shared(t);
-    if (shared)
-        f = table_get(t, fd);
-    else if (LIKELY((unsigned)fd < t->size))
-        f = t->files[fd];
-    if (UNLIKELY(!f))
+    /* Acquire: the array is at least that large, and what is in it was written (table_grow, publish). */
+    if (UNLIKELY((unsigned)fd >= __atomic_load_n(&t->size, __ATOMIC_ACQUIRE)))
+        return NULL;
+    struct file **files = __atomic_load_n(&t->files, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&files[fd], __ATOMIC_ACQUIRE);
+}
+
+/* End the share of f that hold_begin gave. */
+static NOINLINE void let_go(struct file *f)
+{
+    if (hold_end(&f->refs))
+        file_put(f);
+}
+
+static NOINLINE int borrow_counted(struct fd_table *t, int fd, struct fd_ref *ret_ref, bool any)
+{
+    struct file *f = table_get(t, fd);
+    if (f && !any && f->flags & O_PATH) {
+        file_put(f);
+        f = NULL;
+    }
+    if (!f)
         return -EBADF;
     ret_ref->file = f;
-    ret_ref->counted = shared;
+    ret_ref->how = FD_COUNTED;
     return 0;
+}
+
+/* Held, but the descriptor has another file now, or none; or it is an O_PATH one. */
+static NOINLINE int borrow_instead(struct fd_table *t, int fd, struct fd_ref *ret_ref,
+                                   struct file *f)
+{
+    let_go(f);
+    return borrow_counted(t, fd, ret_ref, false);
+}
+
+static ALWAYS_INLINE int borrow_shared(struct fd_table *t, int fd, struct fd_ref *ret_ref, bool any)
+{
+    struct file *f = table_peek(t, fd);
+    if (UNLIKELY(!f))
+        return -EBADF;
+    if (UNLIKELY(!hold_begin(&f->refs))) /* the second file of a call */
+        return borrow_counted(t, fd, ret_ref, any);
+    struct file **files = __atomic_load_n(&t->files, __ATOMIC_RELAXED);
+    bool still = __atomic_load_n(&files[fd], __ATOMIC_RELAXED) == f;
+    if (any && UNLIKELY(!still)) {
+        let_go(f);
+        return borrow_counted(t, fd, ret_ref, true);
+    }
+    if (!any && (UNLIKELY(!still) || UNLIKELY(f->flags & O_PATH)))
+        return borrow_instead(t, fd, ret_ref, f);
+    ret_ref->file = f;
+    ret_ref->how = FD_HELD;
+    return 0;
+}
+
+void fd_return_shared(struct fd_ref *r)
+{
+    if (r->how == FD_COUNTED || hold_end(&r->file->refs))
+        file_put(r->file);
+}
+
+int fd_borrow_shared(struct fd_table *t, int fd, struct fd_ref *ret_ref)
+{
+    return borrow_shared(t, fd, ret_ref, false);
 }
 
 int fd_borrow_any(int fd, struct fd_ref *ret_ref)
 {
-    return borrow(fd, ret_ref);
+    struct fd_table *t = current_table();
+    if (table_shared(t))
+        return borrow_shared(t, fd, ret_ref, true);
+    struct file *f = (unsigned)fd < t->size ? t->files[fd] : NULL;
+    if (UNLIKELY(!f))
+        return -EBADF;
+    ret_ref->file = f;
+    ret_ref->how = FD_OWN;
+    return 0;
 }
 
-int fd_borrow_slow(int fd, struct fd_ref *ret_ref)
+/* Count what ref has, which becomes a reference of its own. */
+static struct file *keep(struct fd_ref *ref)
 {
-    int err = borrow(fd, ret_ref);
-    if (LIKELY(!err) && UNLIKELY(ret_ref->file->flags & O_PATH)) {
-        fd_return(ret_ref);
-        return -EBADF;
-    }
-    return err;
+    if (ref->how != FD_COUNTED)
+        file_get(ref->file);
+    if (ref->how == FD_HELD)
+        fd_return(ref);
+    return ref->file;
 }
 
 int fd_get_any(int fd, struct file **ret_file)
 {
     struct fd_ref ref;
     int err = fd_borrow_any(fd, &ref);
-    if (err)
-        return err;
-    if (!ref.counted)
-        file_get(ref.file);
-    *ret_file = ref.file;
-    return 0;
+    if (!err)
+        *ret_file = keep(&ref);
+    return err;
 }
 
 int fd_get(int fd, struct file **ret_file)
 {
     struct fd_ref ref;
     int err = fd_borrow(fd, &ref);
-    if (err)
-        return err;
-    if (!ref.counted)
-        file_get(ref.file);
-    *ret_file = ref.file;
-    return 0;
+    if (!err)
+        *ret_file = keep(&ref);
+    return err;
 }
 
 struct file *fd_table_file(struct fd_table *t, int fd)
@@ -212,7 +290,7 @@ int fd_table_next(struct fd_table *t, int fd)
     return found;
 }
 
-/* Make room for descriptor fd. The lock is dropped while memory is got. -ENOMEM, -EMFILE. */
+/* Make room for descriptor fd. The lock is dropped while memory is got. -ENOMEM. */
 static int table_grow(struct fd_table *t, uint32_t fd)
 {
     uint32_t size = t->size;
@@ -227,17 +305,17 @@ static int table_grow(struct fd_table *t, uint32_t fd)
         memcpy(bigger.open, t->open, t->size / 8);
         memcpy(bigger.cloexec, t->cloexec, t->size / 8);
         struct fd_table old = *t;
-        t->files = bigger.files;
+        array_of(bigger.files)->before = array_of(old.files);
         t->open = bigger.open;
         t->cloexec = bigger.cloexec;
-        t->size = size;
-        bigger.files = old.files;
+        /* Release: a reader finds the copies in the array, and the array when it sees the size. */
+        __atomic_store_n(&t->files, bigger.files, __ATOMIC_RELEASE);
+        __atomic_store_n(&t->size, size, __ATOMIC_RELEASE);
+        bigger.files = NULL;
         bigger.open = old.open;
         bigger.cloexec = old.cloexec;
     }
-    heap_free(bigger.files);
-    heap_free(bigger.open);
-    heap_free(bigger.cloexec);
+    arrays_free(&bigger);
     return ok ? 0 : -ENOMEM;
 }
 
@@ -261,6 +339,12 @@ static void mark(struct fd_table *t, uint32_t fd, bool cloexec)
         t->cloexec[fd / WORD] |= bit;
     else
         t->cloexec[fd / WORD] &= ~bit;
+}
+
+static void publish(struct fd_table *t, uint32_t fd, struct file *f)
+{
+    /* Release: who finds the file finds what is in it. */
+    __atomic_store_n(&t->files[fd], f, __ATOMIC_RELEASE);
 }
 
 /* Reserve the lowest free descriptor from min on; t is locked. The descriptor, -EMFILE, -ENOMEM. */
@@ -292,7 +376,7 @@ int fd_install_from(struct file *take_file, int min, bool cloexec)
         spin_lock(&t->lock);
         fd = reserve(t, (uint32_t)min, cloexec);
         if (fd >= 0)
-            t->files[fd] = take_file;
+            publish(t, (uint32_t)fd, take_file);
         spin_unlock(&t->lock);
     } else if (min == 0) {
         fd = -EMFILE;
@@ -327,8 +411,8 @@ int fd_install_pair(struct file *take_a, struct file *take_b, bool cloexec, int 
     int a = reserve(t, 0, cloexec);
     int b = a < 0 ? a : reserve(t, 0, cloexec);
     if (b >= 0) {
-        t->files[a] = take_a;
-        t->files[b] = take_b;
+        publish(t, (uint32_t)a, take_a);
+        publish(t, (uint32_t)b, take_b);
     } else if (a >= 0) {
         (void)take_out(t, (uint32_t)a); /* reserved only: no file */
     }
@@ -356,7 +440,7 @@ int fd_replace(int fd, struct file *take_file, bool cloexec)
         if (!err) {
             old = t->files[fd];
             mark(t, (uint32_t)fd, cloexec);
-            t->files[fd] = take_file;
+            publish(t, (uint32_t)fd, take_file);
         }
         spin_unlock(&t->lock);
     }

@@ -148,12 +148,20 @@ void file_put(struct file *f)
         file_free(f);
 }
 
-bool file_pos_lock(struct file *f)
+static NOINLINE bool pos_lock(struct file *f)
 {
-    if (LIKELY(atomic_load_explicit(&f->refs, memory_order_relaxed) == 1))
+    /* The one reference is the descriptor's, which no other thread has. */
+    const struct fd_table *t = thread_current()->fds;
+    if (LIKELY(t && atomic_load_explicit(&t->refs, memory_order_relaxed) == 1 &&
+               atomic_load_explicit(&f->refs, memory_order_relaxed) == 1))
         return false;
     mutex_lock(&f->pos_lock);
     return true;
+}
+
+bool file_pos_lock(struct file *f)
+{
+    return pos_lock(f);
 }
 
 void file_pos_unlock(struct file *f, bool locked)
@@ -176,7 +184,7 @@ ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos)
         n = read(f, it, pos);
     } else {
         /* What cannot seek takes no notice of the position, and must not be locked while it waits. */
-        bool locked = f->seekable && file_pos_lock(f);
+        bool locked = f->one_by_one && pos_lock(f);
         n = read(f, it, &f->pos);
         file_pos_unlock(f, locked);
     }
@@ -207,7 +215,7 @@ ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos)
         n = f->ops->write(f, it, pos);
     } else {
         /* What cannot seek takes no notice of the position, and must not be locked while it waits. */
-        bool locked = f->seekable && file_pos_lock(f);
+        bool locked = f->one_by_one && pos_lock(f);
         n = f->ops->write(f, it, &f->pos);
         file_pos_unlock(f, locked);
     }

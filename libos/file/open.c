@@ -80,7 +80,7 @@ static int open_kind(struct inode *inode, struct file *f)
         return -ENXIO;
     default:
         f->ops = inode->fops;
-        f->seekable = true;
+        f->seekable = f->one_by_one = true;
         return inode->ops->open ? inode->ops->open(inode, f) : 0;
     }
 }

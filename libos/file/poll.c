@@ -136,13 +136,14 @@ static ALWAYS_INLINE int ask_own(struct abi_pollfd *d, size_t n, unsigned always
 }
 
 /* The same when other threads may close descriptors. */
-static int ask_shared(struct abi_pollfd *d, size_t n, unsigned always, struct poller *p)
+static int ask_shared(struct fd_table *t, struct abi_pollfd *d, size_t n, unsigned always,
+                      struct poller *p)
 {
     int count = 0;
     for (struct abi_pollfd *end = d + n; d < end; d++) {
         struct fd_ref ref;
         unsigned ready = d->fd < 0 ? 0 : POLLNVAL;
-        if (d->fd >= 0 && !fd_borrow_slow(d->fd, &ref)) {
+        if (d->fd >= 0 && !fd_borrow_shared(t, d->fd, &ref)) {
             ready = ask(ref.file, (uint16_t)d->events | always, count ? NULL : p);
             fd_return(&ref);
         }
@@ -159,8 +160,9 @@ static int ask_all(struct abi_pollfd *fds, size_t n, unsigned always, struct pol
     for (size_t i = 0; i < n; i += ASKS_PER_PREEMPTION) {
         size_t m = n - i < ASKS_PER_PREEMPTION ? n - i : ASKS_PER_PREEMPTION;
         struct poller *wait = count ? NULL : p;
-        if (atomic_load_explicit(&thread_current()->fds->refs, memory_order_relaxed) != 1)
-            count += ask_shared(fds + i, m, always, wait);
+        struct fd_table *t = thread_current()->fds;
+        if (atomic_load_explicit(&t->refs, memory_order_relaxed) != 1)
+            count += ask_shared(t, fds + i, m, always, wait);
         else if (wait)
             count += ask_own(fds + i, m, always, wait);
         else

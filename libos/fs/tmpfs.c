@@ -614,7 +614,7 @@ int shmem_make(const struct shmem_make *m, struct file **ret_file)
     int err = file_create(m->fops, &p, O_RDWR | O_LARGEFILE, NULL, ret_file);
     dentry_put(d);
     if (!err)
-        (*ret_file)->seekable = m->fops->seek != NULL;
+        (*ret_file)->seekable = (*ret_file)->one_by_one = m->fops->seek != NULL;
     return err;
 }
 

@@ -3,7 +3,9 @@
 #ifndef LIBOS_FILE_H
 #define LIBOS_FILE_H
 
+#include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <libos/hold.h>
 #include <libos/iter.h>
 #include <libos/lock.h>
 #include <libos/thread.h>
@@ -72,6 +74,8 @@ struct file {
     struct file_owner *owner;       /* F_SETOWN, F_SETSIG; NULL: never set. Set once */
     const char *name; /* of a file without a dentry: "anon_inode:[eventfd]", "pipe", "socket" */
     bool can_read, can_write, seekable;
+    bool
+        one_by_one; /* read and write of several threads take turns: regular files and directories, not devices */
     _Atomic uint32_t wb_seen,
         sb_seen;         /* errseq of the inode (its file system's business), of the file system */
     bool counted_writer; /* holds one of inode->writers */
@@ -129,31 +133,34 @@ struct file *fd_table_file(struct fd_table *t, int fd);
 int fd_table_next(struct fd_table *t, int fd);
 
 /* The same as fd_get for the time of one system call that does not close descriptors: no reference is counted when no
- * other thread can close it meanwhile. Each fd_borrow that gave 0 is ended by fd_return. */
+ * other thread can close it meanwhile, nor while this thread stays on its CPU (libos/hold.h). Each fd_borrow that gave 0 is
+ * ended by fd_return. */
+enum fd_how { FD_OWN, FD_HELD, FD_COUNTED };
 struct fd_ref {
     struct file *file;
-    bool counted;
+    enum fd_how how;
 };
-NODISCARD int
-fd_borrow_slow(int fd,
-               struct fd_ref *ret_ref); /* fd_borrow when the table is shared, or fd is bad */
+/* fd_borrow when t, the current thread's table, is shared. */
+NODISCARD int fd_borrow_shared(struct fd_table *t, int fd, struct fd_ref *ret_ref);
 NODISCARD int fd_borrow_any(int fd, struct fd_ref *ret_ref); /* O_PATH too */
+void fd_return_shared(struct fd_ref *r);                     /* fd_return only */
 static inline void fd_return(struct fd_ref *r)
 {
-    if (r->counted)
-        file_put(r->file);
+    if (r->how != FD_OWN)
+        fd_return_shared(r);
 }
 /* -EBADF, for O_PATH too. */
 NODISCARD static inline int fd_borrow(int fd, struct fd_ref *ret_ref)
 {
-    const struct fd_table *t = thread_current()->fds;
+    struct fd_table *t = thread_current()->fds;
     struct file *f;
+    if (UNLIKELY(atomic_load_explicit(&t->refs, memory_order_relaxed) != 1))
+        return fd_borrow_shared(t, fd, ret_ref);
     /* One user: this thread. Nobody else changes the table meanwhile. */
-    if (UNLIKELY(atomic_load_explicit(&t->refs, memory_order_relaxed) != 1 ||
-                 (unsigned)fd >= t->size || !(f = t->files[fd]) || f->flags & O_PATH))
-        return fd_borrow_slow(fd, ret_ref);
+    if (UNLIKELY((unsigned)fd >= t->size || !(f = t->files[fd]) || f->flags & O_PATH))
+        return -EBADF;
     ret_ref->file = f;
-    ret_ref->counted = false;
+    ret_ref->how = FD_OWN;
     return 0;
 }
 /* Install take_file at the lowest free descriptor >= min. The descriptor; on error the file is released too.
