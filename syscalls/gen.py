@@ -190,6 +190,16 @@ const char *sys_call_name(unsigned long nr)
 '''
 
 
+def holes(known):
+    """The numbers that are not known, up to SYS_NUMBER_END: with all of them the switch is one comparison and a table."""
+    out, start = '', 0
+    for nr in sorted(known):
+        if nr > start:
+            out += f'    case {start} ... {nr - 1}:\n' if nr > start + 1 else f'    case {start}:\n'
+        start = nr + 1
+    return out + f'    case {start} ... SYS_NUMBER_END - 1:\n'
+
+
 def dispatch_c(rows):
     out = HEAD.format('The dispatcher: registers in, result out.') + '''\
 #include <base/compiler.h>
@@ -216,12 +226,11 @@ static _Atomic unsigned missing[SYS_NUMBER_END], missing_beyond;
     for value, group in refused.items():
         out += ''.join(f'    case {r.nr}: /* {r.name} */\n' for r in group)
         out += f'        return {value};\n'
-    return out + '''\
+    return out + holes({r.nr for r in rows if r.has_body or r.status != 'refuse=ENOSYS'}) + '''\
+        atomic_fetch_add_explicit(&missing[nr], 1, memory_order_relaxed);
+        return -ENOSYS;
     default:
-        if (LIKELY(nr >= SYS_NUMBER_END))
-            atomic_fetch_add_explicit(&missing_beyond, 1, memory_order_relaxed);
-        else
-            atomic_fetch_add_explicit(&missing[nr], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&missing_beyond, 1, memory_order_relaxed);
         return -ENOSYS;
     }
 }
