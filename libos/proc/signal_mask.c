@@ -52,7 +52,9 @@ int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction
     struct sighand *sh = t->sighand;
     if (sig < 1 || sig > ABI_NSIG || (new &&UNBLOCKABLE &ABI_SIGBIT(sig)))
         return -EINVAL;
-    spin_lock(&t->process->sig_lock); /* between the change and what it discards nothing is sent */
+    bool discards = new &&new->handler <= ABI_SIG_IGN;
+    if (discards)
+        spin_lock(&t->process->sig_lock); /* between the change and that, nothing is sent */
     spin_lock(&sh->lock);
     struct abi_sigaction *a = &sh->action[sig - 1];
     if (old)
@@ -64,9 +66,10 @@ int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction
         a->mask = new->mask & ~UNBLOCKABLE;
     }
     spin_unlock(&sh->lock);
-    if (new &&new->handler <= ABI_SIG_IGN)
+    if (discards) {
         discard_ignored(t->process, new->handler, sig);
-    spin_unlock(&t->process->sig_lock);
+        spin_unlock(&t->process->sig_lock);
+    }
     return 0;
 }
 
