@@ -264,25 +264,24 @@ struct page *pagemap_find(struct pagemap *m, uint64_t index)
 
 void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct page **out)
 {
-    size_t found = 0;
+    uint64_t missing = 0; /* bit i: out[i] */
     spin_lock(&m->lock);
     find_run(m, index, n, out);
     for (size_t i = 0; i < n; i++) {
-        if (out[i]) {
+        if (out[i])
             page_get(out[i]);
-            found++;
-        }
+        else
+            missing |= 1ull << i;
     }
     spin_unlock(&m->lock);
-    if (found == n || !m->ops->ready)
+    if (!m->ops->ready)
         return;
-    for (size_t i = 0, run; i < n; i += run) {
-        for (run = 0; i + run < n && !out[i + run]; run++)
-            ;
-        if (run)
-            m->ops->ready(m, index + i, run, out + i);
-        else
-            run = 1;
+    while (missing) { /* run by run */
+        unsigned i = (unsigned)__builtin_ctzll(missing);
+        uint64_t behind = ~(missing >> i);
+        unsigned end = behind ? i + (unsigned)__builtin_ctzll(behind) : 64;
+        m->ops->ready(m, index + i, end - i, out + i);
+        missing = end < 64 ? missing >> end << end : 0;
     }
 }
 

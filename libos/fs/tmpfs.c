@@ -118,11 +118,11 @@ static void tmpfs_ready(struct pagemap *m, uint64_t index, size_t n, struct page
     if (!n || !erofs_place(&t->image, lower, index * PAGE_SIZE, &first))
         return;
     struct page *page = page_of(plat_virt_to_phys(t->image.image + first));
-    for (size_t i = 0; page && i < n; i++)
-        if (verity_ready(first + i * PAGE_SIZE)) {
-            out[i] = page + i;
-            page_get(out[i]);
-        }
+    for (uint64_t ready = page ? verity_ready(first, (unsigned)n) : 0; ready; ready &= ready - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(ready);
+        out[i] = page + i;
+        page_get(out[i]);
+    }
 }
 
 static uint64_t tmpfs_size_pages(struct pagemap *m)

@@ -148,9 +148,18 @@ static int check_block(uint64_t i)
     return 0;
 }
 
-bool verity_ready(uint64_t offset)
+uint64_t verity_ready(uint64_t offset, unsigned n)
 {
-    return !v.data_done || is_done(v.data_done, offset / BLOCK);
+    uint64_t block = offset / BLOCK, mask = n < 64 ? (1ull << n) - 1 : ~0ull;
+    unsigned shift = block % 64;
+    if (!v.data_done)
+        return mask;
+    /* Relaxed: as is_done. */
+    _Atomic uint64_t *word = &v.data_done[block / 64];
+    uint64_t done = atomic_load_explicit(word, memory_order_relaxed) >> shift;
+    if (shift + n > 64) /* then shift is not 0 */
+        done |= atomic_load_explicit(word + 1, memory_order_relaxed) << (64 - shift);
+    return done & mask;
 }
 
 int verity_check(uint64_t offset, uint64_t size)

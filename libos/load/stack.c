@@ -136,8 +136,11 @@ static bool skip_string(struct reader *r)
             if (!r->n)
                 return false;
         }
-        r->at++;
-        if (!r->buf[r->i++])
+        const char *from = r->buf + r->i, *zero = memchr(from, 0, r->n - r->i);
+        size_t passed = zero ? (size_t)(zero - from) + 1 : r->n - r->i;
+        r->at += passed;
+        r->i += passed;
+        if (zero)
             return true;
     }
     return false;

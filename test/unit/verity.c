@@ -165,7 +165,7 @@ static int all_blocks(void)
     int err = set_up();
     for (size_t at = 0; at < root.size && !err; at += 4096) {
         err = verity_check(at + 17, 1000);
-        if (!err && !verity_ready(at))
+        if (!err && !verity_ready(at, 1))
             err = -EFAULT;
     }
     return err;
@@ -187,7 +187,7 @@ static int one_block(void)
         return damage_at < 4096 ? err : -1;
     for (size_t at = 0; at < root.size; at += 4096) {
         bool hit = at / 4096 == damage_at / 4096;
-        if ((verity_check(at, 4096) == -EIO) != hit || verity_ready(at) == hit)
+        if ((verity_check(at, 4096) == -EIO) != hit || (verity_ready(at, 1) != 0) == hit)
             return -EFAULT;
     }
     return 0;

@@ -63,7 +63,7 @@ void pagemap_fini(struct pagemap *m);
 
 /* The page at index with a reference added, if it is present; NULL. No sleep. */
 struct page *pagemap_find(struct pagemap *m, uint64_t index);
-/* The pages present or ready from index on, into out[0..n): a reference each, NULL where there is none. No sleep. */
+/* The pages present or ready from index on, into out[0..n), n at most 64: a reference each, NULL where there is none. No sleep. */
 void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct page **out);
 /* The page at index, filled if need be, with a reference added. writable: it is the map's own page and may be
  * written. *ret NULL with 0: a hole (only when !writable). May sleep. -EIO, -ENOMEM, -ENOSPC. */

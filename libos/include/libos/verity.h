@@ -18,7 +18,8 @@ NODISCARD int verity_init(const void *root, size_t root_size, const void *hash, 
  * CPUs at once. */
 NODISCARD int verity_check(uint64_t offset, uint64_t size);
 
-/* True if verity_check of the block at offset would be 0 without work. */
-bool verity_ready(uint64_t offset);
+/* For which of the n (1 to 64) blocks from offset on, which are in the image, verity_check would be 0 without work: bit i is
+ * the i-th. */
+uint64_t verity_ready(uint64_t offset, unsigned n);
 
 #endif
