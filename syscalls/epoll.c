@@ -45,8 +45,10 @@ long sys_epoll_ctl(int epfd, int op, int fd, user_epoll_event_inout_t event)
 
 static int put_event(void *arg, int i, const struct abi_epoll_event *e)
 {
-    user_epoll_event_out_t *events = arg;
-    return user_put(user_advance(*events, (size_t)i), e, 1);
+    user_epoll_event_out_t *events = arg, at = *events; /* i goes up by one from 0 */
+    (void)i;
+    *events = user_advance(at, 1);
+    return user_put(at, e, 1);
 }
 
 static long epoll_wait_until(int epfd, user_epoll_event_out_t events, int max, uint64_t deadline_ns)

@@ -359,8 +359,6 @@ static unsigned epoll_ask(struct epoll_item *item)
  * stays goes to the end, so that all get their turn. */
 static struct epoll_item *epoll_next(struct epoll *ep, struct epoll_item *item, bool stay)
 {
-    if (stay && !*(struct epoll_item *volatile *)&item->ready_next && ep->ready == item)
-        return NULL; /* alone: it is at the end already */
     spin_lock(&ep->ready_lock);
     struct epoll_item *next = item->ready_next;
     DL_DELETE2(ep->ready, item, ready_prev, ready_next);
@@ -383,6 +381,7 @@ static int epoll_collect(struct epoll *ep,
     spin_unlock(&ep->ready_lock);
     while (n < max && item) {
         unsigned now = epoll_ask(item);
+        bool again = false;
         if (now) {
             int err = put(arg, n, &(struct abi_epoll_event){ .events = now, .data = item->data });
             if (err) {
@@ -390,10 +389,12 @@ static int epoll_collect(struct epoll *ep,
                 break;
             }
             n++;
+            again = !(item->events & (EPOLLONESHOT | EPOLLET));
+            if (!again && item->events & EPOLLONESHOT)
+                item->events &= MODE_BITS;
         }
-        bool again = now && !(item->events & (EPOLLONESHOT | EPOLLET));
-        if (now && item->events & EPOLLONESHOT)
-            item->events &= MODE_BITS;
+        if (again && !*(struct epoll_item *volatile *)&item->ready_next && ep->ready == item)
+            break; /* alone: it is at the end already */
         struct epoll_item *next = epoll_next(ep, item, again);
         item = item == last ? NULL : next;
     }
@@ -419,8 +420,8 @@ static int epoll_sleep(struct epoll *ep, uint64_t deadline_ns)
 int epoll_harvest(struct file *epoll, int (*put)(void *arg, int i, const struct abi_epoll_event *e),
                   void *arg, int max, uint64_t deadline_ns)
 {
-    struct epoll *ep = epoll_of(epoll);
-    if (!ep)
+    struct epoll *ep = epoll->data;
+    if (UNLIKELY(epoll->ops != &epoll_ops))
         return -EINVAL;
     for (;;) {
         if (epoll_any_ready(ep)) {

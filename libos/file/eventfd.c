@@ -87,13 +87,22 @@ static ssize_type eventfd_write(struct file *f, struct iter *it, uint64_t *pos)
     return sizeof(value);
 }
 
-static unsigned eventfd_poll(struct file *f, struct poll_table *pt)
+static ALWAYS_INLINE unsigned ready(struct eventfd *e)
 {
-    struct eventfd *e = f->data;
-    poll_wait(pt, &e->wait);
     uint64_t count = count_now(e);
     return (count ? EPOLLIN : 0) | (count < UINT64_MAX - 1 ? EPOLLOUT : 0) |
            (count == UINT64_MAX ? EPOLLERR : 0);
+}
+
+static NOINLINE unsigned eventfd_poll_wait(struct eventfd *e, struct poll_table *pt)
+{
+    poll_wait(pt, &e->wait);
+    return ready(e);
+}
+
+static unsigned eventfd_poll(struct file *f, struct poll_table *pt)
+{
+    return pt ? eventfd_poll_wait(f->data, pt) : ready(f->data);
 }
 
 static void eventfd_release(struct file *f)
