@@ -83,6 +83,19 @@ static uint32_t table_used(const struct fd_table *t)
     return size;
 }
 
+/* The first open descriptor from fd on, of those to be closed on exec if only_cloexec; t->size: there is none. */
+static uint32_t next_open(const struct fd_table *t, uint32_t fd, bool only_cloexec)
+{
+    while (fd < t->size) {
+        uint64_t bits = t->open[fd / WORD] & (only_cloexec ? t->cloexec[fd / WORD] : ~0ull);
+        bits >>= fd % WORD;
+        if (bits)
+            return fd + (uint32_t)__builtin_ctzll(bits);
+        fd = (fd | (WORD - 1)) + 1;
+    }
+    return t->size;
+}
+
 int fd_table_copy(struct fd_table *src, struct fd_table **ret_table)
 {
     struct fd_table *t = slab_alloc(&table_slab);
@@ -106,7 +119,7 @@ int fd_table_copy(struct fd_table *src, struct fd_table **ret_table)
     size = table_used(src);
     memcpy(t->open, src->open, size / 8);
     memcpy(t->cloexec, src->cloexec, size / 8);
-    for (uint32_t fd = 0; fd < size; fd++) {
+    for (uint32_t fd = 0; fd < size && (fd = next_open(src, fd, false)) < size; fd++) {
         struct file *f = src->files[fd];
         if (f)
             file_get(f);
@@ -143,7 +156,7 @@ void fd_table_put(struct fd_table *t)
     /* Acquire-release: who frees sees what all others did. */
     if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (uint32_t fd = 0; fd < t->size; fd++)
+    for (uint32_t fd = 0; (fd = next_open(t, fd, false)) < t->size; fd++)
         if (t->files[fd])
             (void)close_file(t, t->files[fd]); /* nobody is left to hear of it */
     table_free(t);
@@ -466,12 +479,8 @@ int fd_close(int fd)
 static void close_some(struct fd_table *t, uint32_t first, uint32_t last, bool only_cloexec)
 {
     spin_lock(&t->lock);
-    for (uint32_t fd = first; fd < t->size && fd <= last; fd++) {
-        if (!t->open[fd / WORD]) {
-            fd |= WORD - 1;
-            continue;
-        }
-        if (!t->files[fd] || (only_cloexec && !(t->cloexec[fd / WORD] >> fd % WORD & 1)))
+    for (uint32_t fd = first; (fd = next_open(t, fd, only_cloexec)) < t->size && fd <= last; fd++) {
+        if (!t->files[fd])
             continue;
         struct file *f = take_out(t, fd);
         spin_unlock(&t->lock);
