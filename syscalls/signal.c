@@ -9,13 +9,15 @@
 long sys_rt_sigaction(int sig, user_sigaction_in_t act, user_sigaction_out_t old, size_t sigsetsize)
 {
     struct abi_sigaction new, before;
-    bool set = !user_is_null(act), get = !user_is_null(old);
+    bool set = !user_is_null(act);
     if (sigsetsize != sizeof(abi_sigset))
         return -EINVAL;
     if (set && user_get(&new, act, 1) < 0)
         return -EFAULT;
-    int err = signal_action(sig, set ? &new : NULL, get ? &before : NULL);
-    return err || !get ? err : user_put(old, &before, 1);
+    if (user_is_null(old))
+        return signal_action(sig, set ? &new : NULL, NULL);
+    int err = signal_action(sig, set ? &new : NULL, &before);
+    return err ? err : user_put(old, &before, 1);
 }
 
 long sys_rt_sigprocmask(int how, user_sigset_in_t set, user_sigset_out_t old, size_t sigsetsize)
@@ -176,13 +178,18 @@ long sys_kill(int pid, int sig)
 /* Send info to thread tid, which must belong to tgid unless that is negative. */
 static long send_thread(int tgid, int tid, int sig, const struct abi_siginfo *info)
 {
-    struct thread *t = thread_find_ended(tid);
+    struct thread *self = thread_current(), *t = tid == self->tid ? self : thread_find_ended(tid);
     if (!t)
         return -ESRCH;
-    int err = tgid > 0 && t->process->pid != tgid ? -ESRCH : signal_permission_thread(t, sig);
+    int err = 0;
+    if (tgid > 0 && t->process->pid != tgid)
+        err = -ESRCH;
+    else if (t != self)
+        err = signal_permission_thread(t, sig);
     if (!err && sig && (err = signal_send_thread(t, info)) == -ESRCH)
         err = 0; /* it has ended, and is there until it has been waited for: the signal is lost */
-    thread_put(t);
+    if (t != self)
+        thread_put(t);
     return err;
 }
 

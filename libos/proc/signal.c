@@ -67,6 +67,7 @@ int sighand_copy(struct sighand *src, bool clear_handlers, struct sighand **ret_
     if (!s)
         return -ENOMEM;
     spin_lock(&src->lock);
+    s->touched = src->touched;
     memcpy(s->action, src->action, sizeof(s->action));
     spin_unlock(&src->lock);
     for (int i = 0; clear_handlers && i < ABI_NSIG; i++)

@@ -43,10 +43,10 @@ int signal_dequeue(struct thread *t, uint64_t set, struct abi_siginfo *ret)
 /* The system call that was interrupted: with handler (and its action) or without one. */
 static void settle_call(struct plat_frame *f, const struct abi_sigaction *handler)
 {
-    long nr = plat_frame_nr(f);
-    if (nr < 0)
+    long ret = plat_frame_ret(f), nr;
+    if (LIKELY(ret < -ERESTART_RESTARTBLOCK || ret > -ERESTARTSYS) || (nr = plat_frame_nr(f)) < 0)
         return;
-    switch (-plat_frame_ret(f)) {
+    switch (-ret) {
     case ERESTARTNOINTR:
         plat_frame_restart(f, nr);
         break;

@@ -46,7 +46,18 @@ static NOINLINE void discard_ignored(struct process *p, uintptr_t handler, int s
     sigpending_flush(&t->pending, ABI_SIGBIT(sig));
 }
 
-int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction *old)
+static ALWAYS_INLINE void set_action(struct sighand *sh, unsigned i,
+                                     const struct abi_sigaction *new)
+{
+    struct abi_sigaction *a = &sh->action[i];
+    sh->touched |= 1ull << i;
+    a->handler = new->handler;
+    a->flags = new->flags;
+    a->restorer = new->restorer;
+    a->mask = new->mask & ~UNBLOCKABLE;
+}
+
+static NOINLINE int action_any(int sig, const struct abi_sigaction *new, struct abi_sigaction *old)
 {
     struct thread *t = thread_current();
     struct sighand *sh = t->sighand;
@@ -56,20 +67,28 @@ int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction
     if (discards)
         spin_lock(&t->process->sig_lock); /* between the change and that, nothing is sent */
     spin_lock(&sh->lock);
-    struct abi_sigaction *a = &sh->action[sig - 1];
     if (old)
-        *old = *a;
-    if (new) {
-        a->handler = new->handler;
-        a->flags = new->flags;
-        a->restorer = new->restorer;
-        a->mask = new->mask & ~UNBLOCKABLE;
-    }
+        *old = sh->action[sig - 1];
+    if (new)
+        set_action(sh, (unsigned)sig - 1, new);
     spin_unlock(&sh->lock);
     if (discards) {
         discard_ignored(t->process, new->handler, sig);
         spin_unlock(&t->process->sig_lock);
     }
+    return 0;
+}
+
+int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction *old)
+{
+    struct sighand *sh = thread_current()->sighand;
+    unsigned i = (unsigned)sig - 1;
+    /* A handler, which discards nothing, and nobody asks for the one before: no other lock, no call. */
+    if (UNLIKELY(!new || old || new->handler <= ABI_SIG_IGN || i >= ABI_NSIG) ||
+        UNLIKELY(UNBLOCKABLE >> i & 1) || UNLIKELY(!spin_trylock(&sh->lock)))
+        return action_any(sig, new, old);
+    set_action(sh, i, new);
+    spin_unlock(&sh->lock);
     return 0;
 }
 
@@ -156,8 +175,8 @@ void signal_exec(struct thread *t)
 {
     struct sighand *sh = t->sighand;
     spin_lock(&sh->lock);
-    for (int i = 0; i < ABI_NSIG; i++) {
-        struct abi_sigaction *a = &sh->action[i];
+    for (uint64_t rest = sh->touched; rest; rest &= rest - 1) {
+        struct abi_sigaction *a = &sh->action[__builtin_ctzll(rest)];
         uintptr_t keep = a->handler == ABI_SIG_IGN ? ABI_SIG_IGN : ABI_SIG_DFL;
         *a = (struct abi_sigaction){ .handler = keep };
     }

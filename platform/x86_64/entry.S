@@ -124,8 +124,9 @@ x86_user_exit:
     movq %gs:PERCPU_CURRENT, %rcx
     movq FRAME_RIP(%rsp), %rax
     shrq $47, %rax                      /* 0: user memory or right after it, so canonical */
-    orq THREAD_WORK(%rcx), %rax
+    orl THREAD_WORK(%rcx), %eax
     jnz 2f
+    andl $~THREAD_SLOW, THREAD_FLAGS(%rcx)
 1:  pop_all
     swapgs
     iretq

@@ -7,7 +7,9 @@
 #define PERCPU_USER_SP    16
 #define PERCPU_KERNEL_TOP 24
 
-#define THREAD_WORK 0
+#define THREAD_WORK  0
+#define THREAD_FLAGS 4
+#define THREAD_SLOW  1
 
 #define FRAME_RAX      80
 #define FRAME_R10      56

@@ -2,7 +2,6 @@
 /* The program's way into libOS when both are one image: a call. See plat_arch/relink.h. */
 #include "x86_64/offsets.h"
 
-#define THREAD_FLAGS   4
 #define THREAD_PROGRAM 2
 
     .text

@@ -19,7 +19,8 @@
 enum { FPU_CPU_NONE = PLAT_CPU_MAX };
 
 _Static_assert(offsetof(struct plat_thread, work) == THREAD_WORK &&
-                   offsetof(struct plat_thread, flags) == 4,
+                   offsetof(struct plat_thread, flags) == THREAD_FLAGS &&
+                   X86_THREAD_SLOW == THREAD_SLOW,
                "entry.S looks at work and flags in one load");
 _Static_assert(offsetof(struct plat_frame, rax) == FRAME_RAX &&
                    offsetof(struct plat_frame, r8) == FRAME_R8 &&

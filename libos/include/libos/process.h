@@ -52,6 +52,7 @@ struct sighand {
     _Atomic uint32_t refs;
     struct spin lock;
     /* guarded by lock */
+    uint64_t touched;                /* bit n - 1: the action of signal n may not be the default */
     struct abi_sigaction action[64]; /* [n - 1] */
 };
 
