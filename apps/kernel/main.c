@@ -30,6 +30,8 @@
 #include <abi/fcntl.h>
 #include <base/log.h>
 #include <plat/boot.h>
+#include <plat/cc.h>
+#include <plat/console.h>
 #include <plat/cpu.h>
 #include <plat/upcall.h>
 #include <stdio.h>
@@ -167,6 +169,21 @@ static void first(void *arg)
         say_steps();
 }
 
+/* A sealed image gives its secrets to nobody: it runs where the processor keeps the host out, on a root that was measured. */
+static void check_seal(void)
+{
+    if (!config()->sealed)
+        return;
+    if (!plat_boot_info()->confidential)
+        give_up("this image is sealed: it runs in a confidential guest only", -EPERM);
+    if (plat_cc_debug())
+        give_up("this image is sealed, and the host can debug this guest", -EPERM);
+    if (!config()->verity || !config()->has_root_hash)
+        give_up("this image is sealed, and its root is not verified", -EINVAL);
+    if (config()->silent)
+        plat_console_off();
+}
+
 void upcall_boot(void)
 {
     struct payload payload;
@@ -181,6 +198,7 @@ void upcall_boot(void)
     boot_check("command line", "bad command line", payload_configure(&payload));
     random_init(); /* entropy of the CPU */
     time_init();   /* wall time, timers, the vDSO's data */
+    check_seal();
     boot_check("root", "bad root image", mount_root(&payload));
     if (plat_boot_info()->confidential || config()->hostile_vmm)
         boot_check("pool", "no memory for the DMA pool", drivers_hostile_vmm());

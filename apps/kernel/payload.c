@@ -60,7 +60,8 @@ int payload_configure(const struct payload *p)
 
     if (err)
         return err;
-    config_override(plat_boot_info()->vmm_cmdline, &c);
+    if (!c.sealed)
+        config_override(plat_boot_info()->vmm_cmdline, &c);
     log_set_level((enum log_level)c.log_level);
     config_set(&c);
     return 0;

@@ -175,6 +175,8 @@ static bool option(char *token, struct config *c)
             return c->boot_trace = true;
         if (!strcmp(token, "trace"))
             return c->trace = true;
+        if (!strcmp(token, "sealed"))
+            return c->sealed = true;
         return false;
     }
     *value++ = 0;
@@ -189,6 +191,8 @@ static bool option(char *token, struct config *c)
     }
     if (!strcmp(token, "console"))
         return parse_choice(value, "raw", "tty", &c->raw_console);
+    if (!strcmp(token, "uart"))
+        return parse_choice(value, "off", "on", &c->silent);
     if (!strcmp(token, "policy"))
         return parse_choice(value, "hostile-vmm", "standard", &c->hostile_vmm);
     if (!strcmp(token, "env")) {

@@ -77,6 +77,11 @@ bool plat_snp(void)
     return false;
 }
 
+bool plat_cc_debug(void)
+{
+    return false;
+}
+
 bool plat_tdx(void)
 {
     return false;

@@ -86,6 +86,11 @@ void tdx_start(void)
         cc_terminate(CC_UNSUPPORTED);
 }
 
+bool plat_cc_debug(void)
+{
+    return cc_kind() == CC_TDX && debug;
+}
+
 bool plat_tdx(void)
 {
     return cc_kind() == CC_TDX;

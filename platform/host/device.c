@@ -195,6 +195,11 @@ void cc_share(uint64_t pa, uint64_t size)
     (void)pa, (void)size; /* everything in a process is */
 }
 
+bool plat_cc_debug(void)
+{
+    return false;
+}
+
 bool plat_tdx(void)
 {
     return false;

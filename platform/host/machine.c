@@ -144,6 +144,10 @@ size_t plat_backtrace(uintptr_t *addrs, size_t max)
     return 0;
 }
 
+void plat_console_off(void)
+{
+}
+
 void plat_console_write(const char *text, size_t len)
 {
     while (len) {

@@ -67,6 +67,12 @@ void plat_console_write(const char *text, size_t len)
     }
 }
 
+void plat_console_off(void)
+{
+    console_there = false;
+    found_count = 0;
+}
+
 bool plat_uart(size_t i, struct plat_uart *ret)
 {
     if (i >= found_count)

@@ -65,8 +65,9 @@ struct vcpu {
 struct sim_options {
     const char *attack; /* "" : none */
     bool trace;         /* every exit on the console */
-    bool scan;          /* say that shared memory was looked at when the machine ends */
-    bool tdx;           /* else SNP */
+    bool measure; /* a launch digest of the image's pages, and not a constant: takes seconds */
+    bool scan;    /* say that shared memory was looked at when the machine ends */
+    bool tdx;     /* else SNP */
 };
 extern struct sim_options sim_options;
 

@@ -8,12 +8,17 @@
 
 #include <abi/elf.h>
 #include <alcove/image.h>
+#include <mbedtls/sha512.h>
 #include <string.h>
 
 enum {
     START_MAGIC = 0x336ec578,
     RAM = 1,
     RESERVED = 2,
+    DIGEST = 48,
+    PAGE_NORMAL = 1, /* kinds of pages in the launch digest */
+    PAGE_SECRETS = 5,
+    PAGE_CPUID = 6,
     UNACCEPTED = ALCOVE_MEMORY_UNACCEPTED,
     MAP_MAX = 32,
     BLOB_MAGIC = 0x45444d41
@@ -41,14 +46,50 @@ struct PACKED blob {
     uint32_t cpuid_size, reserved2;
 };
 
+static uint8_t digest[DIGEST];
+
 unsigned sim_vmpl(void)
 {
     return 0;
 }
 
+/* One step of SNP's launch digest: LD = SHA-384(LD || what the page is). Spec: SEV-SNP firmware ABI 1.55, 8.17.2. */
+static void extend(uint8_t type, uint64_t gpa, const void *page)
+{
+    struct PACKED {
+        uint8_t digest[DIGEST], contents[DIGEST];
+        uint16_t length;
+        uint8_t type, imi, permissions[4];
+        uint64_t gpa;
+    } info = { .length = 0x70, .type = type, .gpa = gpa };
+    uint8_t hash[64];
+
+    memcpy(info.digest, digest, DIGEST);
+    if (page) {
+        mbedtls_sha512_ret(page, PAGE_SIZE, hash, 1);
+        memcpy(info.contents, hash, DIGEST);
+    }
+    mbedtls_sha512_ret((const uint8_t *)&info, sizeof(info), hash, 1);
+    memcpy(digest, hash, DIGEST);
+}
+
+/* The image's pages, then the two that the security processor makes. What the machine's firmware left below 1 MiB and the
+ * first CPU's state are not in it. */
+static void measure(uint64_t end)
+{
+    memset(digest, sim_options.measure ? 0 : 0x4d, DIGEST);
+    if (!sim_options.measure)
+        return;
+    for (uint64_t gpa = 0x100000; gpa < end; gpa += PAGE_SIZE)
+        if (sim_page_state(gpa) == PAGE_VALID)
+            extend(PAGE_NORMAL, gpa, sim_host(sim_private(gpa)));
+    extend(PAGE_SECRETS, GPA_SECRETS, NULL);
+    extend(PAGE_CPUID, GPA_CPUID, NULL);
+}
+
 void sim_measurement(uint8_t *out)
 {
-    memset(out, 0x4d, 48);
+    memcpy(out, digest, DIGEST);
 }
 
 static void *private(uint64_t gpa)
@@ -178,6 +219,7 @@ void sim_load(struct vcpu *c, uint64_t info_pa)
         sim_fail("the machine needs more memory, or the command line less");
     take_over(0, 0x100000);
     end = load_elf((const void *)m->pa, m->size, &entry);
+    measure(end);
 
     info = private(GPA_INFO);
     *info = (struct start_info){ START_MAGIC,

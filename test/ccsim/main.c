@@ -55,7 +55,7 @@ void sim_cpu_init(unsigned index)
     sim_load_idt();
 }
 
-/* ccsim.mode=snp|tdx, ccsim.attack=NAME, ccsim.scan and ccsim.trace; the rest is the guest's, which ignores these. */
+/* ccsim.mode=snp|tdx, ccsim.attack=NAME, ccsim.measure, ccsim.scan and ccsim.trace; the rest is the guest's, which ignores these. */
 static void options(const char *line)
 {
     static char attack[32];
@@ -68,6 +68,7 @@ static void options(const char *line)
         sim_options.attack = attack;
     }
     sim_options.scan = strstr(line, "ccsim.scan") != NULL;
+    sim_options.measure = strstr(line, "ccsim.measure") != NULL;
     sim_options.trace = strstr(line, "ccsim.trace") != NULL;
     sim_options.tdx = strstr(line, "ccsim.mode=tdx") != NULL;
 }

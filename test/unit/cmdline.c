@@ -34,6 +34,21 @@ static int parse(const char *text, struct config *c)
     return config_parse(text, strlen(text), c);
 }
 
+/* What a sealed image asks for; and neither word is the loader's to say. */
+static void seals(void **state)
+{
+    struct config c;
+
+    (void)state;
+    assert_int_equal(parse("sealed uart=off exe=/a -- a", &c), 0);
+    assert_true(c.sealed && c.silent);
+    assert_int_equal(parse("exe=/a -- a", &c), 0);
+    config_override("sealed uart=off", &c);
+    assert_true(!c.sealed && !c.silent);
+    assert_int_equal(parse("sealed=yes exe=/a -- a", &c), -EINVAL);
+    assert_int_equal(parse("uart=maybe exe=/a -- a", &c), -EINVAL);
+}
+
 static void takes_all_options(void **state)
 {
     struct config c;
@@ -137,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_all_options),
+        cmocka_unit_test(seals),
         cmocka_unit_test(refuses_what_is_malformed),
         cmocka_unit_test(survives_every_prefix),
         cmocka_unit_test(takes_little_from_the_loader),

@@ -16,7 +16,10 @@ struct config {
     bool boot_trace, trace, raw_console;
     uint16_t cols, rows;  /* of the console's window; 0: not known */
     bool fixed_addresses; /* aslr=off: programs start with ADDR_NO_RANDOMIZE, personality(2) */
-    bool hostile_vmm;     /* the VMM is an adversary: devices get what hostile-vmm leaves of them */
+    bool sealed;          /* runs in a confidential guest only, and takes no word of the loader */
+    bool
+        silent; /* uart=off: nothing is said to the host by its serial ports, nor taken from them */
+    bool hostile_vmm; /* the VMM is an adversary: devices get what hostile-vmm leaves of them */
     const char *exe, *cwd, *hostname;
     uint32_t uid, gid;
     uint64_t clock_hz; /* 0: find out */

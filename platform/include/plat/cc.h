@@ -27,6 +27,9 @@ NODISCARD int plat_snp_request(uint64_t request, uint64_t response, uint64_t cer
 
 /* Is this a TDX guest? */
 bool plat_tdx(void);
+/* The host may read this TD's memory: an attribute that the module vouches for. False in every other guest; of an SEV-SNP
+ * guest only a report tells. */
+bool plat_cc_debug(void);
 
 /* The TDX module's report on this guest, with data in it: TDREPORT_STRUCT, which only this machine can check (a quoting
  * enclave makes a quote of it). -ENODEV: no TDX guest; -EIO: the module refused. Does not sleep.

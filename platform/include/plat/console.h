@@ -9,6 +9,9 @@
 /* Write len bytes to the machine's first console, waiting for the device (bounded). Usable from boot to panic. */
 void plat_console_write(const char *text, size_t len);
 
+/* From now on nothing goes to the machine's UARTs, nor comes from them: plat_uart finds none. Before drivers are looked for. */
+void plat_console_off(void);
+
 /* The UARTs that this machine announces (COM1, COM2), for the driver. */
 struct plat_uart {
     uint16_t port; /* I/O base */
