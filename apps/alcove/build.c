@@ -3,7 +3,9 @@
 #include "commands.h"
 
 #include "formats.h"
+#include "kernels.h"
 #include "options.h"
+#include "seal.h"
 #include "sha256.h"
 
 #include <errno.h>
@@ -113,7 +115,10 @@ static void print_packed(const struct packed *p)
 
 int command_build(int argc, char **argv)
 {
-    enum { KNOWN = OPT_OUTPUT | OPT_PACK | OPT_FORMAT | OPT_JSON | OPT_OCI };
+    enum {
+        KNOWN = OPT_OUTPUT | OPT_PACK | OPT_FORMAT | OPT_JSON | OPT_OCI | OPT_SEALED | OPT_CONSOLE |
+                OPT_VOLUME | OPT_KEY
+    };
     struct options o = { 0 };
     struct packed p = { 0 };
     int at = options_read("build", KNOWN, argc, argv, &o);
@@ -127,6 +132,19 @@ int command_build(int argc, char **argv)
     o.pack.program = o.pack.oci ? NULL : argv[at];
     for (int i = first; i < argc; i++)
         list_add(&o.pack.args, argv[i]);
+    o.pack.sealed = (o.given & OPT_SEALED) != 0;
+    o.pack.silent = o.pack.sealed && !(o.given & OPT_CONSOLE);
+    seal_mounts(&o.volumes, &o.keys, &o.pack.mounts);
+    if (o.given & OPT_CONSOLE && !o.pack.sealed)
+        fail("--console", "is for --sealed; other images have a console");
+    seal_check(&o.pack);
+    const struct kernel *libos = o.pack.kernel ? o.pack.kernel : kernel_full();
+    if (o.volumes.n)
+        kernel_need(libos, KERNEL_DISK, "-v");
+    if (o.keys.n)
+        kernel_need(libos, KERNEL_NET, "--key");
+    if (o.pack.sealed)
+        kernel_need(libos, KERNEL_CC, "--sealed");
     struct output out[FORMAT_COUNT];
     size_t count = plan_outputs(&o, out);
     pack(&o.pack, &p);

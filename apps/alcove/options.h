@@ -44,6 +44,8 @@ enum opt {
     OPT_INIT = 1ll << 34,
     OPT_LIBOS = 1ll << 35,
     OPT_KEY = 1ll << 40,
+    OPT_SEALED = 1ll << 41,
+    OPT_CONSOLE = 1ll << 42,
     OPT_PACK = OPT_ROOT | OPT_WITH | OPT_INIT | OPT_ENV | OPT_CWD | OPT_USER | OPT_HOSTNAME |
                OPT_VERITY | OPT_LIBOS,
     OPT_VM = OPT_MEMORY | OPT_CPUS | OPT_MACHINE | OPT_ACCEL | OPT_VERBOSE | OPT_BOOT_TRACE |

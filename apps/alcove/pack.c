@@ -342,6 +342,10 @@ static void make_cmdline(struct packer *p, const struct identity_facts *id)
 {
     struct buf *b = &p->out->parts.cmdline;
     cmdline_add(b, xprintf("roothash=%s", p->out->roothash));
+    if (p->spec->sealed)
+        cmdline_add(b, "sealed");
+    if (p->spec->silent)
+        cmdline_add(b, "uart=off");
     if (p->spec->no_verity)
         cmdline_add(b, "verity=off");
     if (p->spec->fixed_addresses)

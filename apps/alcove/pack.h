@@ -20,6 +20,8 @@ struct pack_spec {
     struct list mounts;                /* SOURCE:TYPE:POINT[:ro], for mount= */
     bool init;                   /* a process 1 of our own starts the program and reaps orphans */
     const struct kernel *kernel; /* the libOS; NULL: the full one */
+    bool sealed;                 /* for a confidential guest only; no word of the loader is taken */
+    bool silent;                 /* no console */
     bool no_verity;              /* pages are used unchecked; the tree is packed all the same */
     const char *
         oci; /* a container image instead of a program; args, when there are any, take the place of its CMD */

@@ -5,6 +5,7 @@
 #include "cmdline.h"
 #include "kernels.h"
 #include "options.h"
+#include "seal.h"
 #include "vm.h"
 #include "volume.h"
 
@@ -143,9 +144,11 @@ static int run(const char *command, int argc, char **argv, bool trace)
         if (o.given & OPT_PACK)
             fail(argv[at], "is an image; -e, --root, --cwd, --user, --hostname and --libos are for "
                            "alcove build");
-        if (o.volumes.n || o.keys.n)
+        if (o.keys.n)
             fail(argv[at],
-                 "is an image, and what it mounts is measured; -v is for alcove run PROGRAM");
+                 "is an image, which says itself where keys come from (alcove build --key)");
+        if (o.volumes.n)
+            seal_attach(argv[at], &image, &o.volumes, &vm);
     } else {
         o.pack.program = o.pack.oci ? NULL : argv[at];
         if (o.volumes.n)

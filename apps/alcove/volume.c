@@ -107,6 +107,15 @@ static const char *take_key(const struct list *keys, const char *point, bool *us
     return NULL;
 }
 
+void volume_attach(const char *path, bool ro, const char *point, struct vm_spec *vm)
+{
+    if (access(path, ro ? R_OK : R_OK | W_OK) < 0)
+        fail_errno(path, errno, "cannot be used");
+    if (vm->nvolumes == VM_VOLUMES_MAX)
+        fail("-v", "more than %d volumes", VM_VOLUMES_MAX);
+    vm->volumes[vm->nvolumes++] = (struct vm_volume){ path_absolute(path), ro, point, NULL };
+}
+
 /* FILE:/POINT[:ro] */
 static void take(const char *text, const struct list *keys, bool *used, struct vm_spec *vm,
                  struct list *mounts)
@@ -129,10 +138,6 @@ static void take(const char *text, const struct list *keys, bool *used, struct v
         fail(path, "%s", wrong);
     if (!v.luks && v.blocks * v.block > v.size)
         fail(path, "is shorter than the file system in it; it was cut off");
-    if (access(path, ro ? R_OK : R_OK | W_OK) < 0)
-        fail_errno(path, errno, "cannot be used");
-    if (vm->nvolumes == VM_VOLUMES_MAX)
-        fail("-v", "more than %d volumes", VM_VOLUMES_MAX);
     const char *key = take_key(keys, point, used);
     if (key && !v.luks)
         fail(path, "is not encrypted, and --key names it; see alcove volume create --luks");
@@ -144,7 +149,8 @@ static void take(const char *text, const struct list *keys, bool *used, struct v
     list_add(mounts,
              xprintf("SERIAL=alcove-vol%u:%s:%s%s%s", vm->nvolumes, v.luks ? "luks2+ext4" : "ext4",
                      point, options.len ? ":" : "", options.len ? options.s : ""));
-    vm->volumes[vm->nvolumes++] = (struct vm_volume){ path_absolute(path), ro, point, key };
+    volume_attach(path, ro, point, vm);
+    vm->volumes[vm->nvolumes - 1].key = key;
 }
 
 void volumes_take(const struct list *given, const struct list *keys, struct vm_spec *vm,

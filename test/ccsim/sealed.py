@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A sealed image from its report to its encrypted volume: alcove keyserver gives the key to the image that the policy names, as the
+simulator measured it, and to no other. usage: sealed.py ALCOVE CCSIM"""
+import hashlib
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+from chain import Chain
+
+ALCOVE, CCSIM = sys.argv[1:3]
+HERE = os.path.dirname(os.path.abspath(__file__))
+PAGE = 4096
+checks = failed = 0
+
+
+def check(what, good):
+    global checks, failed
+    checks += 1
+    if not good:
+        failed += 1
+        print('FAILED:', what)
+
+
+def measurement(path):
+    """What load.c measures: the image's pages, the secrets page, the CPUID page. SEV-SNP firmware ABI 1.55, 8.17.2."""
+    with open(path, 'rb') as f:
+        elf = f.read()
+    phoff, size, count = struct.unpack_from('<Q', elf, 32)[0], *struct.unpack_from('<HH', elf, 54)
+    pages = {}
+    for i in range(count):
+        kind, _, offset, _, paddr, filesz, memsz = struct.unpack_from('<IIQQQQQ', elf, phoff + i * size)
+        if kind != 1:
+            continue
+        for at in range(paddr & -PAGE, paddr + memsz, PAGE):
+            pages[at] = bytearray(PAGE)
+        for at in range(0, filesz):
+            gpa = paddr + at
+            if gpa % PAGE == 0 or at == 0:
+                n = min(PAGE - gpa % PAGE, filesz - at)
+                pages[gpa & -PAGE][gpa % PAGE:gpa % PAGE + n] = elf[offset + at:offset + at + n]
+    digest = bytes(48)
+    for kind, gpa, page in [(1, gpa, pages[gpa]) for gpa in sorted(pages)] + [(5, 0x80000, None), (6, 0x81000, None)]:
+        contents = hashlib.sha384(page).digest() if page is not None else bytes(48)
+        digest = hashlib.sha384(digest + contents + struct.pack('<HBB4xQ', 0x70, kind, 0, gpa)).digest()
+    return digest.hex()
+
+
+class Server:
+    def __init__(self, d, policy, listen):
+        with open(os.path.join(d, 'policy.conf'), 'w', encoding='ascii') as f:
+            f.write(policy)
+        self.log = open(os.path.join(d, 'log'), 'w+', encoding='ascii')
+        self.p = subprocess.Popen([ALCOVE, 'keyserver', '--listen', listen, d], stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.port = int(re.search(r':(\d+),', self.p.stdout.readline()).group(1))
+
+    def end(self):
+        self.p.terminate()
+        self.p.wait()
+        self.log.seek(0)
+        return self.log.read()
+
+
+def boot(files, image, volume, options='', cc=True):
+    """What is said by the image, and its exit status."""
+    env = dict(os.environ)
+    if cc:
+        env.update(CCSIM=CCSIM, CCSIM_OPTIONS='ccsim.mode=snp ccsim.measure ' + options, CCSIM_FILES=files)
+        env['PATH'] = os.path.join(HERE, 'bin') + ':' + env['PATH']
+    p = subprocess.run([ALCOVE, 'run', '--machine', 'q35', '--net', 'user', '-v', volume + ':/data', image],
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=280)
+    said = p.stdout + p.stderr
+    check('no alarm: ' + said[-300:], not re.search('panic|WARNING|BUG|FAILED', said))
+    return said, p.returncode
+
+
+def build(path, server, fingerprint, script, *more):
+    subprocess.run([ALCOVE, 'build', '--sealed', *more, '-v', 'SERIAL=alcove-vol0:/data', '--key', f'/data=attest:http://10.0.2.2:{server}#{fingerprint}',
+                    '--with', '/bin/cat', '-o', path, '/bin/sh', '-c', script], check=True, stdout=subprocess.DEVNULL)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as d:
+        def at(name):
+            return os.path.join(d, name)
+        chain = Chain(d)
+        for name, data in (('vcek', chain.scalar()), ('certs', chain.table()), ('key', os.urandom(32))):
+            with open(at('opt-' + name), 'wb') as f:
+                f.write(data)
+        files = ' '.join(f'opt/ccsim/{n}={at("opt-" + n)}' for n in ('vcek', 'certs'))
+        fingerprint = subprocess.run([ALCOVE, 'keyserver', '--init', at('server')], check=True, capture_output=True, text=True).stdout.strip()
+        with open(chain.path('ark', 'pem'), 'rb') as f, open(at('server/trust/ark.pem'), 'wb') as out:
+            out.write(f.read())
+        subprocess.run([ALCOVE, 'volume', 'create', '--luks', '--key-file', at('opt-key'), '--iter-time', '10', at('data.img'), '48M'], check=True, stdout=subprocess.DEVNULL)
+
+        server = Server(at('server'), '', '127.0.0.1:0')  # for a free port, which the images are built with
+        port = server.port
+        server.end()
+        script = 'echo round >>/data/rounds; cat /data/rounds; echo finished'
+        build(at('good.elf'), port, fingerprint, script, '--console')
+        build(at('evil.elf'), port, fingerprint, script + '; cat /data/*', '--console')
+        build(at('other.elf'), port, '0' * 64, script, '--console')
+        build(at('silent.elf'), port, fingerprint, script)
+        policy = '[data]\nkey = ' + at('opt-key') + '\n' + ''.join(f'snp-measurement = {measurement(at(i))}\n' for i in ('good.elf', 'other.elf', 'silent.elf'))
+        server = Server(at('server'), policy, f'127.0.0.1:{port}')
+
+        said, status = boot(files, at('good.elf'), at('data.img'))
+        check(f'the first round: {status} {said}', status == 0 and said.split()[-2:] == ['round', 'finished'])
+        said, status = boot(files, at('good.elf'), at('data.img'))
+        check(f'the second round: {status} {said}', status == 0 and said.split()[-3:] == ['round', 'round', 'finished'])
+        said, status = boot(files, at('evil.elf'), at('data.img'))
+        check(f'another measurement: {said}', status == 125 and 'the measurement is not one that the policy names' in said and 'finished' not in said.split())
+        said, status = boot(files, at('good.elf'), at('data.img'), 'ccsim.attack=debug')
+        check(f'a guest that is debugged: {said}', status == 125 and 'can be debugged' in said and 'finished' not in said.split())
+        said, status = boot(files, at('other.elf'), at('data.img'))
+        check(f'another server: {said}', status == 125 and 'is not the key server that this image was built for' in said and 'finished' not in said.split())
+        said, status = boot(files, at('silent.elf'), at('data.img'))
+        check(f'no console: {said}', 'round' not in said and 'finished' not in said.split() and 'without' in said)
+        said, status = boot(files, at('good.elf'), at('data.img'), cc=False)
+        check(f'no confidential guest: {status} {said}', status != 0 and 'confidential guest only' in said and 'finished' not in said.split())
+        said, status = boot(files, at('good.elf'), at('data.img'))
+        check(f'the silent one has run: {said}', status == 0 and said.split()[-5:] == ['round'] * 4 + ['finished'])
+
+        log = server.end()
+        check(f'the log: {log}', log.count('was given') == 5 and log.count('refused') == 2)
+        with open(at('data.img'), 'rb') as f:
+            check('nothing in the clear on the disk', b'round\nround' not in f.read())
+    print(f'{checks} checks, {failed} failed')
+    sys.exit(1 if failed else 0)
+
+
+main()
