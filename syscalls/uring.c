@@ -268,7 +268,7 @@ static long enter(struct uring *u, unsigned to_submit, unsigned min, unsigned fl
 long sys_io_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags,
                         user_void_in_t arg, size_t argsz)
 {
-    struct fd_ref ref = { .counted = true };
+    struct fd_ref ref = { .how = FD_COUNTED };
     if (flags & ~(unsigned)(IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_SQ_WAIT |
                             IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING))
         return -EINVAL;
@@ -285,7 +285,7 @@ long sys_io_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsig
 long sys_io_uring_register(int fd, unsigned opcode, user_void_in_t arg, unsigned nr_args)
 {
     bool registered = opcode & (unsigned)IORING_REGISTER_USE_REGISTERED_RING;
-    struct fd_ref ref = { .counted = true };
+    struct fd_ref ref = { .how = FD_COUNTED };
     opcode &= ~(unsigned)IORING_REGISTER_USE_REGISTERED_RING;
     if (opcode > IORING_REGISTER_FILE_ALLOC_RANGE)
         return -EINVAL;
