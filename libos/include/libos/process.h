@@ -205,6 +205,9 @@ void limits_init(struct process *p);
 /* prlimit64: new and ret_old may be NULL. -EINVAL, -EPERM (raising the hard limit). */
 NODISCARD int process_set_limit(struct process *p, unsigned resource, const struct abi_rlimit *new,
                                 struct abi_rlimit *ret_old);
+/* Of process_rusage only: SELF and CHILDREN, as wait4(2) tells. */
+#define RUSAGE_BOTH (-2)
+
 /* What getrusage(2) says: who is RUSAGE_*; p NULL: the current process. */
 void process_rusage(struct process *p, int who, struct abi_rusage *ret);
 /* CPU time of all threads of p, ended ones included, in ns. */

@@ -32,7 +32,6 @@
 #define RUSAGE_SELF     0
 #define RUSAGE_CHILDREN (-1)
 #define RUSAGE_THREAD   1
-#define RUSAGE_BOTH     (-2) /* libOS's own: SELF and CHILDREN, as wait4(2) tells */
 
 struct abi_rlimit {
     uint64_t rlim_cur;
