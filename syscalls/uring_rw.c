@@ -168,6 +168,8 @@ static long transfer(struct uring_req *r, struct iter *it, bool write, unsigned 
     n = write ? file_write(f, it, own ? NULL : &pos) : file_read(f, it, own ? NULL : &pos);
     if (n == -ERESTARTSYS)
         return -EINTR;
+    if (n == -EOPNOTSUPP && it->nowait && !(rw & RWF_NOWAIT))
+        return -EAGAIN; /* a file whose writes always may wait */
     if (LIKELY(n < 0 || (size_t)n == want))
         return n;
     /* Part of it was in memory: the rest is for who may wait. */
