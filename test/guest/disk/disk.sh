@@ -51,12 +51,25 @@ with() # options that pack the programs $@
 
 fio()
 {
+    fio_jobs fio.job 5 "$@"
+}
+
+uring()
+{
+    fio_jobs fio-uring.job 7 "$@"
+}
+
+fio_jobs() # the file, how many jobs it has, how much each writes
+{
+    local count=$2
     volume 128M
-    cp "$here/fio.job" root/job
+    mkdir -p root/tmp
+    cp "$here/$1" root/job
+    shift 2
     sed -i "s/^size=.*/size=${1:-2m}/" root/job
     run "3;fio.*" --cpus 2 -m 512M /usr/bin/fio --output-format=terse --terse-version=3 /job
     # The fifth field of each line is the job's error.
-    [ "$(grep -c '^3;fio' out)" = 5 ] || { fail "not all jobs ended"; cat out err; }
+    [ "$(grep -c '^3;fio' out)" = "$count" ] || { fail "not all jobs ended"; cat out err; }
     [ -z "$(grep '^3;fio' out | cut -d';' -f5 | grep -v '^0$')" ] || { fail "a job failed"; cut -c1-200 out; }
     check
 }
