@@ -296,7 +296,7 @@ long sys_fsmount(int fs_fd, unsigned flags, unsigned attr_flags)
     unsigned st;
     if (!cred_capable(CAP_SYS_ADMIN))
         return -EPERM;
-    if (flags & ~(unsigned)FSMOUNT_CLOEXEC || attr_flags & ~(unsigned)MOUNT_ATTR_VALID ||
+    if (flags & ~(unsigned)FSMOUNT_CLOEXEC || attr_flags & ~(unsigned)ABI_MOUNT_ATTR_VALID ||
         attr_flags_of(attr_flags, &st))
         return -EINVAL;
     long err = fd_borrow(fs_fd, &ref);
@@ -355,7 +355,7 @@ long sys_move_mount(int from_dfd, user_str_t from, int to_dfd, user_str_t to, un
     struct path a, b;
     if (!cred_capable(CAP_SYS_ADMIN))
         return -EPERM;
-    if (flags & ~(unsigned)MOVE_MOUNT_VALID ||
+    if (flags & ~(unsigned)ABI_MOVE_MOUNT_VALID ||
         (flags & (MOVE_MOUNT_BENEATH | MOVE_MOUNT_SET_GROUP)) ==
             (MOVE_MOUNT_BENEATH | MOVE_MOUNT_SET_GROUP))
         return -EINVAL;
@@ -415,7 +415,8 @@ static int change_of(const struct abi_mount_attr *a, struct change *ret)
     int err = change_sharing(a->propagation, ret);
     if (err)
         return err;
-    if ((a->attr_set | a->attr_clr) & ~(uint64_t)MOUNT_ATTR_VALID) /* no user name spaces either */
+    if ((a->attr_set | a->attr_clr) &
+        ~(uint64_t)ABI_MOUNT_ATTR_VALID) /* no user name spaces either */
         return -EINVAL;
     if (atime && atime != MOUNT_ATTR__ATIME)
         return -EINVAL;

@@ -199,9 +199,9 @@ static int mount_new(const char *name, const struct path *at, unsigned long flag
 static int do_mount(const char *source, const struct path *at, const char *type,
                     unsigned long flags, char *options)
 {
-    if ((flags & MS_MGC_MASK) == MS_MGC_VAL)
-        flags &= ~(unsigned long)MS_MGC_MASK;
-    if (flags & (unsigned long)MS_NOUSER)
+    if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
+        flags &= ~(unsigned long)MS_MGC_MSK;
+    if (flags & (unsigned long)ABI_MS_NOUSER)
         return -EINVAL;
     if (!cred_capable(CAP_SYS_ADMIN))
         return -EPERM;

@@ -56,7 +56,7 @@ static int policy_make(unsigned mode, uint64_t nodes, struct mempolicy *ret)
 {
     unsigned flags = mode & MPOL_MODE_FLAGS, kind = mode & ~(unsigned)MPOL_MODE_FLAGS;
     bool user_nodes = flags & STATIC_OR_RELATIVE;
-    if (kind >= MPOL_MAX || (flags & STATIC_OR_RELATIVE) == STATIC_OR_RELATIVE)
+    if (kind >= ABI_MPOL_MAX || (flags & STATIC_OR_RELATIVE) == STATIC_OR_RELATIVE)
         return -EINVAL;
     if (flags & MPOL_F_NUMA_BALANCING && kind != MPOL_BIND && kind != MPOL_PREFERRED_MANY)
         return -EINVAL;
@@ -82,7 +82,7 @@ static int policy_get(unsigned long mode, user_u64_in_t mask, unsigned long maxn
 {
     uint64_t nodes;
     unsigned kind = (unsigned)mode & ~(unsigned)MPOL_MODE_FLAGS;
-    if (kind >= MPOL_MAX)
+    if (kind >= ABI_MPOL_MAX)
         return -EINVAL;
     int err = get_nodes(mask, maxnode, &nodes);
     return err ? err : policy_make((unsigned)mode, nodes, ret);

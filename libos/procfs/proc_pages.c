@@ -115,10 +115,10 @@ int proc_store_clear_refs(const struct gen_ctx *c, char *value, size_t len)
 
 static void show_policy(struct text *t, const struct mempolicy *p)
 {
-    static const char *const names[MPOL_MAX] = {
+    static const char *const names[ABI_MPOL_MAX] = {
         "default", "prefer", "bind", "interleave", "local", "prefer (many)", "weighted interleave"
     };
-    text_printf(t, "%s", names[(p->mode & ~MPOL_MODE_FLAGS) % MPOL_MAX]);
+    text_printf(t, "%s", names[(p->mode & ~MPOL_MODE_FLAGS) % ABI_MPOL_MAX]);
     if (p->mode & MPOL_F_STATIC_NODES)
         text_printf(t, "=static");
     else if (p->mode & MPOL_F_RELATIVE_NODES)

@@ -24,6 +24,8 @@ ROWS = [
     ('sys/stat.h linux/stat.h', 'stat', {'stat': 'struct stat', 'statx': 'struct statx',
                                          'statx_timestamp': 'struct statx_timestamp'}, {}),
     ('sys/mman.h linux/mman.h linux/memfd.h linux/membarrier.h', 'mman', {}, {}),
+    ('linux/mempolicy.h', 'mempolicy', {}, {}),
+    ('fcntl.h linux/mount.h', 'mount', {'mount_attr': 'struct mount_attr'}, {}),
     ('time.h sys/time.h sys/timerfd.h sys/timex.h utime.h sys/times.h', 'time',
      {'timespec': 'struct timespec', 'timeval': 'struct timeval', 'timezone': 'struct timezone',
       'itimerspec': 'struct itimerspec', 'itimerval': 'struct itimerval', 'utimbuf': 'struct utimbuf',
@@ -126,7 +128,7 @@ ROWS = [
      {'d_val': 'd_un.d_val', 'a_val': 'a_un.a_val'}),
 ]
 # Not in every host's headers, with the reason; compared where it is there.
-NEWER = set('''ST_NOSYMFOLLOW F_SEAL_EXEC MFD_NOEXEC_SEAL MFD_EXEC MEMBARRIER_CMD_GET_REGISTRATIONS PIDFD_THREAD AT_RSEQ_FEATURE_SIZE
+NEWER = set('''MOVE_MOUNT_BENEATH FSCONFIG_CMD_CREATE_EXCL ST_NOSYMFOLLOW MPOL_WEIGHTED_INTERLEAVE F_SEAL_EXEC MFD_NOEXEC_SEAL MFD_EXEC MEMBARRIER_CMD_GET_REGISTRATIONS PIDFD_THREAD AT_RSEQ_FEATURE_SIZE
     AT_RSEQ_ALIGN ARCH_CET_STATUS FUTEX2_SIZE_U8 FUTEX2_SIZE_U16 FUTEX2_SIZE_U32 FUTEX2_SIZE_U64 FUTEX2_NUMA
     FUTEX2_PRIVATE SYS_SECCOMP IORING_SETUP_NO_MMAP IORING_SETUP_REGISTERED_FD_ONLY IORING_SETUP_NO_SQARRAY
     IORING_FEAT_REG_REG_RING IORING_REGISTER_USE_REGISTERED_RING IOU_PBUF_RING_MMAP IORING_TIMEOUT_MULTISHOT

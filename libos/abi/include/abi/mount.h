@@ -25,9 +25,9 @@
 #define MS_SHARED      (1 << 20)
 #define MS_RELATIME    (1 << 21)
 #define MS_STRICTATIME (1 << 24)
-#define MS_NOUSER      (1u << 31)
+#define ABI_MS_NOUSER  (1u << 31)
 #define MS_MGC_VAL     0xc0ed0000u
-#define MS_MGC_MASK    0xffff0000u
+#define MS_MGC_MSK     0xffff0000u
 
 #define OPEN_TREE_CLONE   1
 #define OPEN_TREE_CLOEXEC 02000000
@@ -38,7 +38,7 @@
 #define MOVE_MOUNT_T_EMPTY_PATH 0x40
 #define MOVE_MOUNT_SET_GROUP    0x100
 #define MOVE_MOUNT_BENEATH      0x200
-#define MOVE_MOUNT_VALID        0x377
+#define ABI_MOVE_MOUNT_VALID    0x377
 
 #define FSOPEN_CLOEXEC          1
 #define FSMOUNT_CLOEXEC         1
@@ -67,7 +67,7 @@
 #define MOUNT_ATTR_STRICTATIME 0x20
 #define MOUNT_ATTR_NODIRATIME  0x80
 #define MOUNT_ATTR_NOSYMFOLLOW 0x200000
-#define MOUNT_ATTR_VALID       0x2000ff
+#define ABI_MOUNT_ATTR_VALID   0x2000ff
 
 struct abi_mount_attr {
     uint64_t attr_set, attr_clr, propagation, userns_fd;
