@@ -221,10 +221,11 @@ static void check_jumps(unsigned unused)
                                          S(BPF_ALU | BPF_ADD | BPF_X, 0),
                                          J(BPF_JMP | BPF_JEQ | BPF_K,
                                            78 + sizeof(struct seccomp_data), 1, 0),
-                                         S(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ++cases),
+                                         S(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (cases + 1)),
                                          S(BPF_LD | BPF_MEM, 2),
                                          J(BPF_JMP | BPF_JEQ | BPF_K, 78, 1, 0),
-                                         S(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ++cases) };
+                                         S(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (cases + 2)) };
+    cases += 2;
     memcpy(code + n, moves, sizeof(moves));
     n += sizeof(moves) / sizeof(moves[0]);
     code[n++] = S(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | LAST);
