@@ -10,7 +10,7 @@
 #define MPOL_LOCAL               4
 #define MPOL_PREFERRED_MANY      5
 #define MPOL_WEIGHTED_INTERLEAVE 6
-#define ABI_MPOL_MAX                 7
+#define ABI_MPOL_MAX             7
 
 #define MPOL_F_STATIC_NODES   (1 << 15)
 #define MPOL_F_RELATIVE_NODES (1 << 14)
