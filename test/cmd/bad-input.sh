@@ -167,6 +167,18 @@ check 'build' "$ALCOVE" build -o good /bin/true
 refused 1 'not an Alcove image' "$ALCOVE" inspect /bin/true
 refused 125 'arguments are fixed' "$ALCOVE" run good.elf x
 refused 125 'is an image' "$ALCOVE" run -e A=B good.elf
+# What an image mounts, and who gives its keys.
+fingerprint=$(printf '%064d' 0)
+refused 1 'DISK:/DIRECTORY' "$ALCOVE" build -v vda -o bad /bin/true
+refused 1 'names no disk' "$ALCOVE" build -v data.img:/data -o bad /bin/true
+refused 1 'names no volume' "$ALCOVE" build -v vda:/data --key "/other=attest:http://10.0.2.2#$fingerprint" -o bad /bin/true
+for key in file:key attest:http://10.0.2.2 "attest:http://10.0.2.2#${fingerprint}0" "attest:http://name#$fingerprint" "attest:https://10.0.2.2#$fingerprint"; do
+    refused 1 'FINGERPRINT' "$ALCOVE" build -v vda:/data --key "/data=$key" -o bad /bin/true
+done
+refused 1 'for --sealed' "$ALCOVE" build --console -o bad /bin/true
+refused 1 'verified' "$ALCOVE" build --sealed --verity off -o bad /bin/true
+refused 125 'does not mount disk 0' "$ALCOVE" run -v "$PWD/good.elf:/data" good.elf
+refused 125 'where keys come from' "$ALCOVE" run --key /data=file:good.elf good.elf
 size=$(stat -c %s good.elf)
 for n in 0 1 63 64 200 5000 9000 $((size / 2)) $((size - 1)); do
     head -c $n good.elf >cut.elf
