@@ -12,7 +12,7 @@ timeout 0.2 sleep 9; echo $?; timeout -s INT 0.2 sh -c 'trap "exit 7" INT; sleep
 echo '== ps'
 sleep 31 & p=$!
 ps -o comm=,args= -p $p; ps -o ppid= -p $p | grep -c "^ *$$\$"; ps -o stat=,nice= -p $p | cut -c1; ps -e -o pid= | grep -c .>/dev/null
-ps aux | head -n 1; ps -ef | grep -c '[s]leep 31'; ps -o pid,comm -p 99999; echo $?; kill $p; wait $p
+ps aux | head -n 1; ps -ef | grep -c '[s]leep 31'; ps -o pid,comm -p 99999; echo $?; kill $p; wait $p 2>/dev/null
 sh -c 'kill -STOP $$; exit 4' & p=$!; sleep 0.5; ps -o stat= -p $p | cut -c1; kill -CONT $p; wait $p; echo $?
 echo '== top and free'
 top -b -n 1 | head -n 7 | tail -n 1; top -b -n 1 -p $$ | tail -n 1 | awk '{print $NF}'
