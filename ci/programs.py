@@ -13,7 +13,7 @@ HEAD = '''# Programs
 Unmodified programs of Debian 12, run on Linux and as an image; output and exit status must agree, in each part where a program's
 output has parts. CPython's own tests run on both, and those that pass on Linux shall pass in the image; the others are skipped,
 mostly because they are about another system. This page is made by the run: `./dev test --long` writes it. A program that did
-not run is not listed.
+not run is not listed. Each row is of the last run of that program, so rows may be of different builds.
 
 | program | command | parts | passed | skipped | failed |
 |---|---|---:|---:|---:|---|
