@@ -62,6 +62,27 @@ unsigned snp_vmpl(void)
     return channel.vmpl;
 }
 
+/* How the processor makes this guest's counter, for further CPUs' first state. MSG_TSC_INFO_RSP. */
+static void ask_for_counter(void)
+{
+    static const uint8_t request[SNP_TSC_REQUEST];
+    struct PACKED {
+        uint32_t status, reserved0;
+        uint64_t scale, offset;
+        uint32_t factor;
+        uint8_t reserved1[100];
+    } answer;
+    uint64_t verdict = 0;
+    int err =
+        snp_message(SNP_MSG_TSC, request, sizeof(request), &answer, sizeof(answer), NULL, &verdict);
+
+    if (!err && !answer.status && answer.scale)
+        plat_snp_set_counter(answer.scale, answer.offset);
+    else
+        log_warn("sev-guest: nothing is known of the counter (error %d, status 0x%x)", -err,
+                 err ? 0 : (unsigned)answer.status);
+}
+
 int snp_messages_init(void)
 {
     int err;
@@ -79,6 +100,8 @@ int snp_messages_init(void)
     if (!err)
         err = plat_snp_take_key(channel.key, &channel.sequence, &channel.vmpl);
     channel.ready = !err;
+    if (!err && plat_snp_secure_tsc())
+        ask_for_counter();
     return err;
 }
 

@@ -132,7 +132,7 @@ static void read_start_info(uint64_t pa, struct boot_start_info *ret)
         if (ret->modules == 1)
             vm_clock_began(m.reserved);
     } else if (cc_kind() != CC_NONE) {
-        boot.machine = cc_kind() == CC_SNP ? "snp" : "tdx";
+        boot.machine = cc_name();
     }
     boot.confidential = cc_kind() != CC_NONE;
     boot_memory_init(map, count, module);

@@ -18,6 +18,11 @@ enum cc_kind cc_kind(void)
     return CC_NONE;
 }
 
+const char *cc_name(void)
+{
+    return "";
+}
+
 struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
 {
     return x86_cpuid_raw(leaf, sub);
@@ -52,6 +57,11 @@ void cc_init(void)
 
 void cc_report(void)
 {
+}
+
+uint64_t cc_counter_hz(void)
+{
+    return 0;
 }
 
 void cc_accept(uint64_t start, uint64_t end)
@@ -104,6 +114,11 @@ bool cc_prepare_cpu(struct x86_cpu *c)
 
 void cc_init_cpu(const struct x86_cpu *c)
 {
+}
+
+bool cc_hand_over_cpus(uint64_t low)
+{
+    return true;
 }
 
 bool cc_starts_cpus(void)

@@ -11,11 +11,26 @@
 #include <base/log.h>
 #include <plat/mem.h>
 
+enum { COM1 = 0x3f8 };
+
 static enum cc_kind kind;
 
 enum cc_kind cc_kind(void)
 {
     return kind;
+}
+
+const char *cc_name(void)
+{
+    static const char names[][8] = { "", "sev", "sev-es", "snp", "tdx" };
+
+    return names[kind];
+}
+
+/* Whether the host serves instructions through a GHCB. */
+static bool has_ghcb(void)
+{
+    return kind == CC_SEV_ES || kind == CC_SNP;
 }
 
 uint64_t cc_start(const struct boot_start_info *info)
@@ -25,6 +40,8 @@ uint64_t cc_start(const struct boot_start_info *info)
     if (info->flags & ALCOVE_START_CC && info->cc_blob) {
         kind = CC_SNP;
         mask = snp_start(info->cc_blob);
+    } else if (info->flags & ALCOVE_START_CC) {
+        mask = sev_start(&kind);
     } else if (tdx_detect()) {
         kind = CC_TDX;
         tdx_start();
@@ -36,12 +53,19 @@ void cc_init(void)
 {
     if (kind == CC_SNP)
         snp_init();
+    else if (kind == CC_SEV_ES)
+        sev_es_init();
 }
 
 void cc_report(void)
 {
     if (kind == CC_TDX && tdx_debug())
         log_warn("this confidential guest can be debugged by its host: nothing in it is secret");
+}
+
+uint64_t cc_counter_hz(void)
+{
+    return kind == CC_SNP ? snp_counter_hz() : 0;
 }
 
 void cc_accept(uint64_t start, uint64_t end)
@@ -58,15 +82,17 @@ void cc_share(uint64_t pa, uint64_t size)
         return;
     if (kind == CC_SNP)
         snp_share(pa, size);
-    else
+    else if (kind == CC_TDX)
         tdx_share(pa, size);
+    else
+        sev_flush((uintptr_t)plat_phys_to_virt(PADDR(pa)), size);
     kmap_linear_share(pa, size);
     x86_clear(plat_phys_to_virt(PADDR(pa)), size);
 }
 
 bool cc_prepare_cpu(struct x86_cpu *c)
 {
-    return kind != CC_SNP || snp_prepare_cpu(c);
+    return !has_ghcb() || snp_prepare_cpu(c);
 }
 
 void cc_init_cpu(const struct x86_cpu *c)
@@ -87,7 +113,7 @@ bool cc_start_cpu(uint32_t apic_id, uintptr_t entry)
 
 bool cc_trap(unsigned long error, struct plat_frame *f, bool from_user)
 {
-    if (kind == CC_SNP)
+    if (has_ghcb())
         return snp_vc(error, f, from_user);
     return kind == CC_TDX && tdx_ve(f, from_user);
 }
@@ -102,7 +128,9 @@ bool cc_halt(void)
 
 struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
 {
-    return kind == CC_SNP ? snp_cpuid(leaf, sub) : x86_cpuid_raw(leaf, sub);
+    if (kind == CC_SNP)
+        return snp_cpuid(leaf, sub);
+    return kind == CC_SEV_ES ? sev_es_cpuid(leaf, sub) : x86_cpuid_raw(leaf, sub);
 }
 
 static const char *reason_text(enum cc_reason why)
@@ -124,6 +152,12 @@ static const char *reason_text(enum cc_reason why)
         return "an exit that is not supported";
     case CC_GHCB_ANSWER:
         return "a malformed answer of the host";
+    case CC_COUNTER:
+        return "the host serves the time, which is the processor's";
+    case CC_SVSM:
+        return "the module at VMPL 0 does not answer";
+    case CC_CBIT:
+        return "no such encryption bit";
     case CC_MMIO_PRIVATE:
         return "a device access outside of device memory";
     default:
@@ -134,7 +168,17 @@ static const char *reason_text(enum cc_reason why)
 static void say(const char *text)
 {
     for (; *text; text++)
-        kind == CC_TDX ? tdx_say((uint8_t)*text) : snp_say((uint8_t)*text);
+        switch (kind) {
+        case CC_TDX:
+            tdx_say((uint8_t)*text);
+            break;
+        case CC_SNP:
+        case CC_SEV_ES:
+            snp_say((uint8_t)*text);
+            break;
+        default:
+            x86_out8(COM1, (uint8_t)*text);
+        }
 }
 
 NORETURN void cc_terminate(enum cc_reason why)
@@ -147,6 +191,8 @@ NORETURN void cc_terminate(enum cc_reason why)
         say(reason_text(why));
         say("\r\n");
     }
+    if (kind == CC_SEV)
+        sev_end();
     for (;;)
         kind == CC_TDX ? tdx_end(why) : snp_end(why);
 }

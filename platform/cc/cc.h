@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Confidential guests: memory that the host cannot read, and a processor that asks the guest before it lets the host serve
- * an instruction. AMD SEV-SNP (snp.c, vc.c, ghcb.c) and Intel TDX (tdx.c, ve.c).
+ * an instruction. AMD SEV (sev.c: memory alone), SEV-ES (and registers: vc.c, ghcb.c), SEV-SNP (and who changes memory:
+ * snp.c), Intel TDX (tdx.c, ve.c).
  * Spec: AMD APM volume 2, 15.34 to 15.36; GHCB specification 2.03; Intel TDX module 1.5 ABI; GHCI 1.5. */
 #ifndef CC_CC_H
 #define CC_CC_H
@@ -24,12 +25,16 @@ enum cc_reason {
     CC_MMIO_PRIVATE = 0x107,   /* device access that is not at shared device memory */
     CC_BLOB = 0x108,           /* the loader's description of the guest is malformed */
     CC_CBIT = 0x109,           /* the C-bit's or the shared bit's position is not one */
+    CC_COUNTER = 0x10a,        /* the host serves the counter, which is the processor's */
+    CC_SVSM = 0x10b,           /* the host does not run the module at VMPL 0, or that refuses */
 };
 
-enum cc_kind { CC_NONE, CC_SNP, CC_TDX };
+enum cc_kind { CC_NONE, CC_SEV, CC_SEV_ES, CC_SNP, CC_TDX };
 
 /* What this guest is; CC_NONE until cc_start. */
 enum cc_kind cc_kind(void);
+/* Its name: "sev", "sev-es", "snp", "tdx", or "". */
+const char *cc_name(void);
 
 struct boot_start_info;
 struct x86_cpu;
@@ -43,6 +48,10 @@ void cc_init(void);
 
 /* When messages work: say so if the guest can be debugged by the host. */
 void cc_report(void);
+
+/* The frequency of the time stamp counter as the processor vouches for it; 0: it does not, and the host can turn the counter
+ * back. */
+uint64_t cc_counter_hz(void);
 
 /* Make RAM in [start, end), page aligned and not accepted so far, private and accepted. Ends the guest where the host
  * does not play along. Boot only: uses boot_window. */
@@ -61,6 +70,10 @@ void cc_init_cpu(const struct x86_cpu *c);
  * page tables, no stack and no descriptor tables; false: the host refuses, or there is no memory. */
 bool cc_starts_cpus(void);
 NODISCARD bool cc_start_cpu(uint32_t apic_id, uintptr_t entry);
+
+/* Before start-up IPIs, which send further CPUs to the page at low (below 1 MiB) in real mode: tell a firmware that holds
+ * them back where they shall go. True: done, or there is none. False, and a log line: its table is not its own memory. */
+NODISCARD bool cc_hand_over_cpus(uint64_t low);
 
 /* A #VC (error: the exit code) or #VE exception. True: served, go on at f. False: of ring 3 and to be answered by a signal.
  * What ring 0 should not have met ends the guest. */

@@ -6,15 +6,19 @@
 #include "x86_64/cpu.h"
 #include "x86_64/x86.h"
 
-#define MSR_GHCB 0xc0010130u
-
 _Static_assert(sizeof(struct ghcb) == GHCB_SIZE, "");
 _Static_assert(offsetof(struct ghcb, valid) == 0x3f0, "");
 _Static_assert(offsetof(struct ghcb, exitcode) == 0x390, "");
 
-enum { USAGE_STANDARD = 0, VERSION = 2, EVENT_GP = 13 | 3 << 8, EVENT_MASK = 0x7ff };
+enum { USAGE_STANDARD = 0, EVENT_GP = 13 | 3 << 8, EVENT_MASK = 0x7ff };
 
-static bool started; /* the first CPU has its page: %gs is valid */
+static uint16_t version = 2; /* of the protocol */
+static bool started;         /* the first CPU has its page: %gs is valid */
+
+void ghcb_speak(unsigned v)
+{
+    version = (uint16_t)v;
+}
 
 void ghcb_set(struct x86_cpu *c, void *page, uint64_t pa)
 {
@@ -24,7 +28,8 @@ void ghcb_set(struct x86_cpu *c, void *page, uint64_t pa)
 
 bool ghcb_register(const struct x86_cpu *c)
 {
-    if (ghcb_msr(c->ghcb_pa | GHCB_MSR_REGISTER) != (c->ghcb_pa | GHCB_MSR_REGISTER_ANSWER))
+    if (cc_kind() == CC_SNP &&
+        ghcb_msr(c->ghcb_pa | GHCB_MSR_REGISTER) != (c->ghcb_pa | GHCB_MSR_REGISTER_ANSWER))
         return false;
     started = true;
     return true;
@@ -80,11 +85,15 @@ static void request(volatile struct ghcb *ghcb, uint64_t code, uint64_t info1, u
         ghcb->rbx = r->rbx;
         MARK(bits, rbx);
     }
+    if (in & GHCB_XCR0) {
+        ghcb->xcr0 = r->xcr0;
+        MARK(bits, xcr0);
+    }
     if (in & GHCB_SCRATCH) {
         ghcb->scratch = x86_this_cpu()->ghcb_pa + offsetof(struct ghcb, buffer);
         MARK(bits, scratch);
     }
-    ghcb->version = VERSION;
+    ghcb->version = version;
     ghcb->usage = USAGE_STANDARD;
     valid[0] = bits[0];
     valid[1] = bits[1];
@@ -112,13 +121,16 @@ static bool answer(volatile struct ghcb *ghcb, unsigned out, struct ghcb_regs *r
         cc_terminate(CC_GHCB_ANSWER);
     }
     if ((out & GHCB_RAX && !HAS(bits, rax)) || (out & GHCB_RDX && !HAS(bits, rdx)) ||
+        (out & GHCB_RCX && !HAS(bits, rcx)) || (out & GHCB_MUST_RBX && !HAS(bits, rbx)) ||
         (out & GHCB_INFO2 && !HAS(bits, exitinfo2)))
         cc_terminate(CC_GHCB_ANSWER);
     if (out & GHCB_RAX)
         r->rax = ghcb->rax;
     if (out & GHCB_RDX)
         r->rdx = ghcb->rdx;
-    if (out & GHCB_RBX && HAS(bits, rbx)) /* given with some errors only */
+    if (out & GHCB_RCX)
+        r->rcx = ghcb->rcx;
+    if (out & (GHCB_RBX | GHCB_MUST_RBX) && HAS(bits, rbx)) /* given with some errors only */
         r->rbx = ghcb->rbx;
     return true;
 }

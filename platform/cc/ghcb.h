@@ -7,6 +7,8 @@
 #include <base/compiler.h>
 #include <base/types.h>
 
+#define MSR_GHCB 0xc0010130u
+
 struct PACKED ghcb {
     uint8_t save0[0x1f8];
     uint64_t rax;
@@ -29,6 +31,8 @@ enum {
     GHCB_BUFFER = 0x7f0,
     GHCB_MSR_SEV_INFO = 0x002,
     GHCB_MSR_SEV_INFO_ANSWER = 0x001,
+    GHCB_MSR_CPUID = 0x004,
+    GHCB_MSR_CPUID_ANSWER = 0x005,
     GHCB_MSR_REGISTER = 0x012,
     GHCB_MSR_REGISTER_ANSWER = 0x013,
     GHCB_MSR_PSC = 0x014,
@@ -36,6 +40,7 @@ enum {
     GHCB_MSR_FEATURES = 0x080,
     GHCB_MSR_FEATURES_ANSWER = 0x081,
     GHCB_MSR_TERMINATE = 0x100,
+    GHCB_EXIT_CPUID = 0x72,
     GHCB_EXIT_IOIO = 0x7b,
     GHCB_EXIT_MSR = 0x7c,
     GHCB_EXIT_WBINVD = 0x89,
@@ -46,6 +51,7 @@ enum {
 };
 #define GHCB_EXIT_MMIO_READ     0x80000001ull
 #define GHCB_EXIT_MMIO_WRITE    0x80000002ull
+#define GHCB_EXIT_AP_JUMP_TABLE 0x80000005ull
 #define GHCB_EXIT_PSC           0x80000010ull
 #define GHCB_EXIT_REQUEST       0x80000011ull
 #define GHCB_EXIT_AP_CREATION   0x80000013ull
@@ -62,11 +68,13 @@ enum ghcb_field {
     GHCB_RDX = 4,
     GHCB_RBX = 8,
     GHCB_SCRATCH = 16,
-    GHCB_INFO2 = 32, /* answers only */
+    GHCB_INFO2 = 32,    /* answers only */
+    GHCB_MUST_RBX = 64, /* answers only: rbx, which GHCB_RBX takes where the host gives it */
+    GHCB_XCR0 = 128,
 };
 /* info2: what the host left in exitinfo2, for exits that answer there. */
 struct ghcb_regs {
-    uint64_t rax, rcx, rdx, rbx, info2;
+    uint64_t rax, rcx, rdx, rbx, xcr0, info2;
 };
 /* False: the host asks for a general protection fault (an MSR that is not there). A malformed answer ends the guest. */
 NODISCARD bool ghcb_exit(uint64_t code, uint64_t info1, uint64_t info2, unsigned in, unsigned out,
@@ -80,7 +88,9 @@ struct x86_cpu;
 
 /* c's page, which has been shared: its address as shared memory, and the physical one. */
 void ghcb_set(struct x86_cpu *c, void *page, uint64_t pa);
-/* On CPU c: tell the host about its page. False: it will not have it. */
+/* The protocol's version that pages are written in, 1 or 2. */
+void ghcb_speak(unsigned version);
+/* On CPU c: from now on exits go by its page, which SEV-SNP's host is told. False: it will not have it. */
 NODISCARD bool ghcb_register(const struct x86_cpu *c);
 /* Whether this CPU has a page to exit by. */
 bool ghcb_ready(void);

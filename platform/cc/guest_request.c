@@ -38,6 +38,18 @@ void snp_secrets_read(uint64_t pa)
     x86_clear(loaded->key, sizeof(loaded->key));
 }
 
+void snp_find_svsm(void)
+{
+    if (secrets.svsm_size)
+        svsm_init(secrets.svsm_base, secrets.svsm_size, secrets.svsm_caa, secrets.svsm_max_version,
+                  secrets.svsm_guest_vmpl);
+}
+
+uint32_t snp_tsc_factor(void)
+{
+    return min_u64(secrets.tsc_factor, 100000);
+}
+
 bool plat_snp(void)
 {
     return cc_kind() == CC_SNP;

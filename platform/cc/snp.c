@@ -14,6 +14,7 @@
 #include <plat/mem.h>
 
 #define MSR_SEV_STATUS 0xc0010131u
+#define MSR_TSC_FREQ   0xc0010134u
 #define LEAF_SEV       0x8000001fu
 
 /* struct cc_blob_sev_info of Linux, which UEFI firmware hands over too. */
@@ -29,13 +30,16 @@ struct PACKED cc_blob {
 enum {
     BLOB_MAGIC = 0x45444d41, /* "AMDE" */
     STATUS_SNP = 7,          /* SEV, SEV-ES and SEV-SNP are on */
+    STATUS_SECURE_TSC = 1 << 11,
+    FREQ_MHZ = 0x3ffff,
     /* Features that ask nothing of the guest: DebugSwap, PreventHostIBS, BTB isolation, IBS virtualisation, SMT
      * protection, IBPB on entry. Every other bit means code that is not here. */
     STATUS_HARMLESS = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 14 | 1 << 17 | 1 << 23,
-    C_BIT_MIN = 32,
-    C_BIT_MAX = 51,
     FEATURE_SNP = 1,
     FEATURE_AP_CREATION = 2,
+    FEATURE_LEVELS = 1 << 5,
+    SVSM_LARGE = 1,
+    SVSM_VALIDATE = 1 << 2,
     PSC_MAX = 253,
     PSC_ROUNDS = 1000,
     PVALIDATE_SIZE_MISMATCH = 6,
@@ -84,19 +88,6 @@ void snp_end(enum cc_reason why)
     __asm__ volatile("cli; hlt");
 }
 
-/* The boot tables were made without the C-bit. */
-static void protect_boot_tables(uint64_t mask)
-{
-    struct boot_tables *t = &boot_tables;
-
-    t->root[0] |= mask;
-    t->root[256] |= mask;
-    t->linear_pdpt[0] |= mask;
-    for (unsigned i = 0; i < 512; i++)
-        if (t->linear_pd[i])
-            t->linear_pd[i] |= mask;
-}
-
 bool snp_creates_cpus(void)
 {
     return host_features >> 12 & FEATURE_AP_CREATION;
@@ -105,6 +96,22 @@ bool snp_creates_cpus(void)
 uint64_t snp_features(void)
 {
     return sev_status >> 2;
+}
+
+bool snp_secure_tsc(void)
+{
+    return sev_status & STATUS_SECURE_TSC;
+}
+
+/* The register is the processor's: the host cannot have it served by itself (vc.c). */
+uint64_t snp_counter_hz(void)
+{
+    uint64_t hz;
+
+    if (!snp_secure_tsc())
+        return 0;
+    hz = (x86_rdmsr(MSR_TSC_FREQ) & FREQ_MHZ) * 1000000;
+    return hz - hz / 100000 * snp_tsc_factor();
 }
 
 uint64_t snp_start(uint64_t blob_pa)
@@ -121,19 +128,14 @@ uint64_t snp_start(uint64_t blob_pa)
     status = x86_rdmsr(MSR_SEV_STATUS);
     if ((status & STATUS_SNP) != STATUS_SNP)
         cc_terminate(CC_BLOB);
-    if (status & ~(uint64_t)(STATUS_SNP | STATUS_HARMLESS))
+    if (status & ~(uint64_t)(STATUS_SNP | STATUS_SECURE_TSC | STATUS_HARMLESS))
         cc_terminate(CC_UNSUPPORTED);
     sev_status = status;
     loaded = (const struct cc_cpuid_table *)blob->cpuid_pa;
     x86_copy(&table, loaded, sizeof(table));
     snp_secrets_read(blob->secrets_pa);
     cc_cpuid_lookup(&table, LEAF_SEV, 0, 1, sev);
-    sev[1] &= 63;
-    if (sev[1] < C_BIT_MIN || sev[1] > C_BIT_MAX)
-        cc_terminate(CC_CBIT);
-    x86_facts.enc_mask = 1ull << sev[1];
-    protect_boot_tables(x86_facts.enc_mask);
-    return x86_facts.enc_mask;
+    return sev_mask(sev[1] & 63);
 }
 
 /* 0, PVALIDATE_SIZE_MISMATCH, or the end of the guest. "No change" means that the page was in that state already: when it is
@@ -156,10 +158,7 @@ static unsigned pvalidate(uintptr_t va, bool large, bool validate)
 
 static void agree_on_protocol(void)
 {
-    uint64_t info = ghcb_msr(GHCB_MSR_SEV_INFO);
-
-    if ((info & 0xfff) != GHCB_MSR_SEV_INFO_ANSWER || info >> 48 < 2 || (info >> 32 & 0xffff) > 2)
-        cc_terminate(CC_GHCB_PROTOCOL);
+    sev_agree_on_protocol(2);
     host_features = ghcb_msr(GHCB_MSR_FEATURES);
     if ((host_features & 0xfff) != GHCB_MSR_FEATURES_ANSWER || !(host_features >> 12 & FEATURE_SNP))
         cc_terminate(CC_UNSUPPORTED);
@@ -170,7 +169,13 @@ void snp_init(void)
     uint64_t pa = x86_image_phys((const char *)&first_ghcb);
 
     agree_on_protocol();
-    (void)pvalidate((uintptr_t)&first_ghcb, false, false);
+    snp_find_svsm();
+    if (svsm_level() && !(host_features >> 12 & FEATURE_LEVELS))
+        cc_terminate(CC_UNSUPPORTED);
+    if (svsm_level())
+        svsm_validate((uint64_t[]){ pa }, 1);
+    else
+        (void)pvalidate((uintptr_t)&first_ghcb, false, false);
     if (ghcb_msr(PSC_SHARED | pa | GHCB_MSR_PSC) != GHCB_MSR_PSC_ANSWER)
         cc_terminate(CC_PSC_REFUSED);
     kmap_share_page((uintptr_t)&first_ghcb);
@@ -231,6 +236,17 @@ static uint64_t fill_list(struct psc_list *list, uint64_t start, uint64_t end, u
     return start;
 }
 
+/* All of the list, by the module at VMPL 0. */
+static void validate_list(const struct psc_list *l, bool on)
+{
+    static uint64_t entries[PSC_MAX];
+
+    for (unsigned i = 0; i <= l->end; i++)
+        entries[i] = (l->entries[i] & PTE_ADDR) | (l->entries[i] & PSC_LARGE ? SVSM_LARGE : 0) |
+                     (on ? SVSM_VALIDATE : 0);
+    svsm_validate(entries, l->end + 1u);
+}
+
 static struct psc_list list; /* boot runs on one CPU */
 
 void snp_accept(uint64_t start, uint64_t end)
@@ -239,6 +255,11 @@ void snp_accept(uint64_t start, uint64_t end)
         uint64_t stop = fill_list(&list, start, end, PSC_PRIVATE);
 
         change_states(&list);
+        if (svsm_level()) {
+            list.cur = 0;
+            validate_list(&list, true);
+            start = stop;
+        }
         while (start < stop) {
             uint64_t size =
                 start % LARGE_SIZE == 0 && end - start >= LARGE_SIZE ? LARGE_SIZE : PAGE_SIZE;
@@ -254,6 +275,10 @@ void snp_share(uint64_t pa, uint64_t size)
     for (uint64_t end = pa + size; pa < end;) {
         uint64_t stop = fill_list(&list, pa, end, PSC_SHARED);
 
+        if (svsm_level()) {
+            validate_list(&list, false);
+            pa = stop;
+        }
         for (; pa < stop; pa += LARGE_SIZE)
             validate((uintptr_t)plat_phys_to_virt(PADDR(pa)), LARGE_SIZE, false);
         change_states(&list);

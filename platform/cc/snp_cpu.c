@@ -8,6 +8,7 @@
 #include "x86_64/kmap.h"
 #include "x86_64/x86.h"
 
+#include <plat/cc.h>
 #include <plat/dma.h>
 #include <plat/mem.h>
 #include <plat/upcall.h>
@@ -29,7 +30,9 @@ struct PACKED vmsa {
     uint64_t cr4, cr3, cr0, dr7, dr6, rflags, rip;
     uint8_t pad3[0x268 - 0x180];
     uint64_t pat;
-    uint8_t pad4[0x3b0 - 0x270];
+    uint8_t pad4[0x2f0 - 0x270];
+    uint64_t tsc_scale, tsc_offset;
+    uint8_t pad8[0x3b0 - 0x300];
     uint64_t sev_features;
     uint8_t pad5[0x3e8 - 0x3b8];
     uint64_t xcr0;
@@ -41,6 +44,7 @@ struct PACKED vmsa {
 _Static_assert(sizeof(struct vmsa) == PAGE_SIZE, "");
 _Static_assert(offsetof(struct vmsa, efer) == 0xd0, "");
 _Static_assert(offsetof(struct vmsa, rip) == 0x178, "");
+_Static_assert(offsetof(struct vmsa, tsc_scale) == 0x2f0, "");
 _Static_assert(offsetof(struct vmsa, fcw) == 0x410, "");
 
 enum {
@@ -56,6 +60,22 @@ enum {
     /* RMPADJUST: the least privileged level that may be named, whose rights do not change, and "is a VMSA". */
     ADJUST_VMSA = 1 << 16 | 1,
 };
+
+/* SecureTSC: how each CPU's counter is made of the machine's; scale 0: not known. */
+static struct {
+    uint64_t scale, offset;
+} counter;
+
+bool plat_snp_secure_tsc(void)
+{
+    return plat_snp() && snp_secure_tsc();
+}
+
+void plat_snp_set_counter(uint64_t scale, uint64_t offset)
+{
+    counter.scale = scale;
+    counter.offset = offset;
+}
 
 bool snp_prepare_cpu(struct x86_cpu *c)
 {
@@ -95,7 +115,10 @@ static void fill(struct vmsa *v, uintptr_t entry)
     v->rflags = 2;
     v->rip = entry;
     v->pat = x86_rdmsr(MSR_PAT);
+    v->vmpl = (uint8_t)svsm_level();
     v->sev_features = snp_features();
+    v->tsc_scale = counter.scale;
+    v->tsc_offset = counter.offset;
     v->xcr0 = 1;
     v->mxcsr = 0x1f80;
     v->fcw = 0x37f;
@@ -120,14 +143,15 @@ bool snp_start_cpu(uint32_t apic_id, uintptr_t entry)
     paddr_t pa;
     struct vmsa *v;
 
-    if (!snp_creates_cpus() || !(v = state_page(&pa)))
+    if (!snp_creates_cpus() || (snp_secure_tsc() && !counter.scale) || !(v = state_page(&pa)))
         return false;
     fill(v, entry);
-    if (!make_vmsa(v)) {
+    if (svsm_level() ? !svsm_create_cpu(apic_id, pa.v) : !make_vmsa(v)) {
         upcall_page_free(pa);
         return false;
     }
     /* The page is the CPU's for good, even when it does not come: the host may start it late. */
-    return ghcb_exit(GHCB_EXIT_AP_CREATION, (uint64_t)apic_id << 32 | CREATE_NOW, pa.v, GHCB_RAX, 0,
+    return ghcb_exit(GHCB_EXIT_AP_CREATION,
+                     (uint64_t)apic_id << 32 | svsm_level() << 16 | CREATE_NOW, pa.v, GHCB_RAX, 0,
                      &r);
 }

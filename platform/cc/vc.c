@@ -19,7 +19,9 @@ enum {
     IO_IN = 1,
     IO_A64 = 1 << 9,
     DR7_RESET = 0x400,
+    MSR_TSC = 0x10,
 };
+#define MSR_TSC_FREQ 0xc0010134u
 
 extern const char __image_start[], __text_end[];
 
@@ -152,13 +154,23 @@ static bool serve_user(unsigned long error, struct plat_frame *f)
     return true;
 }
 
+/* Is the counter's what the processor would have served itself? Then the host had it trap. */
+static bool is_counter(unsigned long error, const struct plat_frame *f)
+{
+    return error == GHCB_EXIT_RDTSC || error == GHCB_EXIT_RDTSCP ||
+           (error == GHCB_EXIT_MSR &&
+            ((uint32_t)f->rcx == MSR_TSC || (uint32_t)f->rcx == MSR_TSC_FREQ));
+}
+
 bool snp_vc(unsigned long error, struct plat_frame *f, bool from_user)
 {
     struct insn i;
     struct ghcb_regs none = { 0 };
 
-    if (error == VC_NOT_VALIDATED)
+    if (error == VC_NOT_VALIDATED && cc_kind() == CC_SNP)
         cc_terminate(CC_NOT_VALIDATED);
+    if (cc_kind() == CC_SNP && snp_secure_tsc() && is_counter(error, f))
+        cc_terminate(CC_COUNTER);
     if (from_user)
         return serve_user(error, f);
     if (f->rip < (uintptr_t)__image_start || f->rip >= (uintptr_t)__text_end)

@@ -216,6 +216,25 @@ bool plat_snp(void)
     return false;
 }
 
+unsigned plat_svsm(void)
+{
+    return 0;
+}
+
+int plat_svsm_attest(struct plat_svsm_attest *q)
+{
+    return -ENODEV;
+}
+
+bool plat_snp_secure_tsc(void)
+{
+    return false;
+}
+
+void plat_snp_set_counter(uint64_t scale, uint64_t offset)
+{
+}
+
 int plat_snp_take_key(uint8_t ret_key[PLAT_SNP_KEY], uint64_t *ret_sequence, unsigned *ret_vmpl)
 {
     (void)ret_key, (void)ret_sequence, (void)ret_vmpl;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Time is the CPU's counter (TSC) times a factor. The factor comes from the first rung of a ladder that answers: the
- * configuration, CPUID leaves of the hypervisor, kvmclock, CPUID 0x15, then counting against a clock of known
+ * processor (SecureTSC), the configuration, CPUID leaves of the hypervisor, kvmclock, CPUID 0x15, then counting against a clock of known
  * frequency: ACPI PM timer, HPET, PIT, and where the hypervisor fixes its frequency the local APIC's timer.
  * Counting takes short windows, well below 2 ms in sum; longer ones where the host keeps disturbing them.
  * The host can lie in each of these; nothing here loops on a device without a bound. */
 #include "vm/vm.h"
 #include "boot/boot.h"
 #include "boot/memory.h"
+#include "cc/cc.h"
 #include "vm/clockmath.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
@@ -175,8 +176,9 @@ static bool has_kvmclock(void)
 {
     char signature[13];
 
-    return hypervisor_top(signature) >= 0x40000001 && is(signature, "KVMKVMKVM") &&
-           x86_cpuid(0x40000001, 0).eax & 1u << 3;
+    /* A confidential guest's host can say anything by it, and cannot read where the page is. */
+    return cc_kind() == CC_NONE && hypervisor_top(signature) >= 0x40000001 &&
+           is(signature, "KVMKVMKVM") && x86_cpuid(0x40000001, 0).eax & 1u << 3;
 }
 
 static bool read_kvm_time(struct kvm_time *ret)
@@ -246,8 +248,8 @@ static uint64_t from_cpuid(uint32_t hv_top, const char *signature, const char **
         *ret_name = "kvmclock";
         hz = from_kvmclock();
     }
-    if (!clock_plausible(hz) && hv_top >= 0x40000003 && is(signature, "Microsoft") &&
-        x86_cpuid(0x40000003, 0).eax & 1u << 11) {
+    if (!clock_plausible(hz) && cc_kind() == CC_NONE && hv_top >= 0x40000003 &&
+        is(signature, "Microsoft") && x86_cpuid(0x40000003, 0).eax & 1u << 11) {
         *ret_name = "hyperv";
         hz = x86_rdmsr(0x40000022);
     }
@@ -354,8 +356,12 @@ void vm_clock_init(void)
     char signature[13];
     uint32_t top = hypervisor_top(signature);
     const char *name = "option";
-    uint64_t hz = from_configuration();
+    uint64_t hz = cc_counter_hz();
 
+    if (clock_plausible(hz))
+        name = "processor";
+    else
+        hz = from_configuration();
     if (!hz)
         hz = from_cpuid(top, signature, &name);
     if (!hz)

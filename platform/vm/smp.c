@@ -226,6 +226,8 @@ static void start_all(const uint32_t *ids, unsigned n)
                  (unsigned long)pa);
         return;
     }
+    if (!pa && !cc_starts_cpus() && !cc_hand_over_cpus(low))
+        return;
     for (unsigned i = 0; i < n; i++) {
         struct x86_cpu *c;
 

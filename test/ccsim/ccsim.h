@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A hypervisor for tests: it runs an Alcove image as an AMD SEV-SNP or Intel TDX guest on a machine that is neither, QEMU's
+/* A hypervisor for tests: it runs an Alcove image as an AMD SEV, SEV-ES, SEV-SNP or Intel TDX guest on a machine that is none, QEMU's
  * emulation of AMD SVM with nested paging. It plays the host and the security processor, or the host and the TDX module.
  *
  * Memory. Guest physical addresses have two aliases, told apart by bit 47: one private, one shared. A private
  * page lives at another host address (+ PRIVATE_OFFSET) than its shared namesake, so that devices, whose addresses are not
  * translated, see shared memory only, as the hardware would have it. The nested tables map the private alias of a page only
- * while it is assigned and validated, the shared one only while it is not assigned.
+ * while it is assigned and validated, the shared one only while it is not assigned. SEV and SEV-ES have no such states: both
+ * aliases are always there, and what was written through one is not read through the other. A CPU that starts in real mode
+ * uses private memory alone until it loads page tables with the C-bit.
  *
  * What this cannot show: encryption, cache effects, RMP entries of 2 MiB, timing, and whatever of the architecture the
  * emulator does not have (x2APIC, TSC deadline, RDSEED). Spec: AMD APM volume 2, chapter 15; GHCB specification 2.03. */
@@ -23,7 +25,7 @@
 /* What the loader puts into the guest's first megabyte, all private. */
 #define GPA_TABLES 0x70000ull /* page tables: root, pdpt, pd */
 #define GPA_MAILBOX                                                                                \
-    0x73000ull /* TDX: where further CPUs wait; this and the tables are the firmware's for good */
+    0x73000ull /* TDX: where further CPUs wait, SEV-ES: where they are told to go, SVSM: its memory; this and the tables are the firmware's for good */
 #define GPA_SECRETS 0x80000ull
 #define GPA_CPUID   0x81000ull
 #define GPA_BLOB    0x82000ull
@@ -49,6 +51,7 @@ struct vcpu {
     struct regs regs;
     uint64_t ghcb_msr;  /* C001_0130 */
     uint64_t ghcb_page; /* guest address registered by the guest, 0: none */
+    uint64_t svsm_area; /* its calling area */
     uint32_t apic_id;
     bool flush;    /* page states changed: flush at the next entry */
     bool running;  /* it has a state to run from */
@@ -65,9 +68,13 @@ struct vcpu {
 struct sim_options {
     const char *attack; /* "" : none */
     bool trace;         /* every exit on the console */
-    bool measure; /* a launch digest of the image's pages, and not a constant: takes seconds */
-    bool scan;    /* say that shared memory was looked at when the machine ends */
-    bool tdx;     /* else SNP */
+    bool measure;    /* a launch digest of the image's pages, and not a constant: takes seconds */
+    bool scan;       /* say that shared memory was looked at when the machine ends */
+    bool tdx;        /* else SEV */
+    bool sev;        /* no page states: SEV or SEV-ES */
+    bool es;         /* of these, SEV-ES */
+    bool svsm;       /* SNP: the guest is at VMPL 2, below a module */
+    bool secure_tsc; /* SNP: the counter is the processor's, with an offset */
 };
 extern struct sim_options sim_options;
 
@@ -93,6 +100,8 @@ void sim_scan_shared(void);
 enum page_state { PAGE_SHARED = 0, PAGE_ASSIGNED = 1, PAGE_VMSA = 2, PAGE_VALID = 3 };
 void sim_memory_init(void);
 uint64_t sim_nested_root(void);
+/* Both aliases private: of a CPU without the C-bit in its root. */
+uint64_t sim_nested_root_private(void);
 enum page_state sim_page_state(uint64_t gpa);
 void sim_page_set(uint64_t gpa, enum page_state s);
 /* Which alias a guest address is of; the two aliases of an address without ALIAS_BIT. */
@@ -124,9 +133,19 @@ bool sim_tdx_msr(struct vcpu *c, bool write);
 void sim_load(struct vcpu *c, uint64_t info_pa);
 void sim_boot_state(struct vmcb *v, uint64_t entry);
 
+/* sev.c: what the host of a SEV guest does by itself. False: this exit is none of these. */
+bool sim_sev_exit(struct vcpu *c);
+/* The APIC's command register: CPUs of a SEV or SEV-ES guest start by it. True: that was it. */
+bool sim_sev_command(uint64_t pa, uint64_t value);
+
 /* cpuid.c: the table that the security processor has checked. */
 void sim_cpuid_page(void *page);
 void sim_secrets_page(void *page);
+/* SecureTSC: the frequency's register, in MHz rounded up, and by how many 1/100000 that is too much; the offset of the
+ * counters. */
+uint64_t sim_tsc_mhz(void);
+uint32_t sim_tsc_factor(void);
+#define SIM_TSC_OFFSET 0x123456789aull
 
 struct sim_cpuid {
     uint32_t eax, ebx, ecx, edx;
@@ -148,6 +167,12 @@ void sim_key(unsigned n, uint8_t key[32]);
 void sim_sign(const uint8_t *data, size_t n, uint8_t *out);
 uint64_t sim_guest_request(uint64_t request, uint64_t answer, uint64_t certs, uint64_t *pages);
 
+/* A report of the guest at this level, 0x4a0 bytes with its signature. */
+void sim_report(const uint8_t data[64], unsigned vmpl, uint8_t *out);
+
+/* svsm.c: the guest wants the module at this level to run. */
+void sim_svsm(struct vcpu *c, unsigned level);
+
 /* acpi.c: the guest's own copies of the machine's tables; where the first one is. */
 uint64_t sim_acpi(uint64_t rsdp_pa);
 
@@ -168,6 +193,10 @@ void sim_start_cpus(void);
 void sim_flush_others(struct vcpu *c);
 /* Have the CPU with this APIC id run from the page at gpa, which holds its state. False: there is none that waits. */
 bool sim_create_cpu(uint32_t apic_id, uint64_t gpa);
+/* The calling area of a CPU that does not run so far. False: there is none. */
+bool sim_set_area(uint32_t apic_id, uint64_t gpa);
+/* A start-up IPI's work: real mode at cs:ip, unless the CPU runs. */
+void sim_start_cpu(uint32_t apic_id, uint16_t cs, uint16_t ip);
 /* main.c: what of the guest's instructions the simulator wants to see. */
 void sim_intercepts(struct vmcb *v);
 /* On each CPU: it can run guests, and takes NMIs. */

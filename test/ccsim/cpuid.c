@@ -17,6 +17,9 @@ struct table {
     struct entry entries[64];
 };
 
+static struct table table;
+static uint32_t hz; /* of the counter */
+
 enum {
     LEAF_SEV = 0x8000001f,
     ECX_X2APIC = 1 << 21,
@@ -52,8 +55,8 @@ static void add(struct table *t, uint32_t leaf, uint32_t sub)
         e->eax = e->ebx = e->ecx = e->edx = 0;
         break;
     case LEAF_SEV:
-        e->eax = 0x1a; /* SEV, SEV-ES, SEV-SNP */
-        e->ebx = 47 | 1 << 6;
+        e->eax = sim_options.es ? 0xa : sim_options.sev ? 0x2 : 0x1a; /* SEV, SEV-ES, SEV-SNP */
+        e->ebx = (sim_attack("c-bit") ? 46 : 47) | 1 << 6;
         e->ecx = 16;
         e->edx = 1;
         break;
@@ -107,19 +110,22 @@ void sim_cpuid_page(void *page)
         { 0x80000004, 0 }, { 0x80000005, 0 }, { 0x80000006, 0 }, { 0x80000007, 0 },
         { 0x80000008, 0 }, { 0x8000000a, 0 }, { LEAF_SEV, 0 },
     };
-    struct table *t = page;
+    struct table *t = &table;
 
-    memset(t, 0, PAGE_SIZE);
+    memset(t, 0, sizeof(*t));
     for (unsigned i = 0; i < ARRAY_SIZE(leaves); i++)
         add(t, leaves[i][0], leaves[i][1]);
     t->entries[0].eax = (uint32_t)max_u64(t->entries[0].eax, sim_options.tdx ? 0x21 : 0x15);
-    /* Crystal frequency in ecx, one to one. */
-    t->entries[t->count++] = (struct entry){ 0x15, 0, 0, 0, 1, 1, counter_hz(), 0, 0 };
+    hz = counter_hz();
+    if (!sim_options.secure_tsc) /* crystal frequency in ecx, one to one */
+        t->entries[t->count++] = (struct entry){ 0x15, 0, 0, 0, 1, 1, hz, 0, 0 };
+    memset(page, 0, PAGE_SIZE);
+    memcpy(page, t, sizeof(*t));
 }
 
 bool sim_cpuid_find(uint32_t leaf, uint32_t sub, struct sim_cpuid *ret)
 {
-    const struct table *t = sim_host(sim_private(GPA_CPUID));
+    const struct table *t = &table;
 
     for (unsigned i = 0; i < t->count; i++) {
         const struct entry *e = &t->entries[i];
@@ -133,12 +139,30 @@ bool sim_cpuid_find(uint32_t leaf, uint32_t sub, struct sim_cpuid *ret)
     return false;
 }
 
+uint64_t sim_tsc_mhz(void)
+{
+    return (hz + 999999) / 1000000;
+}
+
+uint32_t sim_tsc_factor(void)
+{
+    return (uint32_t)((sim_tsc_mhz() * 1000000 - hz) / (sim_tsc_mhz() * 10));
+}
+
 void sim_secrets_page(void *page)
 {
+    uint32_t factor = sim_options.secure_tsc ? sim_tsc_factor() : 0;
+
     uint8_t *p = page;
 
     memset(p, 0, PAGE_SIZE);
     p[0] = 3;
     for (unsigned i = 0; i < 4; i++)
-        sim_key(i, p + 0x20 + 32 * i);
+        if (i >= sim_vmpl()) /* the module keeps its own */
+            sim_key(i, p + 0x20 + 32 * i);
+    if (sim_options.svsm) {
+        memcpy(p + 0x140, (const uint64_t[]){ GPA_MAILBOX, PAGE_SIZE, GPA_MAILBOX }, 24);
+        memcpy(p + 0x158, (const uint8_t[]){ 1, 0, 0, 0, (uint8_t)sim_vmpl() }, 5);
+    }
+    memcpy(p + 0x160, &factor, sizeof(factor));
 }

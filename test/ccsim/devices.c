@@ -76,6 +76,8 @@ void sim_mmio_write(uint64_t pa, unsigned size, uint64_t value)
 {
     volatile void *at = device(pa);
 
+    if (sim_options.sev && sim_sev_command(pa, value))
+        return;
     switch (size) {
     case 1:
         *(volatile uint8_t *)at = (uint8_t)value;

@@ -12,7 +12,12 @@ enum {
     EVENT_NMI = 2 << 8,
     MSR_GHCB = 0xc0010130u,
     MSR_SEV_STATUS = 0xc0010131u,
+    MSR_TSC_FREQ = 0xc0010134u,
+    SECURE_TSC = 1 << 11,
     SEV_STATUS = 7, /* SEV, SEV-ES, SEV-SNP */
+    SEV_ES_STATUS = 3,
+    EFER_SVME = 0x1000,
+    INTERCEPT_RDTSC = 1 << 14,
     RECENT = 16,
     ATTACK_AFTER = 700, /* exits: the guest is past its boot code */
 };
@@ -43,6 +48,11 @@ static void pvalidate(struct vcpu *c)
     uint64_t gpa, size = c->regs.rcx & 1 ? LARGE_SIZE : PAGE_SIZE;
     bool on = c->regs.rdx & 1, changed = false;
 
+    if (sim_vmpl()) {
+        v->rip -= 4;
+        v->event_inject = 13 | EVENT_EXCEPTION | 1u << 11 | EVENT_VALID;
+        return;
+    }
     sim_counts.pvalidates++;
     if (!sim_translate(c, v->rax, &gpa) || !sim_is_private(gpa))
         sim_fail("PVALIDATE of 0x%lx, which is not mapped as private memory", v->rax);
@@ -74,6 +84,10 @@ static void rmpadjust(struct vcpu *c)
     struct vmcb *v = c->vmcb;
     uint64_t gpa;
 
+    if (sim_vmpl()) {
+        v->rax = 2; /* FAIL_PERMISSION */
+        return;
+    }
     if (!sim_translate(c, v->rax, &gpa) || !sim_is_private(gpa) || c->regs.rcx & 1)
         sim_fail("RMPADJUST of 0x%lx, size %lu", v->rax, c->regs.rcx);
     gpa &= ~ALIAS_BIT & PAGE_MASK;
@@ -98,12 +112,12 @@ static void invalid_opcode(struct vcpu *c)
         sim_tdcall(c);
         return;
     }
-    if (!sim_options.tdx && !v->cpl && !memcmp(op, "\xf2\x0f\x01\xff", 4)) {
+    if (!sim_options.tdx && !sim_options.sev && !v->cpl && !memcmp(op, "\xf2\x0f\x01\xff", 4)) {
         v->rip += 4;
         pvalidate(c);
         return;
     }
-    if (!sim_options.tdx && !v->cpl && !memcmp(op, "\xf3\x0f\x01\xfe", 4)) {
+    if (!sim_options.tdx && !sim_options.sev && !v->cpl && !memcmp(op, "\xf3\x0f\x01\xfe", 4)) {
         v->rip += 4;
         rmpadjust(c);
         return;
@@ -143,7 +157,12 @@ static void msr_exit(struct vcpu *c)
         else
             value = c->ghcb_msr;
     } else if ((uint32_t)c->regs.rcx == MSR_SEV_STATUS && !write) {
-        value = SEV_STATUS | (sim_attack("unknown-feature") ? 1u << 30 : 0);
+        value = (sim_options.sev ? SEV_ES_STATUS : SEV_STATUS) |
+                (sim_attack("unknown-feature") ? 1u << 30 : 0);
+        value |= sim_options.secure_tsc ? SECURE_TSC : 0;
+    } else if ((uint32_t)c->regs.rcx == MSR_TSC_FREQ && !write && sim_options.secure_tsc &&
+               !sim_attack("counter-msr")) {
+        value = sim_tsc_mhz();
     } else {
         sim_raise_vc(c, EXIT_MSR);
         return;
@@ -195,6 +214,10 @@ static bool attack(struct vcpu *c)
         c->flush = true;
         return true;
     }
+    if (sim_attack("counter")) {
+        v->intercept_1 |= INTERCEPT_RDTSC;
+        return false;
+    }
     if (sim_attack("inject-ve")) {
         v->event_inject = VEC_VE | EVENT_EXCEPTION | EVENT_VALID; /* the module knows of no #VE */
         return true;
@@ -241,6 +264,7 @@ static void handle(struct vcpu *c)
             v->event_inject =
                 VEC_NMI | EVENT_NMI | EVENT_VALID; /* another CPU of the guest sent it */
         break;
+    case EXIT_RDTSC:
     case EXIT_WBINVD:
     case EXIT_MONITOR:
     case EXIT_MWAIT:
@@ -261,6 +285,8 @@ static void handle(struct vcpu *c)
         nested_fault(c);
         break;
     case EXIT_SHUTDOWN:
+        if (sim_options.sev && !sim_options.es && *sim_options.attack)
+            sim_end("the guest shut down"); /* what a SEV guest has for an end */
         show_recent();
         sim_fail("the guest shut down (triple fault) at 0x%lx, stack 0x%lx, cr2 0x%lx", v->rip,
                  v->rsp, v->cr2);
@@ -278,6 +304,7 @@ void sim_run(struct vcpu *c)
     for (;;) {
         __atomic_store_n(&c->in_guest, true, __ATOMIC_SEQ_CST);
         v->tlb_control = __atomic_exchange_n(&c->flush, false, __ATOMIC_SEQ_CST);
+        v->efer |= EFER_SVME; /* the processor's, though the guest may write its own */
         sim_unlock();
         sim_vmrun((uintptr_t)v, &c->regs);
         __atomic_store_n(&c->in_guest, false, __ATOMIC_SEQ_CST);
@@ -293,7 +320,7 @@ void sim_run(struct vcpu *c)
         /* An event that was being delivered is delivered again. */
         v->event_inject = v->exit_int_info & EVENT_VALID ? v->exit_int_info : 0;
         sim_tdx_work();
-        if (!attack(c))
+        if (!attack(c) && !(sim_options.sev && sim_sev_exit(c)))
             handle(c);
         if (c->flush)
             sim_flush_others(c);

@@ -31,6 +31,7 @@ enum {
     PSC_SHARED = 2,
     SW_MMIO_READ = 0x80000001,
     SW_MMIO_WRITE = 0x80000002,
+    SW_JUMP_TABLE = 0x80000005u,
     SW_PSC = 0x80000010u,
     SW_REQUEST = 0x80000011u,
     SW_REQUEST_CERTS = 0x80000012u,
@@ -38,6 +39,7 @@ enum {
     SW_FEATURES = 0x8000fffdu,
     SW_TERMINATE = 0x8000fffeu,
     FEATURES = 3, /* SNP, AP creation */
+    FEATURE_LEVELS = 1 << 5,
     CREATE_NOW = 1,
     SEV_FEATURES = 1,
     PSC_MAX = 253,
@@ -207,7 +209,8 @@ static void guest_request(struct ghcb *g)
 static bool create_cpu(struct ghcb *g)
 {
     NEED(g, rax);
-    if ((uint32_t)g->exitinfo1 != CREATE_NOW || g->rax != SEV_FEATURES)
+    if ((uint32_t)g->exitinfo1 != (CREATE_NOW | sim_vmpl() << 16) ||
+        g->rax != (SEV_FEATURES | (sim_options.secure_tsc ? 1u << 9 : 0)))
         sim_fail("CPU creation 0x%lx with features 0x%lx", g->exitinfo1, g->rax);
     if (sim_attack("ap-refused") || !sim_create_cpu((uint32_t)(g->exitinfo1 >> 32), g->exitinfo2)) {
         answer_gp(g);
@@ -216,20 +219,63 @@ static bool create_cpu(struct ghcb *g)
     return true;
 }
 
+/* SEV-ES: a leaf as the host likes it. */
+static void cpuid(struct ghcb *g)
+{
+    struct sim_cpuid r = { 0 };
+
+    NEED(g, rax);
+    NEED(g, rcx);
+    if (g->rax == 0xd)
+        NEED(g, xcr0);
+    if (!sim_cpuid_find((uint32_t)g->rax, (uint32_t)g->rcx, &r))
+        r = (struct sim_cpuid){ 0 };
+    g->rax = r.eax;
+    g->rbx = r.ebx;
+    g->rcx = r.ecx;
+    g->rdx = r.edx;
+    set_valid(g, offsetof(struct ghcb, rax));
+    set_valid(g, offsetof(struct ghcb, rbx));
+    set_valid(g, offsetof(struct ghcb, rcx));
+    set_valid(g, offsetof(struct ghcb, rdx));
+}
+
+/* Exits of SEV-ES alone. False: it is none of these. */
+static bool es_exit(struct ghcb *g)
+{
+    if (g->exitcode == EXIT_CPUID) {
+        cpuid(g);
+        return true;
+    }
+    if (g->exitcode != SW_JUMP_TABLE || g->exitinfo1 != 1)
+        return false;
+    g->exitinfo2 = sim_attack("jump-table") ? 0x2000000 : GPA_MAILBOX;
+    set_valid(g, offsetof(struct ghcb, exitinfo2));
+    return true;
+}
+
 static void page_exit(struct vcpu *c)
 {
     struct ghcb *g;
 
+    if (sim_options.es && !(c->ghcb_msr & 0xfff) && c->ghcb_msr < GUEST_MEMORY)
+        c->ghcb_page = c->ghcb_msr; /* SEV-ES knows no registration */
     if (c->ghcb_msr != c->ghcb_page || !c->ghcb_page)
         sim_fail("VMGEXIT with GHCB 0x%lx, registered is 0x%lx", c->ghcb_msr, c->ghcb_page);
-    if (sim_page_state(c->ghcb_page) != PAGE_SHARED)
+    if (!sim_options.es && sim_page_state(c->ghcb_page) != PAGE_SHARED)
         sim_fail("the GHCB is not shared");
     g = sim_host(c->ghcb_page);
     NEED(g, exitcode);
     NEED(g, exitinfo1);
     NEED(g, exitinfo2);
-    if (g->version != 2 || g->usage != 0)
+    if (g->version != (sim_options.es ? 1 : 2) || g->usage != 0)
         sim_fail("GHCB of version %u, usage %u", g->version, g->usage);
+    if (sim_options.es && es_exit(g)) {
+        g->exitinfo1 = 0;
+        goto answered;
+    }
+    if (sim_options.es && g->exitcode >= SW_PSC && g->exitcode <= SW_FEATURES)
+        sim_fail("GHCB exit 0x%lx, which SEV-ES does not have", g->exitcode);
     switch (g->exitcode) {
     case EXIT_IOIO:
         port(g);
@@ -279,7 +325,8 @@ answered:
 
 static uint64_t msr_cpuid(uint64_t request)
 {
-    struct x86_cpuid r = x86_cpuid_raw((uint32_t)(request >> 32), 0);
+    struct sim_cpuid r = { 0 };
+    sim_cpuid_find((uint32_t)(request >> 32), 0, &r);
     const uint32_t values[] = { r.eax, r.ebx, r.ecx, r.edx };
 
     return (uint64_t)values[request >> 30 & 3] << 32 | (request & 3ull << 30) | 5;
@@ -295,24 +342,34 @@ void sim_vmgexit(struct vcpu *c)
         page_exit(c);
         return;
     case 0x002:
-        c->ghcb_msr = 2ull << 48 | 1ull << 32 | 47u << 24 | 1;
+        c->ghcb_msr =
+            (uint64_t)(sim_options.es ? 1 : 2) << 48 | 1ull << 32 | 47u << 24 | 1; /* as KVM */
         return;
     case 0x004:
         c->ghcb_msr = msr_cpuid(m);
         return;
     case 0x012:
+        if (sim_options.es)
+            sim_fail("SEV-ES: request 0x%lx by GHCB MSR", m);
         c->ghcb_page = m & ~0xfffull;
         if (c->ghcb_page >= GUEST_MEMORY || sim_page_state(c->ghcb_page) != PAGE_SHARED)
             sim_fail("the GHCB 0x%lx is not a shared page", c->ghcb_page);
         c->ghcb_msr = c->ghcb_page | 0x013;
         return;
     case 0x014:
+        if (sim_options.es)
+            sim_fail("SEV-ES: request 0x%lx by GHCB MSR", m);
         c->ghcb_msr = change(c, m & 0xffffffffff000, m >> 52 & 15) && !sim_attack("psc-refused")
                           ? 0x015
                           : 1ull << 32 | 0x015;
         return;
+    case 0x016:
+        if (!sim_options.svsm || m >> 40)
+            sim_fail("a request 0x%lx for another VMPL", m);
+        sim_svsm(c, m >> 32 & 255);
+        return;
     case 0x080:
-        c->ghcb_msr = (uint64_t)FEATURES << 12 | 0x081;
+        c->ghcb_msr = (uint64_t)(FEATURES | (sim_options.svsm ? FEATURE_LEVELS : 0)) << 12 | 0x081;
         return;
     case 0x100:
         sim_end_terminated(m >> 12 & 15, m >> 16 & 255);

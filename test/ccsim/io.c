@@ -57,6 +57,15 @@ void sim_fail(const char *format, ...)
     leave(1);
 }
 
+/* Nothing was ever written to it, which is most of it. */
+static bool empty(const uint64_t *page)
+{
+    for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+        if (page[i])
+            return false;
+    return true;
+}
+
 /* Shared memory in which a key of the secrets page lies: the guest has let it out. The pattern is cpuid.c's. */
 void sim_scan_shared(void)
 {
@@ -65,7 +74,9 @@ void sim_scan_shared(void)
     for (uint64_t gpa = 0; gpa < GUEST_MEMORY; gpa += PAGE_SIZE) {
         const uint8_t *p = sim_host(sim_shared(gpa));
 
-        if (sim_page_state(gpa) != PAGE_SHARED)
+        if (!sim_options.sev && sim_page_state(gpa) != PAGE_SHARED)
+            continue;
+        if (empty((const uint64_t *)p) && sim_options.sev)
             continue;
         pages++;
         for (unsigned i = 0; i + 16 <= PAGE_SIZE; i++) {

@@ -50,7 +50,7 @@ static uint8_t digest[DIGEST];
 
 unsigned sim_vmpl(void)
 {
-    return 0;
+    return sim_options.svsm ? 2 : 0;
 }
 
 /* One step of SNP's launch digest: LD = SHA-384(LD || what the page is). Spec: SEV-SNP firmware ABI 1.55, 8.17.2. */
@@ -169,7 +169,8 @@ static unsigned memory_map(const struct start_info *host, uint64_t image_end, st
     out[n++] =
         (struct map_entry){ GPA_MAILBOX + PAGE_SIZE, 0x9f000 - GPA_MAILBOX - PAGE_SIZE, RAM, 0 };
     out[n++] = (struct map_entry){ 0x100000, image_end - 0x100000, RAM, 0 };
-    out[n++] = (struct map_entry){ image_end, GUEST_MEMORY - image_end, UNACCEPTED, 0 };
+    out[n++] = (struct map_entry){ image_end, GUEST_MEMORY - image_end,
+                                   sim_options.sev ? RAM : UNACCEPTED, 0 };
     for (unsigned i = 0; i < host->memmap_entries && n < MAP_MAX; i++)
         if (in[i].type != RAM && in[i].addr >= GUEST_MEMORY)
             out[n++] = in[i];
@@ -234,13 +235,17 @@ void sim_load(struct vcpu *c, uint64_t info_pa)
                                  GPA_BLOB };
     info->memmap_entries = memory_map(host, end, private(GPA_INFO + 0x100));
     memcpy(private(GPA_CMDLINE), (const void *)host->cmdline_pa, length + 1);
-    if (sim_options.tdx)
+    if (sim_options.tdx || sim_options.sev)
         info->cc_blob = 0;
     blob = private(GPA_BLOB);
     *blob = (struct blob){ BLOB_MAGIC, 0, 0, GPA_SECRETS, PAGE_SIZE, 0, GPA_CPUID, PAGE_SIZE, 0 };
+    sim_cpuid_page(private(GPA_CPUID)); /* first: it finds the counter's frequency */
     sim_secrets_page(private(GPA_SECRETS));
-    sim_cpuid_page(private(GPA_CPUID));
+    if (sim_options.secure_tsc)
+        c->vmcb->tsc_offset = SIM_TSC_OFFSET;
     memset(private(GPA_MAILBOX), 0, PAGE_SIZE);
+    if (sim_options.svsm)
+        c->svsm_area = GPA_MAILBOX;
     make_tables();
     sim_boot_state(c->vmcb, entry);
     c->regs.rdi = GPA_INFO;

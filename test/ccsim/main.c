@@ -13,6 +13,7 @@ enum {
         1u << 1 | 1u << 18 | 1u << 27 | 1u << 28 | 1u << 31, /* NMI, CPUID, IOIO, MSR, shutdown */
     INTERCEPT_2 = 1u << 0 | 1u << 1 | 1u << 9 | 1u << 10 |
                   1u << 11, /* VMRUN, VMMCALL, WBINVD, MONITOR, MWAIT */
+    INTERCEPT_SEV = 1u << 0 | 1u << 1,
 };
 
 static ALIGNED(PAGE_SIZE) uint8_t host_save[CPUS_MAX][PAGE_SIZE], io_map[3 * PAGE_SIZE],
@@ -40,7 +41,7 @@ void sim_intercepts(struct vmcb *v)
     for (size_t i = 0; i < ARRAY_SIZE(pass); i++)
         pass_msr(pass[i]);
     v->intercept_1 = INTERCEPT_1;
-    v->intercept_2 = INTERCEPT_2;
+    v->intercept_2 = sim_options.sev && !sim_options.es ? INTERCEPT_SEV : INTERCEPT_2;
     v->intercept_exceptions = 1u << VEC_UD;
     v->iopm = (uintptr_t)io_map;
     v->msrpm = (uintptr_t)msr_map;
@@ -55,7 +56,7 @@ void sim_cpu_init(unsigned index)
     sim_load_idt();
 }
 
-/* ccsim.mode=snp|tdx, ccsim.attack=NAME, ccsim.measure, ccsim.scan and ccsim.trace; the rest is the guest's, which ignores these. */
+/* ccsim.mode=sev|sev-es|snp|snp+securetsc|snp+svsm|tdx, ccsim.attack=NAME, ccsim.measure, ccsim.scan and ccsim.trace; the rest is the guest's, which ignores these. */
 static void options(const char *line)
 {
     static char attack[32];
@@ -71,6 +72,10 @@ static void options(const char *line)
     sim_options.measure = strstr(line, "ccsim.measure") != NULL;
     sim_options.trace = strstr(line, "ccsim.trace") != NULL;
     sim_options.tdx = strstr(line, "ccsim.mode=tdx") != NULL;
+    sim_options.sev = strstr(line, "ccsim.mode=sev") != NULL;
+    sim_options.svsm = strstr(line, "+svsm") != NULL;
+    sim_options.secure_tsc = strstr(line, "+securetsc") != NULL;
+    sim_options.es = strstr(line, "ccsim.mode=sev-es") != NULL;
 }
 
 void sim_main(uint64_t info_pa)

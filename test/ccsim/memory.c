@@ -5,7 +5,7 @@
 
 enum { TABLES = SIM_PAGES / 512 };
 
-static ALIGNED(PAGE_SIZE) uint64_t root[512];
+static ALIGNED(PAGE_SIZE) uint64_t root[512], root_private[512];
 static ALIGNED(PAGE_SIZE) uint64_t pdpt[2][512], pd[2][512]; /* [1]: the private alias */
 static ALIGNED(PAGE_SIZE) uint64_t pt[2][TABLES][512];
 static uint8_t states[SIM_PAGES];
@@ -22,6 +22,7 @@ void sim_memory_init(void)
 {
     root[0] = address(pdpt[sim_is_private(0)]) | NPT_TABLE;
     root[ALIAS_BIT >> 39] = address(pdpt[sim_is_private(ALIAS_BIT)]) | NPT_TABLE;
+    root_private[0] = root_private[ALIAS_BIT >> 39] = address(pdpt[1]) | NPT_TABLE;
     for (unsigned alias = 0; alias < 2; alias++) {
         pdpt[alias][0] = address(pd[alias]) | NPT_TABLE;
         for (unsigned i = 0; i < TABLES; i++)
@@ -36,6 +37,11 @@ uint64_t sim_nested_root(void)
     return address(root);
 }
 
+uint64_t sim_nested_root_private(void)
+{
+    return address(root_private);
+}
+
 enum page_state sim_page_state(uint64_t gpa)
 {
     return (enum page_state)states[gpa >> PAGE_SHIFT];
@@ -46,6 +52,11 @@ void sim_page_set(uint64_t gpa, enum page_state s)
     uint64_t page = gpa >> PAGE_SHIFT;
 
     states[page] = (uint8_t)s;
+    if (sim_options.sev) {
+        pt[0][page / 512][page % 512] = (page << PAGE_SHIFT) | NPT_LEAF;
+        pt[1][page / 512][page % 512] = ((page << PAGE_SHIFT) + PRIVATE_OFFSET) | NPT_LEAF;
+        return;
+    }
     pt[0][page / 512][page % 512] = s == PAGE_SHARED ? (page << PAGE_SHIFT) | NPT_LEAF : 0;
     pt[1][page / 512][page % 512] =
         s == PAGE_VALID ? ((page << PAGE_SHIFT) + PRIVATE_OFFSET) | NPT_LEAF : 0;

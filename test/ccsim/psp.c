@@ -91,28 +91,33 @@ static void put(uint8_t *p, uint64_t v, unsigned n)
     memcpy(p, &v, n);
 }
 
+void sim_report(const uint8_t data[64], unsigned vmpl, uint8_t *r)
+{
+    memset(r, 0, REPORT);
+    put(r, 2, 4); /* version */
+    put(r + 8, 0x30000 | (sim_attack("debug") ? 1 << 19 : 0), 8);
+    put(r + 0x30, vmpl, 4);
+    put(r + 0x34, 1, 4); /* ECDSA P-384 with SHA-384 */
+    put(r + 0x38, 0x0a14000000000003, 8);
+    memcpy(r + 0x50, data, 64);
+    sim_measurement(r + 0x90);
+    memset(r + 0x140, 0x52, 32);
+    put(r + 0x180, 0x0a14000000000003, 8);
+    memset(r + 0x1a0, 0x43, 64);
+    sim_sign(r, SIGNED, r + SIGNED);
+}
+
 /* MSG_REPORT_REQ to MSG_REPORT_RSP; the answer's size. */
 static size_t report(const uint8_t *in, uint8_t *out)
 {
-    uint8_t *r = out + 32;
-    uint64_t vmpl = *(const uint32_t *)(in + 64);
+    uint32_t vmpl = *(const uint32_t *)(in + 64);
 
     if (vmpl > 3 || vmpl < sim_vmpl()) {
         put(out, STATUS_PARAMETER, 4);
         return 32;
     }
     put(out + 4, REPORT, 4);
-    put(r, 2, 4); /* version */
-    put(r + 8, 0x30000 | (sim_attack("debug") ? 1 << 19 : 0), 8);
-    put(r + 0x30, vmpl, 4);
-    put(r + 0x34, 1, 4); /* ECDSA P-384 with SHA-384 */
-    put(r + 0x38, 0x0a14000000000003, 8);
-    memcpy(r + 0x50, in, 64);
-    sim_measurement(r + 0x90);
-    memset(r + 0x140, 0x52, 32);
-    put(r + 0x180, 0x0a14000000000003, 8);
-    memset(r + 0x1a0, 0x43, 64);
-    sim_sign(r, SIGNED, r + SIGNED);
+    sim_report(in, vmpl, out + 32);
     return 32 + REPORT;
 }
 
@@ -136,6 +141,8 @@ static size_t derived_key(const uint8_t *in, uint8_t *out)
 static size_t tsc_info(uint8_t *out)
 {
     put(out + 8, 1ull << 32, 8); /* scale, 8.32 */
+    put(out + 16, sim_options.secure_tsc ? SIM_TSC_OFFSET : 0, 8);
+    put(out + 24, sim_options.secure_tsc ? sim_tsc_factor() : 0, 4);
     return 128;
 }
 

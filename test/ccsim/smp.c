@@ -22,6 +22,9 @@ enum {
     VMSA_VMPL = 0xca,
     VMSA_FEATURES = 0x3b0,
     VMSA_XCR0 = 0x3e8,
+    VMSA_TSC_SCALE = 0x2f0,
+    VMSA_TSC_OFFSET = 0x2f8,
+    FEATURE_SECURE_TSC = 1 << 9,
 };
 #define APIC 0xfee00000ull
 
@@ -145,19 +148,53 @@ void sim_flush_others(struct vcpu *c)
     }
 }
 
+bool sim_set_area(uint32_t apic_id, uint64_t gpa)
+{
+    struct vcpu *c = find(apic_id);
+
+    if (!c || c->running)
+        return false;
+    c->svsm_area = gpa;
+    return true;
+}
+
+void sim_start_cpu(uint32_t apic_id, uint16_t cs, uint16_t ip)
+{
+    struct vcpu *c = find(apic_id);
+    struct vmcb *v;
+
+    if (!c || c->running || sim_attack("ap-never"))
+        return;
+    v = c->vmcb;
+    sim_boot_state(v, ip);
+    v->cs = (struct vmcb_segment){ cs, 0x9b, 0xffff, (uint64_t)cs << 4 };
+    v->ds = v->es = v->ss = v->fs = v->gs = (struct vmcb_segment){ 0, 0x93, 0xffff, 0 };
+    v->efer = 0x1000;
+    v->cr0 = 0x60000010;
+    v->cr3 = v->cr4 = 0;
+    v->nested_cr3 = sim_nested_root_private();
+    v->intercept_cr |= INTERCEPT_CR3_WRITE;
+    c->running = true;
+}
+
 bool sim_create_cpu(uint32_t apic_id, uint64_t gpa)
 {
     struct vcpu *c = find(apic_id);
     const uint8_t *state = sim_host(sim_private(gpa));
-    uint64_t features;
+    uint64_t features, scale, want = 1 | (sim_options.secure_tsc ? FEATURE_SECURE_TSC : 0);
 
     if (!c || c->running)
         return false;
     if (!state || gpa % PAGE_SIZE || sim_page_state(gpa) != PAGE_VMSA)
         sim_fail("the CPU's state at 0x%lx is no such page", gpa);
     memcpy(&features, state + VMSA_FEATURES, 8);
-    if (state[VMSA_VMPL] || features != 1 || !(state[VMSA_XCR0] & 1))
+    if (state[VMSA_VMPL] != sim_vmpl() || features != want || !(state[VMSA_XCR0] & 1))
         sim_fail("the CPU's state has level %u, features 0x%lx", state[VMSA_VMPL], features);
+    memcpy(&scale, state + VMSA_TSC_SCALE, 8);
+    if (sim_options.secure_tsc && scale != 1ull << 32)
+        sim_fail("the CPU's counter has scale 0x%lx", scale);
+    if (sim_options.secure_tsc)
+        memcpy(&c->vmcb->tsc_offset, state + VMSA_TSC_OFFSET, 8);
     memcpy((uint8_t *)c->vmcb + 0x400, state, VMSA_SAVED);
     if (!(c->vmcb->efer & 0x1000))
         sim_fail("the CPU's state has EFER 0x%lx", c->vmcb->efer);

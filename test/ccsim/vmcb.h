@@ -50,10 +50,13 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "");
 
 /* Exit codes; those of SEV-ES are the error codes of #VC. */
 enum {
+    EXIT_CR3_WRITE = 0x13,
+    INTERCEPT_CR3_WRITE = 1 << 19,
     EXIT_EXCEPTION = 0x40,
     EXIT_DR7_READ = 0x27,
     EXIT_DR7_WRITE = 0x37,
     EXIT_NMI = 0x61,
+    EXIT_RDTSC = 0x6e,
     EXIT_CPUID = 0x72,
     EXIT_IOIO = 0x7b,
     EXIT_MSR = 0x7c,

@@ -22,8 +22,8 @@ enum { ALCOVE_NOTE_ENTRY64 = 1 };
 /* In that structure's flags: what the UEFI stub made. Its only module is the payload. */
 #define ALCOVE_START_UEFI 0x80000000u
 
-/* In that structure's flags: an SEV-SNP guest; the last word of the structure, which PVH reserves, is the physical
- * address (private memory, mapped one to one) of what UEFI calls the confidential computing blob. RAM that the guest has to accept
+/* In that structure's flags: a SEV guest. SEV-SNP: the last word of the structure, which PVH reserves, is the physical
+ * address (private memory, mapped one to one) of what UEFI calls the confidential computing blob; SEV and SEV-ES: 0. RAM that the guest has to accept
  * itself has the type 15 in the memory map, as UEFI numbers it. */
 #define ALCOVE_START_CC 0x40000000u
 enum { ALCOVE_MEMORY_UNACCEPTED = 15 };

@@ -13,6 +13,7 @@ enum {
     SNP_MSG_KEY = 3,       /* requests; the answer's number is one more */
     SNP_MSG_REPORT = 5,
     SNP_MSG_TSC = 17,
+    SNP_TSC_REQUEST = 128,
     SNP_ERR_LENGTH =
         1, /* the host's error, in verdict's upper half: more room for certificates is needed */
     SNP_ERR_BUSY = 2,

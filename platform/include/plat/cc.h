@@ -25,6 +25,30 @@ NODISCARD int plat_snp_take_key(uint8_t ret_key[PLAT_SNP_KEY], uint64_t *ret_seq
 NODISCARD int plat_snp_request(uint64_t request, uint64_t response, uint64_t certs, uint64_t *pages,
                                uint64_t *ret_verdict);
 
+/* Does the processor keep this SEV-SNP guest's counter from the host (SecureTSC)? Then further CPUs need to be given what
+ * the security processor says of it (message 17): scale and offset, before plat_cpu_start_all. */
+bool plat_snp_secure_tsc(void);
+void plat_snp_set_counter(uint64_t scale, uint64_t offset);
+
+/* The level (VMPL) of an SEV-SNP guest below a secure VM service module; 0: there is none. */
+unsigned plat_svsm(void);
+
+/* A report of the module at level 0 on the services that it gives, or on a single one, with the module's manifest. Pages of
+ * private memory from the linear map, each buffer in one piece; sizes: room, then what is there. certs may be NULL. */
+enum { PLAT_SVSM_NONCE = 64, PLAT_SVSM_GUID = 16 };
+struct plat_svsm_attest {
+    uint8_t nonce[PLAT_SVSM_NONCE];
+    bool single;
+    uint8_t guid[PLAT_SVSM_GUID];
+    uint32_t version; /* of a single service's manifest */
+    void *report, *manifest, *certs;
+    size_t report_size, manifest_size, certs_size;
+};
+/* The report's data is SHA-512 of nonce and manifest. -ENODEV: no module; -EINVAL: no such service or version; -ENOSPC: a
+ * buffer is too small; -EOPNOTSUPP: the module does not attest; -EIO: it failed. Does not sleep.
+ * Spec: Secure VM Service Module for SEV-SNP Guests 1.01, chapter 7. */
+NODISCARD int plat_svsm_attest(struct plat_svsm_attest *q);
+
 /* Is this a TDX guest? */
 bool plat_tdx(void);
 /* The host may read this TD's memory: an attribute that the module vouches for. False in every other guest; of an SEV-SNP
