@@ -139,6 +139,69 @@ static int cred_option(int option, unsigned long a2, unsigned long a3, unsigned 
     }
 }
 
+/* PR_SET_VMA_ANON_NAME. What maps shows must stay one line, and names are not taken for patterns. */
+static int name_area(uintptr_t start, size_t size, uintptr_t up)
+{
+    char name[AREA_NAME_MAX];
+    if (up) {
+        int n = user_str(name, sizeof(name), user_at(user_str_t, up));
+        if (n < 0)
+            return n == -ENAMETOOLONG ? -EINVAL : n;
+        for (const char *c = name; *c; c++)
+            if (*c < 0x20 || *c >= 0x7f || strchr("\\`$[]", *c))
+                return -EINVAL;
+    }
+    return mm_set_name(thread_current()->mm, start, size, up ? name : NULL);
+}
+
+/* As much of the auxiliary vector as fits; the size of all of it. */
+static int get_auxv(uintptr_t to, size_t size)
+{
+    const struct mm *mm = thread_current()->mm;
+    size_t n = size < sizeof(mm->auxv) ? size : sizeof(mm->auxv);
+    int err = user_put(user_at(user_u8_out_t, to), (const uint8_t *)mm->auxv, n);
+    return err ? err : (int)sizeof(mm->auxv);
+}
+
+/* No memory that is writable and executable, nor becomes executable later; not to be taken back. */
+static int set_mdwe(struct mm *mm, unsigned long bits)
+{
+    if (bits & ~(unsigned long)(PR_MDWE_REFUSE_EXEC_GAIN | PR_MDWE_NO_INHERIT) ||
+        bits == PR_MDWE_NO_INHERIT)
+        return -EINVAL;
+    if (mm->mdwe && mm->mdwe != bits)
+        return -EPERM;
+    mm->mdwe = (uint8_t)bits;
+    return 0;
+}
+
+/* PR_MCE_KILL and PR_SET_IO_FLUSHER and what reads them: kept, though no memory fails and nobody flushes. */
+static int machine_option(int option, unsigned long a2, unsigned long a3, unsigned long rest)
+{
+    struct thread *t = thread_current();
+    bool flusher = option == PR_SET_IO_FLUSHER || option == PR_GET_IO_FLUSHER;
+    if (flusher && !cred_capable(CAP_SYS_RESOURCE))
+        return -EPERM;
+    if (rest || (a3 && option != PR_MCE_KILL))
+        return -EINVAL;
+    switch (option) {
+    case PR_SET_IO_FLUSHER:
+        if (a2 > 1)
+            return -EINVAL;
+        t->io_flusher = a2;
+        return 0;
+    case PR_GET_IO_FLUSHER:
+        return a2 ? -EINVAL : t->io_flusher;
+    case PR_MCE_KILL_GET:
+        return a2 ? -EINVAL : t->mce_kill ? t->mce_kill - 1 : PR_MCE_KILL_DEFAULT;
+    default: /* PR_MCE_KILL */
+        if (a2 == PR_MCE_KILL_CLEAR ? a3 != 0 : a2 != PR_MCE_KILL_SET || a3 > PR_MCE_KILL_DEFAULT)
+            return -EINVAL;
+        t->mce_kill = a2 == PR_MCE_KILL_SET ? (uint8_t)(1 + a3) : 0;
+        return 0;
+    }
+}
+
 /* Options about memory. */
 static int mm_option(int option, unsigned long a2, unsigned long a3, unsigned long a4,
                      unsigned long a5)
@@ -159,6 +222,14 @@ static int mm_option(int option, unsigned long a2, unsigned long a3, unsigned lo
         return 0;
     case PR_GET_THP_DISABLE:
         return a2 | a3 | a4 | a5 ? -EINVAL : !!(mm->def_flags & AREA_NOHUGE);
+    case PR_SET_VMA:
+        return a2 == PR_SET_VMA_ANON_NAME ? name_area(a3, a4, a5) : -EINVAL;
+    case PR_GET_AUXV:
+        return a4 | a5 ? -EINVAL : get_auxv(a2, a3);
+    case PR_SET_MDWE:
+        return a3 | a4 | a5 ? -EINVAL : set_mdwe(mm, a2);
+    case PR_GET_MDWE:
+        return a2 | a3 | a4 | a5 ? -EINVAL : mm->mdwe;
     default:
         return -EINVAL;
     }
@@ -213,6 +284,14 @@ static long thread_option(int option, unsigned long a2, unsigned long a3, unsign
         return a3 | a4 | a5 ? -EINVAL : a2 > 2 ? -ENODEV : 0;
     case PR_SET_SPECULATION_CTRL:
         return a4 | a5 ? -EINVAL : a2 > 2 ? -ENODEV : -ENXIO;
+    case PR_TASK_PERF_EVENTS_DISABLE:
+    case PR_TASK_PERF_EVENTS_ENABLE:
+        return 0; /* there are none to switch */
+    case PR_MCE_KILL:
+    case PR_MCE_KILL_GET:
+    case PR_SET_IO_FLUSHER:
+    case PR_GET_IO_FLUSHER:
+        return machine_option(option, a2, a3, a4 | a5);
     default:
         return mm_option(option, a2, a3, a4, a5);
     }

@@ -2,14 +2,19 @@
 /* ptrace(2): what the tracer asks is decoded here, and its memory copied; libOS does it. */
 #include "sys_proto.h"
 #include <abi/errno.h>
+#include <abi/prctl.h>
 #include <abi/ptrace.h>
 #include <libos/access.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
+#include <libos/seccomp.h>
 #include <libos/sched.h>
 #include <libos/signal.h>
 #include <libos/trace.h>
 #include <libos/user.h>
+
+/* Offsets in struct user. */
+enum { USER_FS_BASE = 21 * 8, USER_GS_BASE = 22 * 8 };
 
 /* A word of t's memory, through its protection as a debugger needs it. */
 static int move_word(struct thread *t, uintptr_t addr, unsigned long *word, bool write)
@@ -144,10 +149,64 @@ static long rseq_info(struct thread *t, size_t size, uintptr_t user)
     const struct abi_ptrace_rseq r = { .rseq_abi_pointer = t->rseq,
                                        .rseq_abi_size = t->rseq_len,
                                        .signature = t->rseq_sig };
-    if (size != sizeof(r))
-        return -EINVAL;
-    int err = user_put(user_at(user_u8_out_t, user), (const uint8_t *)&r, sizeof(r));
+    size = size < sizeof(r) ? size : sizeof(r);
+    int err = user_put(user_at(user_u8_out_t, user), (const uint8_t *)&r, size);
     return err ? err : (long)sizeof(r);
+}
+
+/* PTRACE_ARCH_PRCTL: the bases of fs and gs, which are words of struct user. */
+static long arch_prctl(struct thread *t, uintptr_t value, unsigned long option)
+{
+    bool fs = option == ARCH_GET_FS || option == ARCH_SET_FS;
+    uintptr_t at = fs ? USER_FS_BASE : USER_GS_BASE;
+    switch (option) {
+    case ARCH_GET_FS:
+    case ARCH_GET_GS:
+        return peek_user(t, at, value) ? -EFAULT : 0;
+    case ARCH_SET_FS:
+    case ARCH_SET_GS:
+        return trace_poke_user(t, at, value) ? -EPERM : 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+/* PTRACE_SECCOMP_GET_FILTER: how many instructions; they go to user unless that is NULL. */
+static long get_filter(struct thread *t, uint64_t off, uintptr_t user)
+{
+    struct abi_sock_filter *prog;
+    unsigned n;
+    bool log;
+    int err = seccomp_get_filter(t, off, &prog, &n, &log);
+    if (err)
+        return err;
+    if (user)
+        err = user_put(user_at(user_u8_out_t, user), (const uint8_t *)prog, n * sizeof(*prog));
+    heap_free(prog);
+    return err ? err : (long)n;
+}
+
+/* PTRACE_SECCOMP_GET_METADATA. */
+static long get_metadata(struct thread *t, size_t size, uintptr_t user)
+{
+    struct {
+        uint64_t off, flags;
+    } m;
+    struct abi_sock_filter *prog;
+    unsigned n;
+    bool log;
+    if (size < sizeof(m.off))
+        return -EINVAL;
+    size = size < sizeof(m) ? size : sizeof(m);
+    if (user_get(&m.off, user_at(user_u64_in_t, user), 1))
+        return -EFAULT;
+    int err = seccomp_get_filter(t, m.off, &prog, &n, &log);
+    if (err)
+        return err;
+    heap_free(prog);
+    m.flags = log ? SECCOMP_FILTER_FLAG_LOG : 0;
+    err = user_put(user_at(user_u8_out_t, user), (const uint8_t *)&m, size);
+    return err ? err : (long)size;
 }
 
 static int resume(struct thread *t, long request, unsigned long sig)
@@ -235,6 +294,12 @@ static long request_stopped(struct thread *t, long request, uintptr_t addr, uint
         return syscall_info(t, addr, data);
     case PTRACE_GET_RSEQ_CONFIGURATION:
         return rseq_info(t, addr, data);
+    case PTRACE_SECCOMP_GET_FILTER:
+        return get_filter(t, addr, data);
+    case PTRACE_SECCOMP_GET_METADATA:
+        return get_metadata(t, addr, data);
+    case PTRACE_ARCH_PRCTL:
+        return arch_prctl(t, addr, data);
     default:
         return look(t, request, addr, data);
     }

@@ -35,7 +35,7 @@ long sys_prlimit64(int pid, int resource, user_rlimit_in_t new, user_rlimit_out_
     int err = p == process_current() || may_limit(t) ? 0 : -EPERM;
     if (!err)
         err = process_set_limit(p, (unsigned)resource, set ? &limit : NULL, &before);
-    if (!err && set && resource == RLIMIT_CPU)
+    if (!err && set && (resource == RLIMIT_CPU || resource == RLIMIT_RTTIME))
         cpu_timers_changed(p);
     if (pid)
         thread_put(t);

@@ -73,6 +73,8 @@ static int set(int tid, int policy, int priority, int nice, bool reset)
         err = sched_set_policy(t, policy, priority, nice);
     if (!err)
         t->reset_on_fork = reset;
+    if (!err && priority && t->process)
+        cpu_timers_changed(t->process); /* RLIMIT_RTTIME counts from now on */
     thread_put(t);
     return err;
 }

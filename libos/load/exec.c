@@ -303,6 +303,8 @@ static int exec_run(struct exec *e, const struct strings *argv, const struct str
     if (!(e->mm = mm_create()))
         return -ENOMEM;
     e->mm->mmap_base = mmap_base(e);
+    if (t->mm)
+        mm_inherit(e->mm, t->mm);
     int err = stack_begin(e);
     if (!err)
         err = push_arguments(e, argv, envp);

@@ -62,11 +62,13 @@ struct area *area_create(const struct area *like)
     if (!a)
         return NULL;
     *a = *like;
+    area_name_get(a);
     return a;
 }
 
 void area_destroy(struct area *a)
 {
+    area_name_put(a);
     if (a->file) {
         if (a->file->ops->unmap)
             a->file->ops->unmap(a->file);

@@ -22,6 +22,9 @@ NODISCARD int area_split(struct area *a, uintptr_t addr);
 /* Join a with its neighbours where they mean the same. The area that now holds a's start. */
 struct area *area_join(struct area *a);
 struct area *area_prev(struct area *a);
+/* Count one more, or one less, that uses the name of a, if that is the program's. */
+void area_name_get(const struct area *a);
+void area_name_put(const struct area *a);
 /* The area that contains addr; NULL. mm->lock held for reading is enough. */
 struct area *area_at(struct mm *mm, uintptr_t addr);
 /* True when [start, end) holds no part of an area. */

@@ -9,6 +9,7 @@
 #include "area.h"
 
 #include <abi/errno.h>
+#include <abi/prctl.h>
 #include <libos/file.h>
 #include <libos/page.h>
 #include <string.h>
@@ -164,6 +165,12 @@ static int fork_area(struct area *a, struct mm *to)
     return 0;
 }
 
+void mm_inherit(struct mm *mm, const struct mm *src)
+{
+    mm->def_flags |= src->def_flags & AREA_NOHUGE;
+    mm->mdwe = src->mdwe & PR_MDWE_NO_INHERIT ? 0 : src->mdwe;
+}
+
 int mm_fork(struct mm *src, struct mm **ret_mm)
 {
     struct mm *mm = mm_create();
@@ -187,6 +194,7 @@ int mm_fork(struct mm *src, struct mm **ret_mm)
     mm->membarrier = src->membarrier;
     mm->def_flags = src->def_flags & ~(uint32_t)(AREA_LOCKED | AREA_LOCKONFAULT);
     mm->dumpable = src->dumpable;
+    mm_inherit(mm, src);
     int err = src->exe ? mm_set_exe(mm, src->exe) : 0;
     for (struct area *a = area_find(src, 0); a && !err; a = area_next(a))
         if (!(a->flags & AREA_DONTFORK))

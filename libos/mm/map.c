@@ -134,6 +134,8 @@ int map_locked(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
         return -EOVERFLOW;
     if (mm->area_count >= MM_AREAS_MAX)
         return -ENOMEM;
+    if (mm->mdwe && what->prot & PLAT_WRITE && what->prot & PLAT_EXEC)
+        return -EACCES;
     struct area a = {
         .mm = mm, .prot = what->prot, .flags = what->flags | mm->def_flags, .name = what->name
     };

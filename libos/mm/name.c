@@ -89,6 +89,8 @@ static int name_part(struct area *a, uintptr_t start, uintptr_t end, const char 
     char text[TEXT_MAX];
     if (a->file && a->file->inode->nlink)
         return -EBADF;
+    if (a->name && !(a->flags & AREA_NAMED))
+        return 0; /* the heap or a stack: maps goes on to call it so */
     if ((a->start < start || a->end > end) && mm->area_count >= MM_AREAS_MAX)
         return -ENOMEM;
     int err = area_cut(mm, start, end);
@@ -102,11 +104,9 @@ static int name_part(struct area *a, uintptr_t start, uintptr_t end, const char 
         if (!kept)
             return -ENOMEM;
     }
-    if (a->flags & AREA_NAMED || !a->name || kept) {
-        area_name_put(a);
-        a->name = kept;
-        a->flags = (a->flags & ~(uint32_t)AREA_NAMED) | (kept ? AREA_NAMED : 0);
-    }
+    area_name_put(a);
+    a->name = kept;
+    a->flags = (a->flags & ~(uint32_t)AREA_NAMED) | (kept ? AREA_NAMED : 0);
     area_join(a);
     return 0;
 }

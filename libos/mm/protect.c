@@ -101,7 +101,8 @@ static int protect_locked(struct mm *mm, uintptr_t start, uintptr_t end, unsigne
         if (!a)
             return -ENOMEM;
         uintptr_t to = a->end < end ? a->end : end;
-        if (!may_have(a, prot))
+        if (!may_have(a, prot) ||
+            (mm->mdwe && prot & PLAT_EXEC && (prot & PLAT_WRITE || !(a->prot & PLAT_EXEC))))
             return -EACCES;
         if (a->flags & AREA_SEALED)
             return -EPERM;

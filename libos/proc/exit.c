@@ -7,6 +7,7 @@
 #include <abi/poll.h>
 #include <abi/sched.h>
 #include <base/log.h>
+#include <libos/acct.h>
 #include <libos/deferred.h>
 #include <libos/dev/tty.h>
 #include <libos/file.h>
@@ -214,8 +215,10 @@ void thread_exit(int exit_code)
             machine_exit(p->exiting || t != p->leader ? p->exit_code : exit_code);
         }
         seccomp_exit(t);
+        uint64_t pages = t->mm ? t->mm->total_pages : 0;
         drop_shared(t);
         if (leave(t)) {
+            acct_process(p, pages);
             process_exit_timers(p);
             if (first)
                 machine_exit(p->exit_code);

@@ -81,6 +81,36 @@ unsigned seccomp_count(const struct thread *t)
     return n;
 }
 
+int seccomp_get_filter(struct thread *t, uint64_t off, struct abi_sock_filter **ret,
+                       unsigned *ret_n, bool *ret_log)
+{
+    struct thread *me = thread_current();
+    if (!cred_capable(CAP_SYS_ADMIN) || me->seccomp.mode != SECCOMP_MODE_DISABLED)
+        return -EACCES;
+    if (t->seccomp.mode != SECCOMP_MODE_FILTER)
+        return -EINVAL;
+    spin_lock(&t->process->sig_lock);
+    struct seccomp_filter *f = t->seccomp.filter;
+    f->refs++;
+    spin_unlock(&t->process->sig_lock);
+    uint64_t count = 0;
+    const struct seccomp_filter *x = f;
+    for (; x; x = x->prev)
+        count++;
+    for (x = f; off < count && count - off > 1; count--)
+        x = x->prev;
+    struct abi_sock_filter *copy = off < count ? heap_alloc(x->len * sizeof(*copy)) : NULL;
+    if (copy) {
+        memcpy(copy, x->prog, x->len * sizeof(*copy));
+        *ret = copy;
+        *ret_n = x->len;
+        *ret_log = x->log;
+    }
+    int err = off >= count ? -ENOENT : copy ? 0 : -ENOMEM;
+    seccomp_filter_put(f);
+    return err;
+}
+
 /* The call as filters see it. */
 static void fill_data(struct abi_seccomp_data *d, const struct plat_frame *f)
 {

@@ -138,6 +138,8 @@ int thread_publish(struct thread *t, bool traced)
     }
     spin_unlock(&t->process->sig_lock);
     spin_unlock(&process_lock);
+    if (UNLIKELY(t->rt_priority) && !err)
+        cpu_timers_changed(p); /* RLIMIT_RTTIME is inherited, and so is what it counts */
     return err;
 }
 

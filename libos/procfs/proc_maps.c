@@ -35,7 +35,7 @@ static void show_header(struct text *t, struct area *a, char *path)
         a->file ? (unsigned long long)a->pgoff << PAGE_SHIFT : 0ull, (unsigned)abi_major(dev),
         (unsigned)abi_minor(dev), (unsigned long long)(inode ? inode->ino : 0));
     const char *name = a->name;
-    if (a->file && file_text(a->file, path, PATH_SIZE) > 0)
+    if (a->file && !(a->flags & AREA_NAMED) && file_text(a->file, path, PATH_SIZE) > 0)
         name = path;
     if (name) {
         text_pad(t, start, NAME_COLUMN);

@@ -280,6 +280,7 @@ static ALWAYS_INLINE void leave(struct runq *rq, struct thread *prev)
         prev->switches_voluntary++;
         if (UNLIKELY(state == THREAD_DEAD))
             rq->leaving = prev;
+        prev->woke_run_ns = prev->run_ns; /* what RLIMIT_RTTIME counts from */
         return;
     }
     if (UNLIKELY(prev == rq->idle))

@@ -141,7 +141,7 @@ int plat_debug_set(struct plat_thread *t, unsigned n, uint64_t v)
         uint64_t old = d->addr[n];
 
         if (v >= PLAT_USER_MAX - 8)
-            return -EIO;
+            return -EINVAL;
         d->addr[n] = v;
         if (slot_good(d, d->dr7, n))
             return 0;

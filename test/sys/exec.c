@@ -10,9 +10,15 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_GET_MDWE 66
+#endif
 
 enum { PAGE = 4096 };
 
@@ -291,6 +297,24 @@ static void randomisation(void)
     CHECK(0x0040000, call(SYS_personality, 0));
 }
 
+/* What prctl(2) says of the address space outlives execve; PR_MDWE_NO_INHERIT takes itself back. */
+static void address_space(void)
+{
+    char out[16], *argv[] = { "zero", "memory", NULL };
+    CHECK(0, run(self, argv, no_env, out, sizeof out));
+    for (unsigned long mdwe = 1; mdwe <= 3; mdwe += 2) {
+        int pid = fork(), status = -1;
+        if (pid == 0) {
+            if (prctl(PR_SET_MDWE, mdwe, 0, 0, 0) || prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+                _exit(99);
+            execve(self, argv, no_env);
+            _exit(98);
+        }
+        CHECK(pid, waitpid(pid, &status, 0));
+        CHECK((mdwe == 1 ? 11 : 10) << 8, status);
+    }
+}
+
 int main(int argc, char **argv, char **envp)
 {
     ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -305,6 +329,8 @@ int main(int argc, char **argv, char **envp)
         return argc;
     if (!strcmp(role, "places"))
         return places();
+    if (!strcmp(role, "memory"))
+        return 10 * prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) + prctl(PR_GET_MDWE, 0, 0, 0, 0);
     if (!strcmp(role, "exit"))
         return 0;
     int fd = open(self, O_RDONLY);
@@ -319,6 +345,7 @@ int main(int argc, char **argv, char **envp)
     by_descriptor();
     hostile();
     randomisation();
+    address_space();
     unlink("/tmp/t-exec");
     return t_end();
 }

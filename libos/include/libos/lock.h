@@ -51,6 +51,7 @@ enum lock_rank {
     RANK_IPC_UNDO,     /* the list of a process's semaphore adjustments */
     RANK_IPC_TABLE,    /* ids and keys of one kind of System V objects */
     RANK_ACCOUNTS,     /* the table of users */
+    RANK_AREA_NAME,    /* names that programs give to areas */
     RANK_ACL,          /* which access control list an inode has */
     RANK_PAGEMAP,      /* page map of an inode */
     RANK_MAP_CLOCK,    /* the ring of page maps that reclaim goes through */

@@ -37,6 +37,7 @@ enum area_flags {
     AREA_LOCKONFAULT = 262144,
     AREA_MERGEABLE = 524288, /* madvise MERGEABLE: remembered, nothing is merged */
     AREA_SEALED = 1048576,   /* mseal: stays where it is, with its rights */
+    AREA_NAMED = 8388608,    /* name is the program's, counted: libos/mm/name.c */
     AREA_LAZY = 4194304,     /* has, or had, pages that libOS may take away (MADV_FREE) */
     AREA_SECRET =
         2097152, /* memfd_secret: nobody is given these pages but by a copy of the program's own */
@@ -48,6 +49,7 @@ enum area_flags {
 enum {
     MM_MIN_ADDR = 65536,       /* mmap_min_addr: nothing is mapped below */
     MM_STACK_GAP = 256 * 4096, /* bytes kept free below an area that grows down */
+    AREA_NAME_MAX = 80,        /* bytes of a name that a program gives, with the zero */
     MM_AREAS_MAX = 65530,      /* max_map_count */
     MM_LAZY_MAX = 12,
 };
@@ -104,6 +106,7 @@ struct mm {
     uint32_t
         def_flags; /* AREA_LOCKED (MCL_FUTURE), AREA_LOCKONFAULT, AREA_NOHUGE (PR_SET_THP_DISABLE) */
     bool dumpable;
+    uint8_t mdwe;            /* PR_MDWE_* */
     struct aio_context *aio; /* contexts of asynchronous I/O; guarded by that module's lock */
     struct mm_part lazy
         [MM_LAZY_MAX]; /* where pages may be taken away; guarded by the lock of lazy.c, as the next two */
@@ -120,6 +123,8 @@ void mm_put(struct mm *mm);
 /* A copy on write of src for fork, with one user; src is made read-only where it is private. -ENOMEM.
  * Locks: takes src->lock. */
 NODISCARD int mm_fork(struct mm *src, struct mm **ret_mm);
+/* Give the empty mm what outlives both fork and execve: PR_SET_THP_DISABLE and PR_SET_MDWE. */
+void mm_inherit(struct mm *mm, const struct mm *src);
 
 /* Make f (borrowed) the program of mm, which has none yet; nobody may open it for writing until mm ends. -ETXTBSY. */
 NODISCARD int mm_set_exe(struct mm *mm, struct file *f);
@@ -173,6 +178,9 @@ NODISCARD int mm_check_home(struct mm *mm, uintptr_t start, size_t size);
 /* move_pages(2): the node of the page at addr, 0; -EFAULT: nothing is mapped, or the page of zeros; -ENOENT: no page. */
 NODISCARD int mm_page_node(struct mm *mm, uintptr_t addr);
 
+/* PR_SET_VMA of prctl(2): name anonymous areas, as /proc/PID/maps shows; name NULL: no more. -EINVAL, -ENOMEM (holes too), -EBADF
+ * (of a file). Locks: takes mm->lock. */
+NODISCARD int mm_set_name(struct mm *mm, uintptr_t start, size_t size, const char *name);
 /* msync(2). -EINVAL, -ENOMEM, -EBUSY, -EIO. */
 NODISCARD int mm_sync(struct mm *mm, uintptr_t start, size_t size, unsigned flags);
 /* mincore(2) for n pages from start on, one byte each. -ENOMEM: a page is not mapped. */

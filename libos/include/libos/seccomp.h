@@ -29,4 +29,10 @@ void seccomp_exit(struct thread *t);
 /* Filters that apply to t. */
 unsigned seccomp_count(const struct thread *t);
 
+/* The program of t's filter number off, counted from the oldest: *ret_n instructions in *ret, the caller's to free with heap_free;
+ * log: SECCOMP_FILTER_FLAG_LOG was given. t has stopped for the current thread, its tracer. -EACCES: the caller is no administrator, or
+ * filtered itself; -EINVAL: t has no filters, -ENOENT: not so many, -ENOMEM. */
+NODISCARD int seccomp_get_filter(struct thread *t, uint64_t off, struct abi_sock_filter **ret,
+                                 unsigned *ret_n, bool *ret_log);
+
 #endif

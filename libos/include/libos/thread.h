@@ -142,6 +142,7 @@ struct thread {
     struct cpu_samples samples; /* what it was seen doing; written by its CPU */
     struct cpu_told told;       /* guarded by process_lock */
     uint64_t switches_voluntary, switches_forced;
+    uint64_t woke_run_ns; /* run_ns when it slept last */
     uint64_t faults_minor, faults_major;
     uint64_t blocks_in, blocks_out; /* of 512 bytes: read from devices, made dirty */
     uint64_t start_time_ns;
@@ -203,6 +204,8 @@ struct thread {
     struct completion *
         vfork_done; /* of a parent that waits in vfork until this one execs or ends; guarded by RANK_PROCESS */
     int pdeath_signal; /* PR_SET_PDEATHSIG */
+    bool io_flusher;   /* PR_SET_IO_FLUSHER: remembered */
+    uint8_t mce_kill;  /* PR_MCE_KILL: 1 + policy, 0: the default; remembered */
     uint32_t timer_slack_ns;
     unsigned personality;
     struct sem_undo_list

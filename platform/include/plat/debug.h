@@ -34,7 +34,7 @@ void plat_fpu_get(struct plat_thread *t, void *buf);
  * -EINVAL: another size, or bits that cannot be. */
 NODISCARD int plat_fpu_set(struct plat_thread *t, void *buf, size_t size);
 
-/* Debug register n as the thread sees it; set it. -EINVAL: bad kind or alignment, -EIO: no such register, or an address
+/* Debug register n as the thread sees it; set it. -EIO: no such register; -EINVAL: bad kind or alignment, or an address
  * that is not ring 3's; -ENOMEM. */
 uint64_t plat_debug_get(const struct plat_thread *t, unsigned n);
 NODISCARD int plat_debug_set(struct plat_thread *t, unsigned n, uint64_t value);
