@@ -2,6 +2,7 @@
 /* madvise(2), and making pages present. Advice that Linux may ignore and that would gain nothing here (there is no swap)
  * is checked as Linux checks it and then remembered or ignored. */
 #include "area.h"
+#include "marks.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -16,7 +17,8 @@ static bool known(int advice)
 {
     return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
            (advice >= MADV_FREE && advice <= MADV_DOFORK) ||
-           (advice >= MADV_MERGEABLE && advice <= MADV_DONTNEED_LOCKED);
+           (advice >= MADV_MERGEABLE && advice <= MADV_COLLAPSE) || advice == MADV_GUARD_INSTALL ||
+           advice == MADV_GUARD_REMOVE;
 }
 
 /* Change the flags of the part [start, end) of a. */
@@ -53,6 +55,23 @@ static int drop_pages(struct area *a, uintptr_t start, uintptr_t end, int advice
     return range_unmap(a->mm, start, end, area_is_quiet(a));
 }
 
+/* MADV_GUARD_INSTALL. The pages go, and none comes before the guard does. */
+static int guard(struct area *a, uintptr_t start, uintptr_t end)
+{
+    if (a->flags & (AREA_SPECIAL | AREA_LOCKED))
+        return -EINVAL;
+    int err = range_unmap(a->mm, start, end, area_is_quiet(a));
+    return err ? err : marks_set(a->mm, start, end, MARK_GUARD);
+}
+
+static int unguard(struct area *a, uintptr_t start, uintptr_t end)
+{
+    if (a->flags & AREA_SPECIAL)
+        return -EINVAL;
+    marks_clear(a->mm, start, end, MARK_GUARD);
+    return 0;
+}
+
 /* MADV_PAGEOUT without swap: clean pages of files go, where they can be read again and the caller could change the file. */
 static int page_out(struct area *a, uintptr_t start, uintptr_t end)
 {
@@ -73,7 +92,7 @@ static bool breaks_seal(const struct area *a, int advice)
     if (!(a->flags & AREA_SEALED) || a->pages || (a->prot & PLAT_WRITE))
         return false;
     return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED || advice == MADV_FREE ||
-           advice == MADV_DONTFORK || advice == MADV_WIPEONFORK;
+           advice == MADV_DONTFORK || advice == MADV_WIPEONFORK || advice == MADV_GUARD_INSTALL;
 }
 
 /* One area's part. With mm->lock held for writing. */
@@ -119,8 +138,10 @@ static int advise_part(struct area *a, uintptr_t start, uintptr_t end, int advic
     case MADV_DONTNEED_LOCKED:
     case MADV_FREE:
         return drop_pages(a, start, end, advice);
-    case MADV_COLLAPSE:
-        return -EINVAL; /* nothing is merged into large pages after the fact */
+    case MADV_GUARD_INSTALL:
+        return guard(a, start, end);
+    case MADV_GUARD_REMOVE:
+        return unguard(a, start, end);
     default:
         return 0; /* MADV_WILLNEED */
     }
@@ -194,6 +215,15 @@ static int touch(struct mm *mm, uintptr_t va, enum plat_access access, uintptr_t
     return mm_fault(mm, va, access, leaf.present);
 }
 
+/* Why nothing can be at va: no area, or a guard. */
+static int nothing_at(struct mm *mm, uintptr_t va)
+{
+    rwmutex_read_lock(&mm->lock);
+    int err = area_at(mm, va) ? -EFAULT : -ENOMEM;
+    rwmutex_read_unlock(&mm->lock);
+    return err;
+}
+
 /* MADV_POPULATE_READ and _WRITE. */
 static int populate(struct mm *mm, uintptr_t start, uintptr_t end, enum plat_access access)
 {
@@ -213,13 +243,13 @@ static int populate(struct mm *mm, uintptr_t start, uintptr_t end, enum plat_acc
         }
         if (err)
             return err == -EIO || err == -ENOSPC || err == -EACCES ? -EFAULT
-                   : err == -EFAULT                                ? -ENOMEM
+                   : err == -EFAULT                                ? nothing_at(mm, start)
                                                                    : err;
     }
     return 0;
 }
 
-void mm_populate(struct mm *mm, uintptr_t start, size_t size)
+int mm_populate(struct mm *mm, uintptr_t start, size_t size)
 {
     uintptr_t end = start + size;
     while (start < end) {
@@ -227,20 +257,24 @@ void mm_populate(struct mm *mm, uintptr_t start, size_t size)
         struct area *a = area_find(mm, start);
         if (!a || a->start >= end) {
             rwmutex_read_unlock(&mm->lock);
-            return;
+            return 0;
         }
         start = a->start > start ? a->start : start;
         uintptr_t to = a->end < end ? a->end : end;
         bool write = (a->prot & PLAT_WRITE) && !(a->flags & AREA_SHARED),
-             any = a->prot && !(a->flags & AREA_SPECIAL);
+             special = a->flags & AREA_SPECIAL;
+        int err = a->prot || special ? 0 : -EFAULT;
         rwmutex_read_unlock(&mm->lock);
-        while (any && start < to) {
-            if (touch(mm, start, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, &start) ||
-                thread_preempt_point())
-                return;
+        while (!err && !special && start < to) {
+            err = touch(mm, start, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, &start);
+            if (!err && thread_preempt_point())
+                err = -EINTR;
         }
+        if (err)
+            return err;
         start = to;
     }
+    return 0;
 }
 
 void mm_release(struct mm *mm)
@@ -266,6 +300,8 @@ int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice)
     if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
         return populate(mm, start, end,
                         advice == MADV_POPULATE_WRITE ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ);
+    if (advice == MADV_COLLAPSE)
+        return mm_collapse(mm, start, end);
     if (advice == MADV_REMOVE)
         return advise_remove(mm, start, end);
     rwmutex_write_lock(&mm->lock);

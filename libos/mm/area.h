@@ -93,6 +93,9 @@ uint64_t limit_of(unsigned resource);
  * leaves do not count. */
 void page_put_leaves(const struct plat_leaf *leaf, size_t n, int64_t *ret_anon, int64_t *ret_file);
 
+/* MADV_COLLAPSE of [start, end). -EINVAL, -ENOMEM, -EAGAIN; -EINTR: a fatal signal. Takes mm->lock. */
+NODISCARD int mm_collapse(struct mm *mm, uintptr_t start, uintptr_t end);
+
 /* MADV_FREE of [start, end), part of a, which is private anonymous: its pages may go when memory runs short. mm->lock is held for
  * writing, as for the next one. */
 void lazy_free(struct area *a, uintptr_t start, uintptr_t end);

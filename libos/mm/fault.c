@@ -5,6 +5,7 @@
  * range lock. Two faults may race there: plat_mmu_map leaves alone what is present, and the loser's pages go back. A page
  * of a file may be truncated or replaced meanwhile: the page map's write_gen tells, and the fault starts again. */
 #include "area.h"
+#include "marks.h"
 
 #include <abi/errno.h>
 #include <abi/resource.h>
@@ -46,6 +47,11 @@ static size_t batch_size(struct area *a, uintptr_t va)
         uintptr_t end = (va & LARGE_MASK) + LARGE_SIZE;
         size_t left = ((end < a->end ? end : a->end) - va) >> PAGE_SHIFT;
         batch = batch < left ? batch : (uint32_t)left;
+        if (marks_any(a->mm) && batch > 1) {
+            uintptr_t to = va + ((uintptr_t)batch << PAGE_SHIFT);
+            batch = 1 + (uint32_t)((marks_next(a->mm, va + PAGE_SIZE, to) - va - PAGE_SIZE) >>
+                                   PAGE_SHIFT);
+        }
         if (page_free_count() < 16 * BATCH_MAX)
             batch = 1;
     }
@@ -60,6 +66,8 @@ static bool large_wanted(const struct area *a, uintptr_t va)
     uintptr_t base = va & LARGE_MASK;
     if (base < a->start || a->end - base < LARGE_SIZE ||
         (a->flags & (AREA_NOHUGE | AREA_STACK | AREA_GROWSDOWN)))
+        return false;
+    if (marks_any(a->mm) && marks_next(a->mm, base, base + LARGE_SIZE) != base + LARGE_SIZE)
         return false;
     uint64_t spare = page_free_count();
     return spare > (a->flags & AREA_HUGE ? 1024 : 8192);
@@ -232,7 +240,7 @@ static size_t around(struct fault *f, struct page **page, uintptr_t *ret_va)
     uintptr_t low = f->va & ~(((uintptr_t)AROUND << PAGE_SHIFT) - 1);
     if (f->va == a->fault_next)
         want = BATCH_MAX;
-    if (a->flags & AREA_RANDOM) {
+    if ((a->flags & AREA_RANDOM) || marks_any(a->mm)) {
         low = f->va;
         want = 1;
     }
@@ -437,6 +445,8 @@ static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool 
         };
         if ((!allowed(a, access) && !(force && may_force(a))) || (a->flags & AREA_SPECIAL))
             err = -EACCES;
+        else if (marks_any(mm) && marks_at(mm, f.va, MARK_GUARD))
+            err = -EFAULT;
         else
             err = a->pages ? fault_file(&f) : fault_anonymous(&f);
         if (err == RETRY) {

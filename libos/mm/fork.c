@@ -7,6 +7,7 @@
  * comes to the parent's areas first, which stand before the child's, and waits there for move_lock; so it finds each page
  * in the parent before it was shared, or in both after. */
 #include "area.h"
+#include "marks.h"
 
 #include <abi/errno.h>
 #include <abi/prctl.h>
@@ -162,7 +163,9 @@ static int fork_area(struct area *a, struct mm *to)
         file_get(b->file);
     area_insert(b);
     area_count(b, 1);
-    return 0;
+    if (!marks_any(a->mm) || (a->flags & AREA_WIPEONFORK))
+        return 0;
+    return marks_copy(to, a->start, a->mm, a->start, a->end - a->start, false);
 }
 
 void mm_inherit(struct mm *mm, const struct mm *src)

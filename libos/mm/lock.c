@@ -50,6 +50,12 @@ static uint64_t locked_in(struct mm *mm, uintptr_t start, uintptr_t end)
     return n;
 }
 
+/* As POSIX has mlock tell it: -ENOMEM where nothing can be, -EAGAIN without memory. */
+static int populate_error(int err)
+{
+    return err == -ENOMEM ? -EAGAIN : err && err != -EINTR ? -ENOMEM : err;
+}
+
 int mm_lock_range(struct mm *mm, uintptr_t start, size_t size, bool on, bool on_fault)
 {
     bool may = cred_capable(CAP_IPC_LOCK);
@@ -70,7 +76,7 @@ int mm_lock_range(struct mm *mm, uintptr_t start, size_t size, bool on, bool on_
                          (on ? AREA_LOCKED : 0) | (on && on_fault ? AREA_LOCKONFAULT : 0));
     rwmutex_write_unlock(&mm->lock);
     if (!err && on && !on_fault)
-        mm_populate(mm, start, len);
+        err = populate_error(mm_populate(mm, start, len));
     return err;
 }
 
@@ -103,7 +109,7 @@ int mm_lock_all(struct mm *mm, unsigned flags)
     }
     rwmutex_write_unlock(&mm->lock);
     if (!err && (flags & MCL_CURRENT) && !on_fault)
-        mm_populate(mm, 0, PLAT_USER_MAX);
+        (void)mm_populate(mm, 0, PLAT_USER_MAX);
     return err;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mmap(2), munmap(2), brk(2): what is mapped where. */
 #include "area.h"
+#include "marks.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -230,6 +231,7 @@ static int remove_part(struct area *a, uintptr_t start, uintptr_t end)
     int err = range_unmap(mm, start, end, area_is_quiet(a));
     if (err)
         return err;
+    marks_clear(mm, start, end, MARKS);
     struct area part = *a;
     part.start = start;
     part.end = end;

@@ -6,6 +6,7 @@
  * inside of private anonymous areas is unmapped without range locks: nobody else has business there while mm->lock is
  * held for writing. */
 #include "area.h"
+#include "marks.h"
 
 #include <abi/errno.h>
 #include <abi/prctl.h>
@@ -140,6 +141,7 @@ void mm_put(struct mm *mm)
         must(unmap_part(mm, span[i].start, span[i].end, NULL) == 0);
     }
     plat_aspace_fini(&mm->aspace);
+    marks_free(mm);
     if (mm->exe) {
         if (mm->exe->inode)
             inode_allow_write(mm->exe->inode);

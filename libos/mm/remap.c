@@ -2,6 +2,7 @@
 /* mremap(2): shrink, grow in place, or move. Moving makes a second area first, so that a page map that takes pages away
  * meanwhile finds them at either place; leaves move in pieces of at most 2 MiB under mm->move_lock. */
 #include "area.h"
+#include "marks.h"
 
 #include <abi/errno.h>
 #include <abi/mman.h>
@@ -77,10 +78,15 @@ static int move_to(struct remap *r, uintptr_t to)
     area_count(b, 1);
     area_insert(b);
     size_t moving = r->old_size < r->size ? r->old_size : r->size;
-    err = moving ? move_leaves(mm, r->old, to, moving) : 0;
+    err = moving && marks_any(mm) ? marks_copy(mm, to, mm, r->old, moving, false) : 0;
+    if (!err && moving)
+        err = move_leaves(mm, r->old, to, moving);
+    if (!err && keep)
+        marks_clear(mm, r->old, r->old + r->old_size, MARKS);
     if (!err && r->old_size && !keep)
         err = unmap_locked(mm, r->old, r->old + r->old_size);
     if (err) {
+        marks_clear(mm, to, to + r->size, MARKS);
         area_count(b, -1);
         area_remove(b);
         area_destroy(b);

@@ -142,6 +142,7 @@ static void not_of_this_machine(void)
     CHECK(-EINVAL, P(-1));
 }
 
+#ifndef T_IN_PROCESS
 static void auxiliary_vector(void)
 {
     unsigned long aux[128] = { 0 };
@@ -157,6 +158,7 @@ static void auxiliary_vector(void)
     CHECK(-EINVAL, P(PR_GET_AUXV, aux, sizeof(aux), 1, 0));
     CHECK(-EFAULT, P(PR_GET_AUXV, T_BAD, sizeof(aux), 0, 0));
 }
+#endif
 
 /* The line of /proc/self/maps that begins at addr has this name. */
 static bool named(void *addr, const char *name)
@@ -265,7 +267,9 @@ int main(void)
     mode_switches();
     flusher();
     not_of_this_machine();
+#ifndef T_IN_PROCESS /* nothing was executed there */
     auxiliary_vector();
+#endif
     area_names();
     merging();
     write_xor_execute();

@@ -75,6 +75,7 @@ struct area {
 };
 
 RB_HEAD(area_tree, area);
+RB_HEAD(mark_tree, mark_block);
 
 struct aio_context;
 
@@ -89,6 +90,7 @@ struct mm {
     struct spin move_lock;  /* leaves move (mremap), or a page map takes them: one at a time */
     struct plat_aspace aspace;
     struct area_tree areas; /* guarded by lock */
+    struct mark_tree marks; /* guarded by lock; libos/mm/marks.c */
     struct area *cached;    /* of the last fault; reset by whoever changes the tree */
     uint32_t area_count;    /* guarded by lock */
     uint64_t total_pages, locked_pages, data_pages, stack_pages, exec_pages,
@@ -188,8 +190,8 @@ NODISCARD int mm_resident(struct mm *mm, uintptr_t start, size_t n, uint8_t *vec
 /* mlock2, munlock (on false), mlockall with flags MCL_* (0: munlockall). -ENOMEM, -EPERM, -EAGAIN, -EINVAL. */
 NODISCARD int mm_lock_range(struct mm *mm, uintptr_t start, size_t size, bool on, bool on_fault);
 NODISCARD int mm_lock_all(struct mm *mm, unsigned flags);
-/* Make the pages of [start, start + size) present, as far as that is possible; errors are not told. */
-void mm_populate(struct mm *mm, uintptr_t start, size_t size);
+/* Make the pages of [start, start + size) present until one cannot be: mm_fault's errnos; -EINTR: a fatal signal. */
+int mm_populate(struct mm *mm, uintptr_t start, size_t size);
 
 /* Resolve a fault of the current thread (see upcall_fault). 0; -EFAULT: no such memory (SEGV_MAPERR); -EACCES: it forbids
  * the access (SEGV_ACCERR); -EIO: past the end of the file or unreadable (SIGBUS); -ENOMEM. */

@@ -57,6 +57,8 @@
 #define MADV_DONTNEED_LOCKED                                24
 #define MADV_COLLAPSE                                       25
 #define MADV_HWPOISON                                       100
+#define MADV_GUARD_INSTALL                                  102
+#define MADV_GUARD_REMOVE                                   103
 #define MS_ASYNC                                            1
 #define MS_INVALIDATE                                       2
 #define MS_SYNC                                             4
