@@ -304,6 +304,30 @@ long sys_readahead(int fd, long offset, size_t count)
     return err;
 }
 
+long sys_cachestat(int fd, user_void_in_t range, user_void_out_t stat, unsigned flags)
+{
+    struct fd_ref ref;
+    uint64_t of[2], out[5] = { 0 }; /* off, len; cached, dirty, writeback, and evicted twice */
+    struct pagemap_count count = { 0 };
+    long err = fd_borrow(fd, &ref);
+    if (err)
+        return err;
+    if (user_get(of, user_cast(user_u64_in_t, range), 2))
+        err = -EFAULT;
+    else if (flags)
+        err = -EINVAL;
+    else if (S_ISREG(ref.file->inode->mode)) {
+        uint64_t last = of[1] ? of[0] + of[1] - 1 : UINT64_MAX;
+        pagemap_count(&ref.file->inode->pages, of[0] >> PAGE_SHIFT, (last >> PAGE_SHIFT) + 1,
+                      &count);
+    }
+    fd_return(&ref);
+    out[0] = count.cached;
+    out[1] = count.dirty;
+    out[2] = count.writeback;
+    return err ? err : user_put(user_cast(user_u64_out_t, stat), out, ARRAY_SIZE(out));
+}
+
 long sys_fadvise64(int fd, long offset, size_t len, int advice)
 {
     struct fd_ref ref;

@@ -9,6 +9,7 @@
 #include <abi/stat.h>
 #include <abi/statfs.h>
 #include <libos/file.h>
+#include <libos/mount.h>
 #include <libos/user.h>
 
 static long put_stat(struct inode *inode, user_stat_out_t buf)
@@ -64,7 +65,7 @@ static struct abi_statx_timestamp statx_time(const struct abi_timespec *t)
     return (struct abi_statx_timestamp){ .tv_sec = t->tv_sec, .tv_nsec = (uint32_t)t->tv_nsec };
 }
 
-int statx_fill(const struct path *p, struct abi_statx *x)
+int statx_fill(const struct path *p, unsigned mask, struct abi_statx *x)
 {
     struct inode *inode = p->dentry->inode;
     struct abi_stat st;
@@ -72,7 +73,8 @@ int statx_fill(const struct path *p, struct abi_statx *x)
     if (err)
         return err;
     *x = (struct abi_statx){
-        .stx_mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID,
+        .stx_mask = STATX_BASIC_STATS | STATX_BTIME |
+                    (mask & STATX_MNT_ID_UNIQUE ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID),
         .stx_blksize = (uint32_t)st.st_blksize,
         .stx_attributes = p->dentry == p->mount->root ? STATX_ATTR_MOUNT_ROOT : 0,
         .stx_attributes_mask = STATX_ATTR_MOUNT_ROOT | STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND |
@@ -92,7 +94,8 @@ int statx_fill(const struct path *p, struct abi_statx *x)
         .stx_rdev_minor = abi_minor(st.st_rdev),
         .stx_dev_major = abi_major(st.st_dev),
         .stx_dev_minor = abi_minor(st.st_dev),
-        .stx_mnt_id = (uint64_t)p->mount->id,
+        .stx_mnt_id =
+            mask & STATX_MNT_ID_UNIQUE ? mount_unique_id(p->mount) : (uint64_t)p->mount->id,
     };
     return 0;
 }
@@ -107,7 +110,7 @@ long sys_statx(int dfd, user_str_t path, unsigned flags, unsigned mask, user_sta
     long err = name_walk(dfd, path, flags, &p);
     if (err)
         return err;
-    err = statx_fill(&p, &x); /* whatever the mask: everything costs the same */
+    err = statx_fill(&p, mask, &x); /* everything costs the same, asked for or not */
     path_put(&p);
     return err ? err : user_put(buf, &x, 1);
 }

@@ -255,7 +255,7 @@ long uring_op_statx(struct uring_req *r, unsigned flags)
         (how & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (how & AT_EMPTY_PATH ? WALK_EMPTY : 0), &p);
     if (err)
         return err;
-    err = statx_fill(&p, &x);
+    err = statx_fill(&p, r->sqe.len, &x);
     path_put(&p);
     return err ? err : user_put(user_at(user_statx_out_t, r->sqe.off), &x, 1);
 }

@@ -13,7 +13,7 @@ NODISCARD int open_how_get(struct abi_open_how *how, user_open_how_in_t up, size
 /* What its resolve means to a walk. */
 unsigned open_how_walk(const struct abi_open_how *how);
 /* statx(2) of a path; stat.c. */
-NODISCARD int statx_fill(const struct path *p, struct abi_statx *x);
+NODISCARD int statx_fill(const struct path *p, unsigned mask, struct abi_statx *x);
 /* fallocate(2) of an open file; rw.c. */
 NODISCARD long fallocate_file(struct file *f, int mode, uint64_t off, uint64_t len);
 

@@ -132,7 +132,10 @@ NEWER = set('''MOVE_MOUNT_BENEATH FSCONFIG_CMD_CREATE_EXCL ST_NOSYMFOLLOW MPOL_W
     AT_RSEQ_ALIGN ARCH_CET_STATUS FUTEX2_SIZE_U8 FUTEX2_SIZE_U16 FUTEX2_SIZE_U32 FUTEX2_SIZE_U64 FUTEX2_NUMA
     FUTEX2_PRIVATE SYS_SECCOMP IORING_SETUP_NO_MMAP IORING_SETUP_REGISTERED_FD_ONLY IORING_SETUP_NO_SQARRAY
     IORING_FEAT_REG_REG_RING IORING_REGISTER_USE_REGISTERED_RING IOU_PBUF_RING_MMAP IORING_TIMEOUT_MULTISHOT
-    IORING_OFF_PBUF_RING'''.split())
+    IORING_OFF_PBUF_RING MADV_GUARD_INSTALL MADV_GUARD_REMOVE STATX_MNT_ID_UNIQUE LSMT_ROOT LISTMOUNT_REVERSE
+    STATMOUNT_SB_BASIC STATMOUNT_MNT_BASIC STATMOUNT_PROPAGATE_FROM STATMOUNT_MNT_ROOT STATMOUNT_MNT_POINT STATMOUNT_FS_TYPE
+    STATMOUNT_MNT_NS_ID STATMOUNT_MNT_OPTS STATMOUNT_FS_SUBTYPE STATMOUNT_SB_SOURCE STATMOUNT_OPT_ARRAY
+    STATMOUNT_SUPPORTED_MASK PR_SET_MDWE PR_GET_MDWE PR_MDWE_REFUSE_EXEC_GAIN PR_MDWE_NO_INHERIT PR_GET_AUXV'''.split())
 # In the kernel's header only, or different there: libc has its own.
 KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTODISARM': 'linux/signal.h',
           'SA_RESTORER': 'asm/signal.h', 'PROT_SEM': 'asm/mman.h', 'POLLREMOVE': 'asm/poll.h',
@@ -141,8 +144,8 @@ KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTOD
           'TCSETS2': 'asm/termbits.h asm/ioctls.h'}
 # Not numbers, another name for a number that is compared, or never seen by a program.
 ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG', 'ERESTARTSYS', 'ERESTARTNOINTR', 'ERESTARTNOHAND', 'ERESTART_RESTARTBLOCK'}
-# Structs that no header of the host declares in this form: getdents, the newest rseq, pselect6's pair.
-NO_COUNTERPART = {'dirent64', 'dirent', 'rseq', 'sigset_arg', 'sockaddr_storage', 'tcp_info'}
+# Structs that no header of the host declares, or not in this form: of mounts (newer), getdents, the newest rseq, pselect6's pair.
+NO_COUNTERPART = {'mnt_id_req', 'statmount', 'dirent64', 'dirent', 'rseq', 'sigset_arg', 'sockaddr_storage', 'tcp_info'}
 
 
 def read(repository, name):

@@ -9,6 +9,8 @@
 
 struct poll_table;
 
+#define MOUNT_UNIQUE_FIRST (1ull << 31) /* unique ids lie above */
+
 /* mount_set_sharing's types. */
 enum mount_sharing { MOUNT_SHARED, MOUNT_SLAVE, MOUNT_PRIVATE, MOUNT_UNBINDABLE };
 
@@ -64,6 +66,11 @@ struct mount *mount_find(const struct mount *parent, const struct dentry *point)
 bool mount_above(struct mount *m, struct path *ret);
 /* The mount of the tree with this id, with a reference; NULL. No sleep. */
 struct mount *mount_by_id(int id);
+/* The id that no other mount ever has, as statx(2), statmount(2) and listmount(2) tell it. */
+static inline uint64_t mount_unique_id(const struct mount *m)
+{
+    return MOUNT_UNIQUE_FIRST + (uint64_t)m->id;
+}
 /* Is m in the tree that everybody sees? */
 bool mount_in_tree(const struct mount *m);
 /* Call fn for each mount of the tree that is below the current root, in order, with the mutex held, until it returns not 0;

@@ -101,4 +101,11 @@ bool pagemap_dirty_full(void);
 /* Remove pages [first, end), then unmap them, private copies too (truncation). */
 void pagemap_remove(struct pagemap *m, uint64_t first, uint64_t end);
 
+/* Pages of a part of a file. */
+struct pagemap_count {
+    uint64_t cached, dirty, writeback;
+};
+/* How many pages of [first, end) are present. */
+void pagemap_count(struct pagemap *m, uint64_t first, uint64_t end, struct pagemap_count *ret);
+
 #endif

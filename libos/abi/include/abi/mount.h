@@ -74,4 +74,43 @@ struct abi_mount_attr {
 };
 USER_TYPES(mount_attr, struct abi_mount_attr);
 
+/* What statmount(2) and listmount(2) are asked (linux/mount.h). */
+struct abi_mnt_id_req {
+    uint32_t size, mnt_ns_fd;
+    uint64_t mnt_id, param, mnt_ns_id;
+};
+
+#define LSMT_ROOT                0xffffffffffffffffull
+#define LISTMOUNT_REVERSE        1u
+#define STATMOUNT_SB_BASIC       0x1u
+#define STATMOUNT_MNT_BASIC      0x2u
+#define STATMOUNT_PROPAGATE_FROM 0x4u
+#define STATMOUNT_MNT_ROOT       0x8u
+#define STATMOUNT_MNT_POINT      0x10u
+#define STATMOUNT_FS_TYPE        0x20u
+#define STATMOUNT_MNT_NS_ID      0x40u
+#define STATMOUNT_MNT_OPTS       0x80u
+#define STATMOUNT_FS_SUBTYPE     0x100u
+#define STATMOUNT_SB_SOURCE      0x200u
+#define STATMOUNT_OPT_ARRAY      0x400u
+#define STATMOUNT_SUPPORTED_MASK 0x1000u
+
+/* What statmount(2) answers; strings lie behind, at offsets from str. */
+struct abi_statmount {
+    uint32_t size, mnt_opts;
+    uint64_t mask; /* STATMOUNT_*: what is filled in */
+    uint32_t sb_dev_major, sb_dev_minor;
+    uint64_t sb_magic;
+    uint32_t sb_flags, fs_type;
+    uint64_t mnt_id, mnt_parent_id;
+    uint32_t mnt_id_old, mnt_parent_id_old;
+    uint64_t mnt_attr, mnt_propagation, mnt_peer_group, mnt_master, propagate_from;
+    uint32_t mnt_root, mnt_point;
+    uint64_t mnt_ns_id;
+    uint32_t fs_subtype, sb_source, opt_num, opt_array, opt_sec_num, opt_sec_array;
+    uint64_t supported_mask;
+    uint64_t spare[45];
+    char str[];
+};
+
 #endif

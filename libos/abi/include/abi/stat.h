@@ -52,6 +52,7 @@
 #define STATX_BASIC_STATS     0x7ff
 #define STATX_BTIME           0x800
 #define STATX_ALL             0xfff
+#define STATX_MNT_ID_UNIQUE   0x4000u
 #define STATX_MNT_ID          0x1000
 #define STATX_DIOALIGN        0x2000
 #define STATX__RESERVED       0x80000000u
