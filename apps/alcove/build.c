@@ -117,7 +117,7 @@ int command_build(int argc, char **argv)
 {
     enum {
         KNOWN = OPT_OUTPUT | OPT_PACK | OPT_FORMAT | OPT_JSON | OPT_OCI | OPT_SEALED | OPT_CONSOLE |
-                OPT_VOLUME | OPT_KEY
+                OPT_VOLUME | OPT_KEY | OPT_ROOT_DISK
     };
     struct options o = { 0 };
     struct packed p = { 0 };
@@ -141,6 +141,8 @@ int command_build(int argc, char **argv)
     const struct kernel *libos = o.pack.kernel ? o.pack.kernel : kernel_full();
     if (o.volumes.n)
         kernel_need(libos, KERNEL_DISK, "-v");
+    if (o.pack.root_disk)
+        kernel_need(libos, KERNEL_DISK, "--root-disk");
     if (o.keys.n)
         kernel_need(libos, KERNEL_NET, "--key");
     if (o.pack.sealed)
@@ -158,6 +160,9 @@ int command_build(int argc, char **argv)
     }
     if (isatty(STDOUT_FILENO))
         print_packed(&p);
+    if (o.pack.root_disk)
+        printf("%s  %llu bytes  the root's disk\n", o.pack.root_disk,
+               (unsigned long long)(p.root_size + p.hash_size));
     for (size_t i = 0; i < count; i++)
         printf("%s  %llu bytes  sha256:%s\n", out[i].path, (unsigned long long)out[i].size,
                out[i].sum);

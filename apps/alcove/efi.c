@@ -188,7 +188,8 @@ void efi_write(const struct image_parts *parts, const char *path)
     uint64_t rest = head->info.size ? head->info.offset : head->total_size;
     const struct pe_section *payload = add(&m, ".alcove", PE_PAGE, PE_PAGE);
     add(&m, ".cmdline", head->cmdline.size, PE_PAGE);
-    add(&m, ".initrd", rest - (head->root.offset), PE_PAGE);
+    if (head->root.size) /* else it is on a disk */
+        add(&m, ".initrd", rest - head->root.offset, PE_PAGE);
     add(&m, ".alcinfo", head->info.size, PE_PAGE);
 
     int out = create(path, m.file);

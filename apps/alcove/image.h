@@ -11,7 +11,7 @@
 struct image_parts {
     const char *kernel; /* path of the libOS executable */
     const char *stub;   /* path of the UEFI stub; NULL: not installed */
-    const char *root;   /* path of the EROFS image */
+    const char *root;   /* path of the EROFS image; NULL: the root is on a disk */
     const char *hash;   /* path of veritysetup's hash file */
     struct buf cmdline;
     struct buf info;

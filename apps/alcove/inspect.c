@@ -8,6 +8,7 @@
 #include "verity.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct report {
@@ -16,6 +17,8 @@ struct report {
     struct list cmdline;
     struct list info; /* key=value lines */
     const char *roothash;
+    const char *root_disk; /* the file with the root; NULL: it is in the image */
+    uint64_t root_size, hash_size;
     char sum[65];
 };
 
@@ -40,6 +43,28 @@ static void read_info(struct report *r)
         list_add(&r->info, xstrndup(s, n));
         s += n + 1;
     }
+}
+
+/* The root is on a disk: the file beside the image, as it was built. */
+static void read_root_disk(struct report *r, const uint8_t want[32])
+{
+    const uint8_t *data;
+    size_t size;
+    const char *name = "";
+    for (size_t i = 0; i < r->info.n; i++)
+        if (strncmp(r->info.v[i], "root_disk=", 10) == 0)
+            name = path_base(r->info.v[i] + 10);
+    r->root_disk = xprintf("%.*s%s", (int)(path_base(r->path) - r->path), r->path, name);
+    r->root_size = strtoull(cmdline_option(&r->cmdline, "rootdisk"), NULL, 10);
+    int err = file_map(r->root_disk, &data, &size);
+    if (err < 0)
+        fail_errno(r->root_disk, -err, "cannot read the disk with the root");
+    if (size < r->root_size)
+        fail(r->root_disk, "is too small for the root; build it again");
+    r->hash_size = size - r->root_size;
+    const char *wrong = verity_check(data, r->root_size, data + r->root_size, r->hash_size, want);
+    if (wrong)
+        fail(r->root_disk, "is damaged: %s; build it again", wrong);
 }
 
 static void report_read(struct report *r)
@@ -70,6 +95,12 @@ static void report_read(struct report *r)
     r->roothash = cmdline_option(&r->cmdline, "roothash");
     if (!unhex(r->roothash, want))
         fail(r->path, "has no usable root hash in its command line; build it again");
+    if (cmdline_option(&r->cmdline, "rootdisk")) {
+        read_root_disk(r, want);
+        return;
+    }
+    r->root_size = h->root.size;
+    r->hash_size = h->hash.size;
     wrong = verity_check(image_part(&r->image, &h->root), h->root.size,
                          image_part(&r->image, &h->hash), h->hash.size, want);
     if (wrong)
@@ -119,9 +150,9 @@ static void print_text(const struct report *r)
         for (size_t j = 0; j < l.n; j++)
             printf("%-10s %s\n", facts[i].label, l.v[j]);
     }
-    const struct alcove_image *h = &r->image.head;
-    printf("%-10s %llu bytes, matches its hash tree (%llu bytes)\n", "root",
-           (unsigned long long)h->root.size, (unsigned long long)h->hash.size);
+    printf("%-10s %llu bytes, matches its hash tree (%llu bytes)%s%s\n", "root",
+           (unsigned long long)r->root_size, (unsigned long long)r->hash_size,
+           r->root_disk ? "; on the disk " : "", r->root_disk ? r->root_disk : "");
 }
 
 static void print_json(const struct report *r)
@@ -141,8 +172,7 @@ static void print_json(const struct report *r)
         buf_str(&b, facts[i].many ? "]" : l.n ? "" : "null");
     }
     printf("%s,\"root_size\":%llu,\"hash_size\":%llu,\"intact\":true}\n", b.s,
-           (unsigned long long)r->image.head.root.size,
-           (unsigned long long)r->image.head.hash.size);
+           (unsigned long long)r->root_size, (unsigned long long)r->hash_size);
 }
 
 int command_inspect(int argc, char **argv)

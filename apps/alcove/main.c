@@ -42,7 +42,11 @@ static const char pack_help[] =
     "  -u, --user U[:G]     run as this user and group, names or numbers (default 0:0)\n"
     "  -h, --hostname NAME  host name (default alcove)\n"
     "  --libos NAME         the libOS: full (the default), or without parts: net, disk, small\n"
-    "  --verity on|off      check each block of the root before use (default on)\n";
+    "  --verity on|off|panic  check each block of the root before use (default on); a wrong one is "
+    "EIO,\n"
+    "                       or with panic the end of the VM\n"
+    "  --compress none|lz4  compress the files of the root (default none: pages are used as they "
+    "lie)\n";
 
 static const char build_help[] =
     "alcove build [OPTION...] PROGRAM [ARG...] -o FILE\n"
@@ -53,6 +57,9 @@ static const char build_help[] =
     "  --format LIST        one file for each of: elf (PVH; the default), efi (UEFI), img (disk "
     "with it),\n"
     "                       qcow2, vhd (Azure), gcp-tar (Google), oci (containers)\n"
+    "  --root-disk FILE     put the root into FILE, a disk of the VM, instead of the image: only "
+    "what is\n"
+    "                       used takes memory\n"
     "  --json               print what was made as JSON\n"
     "  --sealed             for a confidential VM only: no word of the loader is taken, no "
     "console\n"
@@ -86,6 +93,10 @@ static const char run_help[] =
     "  --dns A[,A]          name servers\n"
     "  --machine M          QEMU machine: microvm (default), q35 or pc\n"
     "  --accel tcg|kvm      do not probe, use this\n"
+    "  --root-disk FILE     of a PROGRAM: put its root into FILE, a disk; of an IMAGE: the disk "
+    "that "
+    "has it\n"
+    "                       (default: the one that it was built with, beside it)\n"
     "  --oci IMAGE[:TAG]    run a container image instead of PROGRAM (see alcove build --help)\n"
     "      --gdb            start stopped and print the command that attaches gdb\n"
     "  --boot-trace         have the libOS print the time of each boot step\n"

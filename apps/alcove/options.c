@@ -36,7 +36,9 @@ static const struct option_row rows[] = {
     { OPT_KEY, 0, "key", "/DIR=FROM" },
     { OPT_SEALED, 0, "sealed", NULL },
     { OPT_CONSOLE, 0, "console", NULL },
-    { OPT_VERITY, 0, "verity", "on|off" },
+    { OPT_VERITY, 0, "verity", "on|off|panic" },
+    { OPT_COMPRESS, 0, "compress", "none|lz4" },
+    { OPT_ROOT_DISK, 0, "root-disk", "FILE" },
     { OPT_WITH, 0, "with", "PROGRAM" },
     { OPT_INIT, 0, "init", NULL },
     { OPT_LIBOS, 0, "libos", "NAME" },
@@ -135,7 +137,8 @@ static void set(struct options *o, const struct option_row *r, const char *v)
 {
     static const char *const machines[] = { "microvm", "q35", "pc", NULL };
     static const char *const accels[] = { "tcg", "kvm", NULL };
-    static const char *const onoff[] = { "on", "off", NULL };
+    static const char *const verities[] = { "on", "off", "panic", NULL };
+    static const char *const compressions[] = { "none", "lz4", NULL };
     o->given |= r->bit;
     switch (r->bit) {
     case OPT_OUTPUT:
@@ -159,7 +162,15 @@ static void set(struct options *o, const struct option_row *r, const char *v)
         set_env(o, v);
         break;
     case OPT_VERITY:
-        o->pack.no_verity = strcmp(one_of("--verity", v, onoff), "off") == 0;
+        o->pack.verity = one_of("--verity", v, verities);
+        break;
+    case OPT_COMPRESS:
+        o->pack.lz4 = strcmp(one_of("--compress", v, compressions), "lz4") == 0;
+        break;
+    case OPT_ROOT_DISK:
+        if (!*v)
+            fail("--root-disk", "the file name is empty");
+        o->pack.root_disk = v;
         break;
     case OPT_CPU_TYPE:
         o->cpu_type = v;

@@ -13,6 +13,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -275,21 +277,50 @@ static void add_directories(struct stage *s, const char *cwd)
         stage_mkdir(s, cwd, 0755);
 }
 
-static void make_root_image(struct packed *out, int64_t newest, bool all_root, bool facts)
+/* The root and behind it its hash tree, as the file that a VM gets for a disk. */
+static void write_root_disk(const char *path, const struct packed *out)
+{
+    char *unfinished = xprintf("%s.%d.tmp", path, (int)getpid());
+    const char *const parts[] = { out->parts.root, out->parts.hash };
+    uint64_t at = 0;
+    remove_at_exit(unfinished);
+    int to = open(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (to < 0)
+        fail_errno(path, errno, "cannot write");
+    for (size_t i = 0; i < 2; i++) {
+        struct stat st;
+        int from = open(parts[i], O_RDONLY | O_CLOEXEC);
+        if (from < 0 || fstat(from, &st) < 0)
+            fail_errno(parts[i], errno, "cannot read");
+        copy_range(from, to, at, (uint64_t)st.st_size, path);
+        at += (uint64_t)st.st_size;
+        close(from);
+    }
+    if (close(to) < 0 || rename(unfinished, path) < 0)
+        fail_errno(path, errno, "cannot write");
+}
+
+static void make_root_image(struct packed *out, int64_t newest, bool all_root, bool facts, bool lz4)
 {
     struct buf said = { 0 };
     char *dir = out->stage.dir, *root = path_join(out->dir, "root.erofs"),
          *hash = path_join(out->dir, "root.hash");
     /* Without -T and with SOURCE_DATE_EPOCH, mkfs.erofs keeps time stamps and writes none of its own. */
-    const char *const mkfs[] = { "mkfs.erofs",
-                                 "--quiet",
-                                 "-x-1",
-                                 facts ? "-Enoinline_data,force-inode-extended" : "-Enoinline_data",
-                                 "-U" ZERO_UUID,
-                                 root,
-                                 dir,
-                                 all_root ? "--all-root" : NULL,
-                                 NULL };
+    const char *mkfs[] = { "mkfs.erofs",
+                           "--quiet",
+                           "-x-1",
+                           facts ? "-Enoinline_data,force-inode-extended" : "-Enoinline_data",
+                           "-U" ZERO_UUID,
+                           root,
+                           dir,
+                           NULL,
+                           NULL,
+                           NULL };
+    size_t n = sizeof(mkfs) / sizeof(*mkfs) - 3;
+    if (all_root)
+        mkfs[n++] = "--all-root";
+    if (lz4)
+        mkfs[n++] = "-zlz4hc";
     progress("making the root image");
     tool_run(mkfs, xprintf("SOURCE_DATE_EPOCH=%lld", (long long)newest), "erofs-utils", &said);
     if (facts)
@@ -346,8 +377,10 @@ static void make_cmdline(struct packer *p, const struct identity_facts *id)
         cmdline_add(b, "sealed");
     if (p->spec->silent)
         cmdline_add(b, "uart=off");
-    if (p->spec->no_verity)
-        cmdline_add(b, "verity=off");
+    if (p->spec->verity && strcmp(p->spec->verity, "on") != 0)
+        cmdline_add(b, xprintf("verity=%s", p->spec->verity));
+    if (p->spec->root_disk)
+        cmdline_add(b, xprintf("rootdisk=%llu", (unsigned long long)p->out->root_size));
     if (p->spec->fixed_addresses)
         cmdline_add(b, "aslr=off");
     for (size_t i = 0; i < p->env.n; i++)
@@ -477,7 +510,13 @@ void pack(const struct pack_spec *spec, struct packed *ret)
     ret->parts.stub =
         tool_data("ALCOVE_STUB", "../platform/boot/efi/alcove-stub.efi", "alcove-stub.efi");
     stage_finish(p.stage, spec->oci != NULL, &newest);
-    make_root_image(ret, newest, !keep_ids || spec->oci, spec->oci != NULL);
+    make_root_image(ret, newest, !keep_ids || spec->oci, spec->oci != NULL, spec->lz4);
+    if (spec->root_disk) {
+        progress("writing the root disk");
+        write_root_disk(spec->root_disk, ret);
+        ret->parts.root = ret->parts.hash = NULL;
+        list_add(&ret->facts, xprintf("root_disk=%s", path_base(spec->root_disk)));
+    }
     make_cmdline(&p, &id);
     make_info(ret);
     progress(NULL);

@@ -22,7 +22,11 @@ struct pack_spec {
     const struct kernel *kernel; /* the libOS; NULL: the full one */
     bool sealed;                 /* for a confidential guest only; no word of the loader is taken */
     bool silent;                 /* no console */
-    bool no_verity;              /* pages are used unchecked; the tree is packed all the same */
+    const char *
+        verity; /* "off": pages are used unchecked, the tree is packed all the same; "panic": a wrong one ends the VM; NULL: "on" */
+    const char *
+        root_disk; /* the root goes there, as a disk's content, not into the image; NULL: it does not */
+    bool lz4;      /* files are compressed */
     const char *
         oci; /* a container image instead of a program; args, when there are any, take the place of its CMD */
 };

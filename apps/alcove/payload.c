@@ -18,6 +18,9 @@ static uint64_t part_add(struct alcove_image_part *part, uint64_t at, uint64_t s
 static uint64_t file_size(const char *path, int *ret_fd)
 {
     struct stat st;
+    *ret_fd = -1;
+    if (!path) /* on a disk */
+        return 0;
     *ret_fd = open(path, O_RDONLY | O_CLOEXEC);
     if (*ret_fd < 0 || fstat(*ret_fd, &st) < 0)
         fail_errno(path, errno, "cannot read");
@@ -44,12 +47,16 @@ void payload_write(struct payload_plan *plan, const struct image_parts *parts, i
     const struct alcove_image *head = &plan->head;
     write_at(out, head, sizeof(*head), at, path);
     write_at(out, parts->cmdline.s, parts->cmdline.len, at + head->cmdline.offset, path);
-    copy_range(plan->root, out, at + head->root.offset, head->root.size, path);
-    copy_range(plan->hash, out, at + head->hash.offset, head->hash.size, path);
+    if (head->root.size)
+        copy_range(plan->root, out, at + head->root.offset, head->root.size, path);
+    if (head->hash.size)
+        copy_range(plan->hash, out, at + head->hash.offset, head->hash.size, path);
     if (parts->info.len)
         write_at(out, parts->info.s, parts->info.len, at + head->info.offset, path);
-    close(plan->root);
-    close(plan->hash);
+    if (plan->root >= 0)
+        close(plan->root);
+    if (plan->hash >= 0)
+        close(plan->hash);
 }
 
 static bool part_sound(const struct alcove_image_part *p, uint64_t total)

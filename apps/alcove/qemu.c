@@ -39,6 +39,13 @@ static void volume_args(const struct vm_spec *spec, struct list *a)
         list_add(a, "-device");
         list_add(a, xprintf("%s,drive=vol%u,serial=alcove-vol%u", device, i, i));
     }
+    if (spec->root_disk) {
+        list_add(a, "-drive");
+        list_add(
+            a, xprintf("file=%s,if=none,id=root,format=raw,readonly=on", escape(spec->root_disk)));
+        list_add(a, "-device");
+        list_add(a, xprintf("%s,drive=root,serial=alcove-root", device));
+    }
 }
 
 static void qemu_args(const struct vm_spec *spec, struct list *a)

@@ -78,7 +78,7 @@ void seal_mounts(const struct list *volumes, const struct list *keys, struct lis
 
 void seal_check(const struct pack_spec *spec)
 {
-    if (spec->sealed && spec->no_verity)
+    if (spec->sealed && spec->verity && strcmp(spec->verity, "off") == 0)
         fail("--sealed", "needs the root to be verified; leave --verity off out");
     for (size_t i = 0; spec->sealed && i < spec->mounts.n; i++)
         if (!strstr(spec->mounts.v[i], ":ro") && !strstr(spec->mounts.v[i], "key=attest:"))

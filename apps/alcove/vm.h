@@ -35,6 +35,7 @@ struct vm_spec {
     bool quiet; /* nothing but the program's bytes: no messages of libOS */
     struct vm_volume volumes[VM_VOLUMES_MAX];
     unsigned nvolumes;
+    const char *root_disk; /* the file that build --root-disk wrote; NULL: none */
 };
 
 /* A started QEMU. */

@@ -22,9 +22,15 @@ static void firecracker_args(const struct vm_spec *spec, struct list *a)
     buf_json(&b, path_absolute(spec->image));
     buf_str(&b, ",\"boot_args\":");
     buf_json(&b, spec->append);
-    buf_printf(&b,
-               "},\"machine-config\":{\"vcpu_count\":%u,\"mem_size_mib\":%llu},\"drives\":[]}\n",
+    buf_printf(&b, "},\"machine-config\":{\"vcpu_count\":%u,\"mem_size_mib\":%llu},\"drives\":[",
                spec->cpus, (unsigned long long)((spec->memory + (1 << 20) - 1) >> 20));
+    if (spec->root_disk) {
+        buf_str(&b, "{\"drive_id\":\"root\",\"is_root_device\":false,\"is_read_only\":true,"
+                    "\"path_on_host\":");
+        buf_json(&b, path_absolute(spec->root_disk));
+        buf_str(&b, "}");
+    }
+    buf_str(&b, "]}\n");
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         fail_errno(path, errno, "cannot write");
@@ -49,6 +55,10 @@ static void cloud_hypervisor_args(const struct vm_spec *spec, struct list *a)
     list_add(a, "tty");
     list_add(a, "--console");
     list_add(a, "off");
+    if (spec->root_disk) {
+        list_add(a, "--disk");
+        list_add(a, xprintf("path=%s,readonly=on", spec->root_disk));
+    }
 }
 
 static const struct {

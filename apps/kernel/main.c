@@ -18,6 +18,7 @@
 #include <libos/process.h>
 #include <libos/procfs.h>
 #include <libos/random.h>
+#include <libos/rootdisk.h>
 #include <libos/sched.h>
 #include <libos/sys.h>
 #include <libos/sysfs.h>
@@ -73,6 +74,12 @@ static int mount_root(const struct payload *p)
 
     if (CONFIG_RELINK)
         return vfs_init(NULL, 0);
+    if (config()->verity_panic)
+        verity_set_fatal();
+    if (config()->root_disk) /* it comes when there are disks: attach_root */
+        return config()->verity && !config()->has_root_hash
+                   ? -EINVAL
+                   : vfs_init(NULL, (size_t)config()->root_disk);
     if (!p->root_size)
         return -ENOENT;
     if (config()->verity) {
@@ -85,6 +92,17 @@ static int mount_root(const struct payload *p)
             return err;
     }
     return vfs_init(p->root, p->root_size);
+}
+
+/* rootdisk=: the image below the root that mount_root made. */
+static int attach_root(void)
+{
+    const struct config *c = config();
+    struct erofs_source source;
+    if (!c->root_disk)
+        return 0;
+    int err = rootdisk_open(c->root_disk, c->verity ? c->root_hash : NULL, &source);
+    return err ? err : vfs_root_image(&source, c->root_disk);
 }
 
 /* Descriptors 0, 1 and 2 of the first process. */
@@ -141,6 +159,7 @@ static void first(void *arg)
     int err;
 
     (void)arg;
+    boot_check("root disk", "no usable root disk", attach_root());
     boot_check("console opened", "no console", open_console());
     if (plat_boot_info()->confidential)
         boot_check("configfs", "no memory for configfs", configfs_init());

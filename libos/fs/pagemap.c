@@ -100,7 +100,16 @@ static int grow(struct pagemap *m, uint64_t index)
 /* Does p count against what the file system may hold? */
 static bool counts(const struct pagemap *m, const struct page *p)
 {
-    return m->ops->charge && p->kind == PAGE_FILE;
+    return m->ops->charge && p->kind == PAGE_FILE && !(p->flags & PAGE_BELOW);
+}
+
+/* A page that is as the image has it becomes the file's own, where it is. m->lock is held. */
+static int take_over(struct pagemap *m, struct page *p)
+{
+    if (m->ops->charge && !m->ops->charge(m))
+        return -ENOSPC;
+    p->flags = (uint16_t)((p->flags & ~PAGE_BELOW) | PAGE_DIRTY);
+    return 0;
 }
 
 /* Store p at index, where nothing is or a page of the image is to be replaced. -ENOMEM, -ENOSPC. */
@@ -293,13 +302,16 @@ int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **
         spin_lock(&m->lock);
         old = find(m, index);
         if (old && !(writable && old->kind == PAGE_RESERVED)) {
+            int full = writable && old->flags & PAGE_BELOW ? take_over(m, old) : 0;
             use(old);
-            page_get(old);
+            if (!full)
+                page_get(old);
             spin_unlock(&m->lock);
             if (fresh)
                 page_put(fresh);
-            *ret = old;
-            return 0;
+            if (!full)
+                *ret = old;
+            return full;
         }
         if (fresh && m->write_gen == gen)
             break;
@@ -352,8 +364,13 @@ uint64_t pagemap_mappings(struct pagemap *m)
 
 bool pagemap_insert(struct pagemap *m, uint64_t index, struct page *take_page)
 {
+    return pagemap_insert_since(m, index, take_page, m->write_gen);
+}
+
+bool pagemap_insert_since(struct pagemap *m, uint64_t index, struct page *take_page, uint32_t gen)
+{
     spin_lock(&m->lock);
-    bool done = !find(m, index) && !store(m, index, take_page);
+    bool done = m->write_gen == gen && !find(m, index) && !store(m, index, take_page);
     if (done)
         take_page->flags |= PAGE_FRESH;
     spin_unlock(&m->lock);

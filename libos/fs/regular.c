@@ -92,9 +92,9 @@ static ssize_type write_pages(struct inode *inode, struct iter *it, uint64_t *po
         size_t in_page = off % PAGE_SIZE, n = min_u64(PAGE_SIZE - in_page, end - off);
         struct page *p;
         p = pagemap_find(&inode->pages, off / PAGE_SIZE);
-        if (UNLIKELY(!p ||
-                     p->kind ==
-                         PAGE_RESERVED)) { /* a reserved page is not counted: nothing to put */
+        if (UNLIKELY(!p || p->kind == PAGE_RESERVED || p->flags & PAGE_BELOW)) {
+            if (p)
+                page_put(p);
             err = pagemap_get(&inode->pages, off / PAGE_SIZE, true, &p);
             if (err) {
                 err = err == -ENOMEM ? -ENOSPC : err;

@@ -15,140 +15,17 @@
 #include <libos/heap.h>
 #include <libos/mm.h>
 #include <libos/mount.h>
-#include <libos/verity.h>
 #include <libos/xattr.h>
-#include <plat/mem.h>
 #include <string.h>
 #include <utlist.h>
 
 static const struct inode_ops tmpfs_ops;
 static const struct file_ops dir_fops;
-static const struct pagemap_ops tmpfs_pages;
 
 /* Was it made here, and so counts? Its data is the tmpfs then. */
 static bool made_here(const struct inode *inode)
 {
     return !inode->lower && inode->data;
-}
-
-/* Content. A file that comes from the image keeps its decoded inode (inode->data). */
-
-static const struct erofs_inode *lower_of(const struct inode *inode)
-{
-    return inode->data;
-}
-
-/* The page at index as the image has it; *ret_size: bytes of it, 0: nothing there. */
-static int lower_page(struct inode *inode, uint64_t index, const uint8_t **ret_data,
-                      size_t *ret_size)
-{
-    const struct erofs_inode *lower = lower_of(inode);
-    uint64_t off = index * PAGE_SIZE;
-    int err = 0;
-    *ret_size = 0;
-    if (off >= inode->lower_size)
-        return 0;
-    if (off < lower->size)
-        err = erofs_data(&tmpfs_of(inode)->image, lower, off, ret_data, ret_size);
-    if (err)
-        return -EIO;
-    if (!*ret_data)
-        *ret_size = 0;
-    *ret_size = min_u64(*ret_size, inode->lower_size - off);
-    return 0;
-}
-
-/* May these size bytes of the image be mapped as a page? They are a page, or zeros follow them. */
-static bool usable_in_place(const struct tmpfs *t, const uint8_t *data, size_t size)
-{
-    uint64_t at = (uint64_t)(data - t->image.image);
-    if (at % PAGE_SIZE || t->image.size - at < PAGE_SIZE)
-        return false;
-    for (size_t i = size; i < PAGE_SIZE; i++)
-        if (data[i])
-            return false;
-    return true;
-}
-
-static int tmpfs_fill(struct pagemap *m, uint64_t index, bool writable, struct page **ret)
-{
-    struct inode *inode = m->owner;
-    const uint8_t *data = NULL;
-    size_t size = 0;
-    if (inode->lower) {
-        int err = lower_page(inode, index, &data, &size);
-        if (err)
-            return err;
-    }
-    if (!writable) {
-        *ret = NULL;
-        if (!size)
-            return 0;
-        if (usable_in_place(tmpfs_of(inode), data, size)) {
-            *ret = page_of(plat_virt_to_phys(data));
-            if (*ret)
-                return 0;
-        }
-    }
-    struct page *p = page_alloc(0, PAGE_FILE, size ? 0 : PAGE_ZERO);
-    if (!p)
-        return -ENOMEM;
-    if (size) {
-        memcpy(page_ptr(p), data, size);
-        memset((char *)page_ptr(p) + size, 0, PAGE_SIZE - size);
-    }
-    *ret = p;
-    return 0;
-}
-
-/* Pages of the image around a fault, if they are whole and need no hashing any more. */
-static void tmpfs_ready(struct pagemap *m, uint64_t index, size_t n, struct page **out)
-{
-    struct inode *inode = m->owner;
-    struct tmpfs *t = tmpfs_of(inode);
-    const struct erofs_inode *lower = lower_of(inode);
-    memset(out, 0, n * sizeof(*out));
-    if (!lower)
-        return;
-    /* Blocks in place follow each other: the first one and the number of them say where all are. */
-    uint64_t first, last, whole = min_u64(inode->lower_size, lower->size) / PAGE_SIZE;
-    n = index < whole ? min_u64(n, whole - index) : 0;
-    while (n && !erofs_place(&t->image, lower, (index + n - 1) * PAGE_SIZE, &last))
-        n--;
-    if (!n || !erofs_place(&t->image, lower, index * PAGE_SIZE, &first))
-        return;
-    struct page *page = page_of(plat_virt_to_phys(t->image.image + first));
-    for (uint64_t ready = page ? verity_ready(first, (unsigned)n) : 0; ready; ready &= ready - 1) {
-        unsigned i = (unsigned)__builtin_ctzll(ready);
-        out[i] = page + i;
-        page_get(out[i]);
-    }
-}
-
-static uint64_t tmpfs_size_pages(struct pagemap *m)
-{
-    struct inode *inode = m->owner;
-    return (inode->size + PAGE_SIZE - 1) / PAGE_SIZE;
-}
-
-static const struct pagemap_ops tmpfs_pages = {
-    .fill = tmpfs_fill,
-    .ready = tmpfs_ready,
-    .size_pages = tmpfs_size_pages,
-    .charge = tmpfs_charge,
-    .uncharge = tmpfs_uncharge,
-};
-
-bool regular_has_page(struct inode *inode, uint64_t index)
-{
-    const uint8_t *data;
-    size_t size = 0;
-    struct page *p = pagemap_find(&inode->pages, index);
-    if (p) {
-        page_put(p);
-        return true;
-    }
-    return inode->lower && !lower_page(inode, index, &data, &size) && size;
 }
 
 /* Inodes. */
@@ -226,17 +103,17 @@ static int lower_xattrs(struct tmpfs *t, const struct erofs_inode *lower, struct
     unsigned pos = 0;
     struct erofs_xattr x;
     char name[XATTR_NAME_MAX + 32];
-    int err;
-    while (!(err = erofs_next_xattr(&t->image, lower, &pos, &x))) {
+    struct erofs_buf buf = { 0 };
+    int err, set = 0;
+    while (!set && !(err = erofs_next_xattr(&t->image, lower, &pos, &buf, &x))) {
         size_t prefix = strlen(x.prefix);
         memcpy(name, x.prefix, prefix);
         memcpy(name + prefix, x.name, x.name_len);
         name[prefix + x.name_len] = '\0';
-        err = xattr_set(inode, name, x.value, x.size, 0);
-        if (err)
-            return err;
+        set = xattr_set(inode, name, x.value, x.size, 0);
     }
-    return err == -ENOENT ? 0 : -EIO;
+    erofs_buf_put(&buf);
+    return set ? set : err == -ENOENT ? 0 : lower_error(err);
 }
 
 static int lower_fill(struct tmpfs *t, const struct erofs_inode *lower, struct inode *inode)
@@ -255,6 +132,7 @@ static int lower_fill(struct tmpfs *t, const struct erofs_inode *lower, struct i
         *own = *lower;
         inode->data = own;
         inode->size = inode->lower_size = lower->size;
+        lower_pages_init(t, inode);
     }
     if (S_ISLNK(lower->mode)) {
         inode->link = heap_zalloc(lower->size + 1);
@@ -262,7 +140,7 @@ static int lower_fill(struct tmpfs *t, const struct erofs_inode *lower, struct i
             return -ENOMEM;
         int n = erofs_readlink(&t->image, lower, inode->link, lower->size);
         if (n < 0)
-            return -EIO;
+            return lower_error(n);
         inode->size = (uint64_t)n;
     }
     if (!lower->xattr_size)
@@ -274,15 +152,16 @@ static int lower_fill(struct tmpfs *t, const struct erofs_inode *lower, struct i
 static int lower_inode(struct tmpfs *t, uint64_t nid, struct inode **ret)
 {
     struct erofs_inode lower;
-    if (erofs_inode(&t->image, nid, &lower) || (S_ISLNK(lower.mode) && lower.size >= ABI_PATH_MAX))
-        return -EIO;
+    int err = erofs_inode(&t->image, nid, &lower);
+    if (err || (S_ISLNK(lower.mode) && lower.size >= ABI_PATH_MAX))
+        return lower_error(err);
     bool many = lower.nlink > 1 && !S_ISDIR(lower.mode);
     if (many && (*ret = shared_find(t, nid)))
         return 0;
     struct inode *inode = inode_make(&t->sb, lower.mode);
     if (!inode)
         return -ENOMEM;
-    int err = lower_fill(t, &lower, inode);
+    err = lower_fill(t, &lower, inode);
     if (err) {
         inode_put(inode);
         return err;
@@ -303,9 +182,7 @@ static int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct 
     int err = erofs_inode(&t->image, dir->lower - 1, &lower);
     if (!err)
         err = erofs_lookup(&t->image, &lower, name, len, &nid);
-    if (err)
-        return err == -ENOENT ? err : -EIO;
-    return lower_inode(t, nid, ret_inode);
+    return err ? lower_error(err) : lower_inode(t, nid, ret_inode);
 }
 
 static bool is_dots(const struct erofs_entry *e)
@@ -325,24 +202,27 @@ static int tmpfs_complete(struct dentry *dir)
     struct tmpfs *t = tmpfs_of(inode);
     struct erofs_inode lower;
     struct erofs_entry e;
+    struct erofs_buf buf = { 0 };
     uint64_t pos = 0;
-    int err = 0;
+    int err = 0, bad = 0;
     if (!inode->lower || dir->complete)
         return 0;
-    if (erofs_inode(&t->image, inode->lower - 1, &lower))
-        return -EIO;
-    while (!(err = erofs_next(&t->image, &lower, &pos, &e))) {
+    err = erofs_inode(&t->image, inode->lower - 1, &lower);
+    while (!err && !bad && !(err = erofs_next(&t->image, &lower, &pos, &buf, &e))) {
         struct dentry *d;
         if (is_dots(&e))
             continue;
-        err = dentry_lookup_locked(dir, e.name, e.len, name_hash(e.name, e.len), &d);
-        if (err)
-            return err == -ENOENT ? -EIO : err; /* listed but not found: not sorted */
+        bad = dentry_lookup_locked(dir, e.name, e.len, name_hash(e.name, e.len), &d);
+        if (bad)
+            continue;
         d->seq = DIR_POS_FIRST + e.pos;
         dentry_put(d);
     }
+    erofs_buf_put(&buf);
+    if (bad)
+        return bad == -ENOENT ? -EIO : bad; /* listed but not found: not sorted */
     if (err != -ENOENT)
-        return -EIO;
+        return lower_error(err);
     spin_lock(&dir->lock);
     DL_SORT2(dir->children, seq_compare, child_prev, child_next);
     spin_unlock(&dir->lock);
@@ -470,21 +350,25 @@ static int list_lower(struct inode *dir, struct dir_sink *s, uint64_t *pos)
     struct tmpfs *t = tmpfs_of(dir);
     struct erofs_inode lower, in;
     struct erofs_entry e;
+    struct erofs_buf buf = { 0 };
     uint64_t at = *pos - DIR_POS_FIRST;
+    bool full = false;
     int err = erofs_inode(&t->image, dir->lower - 1, &lower);
-    if (err)
-        return -EIO;
-    while (!(err = erofs_next(&t->image, &lower, &at, &e))) {
+    while (!err && !full && !(err = erofs_next(&t->image, &lower, &at, &buf, &e))) {
         if (is_dots(&e))
             continue;
-        if (erofs_inode(&t->image, e.nid, &in))
-            return -EIO;
-        if (!s->emit(s, e.name, e.len, in.ino, DIR_POS_FIRST + at, e.type))
-            return 1;
-        *pos = DIR_POS_FIRST + at;
+        err = erofs_inode(&t->image, e.nid, &in);
+        if (err)
+            break;
+        full = !s->emit(s, e.name, e.len, in.ino, DIR_POS_FIRST + at, e.type);
+        if (!full)
+            *pos = DIR_POS_FIRST + at;
     }
+    erofs_buf_put(&buf);
+    if (full)
+        return 1;
     if (err != -ENOENT)
-        return -EIO;
+        return lower_error(err);
     *pos = DIR_POS_UPPER;
     return 0;
 }
@@ -626,15 +510,17 @@ int shmem_file_create(const char *name, uint64_t size, unsigned seals, struct fi
     return shmem_make(&m, ret_file);
 }
 
-/* Put the image below the root directory. */
-static int root_image(struct tmpfs *t, const void *image, size_t size)
+/* New inodes are numbered behind those of an image of size bytes, where a number is a place of 32 bytes. */
+static void number_behind(struct tmpfs *t, uint64_t size)
+{
+    t->sb.next_ino = max_u64(t->sb.next_ino, size / 32 + 1);
+}
+
+/* Put the image, opened, below the root directory. */
+static int root_image(struct tmpfs *t)
 {
     struct erofs_inode lower;
-    int err = erofs_open(image, size, &t->image);
-    if (err)
-        return err;
-    t->has_image = true;
-    err = erofs_inode(&t->image, t->image.root_nid, &lower);
+    int err = erofs_inode(&t->image, t->image.root_nid, &lower);
     if (!err && !S_ISDIR(lower.mode))
         err = -EUCLEAN;
     if (err)
@@ -642,9 +528,24 @@ static int root_image(struct tmpfs *t, const void *image, size_t size)
     struct inode *root = t->sb.root->inode;
     err = lower_fill(t, &lower, root);
     root->mode = lower.mode;
-    /* New inodes are numbered behind those of the image. */
-    t->sb.next_ino =
-        max_u64(t->sb.next_ino, t->image.size / 32 + 1); /* a number is a place of 32 bytes */
+    number_behind(t, t->image.size);
+    return err;
+}
+
+static struct tmpfs *root_tmpfs; /* set once, by vfs_init */
+
+int vfs_root_image(const struct erofs_source *source, uint64_t size)
+{
+    struct tmpfs *t = root_tmpfs;
+    struct inode *root = t->sb.root->inode;
+    int err = erofs_open_disk(source, size, &t->image);
+    if (err)
+        return err;
+    rwmutex_write_lock(&root->lock);
+    err = root_image(t);
+    if (!err) /* the names that are there already, /dev and the like, take their places among the image's */
+        err = tmpfs_complete(t->sb.root);
+    rwmutex_write_unlock(&root->lock);
     return err;
 }
 
@@ -671,6 +572,12 @@ int vfs_init(const void *image, size_t size)
     if (!err)
         err = shm_init();
     if (!err && image)
-        err = root_image(t, image, size);
-    return err ? err : mount_root(t, image ? "root" : "tmpfs");
+        err = erofs_open(image, size, &t->image);
+    if (!err && image)
+        err = root_image(t);
+    if (err)
+        return err;
+    number_behind(t, size);
+    root_tmpfs = t;
+    return mount_root(t, size ? "root" : "tmpfs");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Private to tmpfs.c and tmpfs_limit.c. */
+/* Private to tmpfs.c, lower.c and tmpfs_limit.c. */
 #ifndef FS_TMPFS_H
 #define FS_TMPFS_H
 
@@ -17,7 +17,6 @@ struct tmpfs_shared {
 struct tmpfs {
     struct superblock sb;
     struct erofs image;
-    bool has_image;
     struct spin lock;                       /* RANK_FILE */
     struct tmpfs_shared *shared[64];        /* guarded by lock: by nid */
     _Atomic uint64_t max_pages, max_inodes; /* UINT64_MAX: no limit */
@@ -29,6 +28,13 @@ static inline struct tmpfs *tmpfs_of(const struct inode *inode)
 {
     return inode->sb->data;
 }
+
+/* lower.c: the content of files that come from the image. Their inodes keep the decoded one (inode->data). */
+extern const struct pagemap_ops tmpfs_pages;
+/* Choose how the pages of inode, which has its lower one, are had. */
+void lower_pages_init(struct tmpfs *t, struct inode *inode);
+/* What a program is told of an error of the image. */
+int lower_error(int err);
 
 /* Options of tmpfs(5). */
 struct tmpfs_options {

@@ -3,20 +3,21 @@
  * hashes of the data blocks. Each block is hashed once, salt first; a bit per block remembers. A bit is set only after
  * the block and everything above it were right, and is never cleared, so readers need no lock: at worst two CPUs check
  * the same block. Where the CPU hashes several blocks in little more time than one, those beside it are checked, too. */
+#include "verity_int.h"
+
 #include <libos/verity.h>
 
 #include <abi/errno.h>
 #include <base/log.h>
 #include <libos/heap.h>
-#include <libos/sha256.h>
+#include <plat/boot.h>
 #include <stdatomic.h>
 #include <string.h>
 
 enum {
-    BLOCK = 4096,
-    DIGEST = 32,
-    PER_BLOCK = BLOCK / DIGEST,
-    LEVELS_MAX = 9, /* of 128 hashes each: 2^63 blocks */
+    BLOCK = VERITY_BLOCK,
+    DIGEST = VERITY_DIGEST,
+    PER_BLOCK = VERITY_PER_BLOCK,
     SALT_MAX = 256,
 };
 
@@ -36,16 +37,25 @@ _Static_assert(sizeof(struct super) == 344, "dm-verity superblock");
 
 static struct {
     const uint8_t *data, *hash;
-    uint64_t blocks; /* of data */
-    unsigned levels; /* 0: the one data block's hash is the root hash */
-    uint64_t
-        level_at[LEVELS_MAX]; /* hash block where level i begins; level 0 holds the data's hashes */
-    uint64_t level_count[LEVELS_MAX];
-    uint8_t root[DIGEST];
-    struct sha256 salted;                    /* the state after the salt */
+    struct verity_tree tree;
     _Atomic uint64_t *data_done, *hash_done; /* NULL: no checking */
     _Atomic bool one_by_one;                 /* hashing several at once gains nothing */
 } v;
+static bool fatal; /* a wrong block ends the machine; set before the first one is read */
+
+void verity_set_fatal(void)
+{
+    fatal = true;
+}
+
+int verity_wrong(void)
+{
+    if (fatal) {
+        log_error("root image: the machine ends, as verity=panic asks");
+        plat_power_off(true);
+    }
+    return -EIO;
+}
 
 static bool is_done(_Atomic uint64_t *map, uint64_t block)
 {
@@ -58,9 +68,9 @@ static void set_done(_Atomic uint64_t *map, uint64_t block)
     atomic_fetch_or_explicit(&map[block / 64], 1ull << block % 64, memory_order_relaxed);
 }
 
-static bool block_is(const uint8_t *block, const uint8_t digest[DIGEST])
+bool verity_block_is(const struct verity_tree *t, const void *block, const uint8_t digest[DIGEST])
 {
-    struct sha256 s = v.salted;
+    struct sha256 s = t->salted;
     uint8_t found[DIGEST];
     sha256_add(&s, block, BLOCK);
     sha256_end(&s, found);
@@ -70,9 +80,9 @@ static bool block_is(const uint8_t *block, const uint8_t digest[DIGEST])
 /* The hash of entry i of the level above: in hash level l, or the root hash above the top. */
 static const uint8_t *digest(unsigned l, uint64_t i)
 {
-    return l == v.levels
-               ? v.root
-               : v.hash + (v.level_at[l] + i / PER_BLOCK) * BLOCK + i % PER_BLOCK * DIGEST;
+    return l == v.tree.levels
+               ? v.tree.root
+               : v.hash + (v.tree.level_at[l] + i / PER_BLOCK) * BLOCK + i % PER_BLOCK * DIGEST;
 }
 
 /* One level's blocks, or the data's. */
@@ -100,7 +110,7 @@ static bool check_eight(const struct row *r, uint64_t i, bool *ret_right)
         return false;
     for (unsigned m = 0; m < N; m++)
         data[m] = r->base + index[m < n ? m : 0] * BLOCK;
-    if (!sha256_lanes(&v.salted, data, BLOCK, found)) {
+    if (!sha256_lanes(&v.tree.salted, data, BLOCK, found)) {
         v.one_by_one = true; /* for this CPU and salt it is always so */
         return false;
     }
@@ -121,7 +131,7 @@ static bool check_in_row(const struct row *r, uint64_t i)
         return true;
     if (!v.one_by_one && check_eight(r, i, &right))
         return right;
-    if (!block_is(r->base + i * BLOCK, digest(r->above, i)))
+    if (!verity_block_is(&v.tree, r->base + i * BLOCK, digest(r->above, i)))
         return false;
     set_done(r->done, r->done_at + i);
     return true;
@@ -130,20 +140,20 @@ static bool check_in_row(const struct row *r, uint64_t i)
 /* Check data block i, and before it the hash blocks above it from the top down. */
 static int check_block(uint64_t i)
 {
-    for (unsigned l = v.levels; l-- > 0;) {
-        struct row r = { v.hash + v.level_at[l] * BLOCK, v.level_count[l], v.hash_done,
-                         v.level_at[l], l + 1 };
+    for (unsigned l = v.tree.levels; l-- > 0;) {
+        struct row r = { v.hash + v.tree.level_at[l] * BLOCK, v.tree.level_count[l], v.hash_done,
+                         v.tree.level_at[l], l + 1 };
         uint64_t index = i >> 7 * (l + 1);
         if (!check_in_row(&r, index)) {
             log_error("root image: hash block %llu of the hash tree is not what the root hash says",
-                      (unsigned long long)(v.level_at[l] + index));
-            return -EIO;
+                      (unsigned long long)(v.tree.level_at[l] + index));
+            return verity_wrong();
         }
     }
-    struct row r = { v.data, v.blocks, v.data_done, 0, 0 };
+    struct row r = { v.data, v.tree.blocks, v.data_done, 0, 0 };
     if (!check_in_row(&r, i)) {
         log_error("root image: block %llu is not what the root hash says", (unsigned long long)i);
-        return -EIO;
+        return verity_wrong();
     }
     return 0;
 }
@@ -176,65 +186,61 @@ int verity_check(uint64_t offset, uint64_t size)
     return 0;
 }
 
-static int refuse(const char *why)
-{
-    log_error("root image: verity superblock: %s", why);
-    return -EINVAL;
-}
-
-static int super_check(const struct super *s, size_t root_size)
+static const char *super_check(const struct super *s, uint64_t data_size)
 {
     static const uint8_t signature[8] = "verity";
     if (memcmp(s->signature, signature, sizeof(signature)) != 0)
-        return refuse("there is none");
+        return "there is none";
     if (s->version != 1 || s->hash_type != 1)
-        return refuse("not version 1, type 1");
+        return "not version 1, type 1";
     if (strncmp(s->algorithm, "sha256", sizeof(s->algorithm)) != 0)
-        return refuse("the hash is not sha256");
+        return "the hash is not sha256";
     if (s->data_block_size != BLOCK || s->hash_block_size != BLOCK)
-        return refuse("blocks are not of 4096 bytes");
+        return "blocks are not of 4096 bytes";
     if (s->salt_size > SALT_MAX)
-        return refuse("the salt is too long");
-    if (root_size % BLOCK || s->data_blocks != root_size / BLOCK || s->data_blocks == 0)
-        return refuse("not for an image of this size");
-    return 0;
+        return "the salt is too long";
+    if (data_size % BLOCK || s->data_blocks != data_size / BLOCK || s->data_blocks == 0)
+        return "not for an image of this size";
+    return NULL;
 }
 
-/* Place the levels behind the superblock's block, top level first. False: the area is too small. */
-static bool place_levels(uint64_t blocks, uint64_t hash_blocks)
+const char *verity_tree_init(struct verity_tree *t, const void *super, uint64_t data_size,
+                             uint64_t max, const uint8_t root_hash[32])
 {
-    uint64_t at = 1;
-    v.levels = 0;
-    for (uint64_t n = blocks; n > 1 && v.levels < LEVELS_MAX;) {
+    struct super s;
+    memcpy(&s, super, sizeof(s));
+    const char *why = super_check(&s, data_size);
+    if (why)
+        return why;
+    /* The levels lie behind the superblock's block, the top one first. */
+    *t = (struct verity_tree){ .blocks = s.data_blocks, .hash_blocks = 1 };
+    for (uint64_t n = t->blocks; n > 1 && t->levels < VERITY_LEVELS_MAX;) {
         n = (n + PER_BLOCK - 1) / PER_BLOCK;
-        v.level_count[v.levels++] = n;
+        t->level_count[t->levels++] = n;
     }
-    for (unsigned l = v.levels; l-- > 0;) {
-        v.level_at[l] = at;
-        at += v.level_count[l];
+    for (unsigned l = t->levels; l-- > 0;) {
+        t->level_at[l] = t->hash_blocks;
+        t->hash_blocks += t->level_count[l];
     }
-    return at <= hash_blocks;
+    memcpy(t->root, root_hash, DIGEST);
+    sha256_init(&t->salted);
+    sha256_add(&t->salted, s.salt, s.salt_size);
+    return t->hash_blocks <= max ? NULL : "the hash tree is truncated";
 }
 
 int verity_init(const void *root, size_t root_size, const void *hash, size_t hash_size,
                 const uint8_t root_hash[32])
 {
-    struct super s;
-    if (hash_size < BLOCK)
-        return refuse("there is none");
-    memcpy(&s, hash, sizeof(s));
-    int err = super_check(&s, root_size);
-    if (err)
-        return err;
-    if (!place_levels(s.data_blocks, hash_size / BLOCK))
-        return refuse("the hash tree is truncated");
+    const char *why = hash_size < BLOCK ? "there is none"
+                                        : verity_tree_init(&v.tree, hash, root_size,
+                                                           hash_size / BLOCK, root_hash);
+    if (why) {
+        log_error("root image: verity superblock: %s", why);
+        return -EINVAL;
+    }
     v.data = root;
     v.hash = hash;
-    v.blocks = s.data_blocks;
-    memcpy(v.root, root_hash, DIGEST);
-    sha256_init(&v.salted);
-    sha256_add(&v.salted, s.salt, s.salt_size);
-    _Atomic uint64_t *data_done = heap_calloc((v.blocks + 63) / 64, sizeof(uint64_t));
+    _Atomic uint64_t *data_done = heap_calloc((v.tree.blocks + 63) / 64, sizeof(uint64_t));
     v.hash_done = heap_calloc((hash_size / BLOCK + 63) / 64, sizeof(uint64_t));
     if (!data_done || !v.hash_done) {
         heap_free((void *)data_done);

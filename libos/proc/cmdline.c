@@ -165,6 +165,13 @@ static bool parse_choice(const char *text, const char *yes, const char *no, bool
     return *ret || !strcmp(text, no);
 }
 
+static bool parse_verity(const char *text, struct config *c)
+{
+    c->verity_panic = !strcmp(text, "panic");
+    c->verity = true;
+    return c->verity_panic || parse_choice(text, "on", "off", &c->verity);
+}
+
 /* One option token; false: unknown or malformed. */
 static bool option(char *token, struct config *c)
 {
@@ -183,7 +190,10 @@ static bool option(char *token, struct config *c)
     if (!strcmp(token, "roothash"))
         return c->has_root_hash = parse_hash(value, c->root_hash);
     if (!strcmp(token, "verity"))
-        return parse_choice(value, "on", "off", &c->verity);
+        return parse_verity(value, c);
+    if (!strcmp(token, "rootdisk"))
+        return parse_number(value, 1ull << 44, &c->root_disk) && c->root_disk &&
+               c->root_disk % 4096 == 0;
     if (!strcmp(token, "aslr")) {
         bool on, known = parse_choice(value, "on", "off", &on);
         c->fixed_addresses = !on;

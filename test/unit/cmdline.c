@@ -73,6 +73,16 @@ static void takes_all_options(void **state)
     assert_null(c.argv[6]);
 }
 
+static void takes_a_root_disk(void **state)
+{
+    struct config c;
+    (void)state;
+    assert_int_equal(parse("exe=/a -- a", &c), 0);
+    assert_true(c.verity && !c.verity_panic && !c.root_disk);
+    assert_int_equal(parse("verity=panic rootdisk=8192 exe=/a -- a", &c), 0);
+    assert_true(c.verity && c.verity_panic && c.root_disk == 8192);
+}
+
 static void refuses_what_is_malformed(void **state)
 {
     static const char *const bad[] = {
@@ -91,6 +101,10 @@ static void refuses_what_is_malformed(void **state)
         "user=4294967295 exe=/a -- a",
         "log=loud exe=/a -- a",
         "verity=maybe exe=/a -- a",
+        "rootdisk=0 exe=/a -- a",
+        "rootdisk=5000 exe=/a -- a",
+        "rootdisk=99999999999999999 exe=/a -- a",
+        "rootdisk=4096k exe=/a -- a",
         "exe=/a -- \"open",
         "exe=/a -- \"bad\\q\"",
         "exe=/a -- \"\\x0\"",
@@ -151,11 +165,9 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_all_options),
-        cmocka_unit_test(seals),
-        cmocka_unit_test(refuses_what_is_malformed),
-        cmocka_unit_test(survives_every_prefix),
-        cmocka_unit_test(takes_little_from_the_loader),
+        cmocka_unit_test(takes_all_options),     cmocka_unit_test(seals),
+        cmocka_unit_test(takes_a_root_disk),     cmocka_unit_test(refuses_what_is_malformed),
+        cmocka_unit_test(survives_every_prefix), cmocka_unit_test(takes_little_from_the_loader),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

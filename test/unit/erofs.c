@@ -2,6 +2,7 @@
 /* The image reader against images of mkfs.erofs: every file, name and attribute; then damaged images, which must give
  * errors and nothing worse. */
 #include <libos/erofs.h>
+#include <libos/page.h>
 #include <plat/host.h>
 
 #include <abi/errno.h>
@@ -13,6 +14,8 @@
 
 static struct file_image im;
 static struct erofs fs;
+static unsigned some_packed; /* compressed files seen */
+static struct erofs_buf buf; /* in memory nothing is held */
 
 static uint64_t find(const char *path)
 {
@@ -34,6 +37,24 @@ static struct erofs_inode inode_at(const char *path)
     return inode;
 }
 
+/* In pieces that begin and end anywhere, and in one. */
+static void unpacked(const struct erofs_inode *inode, unsigned file)
+{
+    uint8_t *all = malloc(inode->size);
+    some_packed++;
+    for (uint64_t step = 1, off = 0; off < inode->size; off += step, step = step * 5 % 9973) {
+        size_t n = off + step < inode->size ? step : inode->size - off;
+        memset(all, 0xaa, n);
+        assert_int_equal(erofs_unpack(&fs, inode, off, n, all), 0);
+        for (size_t j = 0; j < n; j++)
+            assert_int_equal(all[j], image_byte(file, off + j));
+    }
+    assert_int_equal(erofs_unpack(&fs, inode, 0, inode->size, all), 0);
+    for (size_t j = 0; j < inode->size; j++)
+        assert_int_equal(all[j], image_byte(file, j));
+    free(all);
+}
+
 static void content(void **state)
 {
     (void)state;
@@ -43,10 +64,14 @@ static void content(void **state)
         struct erofs_inode inode = inode_at(name);
         assert_true(S_ISREG(inode.mode));
         assert_int_equal(inode.size, image_sizes[i]);
+        if (erofs_packed(&inode)) {
+            unpacked(&inode, i);
+            continue;
+        }
         for (uint64_t off = 0; off < inode.size;) {
             const uint8_t *p;
             size_t n;
-            assert_int_equal(erofs_data(&fs, &inode, off, &p, &n), 0);
+            assert_int_equal(erofs_data(&fs, &inode, off, &buf, &p, &n), 0);
             assert_true(n > 0 && n <= 4096 - off % 4096 && n <= inode.size - off);
             for (size_t j = 0; j < n; j++)
                 assert_int_equal(p ? p[j] : 0, image_byte(i, off + j));
@@ -63,7 +88,7 @@ static void names(void **state)
     uint64_t pos = 0, last = 0, nid;
     unsigned count = 0;
     int err;
-    while (!(err = erofs_next(&fs, &dir, &pos, &e))) {
+    while (!(err = erofs_next(&fs, &dir, &pos, &buf, &e))) {
         assert_true(count == 0 || e.pos > last);
         last = e.pos;
         assert_true(pos <= dir.size);
@@ -110,15 +135,21 @@ static void visit(uint64_t nid, unsigned depth, unsigned *budget)
     if (!*budget || erofs_inode(&fs, nid, &in))
         return;
     --*budget;
-    for (unsigned i = 0; i < 100 && erofs_next_xattr(&fs, &in, &pos, &x) == 0; i++)
+    for (unsigned i = 0; i < 100 && erofs_next_xattr(&fs, &in, &pos, &buf, &x) == 0; i++)
         ;
     if (S_ISLNK(in.mode)) {
         char text[4096];
         (void)!erofs_readlink(&fs, &in, text, sizeof(text));
     } else if (S_ISREG(in.mode)) {
         volatile uint8_t sum = 0;
-        for (uint64_t off = 0, i = 0; off < in.size && i < 300; off += n, i++) {
-            if (erofs_data(&fs, &in, off, &p, &n))
+        uint8_t piece[512];
+        for (uint64_t off = 0; erofs_packed(&in) && off + 512 < in.size && off < 1 << 20;
+             off += 50000)
+            if (!erofs_unpack(&fs, &in, off, sizeof(piece), piece))
+                sum = (uint8_t)(sum + piece[0]);
+        for (uint64_t off = 0, i = 0; !erofs_packed(&in) && off < in.size && i < 300;
+             off += n, i++) {
+            if (erofs_data(&fs, &in, off, &buf, &p, &n))
                 break;
             assert_true(n > 0);
             for (size_t j = 0; p && j < n; j++)
@@ -126,7 +157,7 @@ static void visit(uint64_t nid, unsigned depth, unsigned *budget)
         }
     } else if (S_ISDIR(in.mode) && depth < 8) {
         uint64_t at = 0, sub;
-        for (unsigned i = 0; i < 1100 && erofs_next(&fs, &in, &at, &e) == 0; i++) {
+        for (unsigned i = 0; i < 1100 && erofs_next(&fs, &in, &at, &buf, &e) == 0; i++) {
             (void)!erofs_lookup(&fs, &in, e.name, e.len, &sub);
             visit(e.nid, depth + 1, budget);
         }
@@ -185,5 +216,9 @@ static int run(const char *options)
 int main(void)
 {
     plat_host_init();
-    return run("") + run("--chunksize=4096");
+    page_init();
+    int failed = run("") + run("--chunksize=4096");
+    unsigned before = some_packed;
+    failed += run("-zlz4hc") + run("-zlz4 -C65536") + run("-zlz4hc,12 -Elegacy-compress");
+    return failed + (some_packed == before);
 }

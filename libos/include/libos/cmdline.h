@@ -12,7 +12,10 @@ enum { CONFIG_MOUNTS_MAX = 16 };
 struct config {
     uint8_t root_hash[32];
     bool has_root_hash;
-    bool verity; /* check pages before use; default on */
+    bool verity;       /* check pages before use; default on */
+    bool verity_panic; /* a wrong one ends the machine */
+    uint64_t
+        root_disk; /* rootdisk=BYTES: the root is on a disk, its hash tree behind so many bytes; 0: in the image */
     bool boot_trace, trace, raw_console;
     uint16_t cols, rows;  /* of the console's window; 0: not known */
     bool fixed_addresses; /* aslr=off: programs start with ADDR_NO_RANDOMIZE, personality(2) */

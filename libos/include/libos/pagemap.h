@@ -38,7 +38,9 @@ enum {
     PAGE_DIRTY = 1, /* was written, or is mapped where a program may write */
     PAGE_DELAYED =
         2, /* dirty, and its place on the disk is reserved but not chosen; guarded by the map's lock */
-    PAGE_WRITEBACK = 4 /* is being written to the disk; guarded by the map's lock */
+    PAGE_WRITEBACK = 4, /* is being written to the disk; guarded by the map's lock */
+    PAGE_BELOW =
+        8 /* of a file of the root image: as the image has it, so not the file's own; guarded by the map's lock */
 };
 
 struct pagemap {
@@ -72,6 +74,8 @@ NODISCARD int pagemap_get(struct pagemap *m, uint64_t index, bool writable, stru
 uint64_t pagemap_mappings(struct pagemap *m);
 /* Put p (one reference, taken on success) at index, where nothing is. False: something is, or no memory. */
 bool pagemap_insert(struct pagemap *m, uint64_t index, struct page *take_page);
+/* The same for what a fill read ahead: also false when pages were removed since m->write_gen was gen. */
+bool pagemap_insert_since(struct pagemap *m, uint64_t index, struct page *take_page, uint32_t gen);
 /* For file systems that write back. Mark the page at index dirty, with more flags (PAGE_DELAYED); true if it had none of
  * those flags before. Nothing happens when p is not there any more. */
 bool pagemap_mark(struct pagemap *m, uint64_t index, struct page *p, unsigned flags);

@@ -13,6 +13,9 @@
 NODISCARD int verity_init(const void *root, size_t root_size, const void *hash, size_t hash_size,
                           const uint8_t root_hash[32]);
 
+/* A wrong block ends the machine from now on (verity=panic). Called by the boot, before a block is read. */
+void verity_set_fatal(void);
+
 /* Check the blocks that hold bytes [offset, offset + size) of the image, each once. offset + size is within the image.
  * 0 also when verity_init was not called; -EIO: a block or a hash is wrong (a line names it). May be called by several
  * CPUs at once. */

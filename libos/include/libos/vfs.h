@@ -388,10 +388,15 @@ NODISCARD int tmpfs_create(const char *type, uint32_t root_mode, struct superblo
 /* Make a node at an absolute path with root's rights, for libOS's own trees: kind by mode's type bits; target for symbolic
  * links. -EEXIST, -ENOENT, -ENOMEM. */
 NODISCARD int vfs_make(const char *name, uint32_t mode, uint32_t rdev, const char *target);
+struct erofs_source;
+
 /* Make the root: a tmpfs over the EROFS image at image (size bytes, page aligned, in the linear map; each block goes
- * through verity_check before it is used), or a plain tmpfs when image is NULL. Needs pages, heap and time; does not
+ * through verity_check before it is used), or a plain tmpfs when image is NULL: for good when size is 0, else until
+ * vfs_root_image brings an image of that size. Needs pages, heap and time; does not
  * need a current thread. -EINVAL, -EIO with a logged line: not an image that can be used; -ENOMEM. */
 NODISCARD int vfs_init(const void *image, size_t size);
+/* Put the image of size bytes behind source below the root, whose names stay. May sleep. Errors of vfs_init, -EOPNOTSUPP. */
+NODISCARD int vfs_root_image(const struct erofs_source *source, uint64_t size);
 
 /* Prepare for files without a place in the tree; vfs_init does. -ENOMEM. */
 NODISCARD int anon_init(void);
