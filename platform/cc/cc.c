@@ -68,6 +68,11 @@ uint64_t cc_counter_hz(void)
     return kind == CC_SNP ? snp_counter_hz() : 0;
 }
 
+bool cc_counter_moves(void)
+{
+    return kind != CC_NONE && kind != CC_TDX && !(kind == CC_SNP && snp_secure_tsc());
+}
+
 void cc_accept(uint64_t start, uint64_t end)
 {
     if (kind == CC_SNP)

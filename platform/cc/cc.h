@@ -52,6 +52,8 @@ void cc_report(void);
 /* The frequency of the time stamp counter as the processor vouches for it; 0: it does not, and the host can turn the counter
  * back. */
 uint64_t cc_counter_hz(void);
+/* Can the host turn the counter back, in a guest that does not trust it? */
+bool cc_counter_moves(void);
 
 /* Make RAM in [start, end), page aligned and not accepted so far, private and accepted. Ends the guest where the host
  * does not play along. Boot only: uses boot_window. */

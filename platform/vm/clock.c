@@ -17,6 +17,7 @@
 #include <base/log.h>
 #include <plat/mem.h>
 #include <plat/time.h>
+#include <stdatomic.h>
 
 #define PM_TIMER_HZ 3579545u
 #define PIT_HZ      1193182u
@@ -24,6 +25,8 @@
 
 static struct plat_clock clock;
 static uint64_t boot_tsc;
+static bool held;               /* the host may turn the counter back: time stands still then */
+static _Atomic uint64_t latest; /* the highest that was read, when held */
 
 /* A clock of known frequency to count against. */
 struct reference {
@@ -368,9 +371,11 @@ void vm_clock_init(void)
         hz = from_counting(signature, &name);
     if (!hz)
         boot_fail("alcove: no clock tells the CPU's frequency; build the image with clock=HZ");
+    held = cc_counter_moves();
+    atomic_store(&latest, boot_tsc);
     clock = (struct plat_clock){
         .tsc_base = boot_tsc,
-        .usable = true,
+        .usable = !cc_counter_moves(), /* ring 3 cannot hold it back */
         .mult = clock_factor(hz),
         .tsc_hz = hz,
         .source = name,
@@ -378,11 +383,25 @@ void vm_clock_init(void)
     };
 }
 
+static uint64_t hold(uint64_t tsc)
+{
+    uint64_t before = atomic_load_explicit(&latest, memory_order_relaxed);
+
+    while (tsc > before)
+        if (atomic_compare_exchange_weak(&latest, &before, tsc))
+            return tsc;
+    return before;
+}
+
 uint64_t plat_time_ns(void)
 {
+    uint64_t tsc;
+
     __asm__ volatile("lfence" : : : "memory"); /* not before what came before */
-    return (uint64_t)((unsigned __int128)(x86_rdtsc() - clock.tsc_base) * clock.mult >>
-                      PLAT_CLOCK_SHIFT);
+    tsc = x86_rdtsc();
+    if (UNLIKELY(held))
+        tsc = hold(tsc);
+    return (uint64_t)((unsigned __int128)(tsc - clock.tsc_base) * clock.mult >> PLAT_CLOCK_SHIFT);
 }
 
 uint64_t vm_clock_ticks(uint64_t ns)

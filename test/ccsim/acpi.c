@@ -61,6 +61,10 @@ static uint32_t take_cpus(uint8_t *madt, uint32_t n)
     for (uint32_t i = MADT_ENTRIES; i + 8 <= n && madt[i + 1]; i += madt[i + 1])
         if (madt[i] == MADT_LAPIC && madt[i + 4] & 1 && madt[i + 3] && madt[i + 3] != 0xff)
             sim_add_cpu(madt[i + 3]);
+    if (sim_attack("acpi-entry"))
+        madt[MADT_ENTRIES + 1] = 0;
+    if (sim_attack("acpi-entry"))
+        checksum(madt, n, 9);
     if (!sim_options.tdx || sim_cpu_count == 1)
         return n;
     memset(madt + n, 0, WAKEUP_SIZE);
@@ -82,6 +86,10 @@ static uint32_t copy_table(uint64_t pa)
     memcpy(to, from, n);
     if (!memcmp(to, "APIC", 4))
         n = take_cpus(to, n);
+    if (!memcmp(to, "APIC", 4) && sim_attack("acpi-length"))
+        memset(to + 4, 0x7f, 4);
+    if (!memcmp(to, "APIC", 4) && sim_attack("acpi-checksum"))
+        to[9]++;
     if (memcmp(to, "FACP", 4) != 0 || n < FADT_DSDT + 4)
         return at;
     memcpy(&dsdt, to + FADT_DSDT, 4);
@@ -119,6 +127,8 @@ uint64_t sim_acpi(uint64_t rsdp_pa)
         memcpy(&table, root + HEADER + entry * i, entry);
         at[i] = copy_table(table);
     }
+    if (count && sim_attack("acpi-pointer"))
+        at[0] = 0x100000; /* the image */
     n = HEADER + 4 * count;
     root_pa = (uint32_t)room(n);
     to = guest(root_pa);

@@ -104,6 +104,9 @@ uint64_t sim_nested_root(void);
 uint64_t sim_nested_root_private(void);
 enum page_state sim_page_state(uint64_t gpa);
 void sim_page_set(uint64_t gpa, enum page_state s);
+/* The nested table names another page for this one: the processor compares that with its own, and refuses. */
+void sim_page_refuse(uint64_t gpa);
+bool sim_page_refused(uint64_t gpa);
 /* Which alias a guest address is of; the two aliases of an address without ALIAS_BIT. */
 bool sim_is_private(uint64_t gpa);
 uint64_t sim_private(uint64_t plain);
@@ -165,6 +168,8 @@ size_t sim_file(const char *name, void *buf, size_t max);
  * the guest, which the host carries: 0, or the error for exitinfo2. */
 void sim_key(unsigned n, uint8_t key[32]);
 void sim_sign(const uint8_t *data, size_t n, uint8_t *out);
+/* attack=message-late: it changes an answer that was read. */
+void sim_psp_work(void);
 uint64_t sim_guest_request(uint64_t request, uint64_t answer, uint64_t certs, uint64_t *pages);
 
 /* A report of the guest at this level, 0x4a0 bytes with its signature. */
@@ -201,6 +206,9 @@ void sim_start_cpu(uint32_t apic_id, uint16_t cs, uint16_t ip);
 void sim_intercepts(struct vmcb *v);
 /* On each CPU: it can run guests, and takes NMIs. */
 void sim_cpu_init(unsigned index);
+
+/* attack.c: before an exit is dealt with; true: it is not any more. */
+bool sim_attack_running(struct vcpu *c);
 
 /* ghcb.c */
 void sim_vmgexit(struct vcpu *c);

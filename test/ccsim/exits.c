@@ -17,9 +17,7 @@ enum {
     SEV_STATUS = 7, /* SEV, SEV-ES, SEV-SNP */
     SEV_ES_STATUS = 3,
     EFER_SVME = 0x1000,
-    INTERCEPT_RDTSC = 1 << 14,
     RECENT = 16,
-    ATTACK_AFTER = 700, /* exits: the guest is past its boot code */
 };
 
 static struct {
@@ -192,45 +190,15 @@ static void nested_fault(struct vcpu *c)
         sim_raise_vc(c, EXIT_NOT_VALIDATED);
         return;
     }
+    if (sim_is_private(gpa) && sim_page_refused(plain))
+        sim_end("the processor stops the guest: the RMP's entry is another page's");
+    if (sim_options.tdx && sim_is_private(gpa) && sim_page_state(plain) == PAGE_ASSIGNED &&
+        *sim_options.attack)
+        sim_end("the module stops the guest: a page was taken away");
     show_recent();
     sim_fail("%s access to page 0x%lx, which is %s, at 0x%lx",
              sim_is_private(gpa) ? "private" : "shared", plain,
              sim_page_state(plain) == PAGE_SHARED ? "shared" : "private", v->rip);
-}
-
-/* What the host does to a guest that runs, once. True: the exit has been dealt with. */
-static bool attack(struct vcpu *c)
-{
-    static bool done;
-    struct vmcb *v = c->vmcb;
-    uint64_t gpa;
-
-    if (done || !*sim_options.attack || sim_counts.exits < ATTACK_AFTER ||
-        v->exit_code != EXIT_IOIO || v->cpl)
-        return false;
-    done = true;
-    if (sim_attack("steal") && sim_translate(c, v->rsp, &gpa)) {
-        sim_page_set(gpa & ~ALIAS_BIT, PAGE_ASSIGNED); /* remapped: no longer validated */
-        c->flush = true;
-        return true;
-    }
-    if (sim_attack("counter")) {
-        v->intercept_1 |= INTERCEPT_RDTSC;
-        return false;
-    }
-    if (sim_attack("inject-ve")) {
-        v->event_inject = VEC_VE | EVENT_EXCEPTION | EVENT_VALID; /* the module knows of no #VE */
-        return true;
-    }
-    if (sim_attack("inject-vc")) {
-        sim_raise_vc(c, EXIT_CPUID); /* at an instruction that is none */
-        return true;
-    }
-    if (sim_attack("inject-80")) {
-        v->event_inject = 0x80 | EVENT_VALID; /* an external interrupt where int 0x80 would be */
-        return true;
-    }
-    return false;
 }
 
 /* SVM's description of a port access as VMX has it. */
@@ -320,7 +288,8 @@ void sim_run(struct vcpu *c)
         /* An event that was being delivered is delivered again. */
         v->event_inject = v->exit_int_info & EVENT_VALID ? v->exit_int_info : 0;
         sim_tdx_work();
-        if (!attack(c) && !(sim_options.sev && sim_sev_exit(c)))
+        sim_psp_work();
+        if (!sim_attack_running(c) && !(sim_options.sev && sim_sev_exit(c)))
             handle(c);
         if (c->flush)
             sim_flush_others(c);

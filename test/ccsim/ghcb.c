@@ -119,6 +119,10 @@ static void psc_list(struct vcpu *c, struct ghcb *g)
         for (uint64_t at = 0; at < size; at += PAGE_SIZE)
             change(c, gpa + at, e >> 52 & 15);
     }
+    if (sim_attack("psc-back"))
+        list->cur = (uint16_t)-1;
+    if (sim_attack("psc-beyond"))
+        list->cur = (uint16_t)(list->end + 2);
     g->exitinfo2 = 0;
     set_valid(g, offsetof(struct ghcb, exitinfo2));
 }
@@ -178,7 +182,7 @@ static bool msr(struct ghcb *g)
         x86_wrmsr((uint32_t)g->rcx, (uint32_t)g->rax | g->rdx << 32);
         return true;
     }
-    uint64_t value = x86_rdmsr((uint32_t)g->rcx);
+    uint64_t value = sim_attack("msr") ? UINT64_MAX : x86_rdmsr((uint32_t)g->rcx);
     g->rax = (uint32_t)value;
     g->rdx = value >> 32;
     set_valid(g, offsetof(struct ghcb, rax));
@@ -230,6 +234,8 @@ static void cpuid(struct ghcb *g)
         NEED(g, xcr0);
     if (!sim_cpuid_find((uint32_t)g->rax, (uint32_t)g->rcx, &r))
         r = (struct sim_cpuid){ 0 };
+    if (sim_attack("cpuid")) /* all features, all sizes, all leaves */
+        r = (struct sim_cpuid){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
     g->rax = r.eax;
     g->rbx = r.ebx;
     g->rcx = r.ecx;

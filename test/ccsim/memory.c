@@ -62,6 +62,21 @@ void sim_page_set(uint64_t gpa, enum page_state s)
         s == PAGE_VALID ? ((page << PAGE_SHIFT) + PRIVATE_OFFSET) | NPT_LEAF : 0;
 }
 
+static uint64_t refused = UINT64_MAX;
+
+void sim_page_refuse(uint64_t gpa)
+{
+    uint64_t page = gpa >> PAGE_SHIFT;
+
+    refused = page;
+    pt[1][page / 512][page % 512] = 0;
+}
+
+bool sim_page_refused(uint64_t gpa)
+{
+    return gpa >> PAGE_SHIFT == refused;
+}
+
 bool sim_is_private(uint64_t gpa)
 {
     return sim_options.tdx ? !(gpa & ALIAS_BIT) : (gpa & ALIAS_BIT) != 0;

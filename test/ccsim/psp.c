@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum {
+    LATE = 20, /* exits after which nobody reads the answer any more */
     KEYS = 4,
     KEY = 32,
     TAG = 16,
@@ -252,6 +253,19 @@ static bool give_certs(uint64_t gpa, uint64_t *pages)
     return true;
 }
 
+static struct {
+    uint64_t gpa, due;
+    bool done;
+} late;
+
+void sim_psp_work(void)
+{
+    if (!sim_attack("message-late") || late.done || !late.gpa || sim_counts.exits < late.due)
+        return;
+    memset(shared_page(late.gpa), 0xee, PAGE_SIZE);
+    late.done = true;
+}
+
 uint64_t sim_guest_request(uint64_t request, uint64_t answer, uint64_t certs, uint64_t *pages)
 {
     static unsigned busy = 2;
@@ -270,6 +284,8 @@ uint64_t sim_guest_request(uint64_t request, uint64_t answer, uint64_t certs, ui
         return 7ull << 32;
     if (certs && !give_certs(certs, pages))
         return ERR_LENGTH;
+    late.gpa = answer;
+    late.due = sim_counts.exits + LATE;
     verdict = firmware(q, a);
     last_answer = *a;
     attack_answer(a, &before);

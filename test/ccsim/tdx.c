@@ -314,11 +314,17 @@ void sim_tdx_work(void)
         uint32_t in, out;
         uint8_t data[];
     } * q;
+    static uint64_t answered;
     uint8_t report[1024];
 
+    if (answered && sim_attack("quote-late") && sim_counts.exits > pending.due + 20) {
+        memset(sim_host(sim_shared(answered)), 0xee, PAGE_SIZE); /* it was read */
+        answered = 0;
+    }
     if (!pending.gpa || sim_counts.exits < pending.due || sim_attack("quote-never"))
         return;
     q = sim_host(sim_shared(pending.gpa));
+    answered = pending.gpa;
     pending.gpa = 0;
     memcpy(report, q->data, sizeof(report));
     q->out = make_quote(report, q->data);

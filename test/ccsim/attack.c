@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* What the host does to a guest that runs, on request (attack=NAME): pages, events and time. What it answers wrongly is done where
+ * it answers. Pages are taken as the hardware lets a host take them: RMPUPDATE, after which a page is not validated. */
+#include "ccsim.h"
+#include "vmcb.h"
+#include "x86_64/x86.h"
+
+#include <string.h>
+
+enum {
+    EVENT_VALID = 1u << 31,
+    EVENT_EXCEPTION = 3 << 8,
+    EVENT_CODE = 1 << 11,
+    AFTER = 700, /* exits: the guest is past its boot code */
+    LATER = 50,  /* exits between two of the same attack */
+    INTERCEPT_RDTSC = 1 << 14,
+    VECTOR_FIRST = 32,
+    VECTOR_END = 256,
+    IMAGE = 0x100000, /* a page of the guest that is always there */
+    STEP_BACK = 300000000,
+};
+
+static uint8_t kept[PAGE_SIZE]; /* of a page, for replay */
+
+static void swap_pages(uint64_t a, uint64_t b)
+{
+    uint8_t *pa = sim_host(sim_private(a)), *pb = sim_host(sim_private(b));
+
+    for (unsigned i = 0; i < PAGE_SIZE; i++) {
+        uint8_t t = pa[i];
+        pa[i] = pb[i];
+        pb[i] = t;
+    }
+    sim_page_set(a, PAGE_ASSIGNED);
+    sim_page_set(b, PAGE_ASSIGNED);
+}
+
+/* The page of the stack. True: done for good. */
+static bool take_page(struct vcpu *c)
+{
+    static uint64_t page;
+    uint64_t gpa;
+
+    if (!page && !sim_translate(c, c->vmcb->rsp, &gpa))
+        return false;
+    if (!page)
+        page = gpa & ~ALIAS_BIT & PAGE_MASK;
+    if (sim_attack("replay") && !kept[PAGE_SIZE - 1]) {
+        memcpy(kept, sim_host(sim_private(page)), PAGE_SIZE);
+        kept[PAGE_SIZE - 1] |= 1;
+        return false;
+    }
+    if (sim_attack("replay"))
+        memcpy(sim_host(sim_private(page)), kept, PAGE_SIZE);
+    if (sim_attack("swap"))
+        swap_pages(page, IMAGE);
+    else if (sim_attack("remap"))
+        sim_page_refuse(page); /* the nested table says another page, whose RMP entry does not */
+    else
+        sim_page_set(page, PAGE_ASSIGNED);
+    c->flush = true;
+    return true;
+}
+
+/* One event; true: it was the last one. */
+static bool inject(struct vcpu *c)
+{
+    static unsigned vector = VECTOR_FIRST;
+    struct vmcb *v = c->vmcb;
+
+    if (sim_attack("inject-ve"))
+        v->event_inject = VEC_VE | EVENT_EXCEPTION | EVENT_VALID; /* the module knows of no #VE */
+    else if (sim_attack("inject-vc"))
+        sim_raise_vc(c, EXIT_CPUID); /* at an instruction that is none */
+    else if (sim_attack("inject-80"))
+        v->event_inject = 0x80 | EVENT_VALID; /* an interrupt where int 0x80 would be */
+    else if (sim_attack("inject-gp"))
+        v->event_inject = VEC_GP | EVENT_EXCEPTION | EVENT_CODE | EVENT_VALID;
+    else if (vector < VECTOR_END)
+        v->event_inject = vector++ | EVENT_VALID;
+    return !sim_attack("inject-all") || vector == VECTOR_END;
+}
+
+bool sim_attack_running(struct vcpu *c)
+{
+    static bool done;
+    static uint64_t next = AFTER;
+    struct vmcb *v = c->vmcb;
+
+    if (done || !*sim_options.attack || sim_counts.exits < next || v->exit_code != EXIT_IOIO ||
+        v->cpl || v->event_inject)
+        return false;
+    if (!strncmp(sim_options.attack, "inject-", 7)) {
+        done = inject(c);
+        return true;
+    }
+    next = sim_counts.exits + LATER;
+    if (sim_attack("steal") || sim_attack("swap") || sim_attack("replay") || sim_attack("remap")) {
+        done = take_page(c);
+        return done;
+    }
+    if (sim_attack("counter")) {
+        v->intercept_1 |= INTERCEPT_RDTSC;
+        done = true;
+    }
+    if (sim_attack("time-back"))
+        v->tsc_offset -= STEP_BACK;
+    return false;
+}
