@@ -33,6 +33,8 @@ static int set_flags(struct area *a, uintptr_t start, uintptr_t end, uint32_t se
     int err = area_cut(mm, start, end);
     if (err)
         return err;
+    if (set & (AREA_DONTFORK | AREA_WIPEONFORK))
+        mm->hides = true;
     a = area_at(mm, start);
     a->flags = flags;
     area_join(a);

@@ -115,6 +115,25 @@ bool area_none(struct mm *mm, uintptr_t start, uintptr_t end)
     return !a || a->start >= end;
 }
 
+/* Put a into its file's list, after the areas of the address space that it is copied from: see mm_fork. */
+static void file_link(struct area *a)
+{
+    if (!a->pages)
+        return;
+    spin_lock(&a->pages->lock);
+    DL_APPEND2(a->pages->mappings, a, file_prev, file_next);
+    spin_unlock(&a->pages->lock);
+}
+
+static void file_unlink(struct area *a)
+{
+    if (!a->pages)
+        return;
+    spin_lock(&a->pages->lock);
+    DL_DELETE2(a->pages->mappings, a, file_prev, file_next);
+    spin_unlock(&a->pages->lock);
+}
+
 void area_insert(struct area *a)
 {
     struct mm *mm = a->mm;
@@ -125,22 +144,13 @@ void area_insert(struct area *a)
     if (next)
         gap_update(next, a);
     mm->area_count++;
-    if (a->pages) {
-        spin_lock(&a->pages->lock);
-        /* After the areas of the address space that it is copied from: see mm_fork. */
-        DL_APPEND2(a->pages->mappings, a, file_prev, file_next);
-        spin_unlock(&a->pages->lock);
-    }
+    file_link(a);
 }
 
 void area_remove(struct area *a)
 {
     struct mm *mm = a->mm;
-    if (a->pages) {
-        spin_lock(&a->pages->lock);
-        DL_DELETE2(a->pages->mappings, a, file_prev, file_next);
-        spin_unlock(&a->pages->lock);
-    }
+    file_unlink(a);
     struct area *prev = area_prev(a), *next = area_next(a), *parent = RB_PARENT(a, node);
     area_tree_RB_REMOVE(&mm->areas, a);
     augment_up(parent);
@@ -163,6 +173,57 @@ void area_resize(struct area *a, uintptr_t start, uintptr_t end)
     struct area *next = area_next(a);
     if (next)
         gap_update(next, a);
+}
+
+int area_copy_all(struct mm *from, struct mm *to,
+                  struct area *(*copy)(struct area *a, struct mm *to))
+{
+    struct area *a = RB_ROOT(&from->areas), *up = NULL, *b, **at = &RB_ROOT(&to->areas);
+    while (a) {
+        b = copy(a, to);
+        if (!b)
+            return -ENOMEM;
+        /* Colour and gaps are a's. */
+        RB_PARENT(b, node) = up;
+        RB_LEFT(b, node) = RB_RIGHT(b, node) = NULL;
+        *at = b;
+        to->area_count++;
+        file_link(b);
+        if (RB_LEFT(a, node)) {
+            a = RB_LEFT(a, node);
+            at = &RB_LEFT(b, node);
+        } else {
+            /* Up to where something is on the right that the copy has not got. */
+            while (a && (!RB_RIGHT(a, node) || RB_RIGHT(b, node))) {
+                a = RB_PARENT(a, node);
+                b = RB_PARENT(b, node);
+            }
+            if (!a)
+                break;
+            a = RB_RIGHT(a, node);
+            at = &RB_RIGHT(b, node);
+        }
+        up = b;
+    }
+    return 0;
+}
+
+void area_destroy_all(struct mm *mm)
+{
+    struct area *a = RB_ROOT(&mm->areas), *next;
+    for (; a; a = next) {
+        if ((next = RB_LEFT(a, node))) {
+            RB_LEFT(a, node) = NULL; /* not again on the way back */
+        } else if ((next = RB_RIGHT(a, node))) {
+            RB_RIGHT(a, node) = NULL;
+        } else {
+            next = RB_PARENT(a, node);
+            file_unlink(a);
+            area_destroy(a);
+        }
+    }
+    RB_INIT(&mm->areas);
+    mm->area_count = 0;
 }
 
 int area_split(struct area *a, uintptr_t addr)

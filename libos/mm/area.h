@@ -15,6 +15,12 @@ void area_destroy(struct area *a);
 void area_insert(struct area *a);
 /* Take a out of tree and list. */
 void area_remove(struct area *a);
+/* Fill the tree of to, which is empty, with copies that copy makes of the areas of from: the same shape, without looking for places.
+ * -ENOMEM: copy gave NULL; those before it are in the tree, which is good for area_destroy_all only. */
+NODISCARD int area_copy_all(struct mm *from, struct mm *to,
+                            struct area *(*copy)(struct area *a, struct mm *to));
+/* Take all areas out of the tree and the files' lists, and free them. Nobody else knows mm but by these lists. */
+void area_destroy_all(struct mm *mm);
 /* Move the ends of a; pgoff follows start. The tree's order stays the same. */
 void area_resize(struct area *a, uintptr_t start, uintptr_t end);
 /* Cut a at addr, inside it; the upper part is a new area. -ENOMEM. */

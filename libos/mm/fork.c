@@ -128,7 +128,7 @@ static int share_all(struct mm *from, struct mm *to)
 {
     struct span span[SPAN_MAX];
     size_t n = mm_spans(from, span);
-    struct area *hide = next_hidden(area_find(from, 0));
+    struct area *hide = from->hides ? next_hidden(area_find(from, 0)) : NULL;
     int err = 0;
     for (size_t i = 0; i < n; i++) {
         for (uintptr_t va = span[i].start, end = span[i].end; va < end && !err;) {
@@ -148,12 +148,12 @@ static int share_all(struct mm *from, struct mm *to)
     return err;
 }
 
-/* Give the child a's meaning. */
-static int fork_area(struct area *a, struct mm *to)
+/* What the child has of a, in no tree yet. */
+static struct area *copy_area(struct area *a, struct mm *to)
 {
     struct area *b = area_create(a);
     if (!b)
-        return -ENOMEM;
+        return NULL;
     if (!(a->flags & (AREA_SHARED | AREA_SPECIAL | AREA_WIPEONFORK)))
         a->flags |= AREA_COW;
     b->flags = a->flags & ~(uint32_t)(AREA_LOCKED | AREA_LOCKONFAULT);
@@ -161,11 +161,38 @@ static int fork_area(struct area *a, struct mm *to)
     b->fault_next = 0;
     if (b->file)
         file_get(b->file);
+    return b;
+}
+
+/* The same in the child's tree, with the marks of its pages. */
+static int fork_area(struct area *a, struct mm *to)
+{
+    struct area *b = copy_area(a, to);
+    if (!b)
+        return -ENOMEM;
     area_insert(b);
     area_count(b, 1);
     if (!marks_any(a->mm) || (a->flags & AREA_WIPEONFORK))
         return 0;
     return marks_copy(to, a->start, a->mm, a->start, a->end - a->start, false);
+}
+
+/* Give the child the meaning of all areas that it may have. */
+static int copy_areas(struct mm *from, struct mm *to)
+{
+    int err = 0;
+    if (!from->hides && !marks_any(from)) {
+        to->total_pages = to->peak_pages = from->total_pages;
+        to->data_pages = from->data_pages;
+        to->stack_pages = from->stack_pages;
+        to->exec_pages = from->exec_pages;
+        return area_copy_all(from, to, copy_area);
+    }
+    to->hides = from->hides;
+    for (struct area *a = area_find(from, 0); a && !err; a = area_next(a))
+        if (!(a->flags & AREA_DONTFORK))
+            err = fork_area(a, to);
+    return err;
 }
 
 void mm_inherit(struct mm *mm, const struct mm *src)
@@ -199,9 +226,8 @@ int mm_fork(struct mm *src, struct mm **ret_mm)
     mm->dumpable = src->dumpable;
     mm_inherit(mm, src);
     int err = src->exe ? mm_set_exe(mm, src->exe) : 0;
-    for (struct area *a = area_find(src, 0); a && !err; a = area_next(a))
-        if (!(a->flags & AREA_DONTFORK))
-            err = fork_area(a, mm);
+    if (!err)
+        err = copy_areas(src, mm);
     if (!err) {
         spin_lock(&src->move_lock);
         mm->rss_anon = src->rss_anon;

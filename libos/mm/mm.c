@@ -131,15 +131,9 @@ void mm_put(struct mm *mm)
      * their references. */
     struct span span[SPAN_MAX];
     size_t n = mm_spans(mm, span);
-    struct area *a;
-    while ((a = RB_ROOT(&mm->areas))) {
-        area_remove(a);
-        area_destroy(a);
-    }
-    for (size_t i = 0; i < n; i++) {
-        plat_mmu_disown(&mm->aspace, span[i].start, span[i].end);
-        must(unmap_part(mm, span[i].start, span[i].end, NULL) == 0);
-    }
+    area_destroy_all(mm);
+    for (size_t i = 0; i < n; i++)
+        plat_mmu_drop(&mm->aspace, span[i].start, span[i].end);
     plat_aspace_fini(&mm->aspace);
     marks_free(mm);
     if (mm->exe) {

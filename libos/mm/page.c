@@ -16,6 +16,7 @@
 #include <plat/cpu.h>
 #include <plat/mem.h>
 #include <plat/thread.h>
+#include <plat/upcall.h>
 #include <string.h>
 
 enum {
@@ -427,6 +428,43 @@ void page_put_leaves(const struct plat_leaf *leaf, size_t n, int64_t *ret_anon, 
     }
     *ret_anon = anon;
     *ret_file = file;
+}
+
+uint64_t upcall_leaves_get(const paddr_t *pages, size_t n)
+{
+    uint64_t cow = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct page *p = &frames[pages[i].v >> PAGE_SHIFT];
+        uint8_t kind = p->kind;
+        if (kind == PAGE_RESERVED)
+            continue;
+        page_get(p);
+        cow |= (uint64_t)(kind == PAGE_ANON) << i;
+    }
+    return cow;
+}
+
+void upcall_leaves_put(const paddr_t *pages, size_t n)
+{
+    struct store *s = &stores[plat_cpu_id()];
+    for (size_t i = 0; i < n;) {
+        struct page *p = &frames[pages[i].v >> PAGE_SHIFT];
+        uint8_t kind = p->kind;
+        size_t run = 1;
+        if (kind == PAGE_RESERVED) {
+            i++;
+            continue;
+        }
+        if (drop(p, kind)) {
+            while (i + run < n && pages[i + run].v == pages[i].v + (run << PAGE_SHIFT) &&
+                   drop(p + run, kind))
+                run++;
+            run_drop(s, p, run, kind);
+        } else {
+            page_put(p);
+        }
+        i += run;
+    }
 }
 
 struct page *zero_page(void)

@@ -55,26 +55,6 @@ bool upcall_table_put(paddr_t pa)
     return false;
 }
 
-uint64_t upcall_leaves_get(const paddr_t *pages, size_t n)
-{
-    uint64_t cow = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct page *p = page_of(pages[i]);
-        if (p->kind == PAGE_RESERVED)
-            continue;
-        page_get(p);
-        if (p->kind == PAGE_ANON)
-            cow |= 1ull << i;
-    }
-    return cow;
-}
-
-void upcall_leaves_put(const paddr_t *pages, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        page_put(page_of(pages[i]));
-}
-
 void upcall_large_get(paddr_t pa)
 {
     page_large_get(page_of(pa));

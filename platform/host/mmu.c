@@ -491,7 +491,17 @@ int plat_mmu_own(struct plat_aspace *as, uintptr_t va)
     return r ? own(as, r, false) : 0;
 }
 
-void plat_mmu_disown(struct plat_aspace *as, uintptr_t va, uintptr_t end)
+/* Drop the references of the leaves that r alone has. */
+static void leaves_drop(const struct host_range *r)
+{
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        paddr_t page = page_of_entry(r->table[i]);
+        if (r->table[i] && !(r->table[i] & PLAT_SPECIAL))
+            upcall_leaves_put(&page, 1);
+    }
+}
+
+void plat_mmu_drop(struct plat_aspace *as, uintptr_t va, uintptr_t end)
 {
     struct host_range *r, *tmp;
 
@@ -499,11 +509,15 @@ void plat_mmu_disown(struct plat_aspace *as, uintptr_t va, uintptr_t end)
         plat_aspace_activate(NULL);
     HASH_ITER(hh, as->ranges, r, tmp)
     {
-        if (r->va < va || r->va >= end || !r->table || !r->shared)
+        if (r->va < va || r->va >= end)
             continue;
-        if (upcall_table_put(plat_virt_to_phys(r->table)))
-            range_drop(as, r);
-        else
-            r->shared = false;
+        if (!r->table) {
+            if (!(r->large & PLAT_SPECIAL))
+                upcall_large_put(page_of_entry(r->large));
+        } else if (!r->shared || !upcall_table_put(plat_virt_to_phys(r->table))) {
+            leaves_drop(r);
+            table_free(r->table);
+        }
+        range_drop(as, r);
     }
 }

@@ -304,9 +304,9 @@ void plat_aspace_fini(struct plat_aspace *as)
     /* Tables whose making failed half-way may be left, empty; every leaf is gone. */
     for (unsigned i = 0; (i = next_used(root, i, 256)) < 256; i++) {
         uint64_t *pdpt = pte_table(root[i]);
-        for (unsigned j = 0; (j = next_used(pdpt, j, 512)) < 512; j++) {
+        for (unsigned j = 0; root[i] & COUNT_MASK && (j = next_used(pdpt, j, 512)) < 512; j++) {
             uint64_t *pd = pte_table(pdpt[j]);
-            for (unsigned k = 0; (k = next_used(pd, k, 512)) < 512; k++)
+            for (unsigned k = 0; pdpt[j] & COUNT_MASK && (k = next_used(pd, k, 512)) < 512; k++)
                 if (!(pd[k] & PTE_LARGE))
                     upcall_page_free(PADDR(pd[k] & pte_addresses()));
             upcall_page_free(PADDR(pdpt[j] & pte_addresses()));

@@ -15,64 +15,84 @@
 
 #include "x86_64/pagetable.h"
 
-enum { ENTRIES = 512, BATCH = 64, GIB_MASK = (1 << 30) - 1 };
+enum { ENTRIES = 512, BATCH = 64, GROUP = 16, GIB_MASK = (1 << 30) - 1 };
 
-/* The leaves of a batch of entries that have an owner to be told. */
+/* The leaves of a batch of entries that have an owner to be told, and where in a table to go on. */
 struct batch {
     paddr_t pages[BATCH];
     uint16_t index[BATCH];
     size_t n;
+    unsigned next, left; /* entry; used entries from there on */
 };
 
-/* Collect from t on at *i. False: there are no more. */
-static bool batch_next(const uint64_t *t, size_t *i, struct batch *b)
+static void batch_begin(struct batch *b, size_t used)
 {
-    uint64_t address = pte_addresses();
-    const uint64_t *p = t + *i, *end = t + ENTRIES;
-
-    b->n = 0;
-    while (p < end && b->n <= BATCH - 8) {
-        /* Most tables are nearly empty. */
-        if (!(p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7])) {
-            p += 8;
-            continue;
-        }
-        for (const uint64_t *stop = p + 8; p < stop; p++)
-            if (*p && !(*p & PTE_SPECIAL)) {
-                b->index[b->n] = (uint16_t)(p - t);
-                b->pages[b->n++] = PADDR(*p & address);
-            }
-    }
-    *i = (size_t)(p - t);
-    return b->n > 0;
+    b->next = 0;
+    b->left = (unsigned)used;
 }
 
-/* Drop the references of a table that is not used after all. It is zero afterwards. */
-static void table_drop(uint64_t *t)
+/* Used entries of the table that this entry points to. */
+static size_t used_entries(uint64_t e)
+{
+    return (e & COUNT_MASK) >> COUNT_SHIFT;
+}
+
+/* Collect more of t. False: there are no more. take: clear the entries. */
+static ALWAYS_INLINE bool batch_next(uint64_t *t, struct batch *b, bool take)
+{
+    uint64_t address = pte_addresses();
+    uint64_t *p = t + b->next, *end = t + ENTRIES;
+    unsigned left = b->left;
+    size_t n = 0;
+
+    for (; left && p < end && n <= BATCH - GROUP; p += GROUP) {
+        /* Most tables are nearly empty. */
+        if (!(p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7] | p[8] | p[9] | p[10] | p[11] |
+              p[12] | p[13] | p[14] | p[15]))
+            continue;
+        for (unsigned i = 0; i < GROUP; i++) {
+            uint64_t e = p[i];
+            if (!e)
+                continue;
+            left--;
+            if (take)
+                p[i] = 0;
+            else
+                b->index[n] = (uint16_t)(p + i - t);
+            b->pages[n] = PADDR(e & address);
+            n += !(e & PTE_SPECIAL);
+        }
+    }
+    b->n = n;
+    b->next = (unsigned)(p - t);
+    b->left = left;
+    return n > 0;
+}
+
+/* Drop a table that nobody uses, and the references of its leaves. */
+static void table_drop(uint64_t *t, size_t used)
 {
     struct batch b;
 
-    for (size_t i = 0; batch_next(t, &i, &b);)
+    for (batch_begin(&b, used); batch_next(t, &b, true);)
         upcall_leaves_put(b.pages, b.n);
-    x86_clear(t, PAGE_SIZE);
     mmu_table_free(t);
 }
 
 /* Copy a shared table; leaves that are copied on write lose the right to write in both. */
-static void table_copy(uint64_t *old, uint64_t *new)
+static void table_copy(uint64_t *old, uint64_t *new, size_t used)
 {
     struct batch b;
-    uint64_t cow;
 
     x86_copy(new, old, PAGE_SIZE);
-    for (size_t i = 0; batch_next(new, &i, &b);) {
-        cow = upcall_leaves_get(b.pages, b.n);
-        for (size_t k = 0; k < b.n; k++) {
-            uint64_t *e = &new[b.index[k]];
-            if (!(*e & PTE_W) || !(cow >> k & 1))
+    for (batch_begin(&b, used); batch_next(new, &b, false);) {
+        uint64_t cow = upcall_leaves_get(b.pages, b.n);
+        for (; cow; cow &= cow - 1) {
+            unsigned i = b.index[__builtin_ctzll(cow)];
+            if (!(new[i] & PTE_W))
                 continue;
-            *e &= ~PTE_W;
-            __atomic_fetch_and(&old[b.index[k]], ~PTE_W, __ATOMIC_RELAXED);
+            new[i] &= ~PTE_W;
+            __atomic_fetch_and(&old[i], ~PTE_W, __ATOMIC_RELAXED);
         }
     }
 }
@@ -88,12 +108,12 @@ static int table_own(struct plat_aspace *as, uint64_t *pde, uintptr_t va, bool r
     new = mmu_table_alloc(reserve);
     if (!new)
         return -ENOMEM;
-    table_copy(old, new);
+    table_copy(old, new, used_entries(e));
     *pde = (e & ~(pte_addresses() | PTE_SHARED)) | plat_virt_to_phys(new).v | PTE_W;
     /* Before the others can think they are alone: no CPU of ours may still walk through what they change then. */
     mmu_flush_one(as, va);
     if (!upcall_table_put(plat_virt_to_phys(old)))
-        table_drop(old); /* they went meanwhile */
+        table_drop(old, used_entries(e)); /* they went meanwhile */
     return 0;
 }
 
@@ -171,7 +191,29 @@ int plat_mmu_share(struct plat_aspace *from, struct plat_aspace *to, uintptr_t v
     return 0;
 }
 
-void plat_mmu_disown(struct plat_aspace *as, uintptr_t va, uintptr_t end)
+/* What *pde showed to an address space that ends is shown no more. */
+static void entry_drop(uint64_t e)
+{
+    paddr_t pa = PADDR(e & pte_addresses());
+
+    if (e & PTE_LARGE) {
+        if (!(e & PTE_SPECIAL))
+            upcall_large_put(pa);
+    } else if (!(e & PTE_SHARED) || !upcall_table_put(pa)) {
+        table_drop(pte_table(e), used_entries(e));
+    }
+}
+
+/* The table that *slot points to has become empty: no walk can meet it, as nobody runs there. */
+static void upper_drop(uint64_t *slot, uint64_t *parent)
+{
+    upcall_page_free(PADDR(*slot & pte_addresses()));
+    *slot = 0;
+    if (parent)
+        *parent -= COUNT_ONE;
+}
+
+void plat_mmu_drop(struct plat_aspace *as, uintptr_t va, uintptr_t end)
 {
     uint64_t *pde, *upper, *root;
     uintptr_t next;
@@ -186,18 +228,22 @@ void plat_mmu_disown(struct plat_aspace *as, uintptr_t va, uintptr_t end)
             continue;
         }
         /* The tables above, once for all entries of this one. */
-        upper = &pte_table(root[va >> 39 & 511])[va >> 30 & 511];
+        uint64_t *top = &root[va >> 39 & 511];
+        upper = &pte_table(*top)[va >> 30 & 511];
         do {
-            if ((*pde & (PTE_SHARED | PTE_LARGE)) == PTE_SHARED) {
-                if (upcall_table_put(PADDR(*pde & pte_addresses()))) {
-                    *pde = 0;
-                    *upper -= COUNT_ONE;
-                } else {
-                    *pde = (*pde & ~PTE_SHARED) | PTE_W;
-                }
+            if (*pde) {
+                entry_drop(*pde);
+                *pde = 0;
+                *upper -= COUNT_ONE;
             }
             pde++;
             va += LARGE_SIZE;
-        } while (va < end && va & GIB_MASK);
+        } while (*upper & COUNT_MASK && va < end && va & GIB_MASK);
+        if (!(*upper & COUNT_MASK)) {
+            va = (va - LARGE_SIZE) / (GIB_MASK + 1ul) * (GIB_MASK + 1ul) + GIB_MASK + 1ul;
+            upper_drop(upper, top);
+            if (!(*top & COUNT_MASK))
+                upper_drop(top, NULL);
+        }
     }
 }

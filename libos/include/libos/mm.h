@@ -108,7 +108,8 @@ struct mm {
     uint32_t
         def_flags; /* AREA_LOCKED (MCL_FUTURE), AREA_LOCKONFAULT, AREA_NOHUGE (PR_SET_THP_DISABLE) */
     bool dumpable;
-    uint8_t mdwe;            /* PR_MDWE_* */
+    bool hides;   /* guarded by lock: an area was, or still is, not for children as it is */
+    uint8_t mdwe; /* PR_MDWE_* */
     struct aio_context *aio; /* contexts of asynchronous I/O; guarded by that module's lock */
     struct mm_part lazy
         [MM_LAZY_MAX]; /* where pages may be taken away; guarded by the lock of lazy.c, as the next two */

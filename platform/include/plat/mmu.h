@@ -92,8 +92,9 @@ void plat_mmu_flush(struct plat_aspace *as);
  * other uses it any more. A large leaf is split unless it is this one's alone. 0, -ENOMEM. */
 NODISCARD int plat_mmu_own(struct plat_aspace *as, uintptr_t va);
 
-/* Give up the shared page tables in [va, end) (2 MiB aligned) of an address space that no CPU runs in and that ends:
- * their leaves are not reported by plat_mmu_unmap, others still use them. */
-void plat_mmu_disown(struct plat_aspace *as, uintptr_t va, uintptr_t end);
+/* Take all leaves and tables out of [va, end) (2 MiB aligned) of an address space that no CPU runs in and that ends: page tables
+ * that others share stay theirs; what is this one's alone loses its references by upcall_leaves_put and upcall_large_put, but for
+ * PLAT_SPECIAL leaves, which have none. */
+void plat_mmu_drop(struct plat_aspace *as, uintptr_t va, uintptr_t end);
 
 #endif
