@@ -14,7 +14,12 @@
 #include <libos/signal.h>
 #include <string.h>
 
-enum { QUEUES_MAX = 4, COUNT_MAX = 64 };
+enum {
+    QUEUES_MAX = 4,
+    COUNT_MAX = 64,
+    CODE_URGENT = POLL_HUP + 1, /* SIGURG, whatever F_SETSIG says */
+    CODES,
+};
 
 struct async_entry {
     struct waiter waiter;
@@ -31,7 +36,7 @@ struct file_owner {
     bool set;
     bool socket; /* that the other side closes is told as such, not as input */
     int fd;
-    uint8_t counts[POLL_HUP + 1]; /* signals to send, by code */
+    uint8_t counts[CODES]; /* signals to send, by code */
     /* the file's status flags are changed by one thread at a time */
     struct async_entry entries[QUEUES_MAX];
 };
@@ -77,7 +82,12 @@ static void tell_one(const struct telling *w, struct process *p, struct thread *
     spin_unlock(&p->sig_lock);
     if (!may)
         return;
-    struct abi_siginfo info = { .si_signo = w->sig, .si_code = w->code };
+    struct abi_siginfo info = { .si_signo = SIGURG, .si_code = SI_KERNEL };
+    if (w->code == CODE_URGENT) {
+        (void)(t ? signal_send_thread(t, &info) : signal_send_process(p, &info)); /* it has ended */
+        return;
+    }
+    info = (struct abi_siginfo){ .si_signo = w->sig, .si_code = w->code };
     info.poll.si_band = bands[w->code];
     info.poll.si_fd = w->fd;
     if (w->sig && (t ? signal_send_thread(t, &info) : signal_send_process(p, &info)) != -EAGAIN)
@@ -118,7 +128,7 @@ static bool take(struct file_owner *o, struct telling *ret)
 {
     bool found = false;
     spin_lock(&owner_lock);
-    for (int code = POLL_IN; code <= POLL_HUP && !found; code++) {
+    for (int code = POLL_IN; code < CODES && !found; code++) {
         if (!o->counts[code])
             continue;
         o->counts[code]--;
@@ -365,4 +375,14 @@ void file_owner_tell(struct file *f, int code, int fd)
 {
     if (f->owner)
         count(f->owner, code, fd);
+}
+
+void file_owner_urgent(struct file *f)
+{
+    struct file_owner *o = __atomic_load_n(&f->owner, __ATOMIC_ACQUIRE);
+    if (!o)
+        return;
+    count(o, CODE_URGENT, -1);
+    if (f->flags & O_ASYNC && o->sig)
+        count(o, POLL_PRI, -1);
 }

@@ -16,11 +16,18 @@ enum {
     NETMSG_MAX = 16 * 1024 * 1024 /* of a datagram */
 };
 
+/* netmsg.flags; guarded by the socket's lock. */
+enum {
+    NETMSG_URGENT = 1, /* the byte that struct socket's urgent is about */
+    NETMSG_PASSED =
+        2, /* was that, at the head of the queue, when a newer one came: nobody reads it */
+};
+
 struct netmsg {
     struct netmsg *next;
     uint32_t off, len; /* data not read yet: [off, off + len) */
     uint32_t charge;   /* memory that it counts as */
-    uint8_t flags;     /* the family's */
+    uint8_t flags;     /* NETMSG_* */
     uint8_t name_len;
     uint16_t npages;       /* 0: data is one piece of memory */
     struct socket *sender; /* charged, counted; may be NULL */

@@ -45,6 +45,8 @@ static void stream_advance(struct socket *s, struct netmsg *m, uint32_t n)
     bool gone = !m->len;
     if (gone)
         netmsg_pop(&s->rq);
+    if (UNLIKELY(gone && m->flags & NETMSG_URGENT))
+        s->urgent = SOCKET_URGENT_NONE;
     spin_unlock(&s->lock);
     if (gone)
         netmsg_free(m);
@@ -93,6 +95,23 @@ static struct netmsg *stream_next(struct socket *s, struct netmsg *at)
     return m;
 }
 
+/* Is m beside the stream: not there for who reads the stream? */
+static bool is_beside(struct socket *s, const struct netmsg *m)
+{
+    return m->flags & NETMSG_PASSED || (m->flags & NETMSG_URGENT && !(s->flags & SOCKET_OOBINLINE));
+}
+
+/* Go on behind m, which is beside the stream. */
+static void stream_pass(struct stream_read *r, struct netmsg *m)
+{
+    if (r->to->flags & MSG_PEEK)
+        return;
+    uint32_t n = m->len;
+    stream_advance(r->s, m, n);
+    if (r->s->ops->consumed)
+        r->s->ops->consumed(r->s, n);
+}
+
 /* One round: copy what is queued. False: the call ends. */
 static bool stream_drain(struct stream_read *r, struct netmsg **at)
 {
@@ -101,9 +120,15 @@ static bool stream_drain(struct stream_read *r, struct netmsg **at)
     while ((m = stream_next(s, *at))) {
         if (r->done && s->ops->recv_joins && !s->ops->recv_joins(s, m, &r->origin))
             return false;
-        r->origin = *m;
+        if (UNLIKELY(r->done && m->flags & NETMSG_URGENT))
+            return false; /* a read ends where urgent data begins */
         if (r->to->flags & MSG_PEEK)
             *at = m;
+        if (UNLIKELY(m->flags) && is_beside(s, m)) {
+            stream_pass(r, m);
+            continue;
+        }
+        r->origin = *m;
         if (!stream_take(r, m))
             return false;
     }

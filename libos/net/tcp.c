@@ -373,20 +373,24 @@ static int peer_gone(struct tcpsock *t)
     return 0;
 }
 
-static int local_send(struct tcpsock *t, struct netmsg *m)
+static int local_send(struct tcpsock *t, struct netmsg *m, bool urgent)
 {
     struct tcpsock *p = t->peer;
     struct socket *ps = &p->in.s;
     spin_lock(&ps->lock);
     bool gone = p->dead;
     bool deaf = ps->shut & SOCKET_SHUT_RD; /* shutdown(SHUT_RD): it throws away */
+    if (UNLIKELY(urgent) && !gone && !deaf) {
+        tcpsock_urgent_announce(p);
+        tcpsock_urgent_here(p, m);
+    }
     if (!gone && !deaf)
         netmsg_push(&ps->rq, m);
     spin_unlock(&ps->lock);
     if (gone || deaf)
         netmsg_free(m);
     else
-        socket_wake(ps, SOCKET_IN);
+        socket_wake(ps, urgent ? SOCKET_IN | EPOLLPRI : SOCKET_IN);
     return gone ? peer_gone(t) : 0;
 }
 
@@ -413,6 +417,9 @@ static int send_state(struct tcpsock *t, uint64_t deadline)
 static ssize_type send_piece(struct tcpsock *t, struct socket_msg *m)
 {
     uint32_t n = m->it->left < NETMSG_PIECE ? (uint32_t)m->it->left : NETMSG_PIECE;
+    bool urgent = m->flags & MSG_OOB && m->it->left == 1;
+    if (UNLIKELY(m->flags & MSG_OOB) && n > 1)
+        n--; /* the last byte, which is the urgent one, is a message of its own */
     struct netmsg *msg = netmsg_create(&t->in.s, n);
     if (!msg)
         return -ENOBUFS;
@@ -421,7 +428,9 @@ static ssize_type send_piece(struct tcpsock *t, struct socket_msg *m)
         return -EFAULT;
     }
     bool more = m->flags & MSG_MORE || m->it->left || t->cork;
-    int err = t->peer ? local_send(t, msg) : tcpsock_remote_send(t, msg, more);
+    int err = t->peer  ? local_send(t, msg, urgent)
+              : urgent ? tcpsock_remote_send_urgent(t, msg)
+                       : tcpsock_remote_send(t, msg, more);
     return err ? err : (ssize_type)n;
 }
 
@@ -430,8 +439,6 @@ static ssize_type tcp_send(struct socket *s, struct socket_msg *m)
     struct tcpsock *t = tcpsock_of(s);
     uint64_t deadline = socket_deadline(s->sndtimeo_ns, socket_no_wait(s, m->flags));
     ssize_type done = 0, n = 0;
-    if (m->flags & MSG_OOB)
-        return -EOPNOTSUPP;
     if (m->flags & MSG_FASTOPEN && m->name_len && t->state == TCP_IS_CLOSED) {
         n = socket_connect(s, m->name, m->name_len, !deadline);
         if (n)
@@ -466,11 +473,11 @@ static ssize_type tcp_recv(struct socket *s, struct socket_msg *m)
     struct tcpsock *t = tcpsock_of(s);
     if (m->flags & MSG_ERRQUEUE)
         return -EAGAIN;
-    if (m->flags & MSG_OOB)
-        return -EINVAL;
     if (t->state == TCP_IS_LISTEN)
         return -ENOTCONN;
     m->name_len = 0; /* a stream's reader knows its peer */
+    if (UNLIKELY(m->flags & MSG_OOB))
+        return tcpsock_urgent_recv(t, m);
     return socket_recv_stream(s, m);
 }
 
@@ -569,6 +576,7 @@ static void local_close(struct tcpsock *t, bool reset)
     t->peer = NULL;
     struct netmsg_queue q = s->rq;
     s->rq = (struct netmsg_queue){ 0 };
+    s->urgent = SOCKET_URGENT_NONE;
     bool connecting = t->state == TCP_IS_SYN_SENT;
     t->state = TCP_IS_CLOSED;
     spin_unlock(&s->lock);
@@ -630,6 +638,7 @@ static int tcp_disconnect(struct tcpsock *t)
     spin_lock(&s->lock);
     struct netmsg_queue q = s->rq;
     s->rq = (struct netmsg_queue){ 0 };
+    s->urgent = SOCKET_URGENT_NONE;
     t->state = TCP_IS_CLOSED;
     t->in.remote.port = 0;
     t->in.remote.addr = s->family == AF_INET ? addr_v4(0) : (struct inet_addr){ 0 };
@@ -684,8 +693,10 @@ static unsigned tcp_poll(struct socket *s)
         events |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
     if (state == TCP_IS_SYN_SENT)
         return events;
-    if (s->rq.head && s->rq.bytes >= s->rcvlowat)
+    if (UNLIKELY(s->urgent) ? tcpsock_has_readable(t) : s->rq.head && s->rq.bytes >= s->rcvlowat)
         events |= EPOLLIN | EPOLLRDNORM;
+    if (s->urgent == SOCKET_URGENT_HERE)
+        events |= EPOLLPRI;
     if (shut & SOCKET_SHUT_WR || tcp_writable(t))
         events |= EPOLLOUT | EPOLLWRNORM;
     return events;
@@ -694,8 +705,8 @@ static unsigned tcp_poll(struct socket *s)
 static int tcp_name(struct socket *s, bool peer, struct abi_sockaddr_storage *ret)
 {
     struct tcpsock *t = tcpsock_of(s);
-    if (peer && (t->state == TCP_IS_LISTEN || t->state == TCP_IS_SYN_SENT || !t->in.remote.port ||
-                 (t->state == TCP_IS_CLOSED && !t->peer && !t->pcb)))
+    if (peer && (t->state == TCP_IS_LISTEN || t->state == TCP_IS_SYN_SENT ||
+                 t->state == TCP_IS_CLOSED || !t->in.remote.port))
         return -ENOTCONN;
     return inet_name_of(&t->in, peer, ret);
 }
@@ -708,7 +719,7 @@ static long tcp_ioctl(struct socket *s, unsigned cmd, unsigned long arg)
     case FIONREAD:
         if (t->state == TCP_IS_LISTEN)
             return -EINVAL;
-        n = (int)s->rq.bytes;
+        n = (int)tcpsock_readable(t);
         break;
     case SIOCOUTQ:
         if (t->state == TCP_IS_LISTEN)
@@ -716,7 +727,7 @@ static long tcp_ioctl(struct socket *s, unsigned cmd, unsigned long arg)
         n = t->peer ? 0 : (int)t->sq.bytes;
         break;
     case SIOCATMARK:
-        n = 0;
+        n = tcpsock_at_mark(t);
         break;
     default:
         return inet_ioctl(s, cmd, arg);

@@ -56,6 +56,10 @@ struct tcpsock {
     bool opens_port;             /* a listener that other machines reach */
     _Atomic uint32_t unreported; /* bytes read of which the stack does not know */
     uint32_t window, withheld;
+    uint32_t in_seq;         /* sequence number of what comes next into rq */
+    uint32_t urgent_in;      /* of the byte that is announced; see struct socket's urgent */
+    uint32_t urgent_out;     /* of what follows the last urgent byte sent */
+    bool urgent_sent;        /* urgent_out is not acknowledged */
     uint64_t stuck_since_ms; /* nothing more was acknowledged since then; 0: nothing is to be */
     uint32_t stuck_ack;
 };
@@ -87,6 +91,8 @@ NODISCARD int tcpsock_remote_listen(struct tcpsock *t);
 void tcpsock_remote_unlisten(struct tcpsock *t);
 /* Send a message (taken). 0, -EPIPE when there is no connection any more. */
 NODISCARD int tcpsock_remote_send(struct tcpsock *t, struct netmsg *take_m, bool more);
+/* The same with a byte that is urgent. */
+NODISCARD int tcpsock_remote_send_urgent(struct tcpsock *t, struct netmsg *take_m);
 void tcpsock_remote_shutdown(struct tcpsock *t);
 /* The file is closed; wait (linger_ns) for what is sent. abort: with RST. */
 void tcpsock_remote_close(struct tcpsock *t, bool abort, uint64_t deadline_ns);
@@ -100,6 +106,24 @@ void tcpsock_remote_timed_out(struct tcpsock *t);
 /* What tcp_guard.c has to do twice a second. Locks: core held. */
 void tcp_guard_tick(void);
 void tcpsock_remote_push(struct tcpsock *t);
+
+/* ---- urgent data (tcp_urgent.c). Locks: s.lock held ---- */
+
+/* There is going to be an urgent byte: it takes the place of an earlier one, and whoever owns the file is told. */
+void tcpsock_urgent_announce(struct tcpsock *t);
+/* It is here: m, of one byte, about to be pushed. */
+void tcpsock_urgent_here(struct tcpsock *t, struct netmsg *m);
+/* What FIONREAD says. Takes s.lock. */
+uint32_t tcpsock_readable(struct tcpsock *t);
+/* Is there enough to read for poll? Takes s.lock. */
+bool tcpsock_has_readable(struct tcpsock *t);
+/* SIOCATMARK. Takes s.lock. */
+bool tcpsock_at_mark(struct tcpsock *t);
+/* recv(2) with MSG_OOB. */
+ssize_type tcpsock_urgent_recv(struct tcpsock *t, struct socket_msg *m);
+struct tcp_hdr;
+/* A segment (in host order, but for the pointer) that says where urgent data is. Locks: core held, s.lock not. */
+void tcpsock_urgent_segment(struct tcp_pcb *pcb, const struct tcp_hdr *h);
 
 int tcpsock_set_option(struct socket *s, int level, int name, const void *value, unsigned len);
 int tcpsock_get_option(struct socket *s, int level, int name, void *value, unsigned *len);

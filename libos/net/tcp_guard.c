@@ -47,8 +47,11 @@ int8_t net_hook_segment(void *taken_by, const void *header)
         return ERR_OK;
     if (!(flags & TCP_ACK))
         return ERR_VAL;
-    if (TCP_SEQ_BETWEEN(h->ackno, pcb->lastack - pcb->snd_wnd_max, pcb->snd_nxt))
+    if (TCP_SEQ_BETWEEN(h->ackno, pcb->lastack - pcb->snd_wnd_max, pcb->snd_nxt)) {
+        if (UNLIKELY(flags & TCP_URG))
+            tcpsock_urgent_segment(pcb, h);
         return ERR_OK;
+    }
     tcp_ack_now(pcb);
     tcp_output(pcb);
     return ERR_VAL;

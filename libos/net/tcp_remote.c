@@ -90,6 +90,7 @@ static void established(struct tcpsock *t)
     t->window = TCP_WND_FIRST;
     pcb->rcv_wnd = pcb->rcv_ann_wnd = TCP_WND_FIRST;
     pcb->rcv_ann_right_edge = pcb->rcv_nxt + TCP_WND_FIRST;
+    t->in_seq = pcb->rcv_nxt;
     t->in.local.addr = addr_of_ip(&pcb->local_ip);
     t->in.remote = (struct inet_end){ addr_of_ip(&pcb->remote_ip), pcb->remote_port, 0 };
     t->state = TCP_IS_ESTABLISHED;
@@ -318,7 +319,7 @@ static void flush(struct tcpsock *t, bool more)
         tcp_output(t->pcb);
 }
 
-int tcpsock_remote_send(struct tcpsock *t, struct netmsg *take_m, bool more)
+static int send_one(struct tcpsock *t, struct netmsg *take_m, bool more, bool urgent)
 {
     net_lock();
     if (!t->pcb || t->fin_wanted) {
@@ -331,9 +332,25 @@ int tcpsock_remote_send(struct tcpsock *t, struct netmsg *take_m, bool more)
         t->unsent = take_m;
         t->unsent_off = 0;
     }
+    if (UNLIKELY(urgent)) {
+        t->urgent_out = t->pcb->snd_lbb - t->unsent_off;
+        for (const struct netmsg *m = t->unsent; m; m = m->next)
+            t->urgent_out += m->len;
+        t->urgent_sent = true;
+    }
     flush(t, more);
     net_unlock();
     return 0;
+}
+
+int tcpsock_remote_send(struct tcpsock *t, struct netmsg *take_m, bool more)
+{
+    return send_one(t, take_m, more, false);
+}
+
+int tcpsock_remote_send_urgent(struct tcpsock *t, struct netmsg *take_m)
+{
+    return send_one(t, take_m, false, true);
 }
 
 void tcpsock_remote_push(struct tcpsock *t)
@@ -371,6 +388,8 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
             netmsg_free(m);
         }
     }
+    if (UNLIKELY(t->urgent_sent) && TCP_SEQ_GEQ(pcb->lastack, t->urgent_out))
+        t->urgent_sent = false;
     flush(t, false);
     if (t->dead && !t->closing && t->pcb && try_close(t))
         t->closing = true;
@@ -436,6 +455,72 @@ static void lent_free(struct netmsg *m)
     pbuf_free(m->lender); /* ours alone */
 }
 
+/* Put the first n bytes of p into a message that keeps it. NULL: no memory; p is still the caller's. */
+static struct netmsg *lend(struct pbuf *take_p, uint32_t n)
+{
+    return netmsg_create_lent(take_p->payload, n, lent_free, take_p);
+}
+
+static struct netmsg *copy_of(const struct pbuf *p, uint32_t from, uint32_t n)
+{
+    struct netmsg *m = netmsg_create(NULL, n);
+    if (m)
+        netmsg_poke(m, 0, (const uint8_t *)p->payload + from, n);
+    return m;
+}
+
+/* Queue a piece whose byte at is the urgent one: as what is before it, it, and what is behind it. False: no memory. */
+static bool queue_urgent(struct tcpsock *t, struct pbuf *take_p, uint32_t at)
+{
+    struct socket *s = &t->in.s;
+    uint32_t behind = take_p->len - at - 1u;
+    struct netmsg *byte = copy_of(take_p, at, 1);
+    struct netmsg *rest = behind ? copy_of(take_p, at + 1, behind) : NULL;
+    struct netmsg *before = byte && (rest || !behind) && at ? lend(take_p, at) : NULL;
+    if (!byte || (!rest && behind) || (!before && at)) {
+        if (byte)
+            netmsg_free(byte);
+        if (rest)
+            netmsg_free(rest);
+        return false;
+    }
+    spin_lock(&s->lock);
+    if (before)
+        netmsg_push(&s->rq, before);
+    tcpsock_urgent_here(t, byte);
+    netmsg_push(&s->rq, byte);
+    if (rest)
+        netmsg_push(&s->rq, rest);
+    spin_unlock(&s->lock);
+    if (!before)
+        pbuf_free(take_p);
+    return true;
+}
+
+/* Queue what lies in one piece. False: no memory. */
+static bool queue_piece(struct tcpsock *t, struct pbuf *take_p)
+{
+    struct socket *s = &t->in.s;
+    uint32_t n = take_p->len, at = t->urgent_in - t->in_seq;
+    if (!n) {
+        pbuf_free(take_p);
+        return true;
+    }
+    if (UNLIKELY(s->urgent == SOCKET_URGENT_ANNOUNCED) && at < n) {
+        if (!queue_urgent(t, take_p, at))
+            return false;
+    } else {
+        struct netmsg *m = lend(take_p, n);
+        if (!m)
+            return false;
+        spin_lock(&s->lock);
+        netmsg_push(&s->rq, m);
+        spin_unlock(&s->lock);
+    }
+    t->in_seq += n;
+    return true;
+}
+
 static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
     struct tcpsock *t = arg;
@@ -445,6 +530,7 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
         return ERR_OK;
     }
     if (s->shut & SOCKET_SHUT_RD && t->dead) {
+        t->in_seq += p->tot_len;
         tcp_recved(pcb, p->tot_len);
         pbuf_free(p);
         return ERR_OK;
@@ -455,24 +541,17 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
         if (rest)
             pbuf_ref(rest);
         pbuf_dechain(p);
-        struct netmsg *m = p->len ? netmsg_create_lent(p->payload, p->len, lent_free, p) : NULL;
-        if (m) {
-            spin_lock(&s->lock);
-            netmsg_push(&s->rq, m);
-            spin_unlock(&s->lock);
-        } else if (p->len) {
+        if (!queue_piece(t, p)) {
             /* No memory for the message: bytes must not be lost, so the connection is. */
             if (rest)
                 pbuf_free(rest);
             pbuf_free(p);
             tcp_abort(pcb);
             return ERR_ABRT;
-        } else {
-            pbuf_free(p);
         }
         p = rest;
     }
-    socket_wake(s, SOCKET_IN);
+    socket_wake(s, UNLIKELY(s->urgent) ? SOCKET_IN | EPOLLPRI : SOCKET_IN);
     return ERR_OK;
 }
 

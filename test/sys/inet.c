@@ -198,6 +198,37 @@ static void tcp_resets(void)
     call(SYS_close, sv[0]);
 }
 
+/* What came before a reset can still be read, but there is no peer any more; nor when both ends have said all. */
+static void tcp_peer_is_gone(void)
+{
+    long sv[2];
+    struct linger hard = { 1, 0 };
+    struct sockaddr_in a;
+    socklen_t n = sizeof(a);
+    pair(sv);
+    CHECK(0, call(SYS_setsockopt, sv[1], SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)));
+    CHECK(5, call(SYS_write, sv[1], "hello", 5));
+    CHECK(0, call(SYS_getpeername, sv[0], &a, &n));
+    call(SYS_close, sv[1]);
+    CHECK(1, (ready(sv[0], POLLIN, 60000) & POLLERR) != 0);
+    CHECK(-ENOTCONN, call(SYS_getpeername, sv[0], &a, &n));
+    CHECK(5, call(SYS_read, sv[0], buf, 10));
+    CHECK(-ECONNRESET, call(SYS_read, sv[0], buf, 10));
+    CHECK(0, call(SYS_read, sv[0], buf, 10));
+    call(SYS_close, sv[0]);
+    pair(sv);
+    CHECK(0, call(SYS_shutdown, sv[0], SHUT_WR));
+    CHECK(1, (ready(sv[1], POLLIN, 60000) & POLLIN) != 0);
+    CHECK(0, call(SYS_getpeername, sv[0], &a, &n));
+    CHECK(0, call(SYS_getpeername, sv[1], &a, &n));
+    CHECK(0, call(SYS_shutdown, sv[1], SHUT_WR));
+    CHECK(1, (ready(sv[0], POLLHUP, 60000) & POLLHUP) != 0);
+    CHECK(-ENOTCONN, call(SYS_getpeername, sv[0], &a, &n));
+    CHECK(-ENOTCONN, call(SYS_getpeername, sv[1], &a, &n));
+    CHECK(0, call(SYS_getsockname, sv[1], &a, &n));
+    close_pair(sv);
+}
+
 static void tcp_carries_much(void)
 {
     long sv[2];
@@ -481,6 +512,7 @@ int main(void)
     tcp_connects();
     tcp_nonblocking();
     tcp_resets();
+    tcp_peer_is_gone();
     tcp_carries_much();
     ports();
     udp();

@@ -23,5 +23,7 @@ void file_owner_leave(struct file *f);
 
 /* Tell f's owner, if there is one, that code (POLL_*) happened, with descriptor fd. Callable as deferred_queue is. */
 void file_owner_tell(struct file *f, int code, int fd);
+/* Urgent data has come for f: SIGURG, whether O_ASYNC is set or not. Callable as deferred_queue is. */
+void file_owner_urgent(struct file *f);
 
 #endif

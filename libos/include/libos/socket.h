@@ -116,6 +116,7 @@ struct socket {
     struct netmsg_queue rq;
     struct netmsg_queue errors;   /* error queue */
     uint32_t dropped;             /* messages, for SO_RXQ_OVFL */
+    uint8_t urgent, urgent_byte;  /* TCP: enum socket_urgent, and what it is about */
     struct socket_filter *filter; /* SO_ATTACH_FILTER; NULL: none */
     /* read without it */
     _Atomic uint32_t wmem; /* memory of messages sent and not yet gone */
@@ -133,6 +134,14 @@ struct socket {
 };
 
 enum { SOCKET_SHUT_RD = 1, SOCKET_SHUT_WR = 2 };
+
+/* Urgent data of a stream: the newest byte of it, until a reader has passed its place. */
+enum socket_urgent {
+    SOCKET_URGENT_NONE,
+    SOCKET_URGENT_ANNOUNCED, /* where it is is known, it has not come */
+    SOCKET_URGENT_HERE,
+    SOCKET_URGENT_READ, /* by MSG_OOB; its place is still ahead */
+};
 
 /* socket(2) and socketpair(2). flags: SOCK_NONBLOCK. -EAFNOSUPPORT, -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -EINVAL, -EPERM,
  * -ENFILE, -ENOMEM, -EOPNOTSUPP (a pair of that family). */

@@ -26,6 +26,10 @@ const void *net_hook_gateway(struct netif *n, const void *dest);
 /* May lwIP have a TCP segment for this control block? header: in host order. An err_t. */
 int8_t net_hook_segment(void *pcb, const void *header);
 
+/* A segment of this control block (or NULL) is about to be sent: say where urgent data is. header: in network order, without a
+ * checksum. opts, where options go on: there are no more. */
+uint32_t *net_hook_options(void *header, const void *pcb, uint32_t *opts);
+
 /* An assertion of lwIP does not hold. */
 void net_hook_assert(const char *text);
 

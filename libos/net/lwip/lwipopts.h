@@ -139,6 +139,8 @@
 #define LWIP_HOOK_TCP_ISN(lip, lport, rip, rport) net_hook_isn((lip), (lport), (rip), (rport))
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, optlen, opt1len, opt2, p)                          \
     net_hook_segment((pcb), (header))
+#define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, header, pcb, opts)                                        \
+    net_hook_options((header), (pcb), (opts))
 #define LWIP_HOOK_IP4_ROUTE_SRC(src, dest) net_hook_route((src), (dest))
 #define LWIP_HOOK_ETHARP_GET_GW(n, dest)   net_hook_gateway((n), (dest))
 #define LWIP_RAND()                        net_hook_random()

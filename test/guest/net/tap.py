@@ -6,11 +6,13 @@ usage: tap.py ALCOVE
 """
 import os
 import re
+import select
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 DEADLINE = 200
@@ -44,9 +46,32 @@ tcpdump -Z root -n -r /tmp/capture
 bash -c 'exec 3<>/dev/tcp/10.77.0.1/9' || echo refused
 bash -c 'exec 3<>/dev/tcp/192.0.2.9/9' || echo unreachable
 ss -tln
+python3 /urgent.py
 echo "all said"
 exec /usr/bin/python3 -m http.server -d /srv 80
 '''
+
+URGENT = '''
+import select, socket
+s = socket.create_connection(("10.77.0.1", 8078))
+s.sendall(b"cdY", socket.MSG_OOB)
+p = select.poll()
+p.register(s, select.POLLPRI)
+p.poll()
+print("urgent", s.recv(10, socket.MSG_OOB), s.recv(10), s.recv(10))
+'''
+
+
+def urgent_peer(listener):
+    """The other end of URGENT: urgent data in both directions."""
+    c, _ = listener.accept()
+    p = select.poll()
+    p.register(c, select.POLLPRI)
+    p.poll(DEADLINE * 1000)
+    c.sendall(b'abX' if c.recv(10, socket.MSG_OOB) == b'Y' and c.recv(10) == b'cd' else b'no?', socket.MSG_OOB)
+    c.sendall(b'ef')
+    while c.recv(10):  # until it is closed
+        pass
 
 
 def run(*words, **more):
@@ -97,7 +122,7 @@ def check_said(text):
            rf'^{HOST} dev eth0 lladdr [0-9a-f:]+ REACHABLE', r'inet 10.77.0.200/24 .*secondary eth0',
            rf'^192.0.2.9 via {HOST} dev eth0 src {NETWORK}1\d', r'eth0: .* mtu 1400 ', r'^eth0\t000200C0\t01004D0A\t0003', rf'^{HOST} +0x1 +0x2',
            r'^1400$', r'3 packets transmitted, 3 received', r'IP \S+ > 10.77.0.1: ICMP echo request', r'IP 10.77.0.1 > \S+: ICMP echo reply',
-           r'^refused$', r'^unreachable$', r'Connection refused', r'No route to host')
+           r'^refused$', r'^unreachable$', r"^urgent b'X' b'ab' b'ef'$", r'Connection refused', r'No route to host')
 
 
 def fetch(address, timeout=30):
@@ -172,6 +197,10 @@ def main():
             f.write('marked')
         with open(work + '/root/guest.sh', 'w', encoding='ascii') as f:
             f.write(GUEST)
+        with open(work + '/root/urgent.py', 'w', encoding='ascii') as f:
+            f.write(URGENT)
+        listener = socket.create_server((HOST, 8078))
+        threading.Thread(target=urgent_peer, args=(listener,), daemon=True).start()
         tools = [w for t in ('ip', 'ping', 'dig', 'getent', 'wget', 'curl', 'tcpdump', 'ss', 'cat', 'grep', 'sleep', 'bash', '/usr/bin/python3') for w in ('--with', t)]
         try:
             with open(work + '/out', 'wb') as out:
