@@ -2,18 +2,21 @@
 # SPDX-License-Identifier: MIT
 """Make docs/PROGRAMS.md of what the runs of programs left behind. usage: programs.py RESULTS OUTPUT
 
-RESULTS: the directory with a file NAME.json for each program that ran (test/guest/programs/programs.py --results).
+RESULTS: the directory with a file NAME.json for each program that ran (test/guest/programs/results.py). Those of another build
+than the newest file's are left out.
 """
 import glob
 import json
+import os
 import sys
 
 HEAD = '''# Programs
 
 Unmodified programs of Debian 12, run on Linux and as an image; output and exit status must agree, in each part where a program's
 output has parts. CPython's own tests run on both, and those that pass on Linux shall pass in the image; the others are skipped,
-mostly because they are about another system. This page is made by the run: `./dev test --long` writes it. A program that did
-not run is not listed. Each row is of the last run of that program, so rows may be of different builds.
+mostly because they are about another system. A row net-NAME is a server in the guest, which clients on Linux have used; their
+checks count as one part. This page is made by the run: `./dev test --long` writes it. A program that did not run is not listed.
+All rows are of one build of libOS: %s (the first digits of its SHA-256).
 
 | program | command | parts | passed | skipped | failed |
 |---|---|---:|---:|---:|---|
@@ -21,10 +24,12 @@ not run is not listed. Each row is of the last run of that program, so rows may 
 
 
 def main(results, output):
-    rows = []
-    for path in sorted(glob.glob(results + '/*.json')):
+    rows, found = [], []
+    for path in sorted(glob.glob(results + '/*.json'), key=os.path.getmtime):
         with open(path, encoding='utf-8') as f:
-            r = json.load(f)
+            found.append(json.load(f))
+    build = found[-1].get('build') if found else None
+    for r in sorted((r for r in found if r.get('build') == build), key=lambda r: r['name']):
         bad = [p for p in r['failed'] if p not in ('exit status', 'messages')]
         what = ' '.join(r['what'].split()).replace('|', '\\|')
         passed = r['parts'] - len(bad) - r['skipped']
@@ -32,7 +37,7 @@ def main(results, output):
     if not rows:
         sys.exit(f'{results}: no program has run')
     with open(output, 'w', encoding='utf-8') as f:
-        f.write(HEAD + ''.join(rows))
+        f.write(HEAD % build + ''.join(rows))
 
 
 if __name__ == '__main__':

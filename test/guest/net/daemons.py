@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""More servers from Debian and of language runtimes, and clients that use TLS, each unmodified in a guest on QEMU's user network.
+"""More servers from Debian and of language runtimes than README shows, and clients that use TLS, each unmodified in a guest on QEMU's user network.
 
-usage: daemons.py ALCOVE NAME      one of the names in DAEMONS
+usage: daemons.py [--results DIR] ALCOVE NAME      a name in DAEMONS, or outwards. DIR: see test/guest/programs/results.py
 """
 import asyncio
 import http.client
@@ -14,17 +14,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
-from servers import DEADLINE, free_port, get
-
-HOST = '127.0.0.1'
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, 'w', encoding='utf-8') as f:
-        f.write(text)
+from serve import HOST, dial, get, note, page, serve, until, write
 
 
 def certificate(directory):
@@ -34,48 +25,7 @@ def certificate(directory):
                    check=True, capture_output=True)
 
 
-def dial(port, greeting=b'', answer=b''):
-    """A connection on which the server has answered the greeting."""
-    end = time.time() + DEADLINE
-    while True:
-        try:
-            s = socket.create_connection((HOST, port), timeout=20)
-            s.sendall(greeting)
-            got = b''
-            while len(got) < len(answer):
-                part = s.recv(len(answer) - len(got))
-                if not part:
-                    raise OSError('closed')
-                got += part
-            assert got == answer, got
-            return s
-        except OSError:
-            if time.time() > end:
-                raise
-            time.sleep(0.3)
-
-
-def page(expected, times=20):
-    def client(port, work):
-        for _ in range(times):
-            status, body = get(port)
-            assert status == 200 and expected in body, (status, body)
-    return client
-
-
 # ---- what each needs, and what its client does ----
-
-def memcached(port, work):
-    s = dial(port, b'version\r\n', b'VERSION ')
-    s.recv(1000)
-    value = os.urandom(100000).hex().encode()
-    s.sendall(b'set key 0 0 %d\r\n' % len(value) + value + b'\r\nget key\r\n')
-    want = b'STORED\r\nVALUE key 0 %d\r\n' % len(value) + value + b'\r\nEND\r\n'
-    got = b''
-    while len(got) < len(want):
-        got += s.recv(65536)
-    assert got == want
-
 
 def lighttpd_files(root):
     write(root + '/etc/lighttpd.conf', 'server.document-root = "/srv"\nserver.port = 80\nindex-file.names = ( "index.html" )\n')
@@ -113,34 +63,36 @@ def haproxy(port, work):
 
 def nginx_tls_files(root):
     certificate(root + '/tls')
-    write(root + '/tls/nginx.conf', '''events {}
+    write(root + '/tls/nginx.conf', '''worker_processes 2;
+events {}
 http {
-    access_log /dev/stdout;
+    log_format short '$status $request';
+    access_log /tmp/access.log short;
     server {
-        listen 443 ssl;
+        listen 443 ssl reuseport;
         ssl_certificate /tls/cert.pem;
         ssl_certificate_key /tls/key.pem;
-        location / { return 200 "by nginx over TLS"; }
+        location / { return 200 "worker $pid over TLS"; }
+        location /log { alias /tmp/access.log; }
     }
 }
 ''')
 
 
 def nginx_tls(port, work):
+    """Both workers answer, and write into one log."""
     context = ssl.create_default_context(cafile=work + '/root/tls/cert.pem')
-    dial(port).close()
-    end = time.time() + DEADLINE
-    done = 0
-    while done < 5:
-        try:
-            c = http.client.HTTPSConnection(HOST, port, context=context, timeout=20)
-            c.request('GET', '/')
-            assert c.getresponse().read() == b'by nginx over TLS'
-            done += 1
-        except OSError:
-            if time.time() > end:
-                raise
-            time.sleep(0.3)
+
+    def fetch(path):
+        return get(port, path, http.client.HTTPSConnection, context=context)
+    workers, done = set(), 0
+    while len(workers) < 2 and done < 200:
+        status, body = fetch(f'/page{done}')
+        workers.add(re.fullmatch(rb'worker (\d+) over TLS', body)[1])
+        done += 1
+    assert len(workers) == 2 and b'1' not in workers, workers
+    status, body = fetch('/log')
+    assert status == 200 and sorted(body.decode().splitlines()) == sorted(f'200 GET /page{i} HTTP/1.1' for i in range(done)), body
 
 
 def echo(port, work):
@@ -188,25 +140,6 @@ def asyncio_clients(port, work):
 
 
 NODE = 'require("http").createServer((q, r) => r.end("by node " + q.url)).listen(80)'
-CLUSTER = '''
-const cluster = require("cluster"), http = require("http");
-if (cluster.isPrimary) { cluster.fork(); cluster.fork(); }
-else http.createServer((q, r) => r.end("by worker " + cluster.worker.id)).listen(80);
-'''
-
-
-def cluster_files(root):
-    write(root + '/cluster.js', CLUSTER)
-
-
-def cluster(port, work):
-    seen = set()
-    end = time.time() + DEADLINE
-    while len(seen) < 2 and time.time() < end:
-        seen.add(get(port)[1])
-    assert seen == {b'by worker 1', b'by worker 2'}, seen
-
-
 GO = '''package main
 
 import (
@@ -249,16 +182,33 @@ def java_files(root):
 
 
 def iperf(port, work):
-    dial(port).close()
-    time.sleep(1)
     for more in ([], ['-R'], ['-P', '4']):
-        for _ in range(10):  # between two tests the server does not listen
-            time.sleep(2)
-            run = subprocess.run(['iperf3', '-c', HOST, '-p', str(port), '-t', '2', *more], capture_output=True, text=True, timeout=120)
-            if run.returncode == 0:
-                break
-        print(run.stdout[-700:])
-        assert run.returncode == 0 and 'receiver' in run.stdout, run
+        def once():
+            return subprocess.run(['iperf3', '-c', HOST, '-p', str(port), '-t', '2', *more], capture_output=True, text=True,
+                                  timeout=120, check=True).stdout
+        said = until(once, subprocess.CalledProcessError)  # between two tests the server does not listen
+        print(said[-700:])
+        assert 'receiver' in said
+
+
+UDP_ECHO = '''
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 53))
+while True:
+    data, peer = s.recvfrom(1000)
+    s.sendto(data.upper(), peer)
+'''
+
+
+def udp_echo(port, work):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(1)
+
+    def once():
+        s.sendto(b'hello', (HOST, port))
+        assert s.recv(100) == b'HELLO'
+    until(once)
 
 
 def dropbear_files(root):
@@ -281,49 +231,19 @@ def dropbear(port, work):
     assert '/dev/pts/0' in run.stdout and re.search(r'^42 from', run.stdout, re.M), run
 
 
-POSTGRES = '''set -e
-export PATH=/usr/lib/postgresql/15/bin:$PATH
-mkdir -m 700 /tmp/pg
-initdb -D /tmp/pg -A trust -N >/tmp/said 2>&1 || { cat /tmp/said; exit 1; }
-echo "host all all all trust" >>/tmp/pg/pg_hba.conf
-exec postgres -D /tmp/pg -c listen_addresses='*' -c unix_socket_directories=/tmp -c dynamic_shared_memory_type=mmap
-'''
-
-
-def postgres(port, work):
-    end = time.time() + DEADLINE
-    psql = ['psql', '-h', HOST, '-p', str(port), '-U', 'postgres', '-At', '-v', 'ON_ERROR_STOP=1']
-    while True:
-        run = subprocess.run([*psql, '-c', 'select 6 * 7'], capture_output=True, text=True, timeout=60)
-        if run.returncode == 0 or time.time() > end:
-            break
-        time.sleep(1)
-    assert run.stdout == '42\n', run
-    sql = '''create table t (n int primary key, s text);
-insert into t select i, md5(i::text) from generate_series(1, 2000) i;
-begin; delete from t where n % 2 = 0; rollback;
-select count(*), max(length(s)) from t;'''
-    run = subprocess.run(psql, input=sql, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0 and run.stdout.endswith('2000|32\n'), run
-
-
 DAEMONS = {
-    'memcached': ('11211', [], ['/usr/bin/memcached', '-u', 'root', '-l', '0.0.0.0'], memcached, None),
     'lighttpd': ('80', [], ['/usr/sbin/lighttpd', '-D', '-f', '/etc/lighttpd.conf'], page(b'by lighttpd'), lighttpd_files),
     'haproxy': ('80', [], ['/usr/sbin/haproxy', '-db', '-f', '/etc/haproxy.cfg'], haproxy, haproxy_files),
     'nginx-tls': ('443', [], ['/usr/sbin/nginx', '-c', '/tls/nginx.conf', '-g', 'daemon off;'], nginx_tls, nginx_tls_files),
     'socat': ('7', ['--with', 'cat'], ['/usr/bin/socat', 'TCP-LISTEN:7,fork,reuseaddr', 'EXEC:/bin/cat'], echo, None),
     'asyncio': ('7', [], ['/usr/bin/python3', '-c', ASYNCIO], asyncio_clients, None),
-    'node': ('80', ['--memory', '512M'], ['/usr/bin/node', '-e', NODE], page(b'by node /'), None),
-    'node-cluster': ('80', ['--memory', '768M', '--cpus', '2'], ['/usr/bin/node', '/cluster.js'], cluster, cluster_files),
-    'go': ('80', [], ['/server'], page(b'by Go 10.0.2.2:'), go_files),
-    'java': ('80', ['--memory', '512M'], ['/usr/bin/java', '-cp', '/', 'Server'], page(b'by Java'), java_files),
+    'node-alone': ('80', ['--memory', '512M'], ['/usr/bin/node', '-e', NODE], page(b'by node /'), None),
+    'go-static': ('80', [], ['/server'], page(b'by Go 10.0.2.2:'), go_files),
+    'java-class': ('80', ['--memory', '512M'], ['/usr/bin/java', '-cp', '/', 'Server'], page(b'by Java'), java_files),
     'iperf3': ('5201', [], ['/usr/bin/iperf3', '-s'], iperf, None),
+    'udp': ('53/udp', [], ['/usr/bin/python3', '-c', UDP_ECHO], udp_echo, None),
     'dropbear': ('22', ['--with', 'cat', '--with', 'tty', '--with', 'stty', '--with', 'bash'], ['/usr/sbin/dropbear', '-F', '-E', '-R', '-p', '22'],
                  dropbear, dropbear_files),
-    'postgres': ('5432', ['--memory', '512M', '--user', 'postgres'] +
-                 [w for t in ('mkdir', 'cat', 'sh', '/usr/lib/postgresql/15/bin/initdb', '/usr/lib/postgresql/15/bin/postgres') for w in ('--with', t)],
-                 ['/bin/bash', '-c', POSTGRES], postgres, None),
 }
 
 
@@ -355,36 +275,16 @@ def outwards(alcove, work):
     assert run.returncode == 0 and run.stdout.startswith(want) and 'certificate' in run.stdout + run.stderr, run
 
 
-def serve(alcove, name, work):
-    guest, options, program, client, files = DAEMONS[name]
-    os.mkdir(work + '/root')
-    if files:
-        files(work + '/root')
-    port = free_port()
-    with open(work + '/out', 'wb') as out:
-        vm = subprocess.Popen([alcove, 'run', '-p', f'{port}:{guest}', '--root', work + '/root', *options, *program], stdin=subprocess.DEVNULL,
-                              stdout=out, stderr=subprocess.STDOUT)
-        try:
-            client(port, work)
-            good = vm.poll() is None
-        finally:
-            vm.terminate()
-            vm.wait(60)
-            with open(work + '/out', encoding='utf-8', errors='replace') as said:
-                text = said.read()
-            print(text[-4000:])
-    return good and not re.search(r'panic:|BUG', text)
-
-
-def main():
-    alcove, name = sys.argv[1:]
+def main(args):
+    results, args = (args[1], args[2:]) if args[:1] == ['--results'] else (None, args)
+    alcove, name = args
+    if name != 'outwards':
+        return 0 if serve(alcove, name, DAEMONS, results) else 1
     with tempfile.TemporaryDirectory() as work:
-        os.chmod(work, 0o755)
-        if name == 'outwards':
-            outwards(alcove, work)
-        else:
-            sys.exit(0 if serve(alcove, name, work) else 1)
+        outwards(alcove, work)
+    note(results, alcove, 'net-outwards', 'curl and wget over TLS', [])
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main(sys.argv[1:]))

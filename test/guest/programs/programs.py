@@ -9,13 +9,14 @@ usage: programs.py --list                          names, one a line, each with 
 A program's standard error goes to its standard output on both sides, as the raw console has it (ARCHITECTURE.md).
 The output of a script of scripts/ is compared by section, which a line "== NAME" begins.
 """
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+
+from results import note
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENV = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8',
@@ -154,6 +155,10 @@ def cpython(modules, seconds, options=(), suite='long', leave=''):
     return (*row[:4], outcomes, *row[5:])
 
 
+def of_asyncio(modules):
+    return ' '.join('test_asyncio.test_' + m for m in modules.split())
+
+
 def prepare_traced(work):
     shutil.copy(os.path.join(HERE, 'traced.c'), work)
     subprocess.run(['gcc', '-g', '-O1', '-static', '-o', 'traced', 'traced.c'], check=True, cwd=work)
@@ -289,6 +294,12 @@ TABLE = {
     'cpython-multiprocessing': cpython('test_multiprocessing_fork', 1200, ['--cpus', '2']),
     'cpython-select': cpython('test_select test_selectors test_poll', 600),
     'cpython-socket': cpython('test_socket', 1200, leave='VSOCK UDPLITE'),
+    'cpython-ssl': cpython('test_ssl', 1200),
+    'cpython-protocols': cpython('test_httplib test_urllib2_localnet test_ftplib test_smtplib', 1200),
+    'cpython-asyncio': cpython(of_asyncio('base_events context futures futures2 locks pep492 protocols queues runners taskgroups '
+                                          'tasks threads timeouts waitfor'), 1500),
+    'cpython-asyncio-net': cpython(of_asyncio('buffered_proto events selector_events sendfile server sock_lowlevel ssl sslproto '
+                                              'streams subprocess transports unix_events'), 2400),
     'strace': script('/bin/dash', 'debug.sh', 400, [*FEW, 'strace', 'timeout', 'awk', 'grep'], prepare=prepare_traced),
     'gdb': script('/bin/dash', 'gdb.sh', 900, [*FEW, 'gdb', 'timeout'], ['-m', '512M'], suite='long', prepare=prepare_traced),
     'stress-ng': stress(1, 2, 'fork vfork clone pipe kill signal sigq vm mremap futex', suite='guest'),
@@ -365,12 +376,8 @@ def run_one(alcove, name, verbose, results):
         show(f'alcove, {p}', said[1].get(p, b''))
     if failed or verbose:
         show('alcove stderr', guest.stderr)
-    if results:
-        skipped = [p for p in got if normalise is outcomes and got[p] != 'ok' and p not in failed]
-        os.makedirs(results, exist_ok=True)
-        with open(f'{results}/{name}.json', 'w', encoding='utf-8') as f:
-            json.dump({'name': name, 'what': ' '.join(row_of(name)[0])[:60], 'parts': len({**want, **got}),
-                       'skipped': len(skipped), 'failed': failed}, f)
+    skipped = [p for p in got if normalise is outcomes and got[p] != 'ok' and p not in failed]
+    note(results, alcove, name, ' '.join(row_of(name)[0]), failed, len({**want, **got}), len(skipped))
     return not failed
 
 
