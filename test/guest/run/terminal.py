@@ -4,8 +4,9 @@
 
 usage: terminal.py ALCOVE [NAME...]
 
-A dialogue is a list of steps: text to type, or a compiled pattern that must come next on the screen. Colours, cursor
-movements and the like are taken out of what comes before it is looked at.
+A dialogue is a list of steps: text to type, a compiled pattern that must come next on the screen, or a function of the
+terminal. Nothing is typed before what it is meant for has said that it is there. Colours, cursor movements and the like are
+taken out of what comes before it is looked at.
 """
 import fcntl
 import os
@@ -21,7 +22,7 @@ import time
 ENV = {'PATH': '/usr/bin:/bin:/usr/sbin:/sbin', 'HOME': '/tmp', 'TERM': 'xterm', 'LC_ALL': 'C.UTF-8', 'PS1': 'ready> ',
        'HISTFILE': '', 'VIMINIT': 'set nocompatible', 'LESSHISTFILE': '-'}
 STEP, BOOT = 120, 240   # seconds that a pattern may take to come
-UP, ENTER = '\x1b[A', '\r'
+ARROW_UP = '\x1b[A'
 PROMPT = re.compile(r'ready> $')
 
 
@@ -93,25 +94,39 @@ def line(text):
 
 
 def size(rows, columns):
-    return lambda t: (t.resize(rows, columns), time.sleep(3))
+    """Change the window's size; the shell's programs see it at some time."""
+    return [lambda t: t.resize(rows, columns), f'until stty size | grep -x "{rows} {columns}"; do sleep 0.1; done\r',
+            line(f'{rows} {columns}'), PROMPT]
 
 
+def started(command):
+    """Start a command that reads the terminal. Once it says so, line editing has given the terminal back."""
+    return [f'echo u""p; {command}\r', line('up')]
+
+
+ECHO = 'sed -u s/^/got-/'
+SLEEP = 'sh -c "echo sleeps; exec sleep 1000"'
 BASH = [
     PROMPT, 'echo a$((6*7))b\r', line('a42b'), PROMPT,
-    UP + ENTER, line('a42b'), PROMPT,                             # history
+    ARROW_UP + '\r', line('a42b'), PROMPT,                             # history
     'echo x$((1+1))y' + '\x01' + '\x0b' + 'echo edi$((1+1))ted\r', line('edi2ted'), PROMPT,    # editing: start of line, kill
-    'sleep 1000\r', 1, '\x03', PROMPT, 'echo "st=$?"\r', line('st=130'), PROMPT,
-    'sleep 1001\r', 1, '\x1a', re.compile(r'Stopped +sleep 1001'), PROMPT,
-    'jobs\r', line(r'\[1\]\+  Stopped                 sleep 1001'), PROMPT,
-    'fg\r', line('sleep 1001'), 1, '\x1a', re.compile(r'Stopped +sleep 1001'), PROMPT,
-    'bg; jobs\r', re.compile(r'Running +sleep 1001 &'), PROMPT,
-    'kill %1; wait; echo gone\r', line('gone'), PROMPT,
-    'stty size\r', line('24 80'), PROMPT,
-    size(30, 100), 'stty size; echo "$COLUMNS x"\r', line('30 100'), PROMPT, 'echo $COLUMNS,$LINES\r', line('100,30'), PROMPT,
-    'cat\r', 1, 'typed\r', line('typed'), '\x04', PROMPT,                     # end of file
-    'read -r word\r', 1, 'ab\x7fc\r', PROMPT, 'echo "[$word]"\r', line(r'\[ac\]'), PROMPT,    # the terminal's own editing
-    'stty -echo; read -r w; stty echo; echo "<$w>"\r', 1, 'secret\r', line('<secret>'), PROMPT,
-    'trap "echo caught" INT\r', PROMPT, '\x03', PROMPT, 'sleep 1 & wait; echo rest\r', line('rest'), 'trap - INT\r', PROMPT,
+    ARROW_UP + ARROW_UP + '\r', line('a42b'), PROMPT,
+    SLEEP + '\r', line('sleeps'), '\x03', PROMPT, 'echo "st=$?"\r', line('st=130'), PROMPT,
+    SLEEP + '\r', line('sleeps'), '\x1c', re.compile('Quit'), PROMPT, 'echo "st=$?"\r', line('st=131'), PROMPT,
+    *started(ECHO), 'one\r', line('got-one'), '\x1a', re.compile(r'\[1\]\+  Stopped +' + re.escape(ECHO)), PROMPT,
+    'echo "st=$?"; jobs\r', line('st=148'), line(r'\[1\]\+  Stopped                 ' + re.escape(ECHO)), PROMPT,
+    'fg\r', line(re.escape(ECHO)), 'two\r', line('got-two'), '\x1a', re.compile(r'Stopped +' + re.escape(ECHO)), PROMPT,
+    SLEEP + '\r', line('sleeps'), '\x1a', re.compile(r'\[2\]\+  Stopped +sh'), PROMPT,
+    'bg; jobs\r', re.compile(r'\[1\]\+  Stopped +sed'), re.compile(r'\[2\]-  Running +sh .*&'), PROMPT,
+    'kill %2; wait %2; echo "st=$?"\r', line('st=143'), PROMPT,
+    'fg %1\r', line(re.escape(ECHO)), 'three\r', line('got-three'), '\x04', PROMPT, 'echo "st=$?"; jobs\r', line('st=0'), PROMPT,
+    *size(24, 80), *size(30, 100), 'echo $COLUMNS,$LINES\r', line('100,30'), PROMPT,
+    *started('read -r word'), 'ab\x7fc\r', PROMPT, 'echo "[$word]"\r', line(r'\[ac\]'), PROMPT,    # the terminal's own editing
+    *started('cat'), 'word\x15line\r', line('line'), '\x03', PROMPT,
+    *started('stty -echo; echo quiet; read -r w; stty echo; echo "<$w>"'), line('quiet'), 'secret\r', line('<secret>'), PROMPT,
+    # Ctrl-C between the prompt and the beginning of line editing is answered after the next line.
+    'trap "echo cau""ght" INT\r', PROMPT, '\x03', '\r', shows('caught'), PROMPT,
+    'sleep 1 & wait; echo rest\r', line('rest'), 'trap - INT\r', PROMPT,
     'tty; ps -o stat= $$ | grep -c s\r', line(r'/dev/\S+'), line('1'), PROMPT,
     'exit 7\r']
 EDIT = [
@@ -123,7 +138,7 @@ EDIT = [
     'exit 3\r']
 # name: (programs besides bash, options of alcove run, dialogue, exit status)
 TABLE = {
-    'bash': ('sleep cat stty tty ps grep seq', [], BASH, 7),
+    'bash': ('sleep cat stty tty ps grep sed sh', [], BASH, 7),
     'edit': ('seq sed vim.basic less top script grep tty sh cat rm', [], EDIT, 3),
 }
 
@@ -136,8 +151,6 @@ def play(where, command, env, steps, status):
         for step in steps:
             if isinstance(step, str):
                 t.type(step)
-            elif isinstance(step, int):
-                time.sleep(step)
             elif callable(step):
                 step(t)
             else:
