@@ -308,7 +308,7 @@ static long request_stopped(struct thread *t, long request, uintptr_t addr, uint
 static long attach(struct thread *t, long request, uintptr_t addr, uintptr_t data)
 {
     bool seize = request == PTRACE_SEIZE;
-    if (seize && (addr || data & ~(unsigned long)(PTRACE_O_MASK & ~PTRACE_O_SUSPEND_SECCOMP)))
+    if (seize && (addr || data & ~(unsigned long)PTRACE_O_MASK))
         return -EIO;
     return trace_attach(t, seize, seize ? (unsigned)data : 0);
 }

@@ -222,6 +222,8 @@ static bool check_filters(struct thread *t, bool again)
 bool seccomp_check(struct thread *t)
 {
     long nr = plat_frame_nr(t->plat.frame);
+    if (t->trace.tracer && t->trace.options & PTRACE_O_SUSPEND_SECCOMP)
+        return true;
     if (t->seccomp.mode == SECCOMP_MODE_FILTER)
         return check_filters(t, false);
     if (nr == NR_READ || nr == NR_WRITE || nr == NR_SIGRETURN || nr == NR_EXIT)
@@ -358,7 +360,8 @@ long seccomp_set_filter(struct abi_sock_filter *take_prog, unsigned n, unsigned 
         return err;
     f->log = flags & SECCOMP_FILTER_FLAG_LOG;
     if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
-        err = seccomp_listener_create(&f->listener, &file);
+        err = seccomp_listener_create(flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &f->listener,
+                                      &file);
     int fd = !err && file ? fd_install(file, true) : -1;
     if (!err && file && fd < 0)
         err = fd;

@@ -20,8 +20,10 @@ struct seccomp_filter {
 
 void seccomp_filter_put(struct seccomp_filter *f);
 
-/* A listener with one reference, and a file for it. -ENOMEM, -ENFILE. */
-NODISCARD int seccomp_listener_create(struct seccomp_listener **ret, struct file **ret_file);
+/* A listener with one reference, and a file for it. killable: a question that was taken waits for its answer in spite of signals.
+ * -ENOMEM, -ENFILE. */
+NODISCARD int seccomp_listener_create(bool killable, struct seccomp_listener **ret,
+                                      struct file **ret_file);
 void seccomp_listener_put(struct seccomp_listener *l);
 /* No thread has the filter any more. */
 void seccomp_listener_unused(struct seccomp_listener *l);

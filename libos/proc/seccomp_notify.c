@@ -46,6 +46,7 @@ struct seccomp_listener {
     struct question *questions; /* guarded by lock, as are the next two */
     uint64_t next_id;
     bool closed;
+    bool killable;       /* once a question is taken only death ends its wait; never changes */
     _Atomic bool unused; /* no thread has the filter */
     struct waitq wait;   /* those who answer, or send descriptors */
 };
@@ -124,6 +125,15 @@ static bool has_news(struct seccomp_listener *l, struct question *q)
     return news;
 }
 
+/* Is q taken, and was the wait for answers made safe from signals? */
+static bool waits_firmly(struct seccomp_listener *l, const struct question *q)
+{
+    spin_lock(&l->lock);
+    bool firm = l->killable && q->state != QUESTION_NEW;
+    spin_unlock(&l->lock);
+    return firm;
+}
+
 /* Take q out of the list; descriptors that were to come do not. */
 static void withdraw(struct seccomp_listener *l, struct question *q)
 {
@@ -157,7 +167,11 @@ bool seccomp_listener_ask(struct seccomp_listener *l, const struct abi_seccomp_d
         return false;
     waitq_wake(&l->wait, WAITQ_ALL, EPOLLIN | EPOLLRDNORM);
     while (!err && q.state != QUESTION_ANSWERED) {
-        err = WAIT_EVENT(&q.wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE, has_news(l, &q));
+        bool firm = waits_firmly(l, &q);
+        err = WAIT_EVENT(&q.wait, firm ? SLEEP_KILLABLE : SLEEP_INTERRUPTIBLE, NO_DEADLINE,
+                         has_news(l, &q));
+        if (err && !firm && waits_firmly(l, &q))
+            err = 0; /* it was taken meanwhile */
         while (!err && take_fd(l, &q))
             ;
     }
@@ -306,6 +320,8 @@ static long listener_ioctl(struct file *f, unsigned cmd, unsigned long arg)
         return notif_id_valid(l, arg);
     case SECCOMP_IOCTL_NOTIF_ADDFD:
         return notif_addfd(l, arg);
+    case SECCOMP_IOCTL_NOTIF_SET_FLAGS: /* who is woken runs soon in any case */
+        return arg & ~(unsigned long)SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP ? -EINVAL : 0;
     default:
         return -EINVAL;
     }
@@ -344,7 +360,7 @@ static const struct file_ops listener_ops = { .ioctl = listener_ioctl,
                                               .poll = listener_poll,
                                               .release = listener_release };
 
-int seccomp_listener_create(struct seccomp_listener **ret, struct file **ret_file)
+int seccomp_listener_create(bool killable, struct seccomp_listener **ret, struct file **ret_file)
 {
     struct seccomp_listener *l = heap_zalloc(sizeof(*l));
     if (!l)
@@ -353,6 +369,7 @@ int seccomp_listener_create(struct seccomp_listener **ret, struct file **ret_fil
     spin_init(&l->lock, RANK_FILE);
     waitq_init(&l->wait);
     l->next_id = 1;
+    l->killable = killable;
     int err = file_create_anon(&listener_ops, "seccomp notify", O_RDWR, l, ret_file);
     if (err) {
         heap_free(l);

@@ -8,6 +8,7 @@
 #include <abi/errno.h>
 #include <abi/prctl.h>
 #include <abi/sched.h>
+#include <abi/seccomp.h>
 #include <libos/access.h>
 #include <libos/sched.h>
 #include <plat/cpu.h>
@@ -62,9 +63,25 @@ static void unlock(struct thread *t)
     spin_unlock(&process_lock);
 }
 
+/* Filters are lifted by an administrator whom none confines, himself or by his own tracer. */
+static int check_options(unsigned long options)
+{
+    const struct thread *me = thread_current();
+    if (options & ~(unsigned long)PTRACE_O_MASK)
+        return -EINVAL;
+    if (options & PTRACE_O_SUSPEND_SECCOMP &&
+        (!cred_capable(CAP_SYS_ADMIN) || me->seccomp.mode != SECCOMP_MODE_DISABLED ||
+         me->trace.options & PTRACE_O_SUSPEND_SECCOMP))
+        return -EPERM;
+    return 0;
+}
+
 int trace_attach(struct thread *t, bool seize, unsigned options)
 {
     struct abi_siginfo stop = { .si_signo = SIGSTOP, .si_code = SI_KERNEL };
+    int err = check_options(options);
+    if (err)
+        return err;
     if (t->process == process_current() || t->is_kernel ||
         thread_may_access(t, ACCESS_ATTACH | ACCESS_REALCREDS) || !lock_free(t))
         return -EPERM;
@@ -261,10 +278,9 @@ int trace_listen(struct thread *t)
 
 int trace_set_options(struct thread *t, unsigned long options)
 {
-    if (options & ~(unsigned long)PTRACE_O_MASK)
-        return -EINVAL;
-    if (options & PTRACE_O_SUSPEND_SECCOMP)
-        return cred_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM; /* as without checkpoint support */
+    int err = check_options(options);
+    if (err)
+        return err;
     t->trace.options = (unsigned)options;
     return 0;
 }

@@ -43,6 +43,9 @@
 #define SECCOMP_IOCTL_NOTIF_ID_VALID   0x40082102u
 #define ABI_SECCOMP_NOTIF_ID_VALID_OLD 0x80082102u /* as older headers had it */
 #define SECCOMP_IOCTL_NOTIF_ADDFD      0x40182103u
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS  0x40082104u
+
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1u
 
 struct abi_seccomp_data {
     int32_t nr;
