@@ -6,11 +6,13 @@
 #include <abi/fcntl.h>
 #include <abi/mman.h>
 #include <abi/prctl.h>
+#include <abi/userfaultfd.h>
 #include <libos/access.h>
 #include <libos/file.h>
 #include <libos/mm.h>
 #include <libos/pidfd.h>
 #include <libos/thread.h>
+#include <libos/uffd.h>
 #include <libos/user.h>
 
 enum { MEMFD_NAME_MAX = 249 };
@@ -209,6 +211,17 @@ long sys_process_mrelease(int pidfd, unsigned flags)
         thread_put(t);
     process_put(p);
     return err;
+}
+
+long sys_userfaultfd(unsigned flags)
+{
+    struct file *f;
+    if (!(flags & UFFD_USER_MODE_ONLY) && !cred_capable(CAP_SYS_PTRACE))
+        return -EPERM;
+    if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY))
+        return -EINVAL;
+    int err = uffd_create(flags & UFFD_USER_MODE_ONLY, flags & O_NONBLOCK, &f);
+    return err ? err : fd_install(f, flags & O_CLOEXEC);
 }
 
 /* As on a CPU without protection keys: only the default one (-1) can be used. */

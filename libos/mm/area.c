@@ -256,7 +256,8 @@ int area_cut(struct mm *mm, uintptr_t start, uintptr_t end)
 static bool alike(const struct area *a, const struct area *b)
 {
     return a->end == b->start && a->prot == b->prot && a->file == b->file && a->name == b->name &&
-           a->policy.mode == b->policy.mode && a->policy.nodes == b->policy.nodes &&
+           a->uffd == b->uffd && a->policy.mode == b->policy.mode &&
+           a->policy.nodes == b->policy.nodes &&
            ((a->flags ^ b->flags) & ~(uint32_t)(AREA_COW | AREA_LAZY)) == 0 &&
            !(a->flags & AREA_SPECIAL) && (!a->pages || a->pgoff + area_pages(a) == b->pgoff);
 }

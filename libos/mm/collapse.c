@@ -86,8 +86,8 @@ static void collapse_next(struct area *a, uintptr_t *start, uintptr_t end, int *
 {
     uintptr_t to = a->end < end ? a->end : end, base = align_up(*start, LARGE_SIZE);
     uintptr_t last = to & LARGE_MASK;
-    if (a->pages || a->flags & (AREA_SHARED | AREA_SPECIAL | AREA_NOHUGE | AREA_GROWSDOWN) ||
-        base > last) {
+    if (a->pages || a->uffd ||
+        a->flags & (AREA_SHARED | AREA_SPECIAL | AREA_NOHUGE | AREA_GROWSDOWN) || base > last) {
         *ret_failed = -EINVAL;
         *start = to;
         return;

@@ -6,6 +6,7 @@
  * of a file may be truncated or replaced meanwhile: the page map's write_gen tells, and the fault starts again. */
 #include "area.h"
 #include "marks.h"
+#include "uffd.h"
 
 #include <abi/errno.h>
 #include <abi/resource.h>
@@ -52,7 +53,7 @@ static size_t batch_size(struct area *a, uintptr_t va)
             batch = 1 + (uint32_t)((marks_next(a->mm, va + PAGE_SIZE, to) - va - PAGE_SIZE) >>
                                    PAGE_SHIFT);
         }
-        if (page_free_count() < 16 * BATCH_MAX)
+        if (a->uffd || page_free_count() < 16 * BATCH_MAX)
             batch = 1;
     }
     a->fault_batch = batch;
@@ -64,7 +65,7 @@ static size_t batch_size(struct area *a, uintptr_t va)
 static bool large_wanted(const struct area *a, uintptr_t va)
 {
     uintptr_t base = va & LARGE_MASK;
-    if (base < a->start || a->end - base < LARGE_SIZE ||
+    if (base < a->start || a->end - base < LARGE_SIZE || a->uffd ||
         (a->flags & (AREA_NOHUGE | AREA_STACK | AREA_GROWSDOWN)))
         return false;
     if (marks_any(a->mm) && marks_next(a->mm, base, base + LARGE_SIZE) != base + LARGE_SIZE)
@@ -240,7 +241,7 @@ static size_t around(struct fault *f, struct page **page, uintptr_t *ret_va)
     uintptr_t low = f->va & ~(((uintptr_t)AROUND << PAGE_SHIFT) - 1);
     if (f->va == a->fault_next)
         want = BATCH_MAX;
-    if ((a->flags & AREA_RANDOM) || marks_any(a->mm)) {
+    if ((a->flags & AREA_RANDOM) || marks_any(a->mm) || a->uffd) {
         low = f->va;
         want = 1;
     }
@@ -293,7 +294,8 @@ static int fault_file_map(struct fault *f, struct page *take_page, uint32_t gen)
     if (a->pages->ops->make_writable && (a->flags & AREA_SHARED) && f->write)
         return map_file_pages(f, &take_page, f->va, 1, leaf_prot(a->prot, true), gen);
     bool writable = !a->pages->ops->make_writable && (a->flags & AREA_SHARED) &&
-                    (a->prot & PLAT_WRITE) && take_page->kind == PAGE_FILE;
+                    (a->prot & PLAT_WRITE) && take_page->kind == PAGE_FILE &&
+                    !(marks_any(a->mm) && marks_at(a->mm, f->va, MARK_WATCH));
     size_t n = around(f, page, &va), at = (f->va - va) >> PAGE_SHIFT;
     if (page[at])
         page_put(page[at]);
@@ -420,7 +422,18 @@ static bool may_force(const struct area *a)
     return !(a->flags & AREA_SHARED) && (a->flags & AREA_MAY_WRITE);
 }
 
-static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool present, bool force)
+/* The area's userfaultfd, if the fault is one for it: see uffd_handle. */
+static NOINLINE int ask_program(const struct fault *f, uintptr_t addr, bool user)
+{
+    const struct uffd_fault what = { .addr = addr, .write = f->write, .user = user };
+    return uffd_handle(f->a, &what);
+}
+
+/* How to resolve a fault. */
+enum { FORCE = 1, USER = 2 };
+
+static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool present,
+                   unsigned how)
 {
     if (addr >= PLAT_USER_MAX)
         return -EFAULT;
@@ -443,11 +456,16 @@ static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool 
         struct fault f = {
             .a = a, .va = addr & PAGE_MASK, .write = access == PLAT_ACCESS_WRITE, .present = present
         };
-        if ((!allowed(a, access) && !(force && may_force(a))) || (a->flags & AREA_SPECIAL))
+        if ((!allowed(a, access) && !(how & FORCE && may_force(a))) || (a->flags & AREA_SPECIAL))
             err = -EACCES;
         else if (marks_any(mm) && marks_at(mm, f.va, MARK_GUARD))
             err = -EFAULT;
-        else
+        else if (UNLIKELY(a->uffd) && (err = ask_program(&f, addr, how & USER))) {
+            if (err != UFFD_AGAIN)
+                return err == UFFD_SIGNAL ? 0 : err;
+            rwmutex_read_lock(&mm->lock);
+            err = RETRY;
+        } else
             err = a->pages ? fault_file(&f) : fault_anonymous(&f);
         if (err == RETRY) {
             struct plat_leaf leaf;
@@ -461,25 +479,26 @@ static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool 
 
 int mm_fault(struct mm *mm, uintptr_t addr, enum plat_access access, bool present)
 {
-    return resolve(mm, addr, access, present, false);
+    return resolve(mm, addr, access, present, 0);
 }
 
 int mm_fault_forced(struct mm *mm, uintptr_t addr, bool present)
 {
-    return resolve(mm, addr, PLAT_ACCESS_WRITE, present, true);
+    return resolve(mm, addr, PLAT_ACCESS_WRITE, present, FORCE);
 }
 
 /* There is no memory left: get some from caches, then from dirty pages, then from the process that has most. -ENOMEM: this
  * one ends. */
-static int fault_again(struct mm *mm, uintptr_t addr, enum plat_access access, bool present)
+static int fault_again(struct mm *mm, uintptr_t addr, enum plat_access access, bool present,
+                       unsigned how)
 {
     if (thread_current()->plat.work & WORK_DEFERRED) /* caches that cannot be shrunk at once */
         deferred_run();
-    int err = mm_fault(mm, addr, access, present); /* some may have come back meanwhile */
+    int err = resolve(mm, addr, access, present, how); /* some may have come back meanwhile */
     for (unsigned i = 0; err == -ENOMEM && i < WRITE_BACKS && pagemap_write_back(); i++)
-        err = mm_fault(mm, addr, access, present);
+        err = resolve(mm, addr, access, present, how);
     while (err == -ENOMEM && oom_wait())
-        err = mm_fault(mm, addr, access, present);
+        err = resolve(mm, addr, access, present, how);
     return err;
 }
 
@@ -490,9 +509,10 @@ int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool fro
     if (UNLIKELY(!mm))
         return -EFAULT;
     uint64_t blocks = t->blocks_in;
-    int err = mm_fault(mm, addr, access, present);
+    unsigned how = from_user ? USER : 0;
+    int err = resolve(mm, addr, access, present, how);
     if (UNLIKELY(err == -ENOMEM))
-        err = fault_again(mm, addr, access, present);
+        err = fault_again(mm, addr, access, present, how);
     if (LIKELY(err == 0)) {
         t->faults_minor += t->blocks_in == blocks;
         t->faults_major += t->blocks_in != blocks;

@@ -8,6 +8,7 @@
  * in the parent before it was shared, or in both after. */
 #include "area.h"
 #include "marks.h"
+#include "uffd.h"
 
 #include <abi/errno.h>
 #include <abi/prctl.h>
@@ -158,6 +159,7 @@ static struct area *copy_area(struct area *a, struct mm *to)
         a->flags |= AREA_COW;
     b->flags = a->flags & ~(uint32_t)(AREA_LOCKED | AREA_LOCKONFAULT);
     b->mm = to;
+    uffd_forget(b);
     b->fault_next = 0;
     if (b->file)
         file_get(b->file);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Marks on pages: guards, what a userfaultfd wants to know of writes to, poison. They lie beside the page tables, in a tree with
+/* Marks on pages: guards, and what a userfaultfd wants to know of writes to. They lie beside the page tables, in a tree with
  * a node per 2 MiB that has any: so they are there for pages that are not, and shared page tables need not know them. An
  * address space without marks pays one look at the tree's root. */
 #include "marks.h"

@@ -3,6 +3,7 @@
  * meanwhile finds them at either place; leaves move in pieces of at most 2 MiB under mm->move_lock. */
 #include "area.h"
 #include "marks.h"
+#include "uffd.h"
 
 #include <abi/errno.h>
 #include <abi/mman.h>
@@ -75,6 +76,7 @@ static int move_to(struct remap *r, uintptr_t to)
     b->start = to;
     b->end = to + r->size;
     b->fault_next = 0;
+    uffd_forget(b);
     area_count(b, 1);
     area_insert(b);
     size_t moving = r->old_size < r->size ? r->old_size : r->size;

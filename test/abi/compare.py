@@ -25,6 +25,8 @@ ROWS = [
                                          'statx_timestamp': 'struct statx_timestamp'}, {}),
     ('sys/mman.h linux/mman.h linux/memfd.h linux/membarrier.h', 'mman', {}, {}),
     ('linux/mempolicy.h', 'mempolicy', {}, {}),
+    ('linux/userfaultfd.h', 'userfaultfd',
+     {'uffdio_api': 'struct uffdio_api', 'uffdio_range': 'struct uffdio_range', 'uffdio_copy': 'struct uffdio_copy'}, {}),
     ('fcntl.h linux/mount.h', 'mount', {'mount_attr': 'struct mount_attr'}, {}),
     ('time.h sys/time.h sys/timerfd.h sys/timex.h utime.h sys/times.h', 'time',
      {'timespec': 'struct timespec', 'timeval': 'struct timeval', 'timezone': 'struct timezone',
@@ -135,7 +137,7 @@ NEWER = set('''MOVE_MOUNT_BENEATH FSCONFIG_CMD_CREATE_EXCL ST_NOSYMFOLLOW MPOL_W
     IORING_OFF_PBUF_RING MADV_GUARD_INSTALL MADV_GUARD_REMOVE STATX_MNT_ID_UNIQUE LSMT_ROOT LISTMOUNT_REVERSE
     STATMOUNT_SB_BASIC STATMOUNT_MNT_BASIC STATMOUNT_PROPAGATE_FROM STATMOUNT_MNT_ROOT STATMOUNT_MNT_POINT STATMOUNT_FS_TYPE
     STATMOUNT_MNT_NS_ID STATMOUNT_MNT_OPTS STATMOUNT_FS_SUBTYPE STATMOUNT_SB_SOURCE STATMOUNT_OPT_ARRAY
-    STATMOUNT_SUPPORTED_MASK PR_SET_MDWE PR_GET_MDWE PR_MDWE_REFUSE_EXEC_GAIN PR_MDWE_NO_INHERIT PR_GET_AUXV'''.split())
+    STATMOUNT_SUPPORTED_MASK SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP SECCOMP_IOCTL_NOTIF_SET_FLAGS UFFD_FEATURE_WP_UNPOPULATED UFFD_FEATURE_WP_HUGETLBFS_SHMEM UFFDIO_CONTINUE_MODE_WP PR_SET_MDWE PR_GET_MDWE PR_MDWE_REFUSE_EXEC_GAIN PR_MDWE_NO_INHERIT PR_GET_AUXV'''.split())
 # In the kernel's header only, or different there: libc has its own.
 KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTODISARM': 'linux/signal.h',
           'SA_RESTORER': 'asm/signal.h', 'PROT_SEM': 'asm/mman.h', 'POLLREMOVE': 'asm/poll.h',
@@ -144,8 +146,9 @@ KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTOD
           'TCSETS2': 'asm/termbits.h asm/ioctls.h'}
 # Not numbers, another name for a number that is compared, or never seen by a program.
 ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG', 'ERESTARTSYS', 'ERESTARTNOINTR', 'ERESTARTNOHAND', 'ERESTART_RESTARTBLOCK'}
-# Structs that no header of the host declares, or not in this form: of mounts (newer), getdents, the newest rseq, pselect6's pair.
-NO_COUNTERPART = {'mnt_id_req', 'statmount', 'dirent64', 'dirent', 'rseq', 'sigset_arg', 'sockaddr_storage', 'tcp_info'}
+# Structs that no header of the host declares, or not in this form: of mounts (newer), of userfaultfd
+# (ranges are nested there), getdents, the newest rseq, pselect6's pair.
+NO_COUNTERPART = {'mnt_id_req', 'statmount', 'uffd_msg', 'uffdio_register', 'uffdio_writeprotect', 'uffdio_fill', 'dirent64', 'dirent', 'rseq', 'sigset_arg', 'sockaddr_storage', 'tcp_info'}
 
 
 def read(repository, name):

@@ -13,6 +13,7 @@ struct file;
 struct mm;
 struct page;
 struct pagemap;
+struct uffd;
 
 enum area_flags {
     AREA_SHARED = 1,
@@ -35,10 +36,14 @@ enum area_flags {
     AREA_COW =
         131072, /* leaves may show pages that others have too: the zero page, or after a fork */
     AREA_LOCKONFAULT = 262144,
-    AREA_MERGEABLE = 524288, /* madvise MERGEABLE: remembered, nothing is merged */
-    AREA_SEALED = 1048576,   /* mseal: stays where it is, with its rights */
-    AREA_NAMED = 8388608,    /* name is the program's, counted: libos/mm/name.c */
-    AREA_LAZY = 4194304,     /* has, or had, pages that libOS may take away (MADV_FREE) */
+    AREA_MERGEABLE = 524288,      /* madvise MERGEABLE: remembered, nothing is merged */
+    AREA_SEALED = 1048576,        /* mseal: stays where it is, with its rights */
+    AREA_NAMED = 8388608,         /* name is the program's, counted: libos/mm/name.c */
+    AREA_LAZY = 4194304,          /* has, or had, pages that libOS may take away (MADV_FREE) */
+    AREA_UFFD_MISSING = 16777216, /* faults that go to uffd: libos/mm/uffd.c */
+    AREA_UFFD_WP = 33554432,
+    AREA_UFFD_MINOR = 67108864,
+    AREA_UFFD = AREA_UFFD_MISSING | AREA_UFFD_WP | AREA_UFFD_MINOR,
     AREA_SECRET =
         2097152, /* memfd_secret: nobody is given these pages but by a copy of the program's own */
 };
@@ -72,6 +77,7 @@ struct area {
     uintptr_t fault_next; /* where a sequential reader or writer faults next; a hint, raced over */
     uint32_t fault_batch; /* pages to map at once there */
     struct mempolicy policy;
+    struct uffd *uffd; /* with AREA_UFFD: who handles faults; leaves its areas before it ends */
 };
 
 RB_HEAD(area_tree, area);

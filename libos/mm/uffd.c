@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: MIT */
+/* Faults that a program handles itself: userfaultfd(2), for private anonymous memory and shared memory files. A thread that faults
+ * puts a note, on its own stack, into the list of the file's and sleeps; who reads the file is told, provides the page, and
+ * wakes whoever waits for it.
+ *
+ * An area names its uffd without a reference: the file's release takes it out of all areas first, with mm->lock held for
+ * writing. A page that is to be told of when it is written to has MARK_WATCH, is mapped read-only, and its area has AREA_COW so
+ * that only faults give the right to write back. Lock: u->lock for the notes. Between a look at the page and a note in the
+ * list the page may come, so the look is repeated once the note is there. */
+#include "uffd.h"
+#include "marks.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <abi/poll.h>
+#include <abi/statfs.h>
+#include <abi/userfaultfd.h>
+#include <libos/file.h>
+#include <libos/heap.h>
+#include <libos/iter.h>
+#include <libos/pagemap.h>
+#include <libos/poll.h>
+#include <libos/sched.h>
+#include <libos/uffd.h>
+#include <libos/user.h>
+#include <libos/waitq.h>
+#include <utlist.h>
+
+enum {
+    FEATURES = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_SIGBUS |
+               UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_EXACT_ADDRESS |
+               UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED,
+    WANTED = 8, /* beside UFFD_PAGEFAULT_FLAG_*: there is something to tell */
+};
+
+/* Bits of what ioctl can do. */
+#define IOCTL_BIT(cmd) (1ull << ((cmd)&0xff))
+#define API_IOCTLS                                                                                 \
+    (IOCTL_BIT(UFFDIO_API) | IOCTL_BIT(UFFDIO_REGISTER) | IOCTL_BIT(UFFDIO_UNREGISTER))
+
+struct note {
+    struct note *next, *prev;
+    struct abi_uffd_msg msg;
+    uintptr_t page;
+    bool told, woken;
+};
+
+struct uffd {
+    _Atomic uint32_t refs; /* the file's, and one for each thread that sleeps */
+    struct spin lock;
+    struct mm *mm;                /* a reference */
+    _Atomic uint64_t features;    /* agreed on; with READY */
+    bool user_only;               /* never changes */
+    struct note *notes;           /* guarded by lock */
+    struct waitq readers, faults; /* those who handle, those who fault */
+};
+#define READY (1ull << 63)
+
+static void uffd_put(struct uffd *u)
+{
+    if (!--u->refs)
+        heap_free(u);
+}
+
+/* Is the file behind a one whose pages are nowhere else? */
+static bool is_shmem(const struct area *a)
+{
+    const struct inode *i = a->file ? a->file->inode : NULL;
+    return i && i->sb && i->sb->magic == TMPFS_MAGIC && !i->lower;
+}
+
+static uint64_t index_of(const struct area *a, uintptr_t va)
+{
+    return a->pgoff + ((va - a->start) >> PAGE_SHIFT);
+}
+
+/* What there is to tell of an access to the page: WANTED and UFFD_PAGEFAULT_FLAG_*; 0: nothing. mm->lock is held. */
+static unsigned wanted(struct area *a, uintptr_t page, bool write)
+{
+    struct plat_leaf leaf;
+    unsigned how = WANTED | (write ? UFFD_PAGEFAULT_FLAG_WRITE : 0);
+    if (write && a->flags & AREA_UFFD_WP && marks_at(a->mm, page, MARK_WATCH))
+        return how | UFFD_PAGEFAULT_FLAG_WP;
+    plat_mmu_query(&a->mm->aspace, page, &leaf);
+    if (leaf.present)
+        return 0;
+    struct page *p = a->pages ? pagemap_find(a->pages, index_of(a, page)) : NULL;
+    if (p)
+        page_put(p);
+    if (p)
+        return a->flags & AREA_UFFD_MINOR ? how | UFFD_PAGEFAULT_FLAG_MINOR : 0;
+    return a->flags & AREA_UFFD_MISSING ? how : 0;
+}
+
+static bool is_woken(struct uffd *u, const struct note *n)
+{
+    spin_lock(&u->lock);
+    bool woken = n->woken;
+    spin_unlock(&u->lock);
+    return woken;
+}
+
+/* Tell, drop mm->lock and sleep. */
+static int tell(struct area *a, const struct uffd_fault *f, unsigned how)
+{
+    struct uffd *u = a->uffd;
+    struct mm *mm = a->mm;
+    uintptr_t page = f->addr & PAGE_MASK;
+    struct note n = { .page = page,
+                      .msg = { .event = UFFD_EVENT_PAGEFAULT,
+                               .flags = how & ~(unsigned)WANTED,
+                               .address = u->features & UFFD_FEATURE_EXACT_ADDRESS ? f->addr : page,
+                               .ptid = u->features & UFFD_FEATURE_THREAD_ID
+                                           ? (uint32_t)thread_current()->tid
+                                           : 0 } };
+    u->refs++;
+    spin_lock(&u->lock);
+    DL_APPEND(u->notes, &n);
+    spin_unlock(&u->lock);
+    bool still = wanted(a, page, f->write);
+    rwmutex_read_unlock(&mm->lock);
+    int err = 0;
+    if (still) {
+        waitq_wake(&u->readers, WAITQ_ALL, EPOLLIN | EPOLLRDNORM);
+        err = WAIT_EVENT(&u->faults, f->user ? SLEEP_INTERRUPTIBLE : SLEEP_KILLABLE, NO_DEADLINE,
+                         is_woken(u, &n));
+    }
+    spin_lock(&u->lock);
+    DL_DELETE(u->notes, &n);
+    spin_unlock(&u->lock);
+    uffd_put(u);
+    return !err ? UFFD_AGAIN : f->user ? UFFD_SIGNAL : -EFAULT;
+}
+
+int uffd_handle(struct area *a, const struct uffd_fault *f)
+{
+    const struct uffd *u = a->uffd;
+    unsigned how = wanted(a, f->addr & PAGE_MASK, f->write);
+    if (!how)
+        return 0;
+    if (u->features & UFFD_FEATURE_SIGBUS || (u->user_only && !f->user)) {
+        rwmutex_read_unlock(&a->mm->lock);
+        return -EIO;
+    }
+    return tell(a, f, how);
+}
+
+/* Let those go on who wait for pages of [start, end). */
+static void wake(struct uffd *u, uintptr_t start, uintptr_t end)
+{
+    struct note *n;
+    spin_lock(&u->lock);
+    DL_FOREACH(u->notes, n)
+    {
+        if (n->page >= start && n->page < end)
+            n->woken = true;
+    }
+    spin_unlock(&u->lock);
+    waitq_wake(&u->faults, WAITQ_ALL, 0);
+}
+
+static int check_range(uintptr_t start, uint64_t len)
+{
+    return (start & ~PAGE_MASK) || (len & ~PAGE_MASK) || !len || start >= PLAT_USER_MAX ||
+                   len > PLAT_USER_MAX - start
+               ? -EINVAL
+               : 0;
+}
+
+/* UFFDIO_API. Whatever is wrong, the answer is all zeros. */
+static int agree(struct uffd *u, uintptr_t user)
+{
+    struct abi_uffdio_api a;
+    if (user_get((uint8_t *)&a, user_at(user_u8_in_t, user), sizeof(a)))
+        return -EFAULT;
+    uint64_t none = 0;
+    int err = a.api != UFFD_API || a.features & ~(uint64_t)FEATURES ? -EINVAL : 0;
+    if (!err && !atomic_compare_exchange_strong(&u->features, &none, a.features | READY))
+        err = -EINVAL;
+    a = err ? (struct abi_uffdio_api){ 0 }
+            : (struct abi_uffdio_api){ .api = UFFD_API,
+                                       .features = FEATURES,
+                                       .ioctls = API_IOCTLS };
+    return user_put(user_at(user_u8_out_t, user), (const uint8_t *)&a, sizeof(a)) ? -EFAULT : err;
+}
+
+/* May u watch the parts of [start, end)? mm->lock is held. */
+static int check_areas(struct uffd *u, uintptr_t start, uintptr_t end, uint32_t flags)
+{
+    struct area *a = area_find(u->mm, start);
+    if (!a || a->start >= end)
+        return -EINVAL;
+    for (; a && a->start < end; a = area_next(a)) {
+        bool shmem = is_shmem(a);
+        if (a->flags & AREA_SPECIAL || (a->pages && !shmem) ||
+            (flags & AREA_UFFD_MINOR && !(shmem && a->flags & AREA_SHARED)))
+            return -EINVAL;
+        if (!(a->flags & AREA_MAY_WRITE))
+            return -EPERM;
+        if (a->uffd && a->uffd != u)
+            return -EBUSY;
+    }
+    return 0;
+}
+
+/* Have u (NULL: nobody) watch [start, end) with flags. mm->lock is held for writing. */
+static int set_areas(struct mm *mm, struct uffd *u, uintptr_t start, uintptr_t end, uint32_t flags)
+{
+    while (start < end) {
+        struct area *a = area_find(mm, start);
+        if (!a || a->start >= end)
+            return 0;
+        uintptr_t from = a->start > start ? a->start : start, to = a->end < end ? a->end : end;
+        if ((a->start < from || a->end > to) && mm->area_count >= MM_AREAS_MAX)
+            return -ENOMEM;
+        int err = area_cut(mm, from, to);
+        if (err)
+            return err;
+        a = area_at(mm, from);
+        if (!(flags & AREA_UFFD_WP))
+            marks_clear(mm, from, to, MARK_WATCH);
+        uffd_forget(a);
+        a->uffd = u;
+        a->flags |= flags;
+        a->fault_next = 0;
+        area_join(a);
+        start = to;
+    }
+    return 0;
+}
+
+static int do_register(struct uffd *u, uintptr_t user)
+{
+    struct abi_uffdio_register r;
+    if (user_get((uint8_t *)&r, user_at(user_u8_in_t, user),
+                 offsetof(struct abi_uffdio_register, ioctls)))
+        return -EFAULT;
+    const uint64_t modes =
+        UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR;
+    int err = !r.mode || r.mode & ~modes ? -EINVAL : check_range(r.start, r.len);
+    if (err)
+        return err;
+    uint32_t flags = (r.mode & UFFDIO_REGISTER_MODE_MISSING ? AREA_UFFD_MISSING : 0u) |
+                     (r.mode & UFFDIO_REGISTER_MODE_WP ? AREA_UFFD_WP : 0u) |
+                     (r.mode & UFFDIO_REGISTER_MODE_MINOR ? AREA_UFFD_MINOR : 0u);
+    rwmutex_write_lock(&u->mm->lock);
+    err = check_areas(u, r.start, r.start + r.len, flags);
+    if (!err)
+        err = set_areas(u->mm, u, r.start, r.start + r.len, flags);
+    rwmutex_write_unlock(&u->mm->lock);
+    if (err)
+        return err;
+    r.ioctls = IOCTL_BIT(UFFDIO_WAKE) | IOCTL_BIT(UFFDIO_COPY) | IOCTL_BIT(UFFDIO_ZEROPAGE) |
+               (flags & AREA_UFFD_WP ? IOCTL_BIT(UFFDIO_WRITEPROTECT) : 0) |
+               (flags & AREA_UFFD_MINOR ? IOCTL_BIT(UFFDIO_CONTINUE) : 0);
+    return user_put(user_at(user_u64_out_t, user + offsetof(struct abi_uffdio_register, ioctls)),
+                    &r.ioctls, 1);
+}
+
+static int do_unregister(struct uffd *u, uintptr_t user)
+{
+    struct abi_uffdio_range r;
+    if (user_get((uint8_t *)&r, user_at(user_u8_in_t, user), sizeof(r)))
+        return -EFAULT;
+    int err = check_range(r.start, r.len);
+    if (err)
+        return err;
+    rwmutex_write_lock(&u->mm->lock);
+    err = check_areas(u, r.start, r.start + r.len, 0);
+    if (!err)
+        err = set_areas(u->mm, NULL, r.start, r.start + r.len, 0);
+    rwmutex_write_unlock(&u->mm->lock);
+    wake(u, r.start, r.start + r.len);
+    return err == -EPERM || err == -EBUSY ? -EINVAL : err;
+}
+
+static int do_wake(struct uffd *u, uintptr_t user)
+{
+    struct abi_uffdio_range r;
+    if (user_get((uint8_t *)&r, user_at(user_u8_in_t, user), sizeof(r)))
+        return -EFAULT;
+    int err = check_range(r.start, r.len);
+    if (!err)
+        wake(u, r.start, r.start + r.len);
+    return err;
+}
+
+/* The area at va, if u watches it; NULL. mm->lock is held. */
+static struct area *watched_at(struct uffd *u, uintptr_t va)
+{
+    struct area *a = area_at(u->mm, va);
+    return a && a->uffd == u ? a : NULL;
+}
+
+static bool is_shared(const struct area *a)
+{
+    return a->pages && a->flags & AREA_SHARED;
+}
+
+/* Show page (taken; the page of zeros is not counted) at va. -EEXIST. mm->lock is held, for writing if watch. */
+static int show(struct area *a, uintptr_t va, struct page *take_page, bool watch)
+{
+    struct mm *mm = a->mm;
+    bool zeros = take_page == zero_page(), writable = !zeros && !watch;
+    paddr_t pa = page_addr(take_page);
+    int err = watch ? marks_set(mm, va, va + PAGE_SIZE, MARK_WATCH) : 0;
+    if (!writable)
+        __atomic_fetch_or(&a->flags, AREA_COW, __ATOMIC_RELAXED);
+    if (!err) {
+        struct spin *lock = range_lock(mm, va);
+        spin_lock(lock);
+        err = plat_mmu_map(&mm->aspace, va, &pa, 1, leaf_prot(a->prot, writable), false);
+        spin_unlock(lock);
+    }
+    if (err && !zeros)
+        page_put(take_page);
+    if (!err && !zeros)
+        atomic_fetch_add(is_shared(a) ? &mm->rss_file : &mm->rss_anon, 1);
+    return err > 0 ? -EEXIST : err;
+}
+
+/* Make the fresh page (taken) the file's, where it has none, and show it. */
+static int show_of_file(struct area *a, uintptr_t va, struct page *take_page, bool watch)
+{
+    struct pagemap *m = a->pages;
+    uint64_t index = index_of(a, va);
+    int err = m->ops->size_pages && index >= m->ops->size_pages(m) ? -EFAULT : 0;
+    if (!err && !pagemap_insert(m, index, take_page)) {
+        struct page *there = pagemap_find(m, index);
+        err = there ? -EEXIST : -ENOMEM;
+        if (there)
+            page_put(there);
+    }
+    if (err) {
+        page_put(take_page);
+        return err;
+    }
+    page_get(take_page); /* the leaf's */
+    return show(a, va, take_page, watch);
+}
+
+static void lock_mm(struct mm *mm, bool write)
+{
+    if (write)
+        rwmutex_write_lock(&mm->lock);
+    else
+        rwmutex_read_lock(&mm->lock);
+}
+
+static void unlock_mm(struct mm *mm, bool write)
+{
+    if (write)
+        rwmutex_write_unlock(&mm->lock);
+    else
+        rwmutex_read_unlock(&mm->lock);
+}
+
+/* One page of UFFDIO_COPY, or (src 0) of UFFDIO_ZEROPAGE. */
+static int provide(struct uffd *u, uintptr_t va, uintptr_t src, bool watch)
+{
+    rwmutex_read_lock(&u->mm->lock);
+    struct area *a = watched_at(u, va);
+    bool shared = a && is_shared(a);
+    rwmutex_read_unlock(&u->mm->lock);
+    if (!a)
+        return -ENOENT;
+    struct page *p = src || shared
+                         ? page_alloc(0, shared ? PAGE_FILE : PAGE_ANON, src ? 0 : PAGE_ZERO)
+                         : zero_page();
+    if (!p)
+        return -ENOMEM;
+    if (src && user_get((uint8_t *)page_ptr(p), user_at(user_u8_in_t, src), PAGE_SIZE)) {
+        page_put(p);
+        return -EFAULT;
+    }
+    lock_mm(u->mm, watch);
+    a = watched_at(u, va);
+    int err = !a                                    ? -ENOENT
+              : watch && !(a->flags & AREA_UFFD_WP) ? -EINVAL
+              : is_shared(a) != shared              ? -EAGAIN
+              : marks_at(u->mm, va, MARK_GUARD)     ? -EEXIST
+                                                    : 0;
+    if (!err)
+        err = shared ? show_of_file(a, va, p, watch) : show(a, va, p, watch);
+    else if (p != zero_page())
+        page_put(p);
+    unlock_mm(u->mm, watch);
+    return err;
+}
+
+/* One page of UFFDIO_CONTINUE. */
+static int reveal(struct uffd *u, uintptr_t va, uintptr_t src, bool watch)
+{
+    (void)src;
+    lock_mm(u->mm, watch);
+    struct area *a = watched_at(u, va);
+    int err = !a                                    ? -ENOENT
+              : !is_shared(a)                       ? -EINVAL
+              : watch && !(a->flags & AREA_UFFD_WP) ? -EINVAL
+                                                    : 0;
+    struct page *p = err ? NULL : pagemap_find(a->pages, index_of(a, va));
+    if (!err)
+        err = p ? show(a, va, p, watch) : -EFAULT;
+    unlock_mm(u->mm, watch);
+    return err;
+}
+
+/* Do it for each page of a range; what was done (bytes, or an errno when nothing was) goes to *result of the program. */
+static int for_pages(struct uffd *u, const struct abi_uffdio_copy *c,
+                     int (*one)(struct uffd *u, uintptr_t va, uintptr_t src, bool watch),
+                     bool watch, uintptr_t result)
+{
+    uint64_t done = 0;
+    int err = 0;
+    while (done < c->len && !err) {
+        err = one(u, c->dst + done, c->src ? c->src + done : 0, watch);
+        done += err ? 0 : PAGE_SIZE;
+        if (!err && thread_preempt_point())
+            err = -EINTR;
+    }
+    int64_t told = done ? (int64_t)done : err;
+    if (user_put(user_at(user_u8_out_t, result), (const uint8_t *)&told, sizeof(told)))
+        return -EFAULT;
+    if (done && !(c->mode & UFFDIO_COPY_MODE_DONTWAKE))
+        wake(u, c->dst, c->dst + done);
+    return done == c->len ? 0 : done ? -EAGAIN : err;
+}
+
+static int do_copy(struct uffd *u, uintptr_t user)
+{
+    struct abi_uffdio_copy c;
+    const size_t result = offsetof(struct abi_uffdio_copy, copy);
+    if (user_get((uint8_t *)&c, user_at(user_u8_in_t, user), result))
+        return -EFAULT;
+    int err = check_range(c.dst, c.len);
+    if (!err && (!c.src || c.src + c.len < c.src || c.src + c.len > PLAT_USER_MAX ||
+                 c.mode & ~(uint64_t)(UFFDIO_COPY_MODE_DONTWAKE | UFFDIO_COPY_MODE_WP)))
+        err = -EINVAL;
+    return err ? err : for_pages(u, &c, provide, c.mode & UFFDIO_COPY_MODE_WP, user + result);
+}
+
+/* UFFDIO_ZEROPAGE and UFFDIO_CONTINUE. */
+static int do_fill(struct uffd *u, uintptr_t user, bool zero)
+{
+    struct abi_uffdio_fill f;
+    const size_t result = offsetof(struct abi_uffdio_fill, done);
+    if (user_get((uint8_t *)&f, user_at(user_u8_in_t, user), result))
+        return -EFAULT;
+    uint64_t modes = UFFDIO_CONTINUE_MODE_DONTWAKE | (zero ? 0 : UFFDIO_CONTINUE_MODE_WP);
+    int err = f.mode & ~modes ? -EINVAL : check_range(f.start, f.len);
+    const struct abi_uffdio_copy c = { .dst = f.start, .len = f.len, .mode = f.mode };
+    return err ? err
+               : for_pages(u, &c, zero ? provide : reveal, f.mode & UFFDIO_CONTINUE_MODE_WP,
+                           user + result);
+}
+
+/* Watch writes to the pages of [start, end), part of a: those that are there, or all. */
+static int watch_part(struct uffd *u, struct area *a, uintptr_t start, uintptr_t end)
+{
+    struct mm *mm = a->mm;
+    bool all = a->pages || u->features & UFFD_FEATURE_WP_UNPOPULATED;
+    int err = all ? marks_set(mm, start, end, MARK_WATCH) : 0;
+    for (uintptr_t va = start, next; !all && !err && va < end; va = next) {
+        struct plat_leaf leaf;
+        plat_mmu_query(&mm->aspace, va, &leaf);
+        next = (va & ~((uintptr_t)leaf.size - 1)) + leaf.size;
+        next = next < end ? next : end;
+        if (leaf.present)
+            err = marks_set(mm, va, next, MARK_WATCH);
+    }
+    a->flags |= AREA_COW;
+    return err ? err
+               : range_protect(a, start, end, leaf_prot(a->prot, true) & ~(unsigned)PLAT_WRITE,
+                               false);
+}
+
+static int do_protect(struct uffd *u, uintptr_t user)
+{
+    struct abi_uffdio_writeprotect w;
+    if (user_get((uint8_t *)&w, user_at(user_u8_in_t, user), sizeof(w)))
+        return -EFAULT;
+    const uint64_t both = UFFDIO_WRITEPROTECT_MODE_WP | UFFDIO_WRITEPROTECT_MODE_DONTWAKE;
+    bool on = w.mode & UFFDIO_WRITEPROTECT_MODE_WP;
+    int err = w.mode & ~both || w.mode == both ? -EINVAL : check_range(w.start, w.len);
+    if (err)
+        return err;
+    uintptr_t end = w.start + w.len;
+    rwmutex_write_lock(&u->mm->lock);
+    struct area *a = area_find(u->mm, w.start);
+    err = a && a->start < end ? 0 : -ENOENT;
+    for (; !err && a && a->start < end; a = area_next(a)) {
+        uintptr_t from = a->start > w.start ? a->start : w.start, to = a->end < end ? a->end : end;
+        if (a->uffd != u || !(a->flags & AREA_UFFD_WP))
+            err = -ENOENT;
+        else if (on)
+            err = watch_part(u, a, from, to);
+        else
+            marks_clear(u->mm, from, to, MARK_WATCH);
+    }
+    rwmutex_write_unlock(&u->mm->lock);
+    if (!err && !w.mode)
+        wake(u, w.start, end);
+    return err;
+}
+
+static long uffd_ioctl(struct file *f, unsigned cmd, unsigned long arg)
+{
+    struct uffd *u = f->data;
+    if (cmd != UFFDIO_API && !u->features)
+        return -EINVAL;
+    switch (cmd) {
+    case UFFDIO_API:
+        return agree(u, arg);
+    case UFFDIO_REGISTER:
+        return do_register(u, arg);
+    case UFFDIO_UNREGISTER:
+        return do_unregister(u, arg);
+    case UFFDIO_WAKE:
+        return do_wake(u, arg);
+    case UFFDIO_COPY:
+        return do_copy(u, arg);
+    case UFFDIO_ZEROPAGE:
+        return do_fill(u, arg, true);
+    case UFFDIO_CONTINUE:
+        return do_fill(u, arg, false);
+    case UFFDIO_WRITEPROTECT:
+        return do_protect(u, arg);
+    default:
+        return -EINVAL;
+    }
+}
+
+/* The first message that nobody was told; it is told now. take false: only look. */
+static bool next_message(struct uffd *u, bool take, struct abi_uffd_msg *ret)
+{
+    struct note *n;
+    spin_lock(&u->lock);
+    DL_FOREACH(u->notes, n)
+    if (!n->told && !n->woken)
+        break;
+    if (n && take) {
+        n->told = true;
+        *ret = n->msg;
+    }
+    spin_unlock(&u->lock);
+    return n;
+}
+
+static ssize_type uffd_read(struct file *f, struct iter *it, uint64_t *pos)
+{
+    struct uffd *u = f->data;
+    struct abi_uffd_msg msg;
+    ssize_type done = 0;
+    (void)pos;
+    if (!u->features)
+        return -EINVAL;
+    if (it->left < sizeof(msg))
+        return -EINVAL;
+    while (it->left >= sizeof(msg)) {
+        while (!next_message(u, true, &msg)) {
+            if (done)
+                return done;
+            if (file_nowait(f, it))
+                return -EAGAIN;
+            if (WAIT_EVENT(&u->readers, SLEEP_INTERRUPTIBLE, NO_DEADLINE,
+                           next_message(u, false, NULL)))
+                return -ERESTARTSYS;
+        }
+        if (iter_put(it, &msg, sizeof(msg)) < sizeof(msg))
+            return done ? done : -EFAULT;
+        done += (ssize_type)sizeof(msg);
+    }
+    return done;
+}
+
+/* Who would block in a read gets no promises, as on Linux: a fault may be gone before it is read. */
+static unsigned uffd_poll(struct file *f, struct poll_table *pt)
+{
+    struct uffd *u = f->data;
+    poll_wait(pt, &u->readers);
+    if (!u->features || !(f->flags & O_NONBLOCK))
+        return EPOLLERR;
+    return next_message(u, false, NULL) ? EPOLLIN : 0;
+}
+
+static void uffd_release(struct file *f)
+{
+    struct uffd *u = f->data;
+    struct mm *mm = u->mm;
+    rwmutex_write_lock(&mm->lock);
+    for (struct area *a = area_find(mm, 0); a; a = area_next(a)) {
+        if (a->uffd != u)
+            continue;
+        marks_clear(mm, a->start, a->end, MARK_WATCH);
+        uffd_forget(a);
+        a = area_join(a);
+    }
+    rwmutex_write_unlock(&mm->lock);
+    wake(u, 0, PLAT_USER_MAX);
+    mm_put(mm);
+    uffd_put(u);
+}
+
+static const struct file_ops uffd_ops = {
+    .read = uffd_read, .ioctl = uffd_ioctl, .poll = uffd_poll, .release = uffd_release
+};
+
+int uffd_create(bool user_only, unsigned flags, struct file **ret_file)
+{
+    struct uffd *u = heap_zalloc(sizeof(*u));
+    if (!u)
+        return -ENOMEM;
+    u->refs = 1;
+    u->user_only = user_only;
+    u->mm = thread_current()->mm;
+    spin_init(&u->lock, RANK_FILE);
+    waitq_init(&u->readers);
+    waitq_init(&u->faults);
+    int err = file_create_anon(&uffd_ops, "[userfaultfd]", O_RDONLY | flags, u, ret_file);
+    if (err)
+        heap_free(u);
+    else
+        mm_get(u->mm);
+    return err;
+}
