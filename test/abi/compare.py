@@ -25,7 +25,7 @@ ROWS = [
                                          'statx_timestamp': 'struct statx_timestamp'}, {}),
     ('sys/mman.h linux/mman.h linux/memfd.h linux/membarrier.h', 'mman', {}, {}),
     ('linux/mempolicy.h', 'mempolicy', {}, {}),
-    ('linux/userfaultfd.h', 'userfaultfd',
+    ('sys/ioctl.h linux/userfaultfd.h', 'userfaultfd',
      {'uffdio_api': 'struct uffdio_api', 'uffdio_range': 'struct uffdio_range', 'uffdio_copy': 'struct uffdio_copy'}, {}),
     ('fcntl.h linux/mount.h', 'mount', {'mount_attr': 'struct mount_attr'}, {}),
     ('time.h sys/time.h sys/timerfd.h sys/timex.h utime.h sys/times.h', 'time',
