@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Faults that a program handles itself: userfaultfd(2), for private anonymous memory and shared memory files. A thread that faults
- * puts a note, on its own stack, into the list of the file's and sleeps; who reads the file is told, provides the page, and
- * wakes whoever waits for it.
+ * puts a note, on its own stack, into the list of the file's and sleeps; who reads the file (libos/file/uffdfile.c) is
+ * told, provides the page, and wakes whoever waits for it.
  *
  * An area names its uffd without a reference: the file's release takes it out of all areas first, with mm->lock held for
  * writing. A page that is to be told of when it is written to has MARK_WATCH, is mapped read-only, and its area has AREA_COW so
@@ -11,32 +11,22 @@
 #include "marks.h"
 
 #include <abi/errno.h>
-#include <abi/fcntl.h>
 #include <abi/poll.h>
 #include <abi/statfs.h>
 #include <abi/userfaultfd.h>
 #include <libos/file.h>
 #include <libos/heap.h>
-#include <libos/iter.h>
 #include <libos/pagemap.h>
-#include <libos/poll.h>
 #include <libos/sched.h>
 #include <libos/uffd.h>
 #include <libos/user.h>
 #include <libos/waitq.h>
 #include <utlist.h>
 
-enum {
-    FEATURES = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_SIGBUS |
-               UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_EXACT_ADDRESS |
-               UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED,
-    WANTED = 8, /* beside UFFD_PAGEFAULT_FLAG_*: there is something to tell */
-};
+enum { WANTED = 8 }; /* beside UFFD_PAGEFAULT_FLAG_*: there is something to tell */
 
 /* Bits of what ioctl can do. */
 #define IOCTL_BIT(cmd) (1ull << ((cmd)&0xff))
-#define API_IOCTLS                                                                                 \
-    (IOCTL_BIT(UFFDIO_API) | IOCTL_BIT(UFFDIO_REGISTER) | IOCTL_BIT(UFFDIO_UNREGISTER))
 
 struct note {
     struct note *next, *prev;
@@ -167,23 +157,6 @@ static int check_range(uintptr_t start, uint64_t len)
                : 0;
 }
 
-/* UFFDIO_API. Whatever is wrong, the answer is all zeros. */
-static int agree(struct uffd *u, uintptr_t user)
-{
-    struct abi_uffdio_api a;
-    if (user_get((uint8_t *)&a, user_at(user_u8_in_t, user), sizeof(a)))
-        return -EFAULT;
-    uint64_t none = 0;
-    int err = a.api != UFFD_API || a.features & ~(uint64_t)FEATURES ? -EINVAL : 0;
-    if (!err && !atomic_compare_exchange_strong(&u->features, &none, a.features | READY))
-        err = -EINVAL;
-    a = err ? (struct abi_uffdio_api){ 0 }
-            : (struct abi_uffdio_api){ .api = UFFD_API,
-                                       .features = FEATURES,
-                                       .ioctls = API_IOCTLS };
-    return user_put(user_at(user_u8_out_t, user), (const uint8_t *)&a, sizeof(a)) ? -EFAULT : err;
-}
-
 /* May u watch the parts of [start, end)? mm->lock is held. */
 static int check_areas(struct uffd *u, uintptr_t start, uintptr_t end, uint32_t flags)
 {
@@ -229,59 +202,49 @@ static int set_areas(struct mm *mm, struct uffd *u, uintptr_t start, uintptr_t e
     return 0;
 }
 
-static int do_register(struct uffd *u, uintptr_t user)
+int uffd_register(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode,
+                  uint64_t *ret_ioctls)
 {
-    struct abi_uffdio_register r;
-    if (user_get((uint8_t *)&r, user_at(user_u8_in_t, user),
-                 offsetof(struct abi_uffdio_register, ioctls)))
-        return -EFAULT;
     const uint64_t modes =
         UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR;
-    int err = !r.mode || r.mode & ~modes ? -EINVAL : check_range(r.start, r.len);
+    int err = !mode || mode & ~modes ? -EINVAL : check_range(start, len);
     if (err)
         return err;
-    uint32_t flags = (r.mode & UFFDIO_REGISTER_MODE_MISSING ? AREA_UFFD_MISSING : 0u) |
-                     (r.mode & UFFDIO_REGISTER_MODE_WP ? AREA_UFFD_WP : 0u) |
-                     (r.mode & UFFDIO_REGISTER_MODE_MINOR ? AREA_UFFD_MINOR : 0u);
+    uint32_t flags = (mode & UFFDIO_REGISTER_MODE_MISSING ? AREA_UFFD_MISSING : 0u) |
+                     (mode & UFFDIO_REGISTER_MODE_WP ? AREA_UFFD_WP : 0u) |
+                     (mode & UFFDIO_REGISTER_MODE_MINOR ? AREA_UFFD_MINOR : 0u);
     rwmutex_write_lock(&u->mm->lock);
-    err = check_areas(u, r.start, r.start + r.len, flags);
+    err = check_areas(u, start, start + len, flags);
     if (!err)
-        err = set_areas(u->mm, u, r.start, r.start + r.len, flags);
+        err = set_areas(u->mm, u, start, start + len, flags);
     rwmutex_write_unlock(&u->mm->lock);
     if (err)
         return err;
-    r.ioctls = IOCTL_BIT(UFFDIO_WAKE) | IOCTL_BIT(UFFDIO_COPY) | IOCTL_BIT(UFFDIO_ZEROPAGE) |
-               (flags & AREA_UFFD_WP ? IOCTL_BIT(UFFDIO_WRITEPROTECT) : 0) |
-               (flags & AREA_UFFD_MINOR ? IOCTL_BIT(UFFDIO_CONTINUE) : 0);
-    return user_put(user_at(user_u64_out_t, user + offsetof(struct abi_uffdio_register, ioctls)),
-                    &r.ioctls, 1);
+    *ret_ioctls = IOCTL_BIT(UFFDIO_WAKE) | IOCTL_BIT(UFFDIO_COPY) | IOCTL_BIT(UFFDIO_ZEROPAGE) |
+                  (flags & AREA_UFFD_WP ? IOCTL_BIT(UFFDIO_WRITEPROTECT) : 0) |
+                  (flags & AREA_UFFD_MINOR ? IOCTL_BIT(UFFDIO_CONTINUE) : 0);
+    return 0;
 }
 
-static int do_unregister(struct uffd *u, uintptr_t user)
+int uffd_unregister(struct uffd *u, uintptr_t start, uint64_t len)
 {
-    struct abi_uffdio_range r;
-    if (user_get((uint8_t *)&r, user_at(user_u8_in_t, user), sizeof(r)))
-        return -EFAULT;
-    int err = check_range(r.start, r.len);
+    int err = check_range(start, len);
     if (err)
         return err;
     rwmutex_write_lock(&u->mm->lock);
-    err = check_areas(u, r.start, r.start + r.len, 0);
+    err = check_areas(u, start, start + len, 0);
     if (!err)
-        err = set_areas(u->mm, NULL, r.start, r.start + r.len, 0);
+        err = set_areas(u->mm, NULL, start, start + len, 0);
     rwmutex_write_unlock(&u->mm->lock);
-    wake(u, r.start, r.start + r.len);
+    wake(u, start, start + len);
     return err == -EPERM || err == -EBUSY ? -EINVAL : err;
 }
 
-static int do_wake(struct uffd *u, uintptr_t user)
+int uffd_wake(struct uffd *u, uintptr_t start, uint64_t len)
 {
-    struct abi_uffdio_range r;
-    if (user_get((uint8_t *)&r, user_at(user_u8_in_t, user), sizeof(r)))
-        return -EFAULT;
-    int err = check_range(r.start, r.len);
+    int err = check_range(start, len);
     if (!err)
-        wake(u, r.start, r.start + r.len);
+        wake(u, start, start + len);
     return err;
 }
 
@@ -389,9 +352,8 @@ static int provide(struct uffd *u, uintptr_t va, uintptr_t src, bool watch)
 }
 
 /* One page of UFFDIO_CONTINUE. */
-static int reveal(struct uffd *u, uintptr_t va, uintptr_t src, bool watch)
+static int reveal(struct uffd *u, uintptr_t va, bool watch)
 {
-    (void)src;
     lock_mm(u->mm, watch);
     struct area *a = watched_at(u, va);
     int err = !a                                    ? -ENOENT
@@ -405,53 +367,29 @@ static int reveal(struct uffd *u, uintptr_t va, uintptr_t src, bool watch)
     return err;
 }
 
-/* Do it for each page of a range; what was done (bytes, or an errno when nothing was) goes to *result of the program. */
-static int for_pages(struct uffd *u, const struct abi_uffdio_copy *c,
-                     int (*one)(struct uffd *u, uintptr_t va, uintptr_t src, bool watch),
-                     bool watch, uintptr_t result)
+int uffd_fill(struct uffd *u, enum uffd_fill how, const struct abi_uffdio_copy *c,
+              int64_t *ret_done)
 {
+    uint64_t modes = UFFDIO_COPY_MODE_DONTWAKE | (how == UFFD_FILL_ZERO ? 0 : UFFDIO_COPY_MODE_WP);
+    bool copies = how == UFFD_FILL_COPY, watch = c->mode & UFFDIO_COPY_MODE_WP;
+    int err = check_range(c->dst, c->len);
+    if (!err && (c->mode & ~modes || (copies && (!c->src || c->src + c->len < c->src ||
+                                                 c->src + c->len > PLAT_USER_MAX))))
+        err = -EINVAL;
+    if (err)
+        return err;
     uint64_t done = 0;
-    int err = 0;
     while (done < c->len && !err) {
-        err = one(u, c->dst + done, c->src ? c->src + done : 0, watch);
+        err = how == UFFD_FILL_MINOR ? reveal(u, c->dst + done, watch)
+                                     : provide(u, c->dst + done, copies ? c->src + done : 0, watch);
         done += err ? 0 : PAGE_SIZE;
         if (!err && thread_preempt_point())
             err = -EINTR;
     }
-    int64_t told = done ? (int64_t)done : err;
-    if (user_put(user_at(user_u8_out_t, result), (const uint8_t *)&told, sizeof(told)))
-        return -EFAULT;
+    *ret_done = done ? (int64_t)done : err;
     if (done && !(c->mode & UFFDIO_COPY_MODE_DONTWAKE))
         wake(u, c->dst, c->dst + done);
     return done == c->len ? 0 : done ? -EAGAIN : err;
-}
-
-static int do_copy(struct uffd *u, uintptr_t user)
-{
-    struct abi_uffdio_copy c;
-    const size_t result = offsetof(struct abi_uffdio_copy, copy);
-    if (user_get((uint8_t *)&c, user_at(user_u8_in_t, user), result))
-        return -EFAULT;
-    int err = check_range(c.dst, c.len);
-    if (!err && (!c.src || c.src + c.len < c.src || c.src + c.len > PLAT_USER_MAX ||
-                 c.mode & ~(uint64_t)(UFFDIO_COPY_MODE_DONTWAKE | UFFDIO_COPY_MODE_WP)))
-        err = -EINVAL;
-    return err ? err : for_pages(u, &c, provide, c.mode & UFFDIO_COPY_MODE_WP, user + result);
-}
-
-/* UFFDIO_ZEROPAGE and UFFDIO_CONTINUE. */
-static int do_fill(struct uffd *u, uintptr_t user, bool zero)
-{
-    struct abi_uffdio_fill f;
-    const size_t result = offsetof(struct abi_uffdio_fill, done);
-    if (user_get((uint8_t *)&f, user_at(user_u8_in_t, user), result))
-        return -EFAULT;
-    uint64_t modes = UFFDIO_CONTINUE_MODE_DONTWAKE | (zero ? 0 : UFFDIO_CONTINUE_MODE_WP);
-    int err = f.mode & ~modes ? -EINVAL : check_range(f.start, f.len);
-    const struct abi_uffdio_copy c = { .dst = f.start, .len = f.len, .mode = f.mode };
-    return err ? err
-               : for_pages(u, &c, zero ? provide : reveal, f.mode & UFFDIO_CONTINUE_MODE_WP,
-                           user + result);
 }
 
 /* Watch writes to the pages of [start, end), part of a: those that are there, or all. */
@@ -474,22 +412,19 @@ static int watch_part(struct uffd *u, struct area *a, uintptr_t start, uintptr_t
                                false);
 }
 
-static int do_protect(struct uffd *u, uintptr_t user)
+int uffd_protect(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode)
 {
-    struct abi_uffdio_writeprotect w;
-    if (user_get((uint8_t *)&w, user_at(user_u8_in_t, user), sizeof(w)))
-        return -EFAULT;
     const uint64_t both = UFFDIO_WRITEPROTECT_MODE_WP | UFFDIO_WRITEPROTECT_MODE_DONTWAKE;
-    bool on = w.mode & UFFDIO_WRITEPROTECT_MODE_WP;
-    int err = w.mode & ~both || w.mode == both ? -EINVAL : check_range(w.start, w.len);
+    bool on = mode & UFFDIO_WRITEPROTECT_MODE_WP;
+    int err = mode & ~both || mode == both ? -EINVAL : check_range(start, len);
     if (err)
         return err;
-    uintptr_t end = w.start + w.len;
+    uintptr_t end = start + len;
     rwmutex_write_lock(&u->mm->lock);
-    struct area *a = area_find(u->mm, w.start);
+    struct area *a = area_find(u->mm, start);
     err = a && a->start < end ? 0 : -ENOENT;
     for (; !err && a && a->start < end; a = area_next(a)) {
-        uintptr_t from = a->start > w.start ? a->start : w.start, to = a->end < end ? a->end : end;
+        uintptr_t from = a->start > start ? a->start : start, to = a->end < end ? a->end : end;
         if (a->uffd != u || !(a->flags & AREA_UFFD_WP))
             err = -ENOENT;
         else if (on)
@@ -498,47 +433,19 @@ static int do_protect(struct uffd *u, uintptr_t user)
             marks_clear(u->mm, from, to, MARK_WATCH);
     }
     rwmutex_write_unlock(&u->mm->lock);
-    if (!err && !w.mode)
-        wake(u, w.start, end);
+    if (!err && !mode)
+        wake(u, start, end);
     return err;
 }
 
-static long uffd_ioctl(struct file *f, unsigned cmd, unsigned long arg)
-{
-    struct uffd *u = f->data;
-    if (cmd != UFFDIO_API && !u->features)
-        return -EINVAL;
-    switch (cmd) {
-    case UFFDIO_API:
-        return agree(u, arg);
-    case UFFDIO_REGISTER:
-        return do_register(u, arg);
-    case UFFDIO_UNREGISTER:
-        return do_unregister(u, arg);
-    case UFFDIO_WAKE:
-        return do_wake(u, arg);
-    case UFFDIO_COPY:
-        return do_copy(u, arg);
-    case UFFDIO_ZEROPAGE:
-        return do_fill(u, arg, true);
-    case UFFDIO_CONTINUE:
-        return do_fill(u, arg, false);
-    case UFFDIO_WRITEPROTECT:
-        return do_protect(u, arg);
-    default:
-        return -EINVAL;
-    }
-}
-
-/* The first message that nobody was told; it is told now. take false: only look. */
-static bool next_message(struct uffd *u, bool take, struct abi_uffd_msg *ret)
+bool uffd_next(struct uffd *u, struct abi_uffd_msg *ret)
 {
     struct note *n;
     spin_lock(&u->lock);
     DL_FOREACH(u->notes, n)
     if (!n->told && !n->woken)
         break;
-    if (n && take) {
+    if (n && ret) {
         n->told = true;
         *ret = n->msg;
     }
@@ -546,46 +453,39 @@ static bool next_message(struct uffd *u, bool take, struct abi_uffd_msg *ret)
     return n;
 }
 
-static ssize_type uffd_read(struct file *f, struct iter *it, uint64_t *pos)
+struct waitq *uffd_readers(struct uffd *u)
 {
-    struct uffd *u = f->data;
-    struct abi_uffd_msg msg;
-    ssize_type done = 0;
-    (void)pos;
-    if (!u->features)
-        return -EINVAL;
-    if (it->left < sizeof(msg))
-        return -EINVAL;
-    while (it->left >= sizeof(msg)) {
-        while (!next_message(u, true, &msg)) {
-            if (done)
-                return done;
-            if (file_nowait(f, it))
-                return -EAGAIN;
-            if (WAIT_EVENT(&u->readers, SLEEP_INTERRUPTIBLE, NO_DEADLINE,
-                           next_message(u, false, NULL)))
-                return -ERESTARTSYS;
-        }
-        if (iter_put(it, &msg, sizeof(msg)) < sizeof(msg))
-            return done ? done : -EFAULT;
-        done += (ssize_type)sizeof(msg);
-    }
-    return done;
+    return &u->readers;
 }
 
-/* Who would block in a read gets no promises, as on Linux: a fault may be gone before it is read. */
-static unsigned uffd_poll(struct file *f, struct poll_table *pt)
+bool uffd_agree(struct uffd *u, uint64_t features)
 {
-    struct uffd *u = f->data;
-    poll_wait(pt, &u->readers);
-    if (!u->features || !(f->flags & O_NONBLOCK))
-        return EPOLLERR;
-    return next_message(u, false, NULL) ? EPOLLIN : 0;
+    uint64_t none = 0;
+    return atomic_compare_exchange_strong(&u->features, &none, features | READY);
 }
 
-static void uffd_release(struct file *f)
+bool uffd_agreed(const struct uffd *u)
 {
-    struct uffd *u = f->data;
+    return u->features;
+}
+
+struct uffd *uffd_create(bool user_only)
+{
+    struct uffd *u = heap_zalloc(sizeof(*u));
+    if (!u)
+        return NULL;
+    u->refs = 1;
+    u->user_only = user_only;
+    u->mm = thread_current()->mm;
+    mm_get(u->mm);
+    spin_init(&u->lock, RANK_FILE);
+    waitq_init(&u->readers);
+    waitq_init(&u->faults);
+    return u;
+}
+
+void uffd_destroy(struct uffd *u)
+{
     struct mm *mm = u->mm;
     rwmutex_write_lock(&mm->lock);
     for (struct area *a = area_find(mm, 0); a; a = area_next(a)) {
@@ -599,27 +499,4 @@ static void uffd_release(struct file *f)
     wake(u, 0, PLAT_USER_MAX);
     mm_put(mm);
     uffd_put(u);
-}
-
-static const struct file_ops uffd_ops = {
-    .read = uffd_read, .ioctl = uffd_ioctl, .poll = uffd_poll, .release = uffd_release
-};
-
-int uffd_create(bool user_only, unsigned flags, struct file **ret_file)
-{
-    struct uffd *u = heap_zalloc(sizeof(*u));
-    if (!u)
-        return -ENOMEM;
-    u->refs = 1;
-    u->user_only = user_only;
-    u->mm = thread_current()->mm;
-    spin_init(&u->lock, RANK_FILE);
-    waitq_init(&u->readers);
-    waitq_init(&u->faults);
-    int err = file_create_anon(&uffd_ops, "[userfaultfd]", O_RDONLY | flags, u, ret_file);
-    if (err)
-        heap_free(u);
-    else
-        mm_get(u->mm);
-    return err;
 }
