@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Signals: sigaction(2), sigprocmask(2), kill(2) and their relatives. */
+#include "signal_to.h"
 #include "sys_proto.h"
 #include <libos/signal.h>
 #include <libos/time.h>
@@ -159,6 +160,15 @@ static int broadcast_one(struct process *p, void *arg)
     return 0;
 }
 
+int signal_to_group(int pgid, int sig, const struct abi_siginfo *info)
+{
+    struct broadcast b = { .info = info, .sig = sig, .all = !pgid, .result = -ESRCH };
+    spin_lock(&process_lock);
+    process_each(pgid, broadcast_one, &b);
+    spin_unlock(&process_lock);
+    return b.result;
+}
+
 long sys_kill(int pid, int sig)
 {
     struct abi_siginfo info = sender_info(sig, SI_USER);
@@ -168,11 +178,7 @@ long sys_kill(int pid, int sig)
         return send_process(pid, sig, &info);
     if (pid == INT32_MIN)
         return -ESRCH;
-    struct broadcast b = { .info = &info, .sig = sig, .all = pid == -1, .result = -ESRCH };
-    spin_lock(&process_lock);
-    process_each(pid == -1 ? 0 : pid ? -pid : process_current()->pgid, broadcast_one, &b);
-    spin_unlock(&process_lock);
-    return b.result;
+    return signal_to_group(pid == -1 ? 0 : pid ? -pid : process_current()->pgid, sig, &info);
 }
 
 /* Send info to thread tid, which must belong to tgid unless that is negative. */

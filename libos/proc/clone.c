@@ -37,7 +37,7 @@ static int check_flags(const struct clone_request *r)
         return -EINVAL; /* as a kernel that was built without any */
     if (f & NAMESPACES)
         return cred_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
-    if (f & CLONE_PIDFD && f & (CLONE_THREAD | CLONE_DETACHED))
+    if (f & CLONE_PIDFD && f & CLONE_DETACHED)
         return -EINVAL;
     return 0;
 }
@@ -154,10 +154,11 @@ static void adopt(struct process *p, struct thread *t, const struct clone_reques
 }
 
 /* CLONE_PIDFD: a descriptor for the child, before anything of it can be found, so that the call can still fail. */
-static int give_pidfd(struct process *p, const struct clone_request *r)
+static int give_pidfd(struct process *p, struct thread *t, const struct clone_request *r)
 {
     struct file *f;
-    int err = pidfd_create(p, 0, &f);
+    bool single = r->flags & CLONE_THREAD;
+    int err = pidfd_create(p, single ? t : NULL, 0, &f);
     if (err)
         return err;
     int fd = fd_install(f, true);
@@ -165,8 +166,9 @@ static int give_pidfd(struct process *p, const struct clone_request *r)
         return fd;
     if (user_put(user_at(user_int_out_t, r->pidfd), &fd, 1) == 0)
         return 0;
-    p->reaped = true;   /* for whoever duplicated the descriptor meanwhile */
-    (void)fd_close(fd); /* another thread may have done so */
+    if (!single)
+        p->reaped = true; /* for whoever duplicated the descriptor meanwhile */
+    (void)fd_close(fd);   /* another thread may have done so */
     return -EFAULT;
 }
 
@@ -197,7 +199,7 @@ static int make_child(struct process *p, const struct clone_request *r, struct t
     if (!err && p != process_current())
         p->sighand = sighand_get(t->sighand);
     if (!err && r->flags & CLONE_PIDFD)
-        err = give_pidfd(p, r);
+        err = give_pidfd(p, t, r);
     if (err) {
         drop_objects(t);
         thread_discard(t);

@@ -164,6 +164,8 @@ static bool leave(struct thread *t)
         trace_notify_exit(t, end_code(t->trace.code), sig ? sig : t->trace.code >> 8);
     }
     spin_unlock(&process_lock);
+    if (waitq_active(&p->exit_wait)) /* pidfds of the thread */
+        waitq_wake(&p->exit_wait, WAITQ_ALL, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
     return last;
 }
 

@@ -137,6 +137,8 @@ NEWER = set('''MOVE_MOUNT_BENEATH FSCONFIG_CMD_CREATE_EXCL ST_NOSYMFOLLOW MPOL_W
     IORING_OFF_PBUF_RING MADV_GUARD_INSTALL MADV_GUARD_REMOVE STATX_MNT_ID_UNIQUE LSMT_ROOT LISTMOUNT_REVERSE
     STATMOUNT_SB_BASIC STATMOUNT_MNT_BASIC STATMOUNT_PROPAGATE_FROM STATMOUNT_MNT_ROOT STATMOUNT_MNT_POINT STATMOUNT_FS_TYPE
     STATMOUNT_MNT_NS_ID STATMOUNT_MNT_OPTS STATMOUNT_FS_SUBTYPE STATMOUNT_SB_SOURCE STATMOUNT_OPT_ARRAY
+    PIDFD_SELF_THREAD PIDFD_SELF_THREAD_GROUP PIDFD_SIGNAL_THREAD PIDFD_SIGNAL_THREAD_GROUP PIDFD_SIGNAL_PROCESS_GROUP
+    PIDFD_INFO_PID PIDFD_INFO_CREDS PIDFD_INFO_EXIT PIDFD_INFO_SIZE_VER0
     STATMOUNT_SUPPORTED_MASK SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP SECCOMP_IOCTL_NOTIF_SET_FLAGS UFFD_FEATURE_WP_UNPOPULATED UFFD_FEATURE_WP_HUGETLBFS_SHMEM UFFDIO_CONTINUE_MODE_WP PR_SET_MDWE PR_GET_MDWE PR_MDWE_REFUSE_EXEC_GAIN PR_MDWE_NO_INHERIT PR_GET_AUXV'''.split())
 # In the kernel's header only, or different there: libc has its own.
 KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTODISARM': 'linux/signal.h',
@@ -148,7 +150,7 @@ KERNEL = {'O_LARGEFILE': 'asm/fcntl.h', 'MINSIGSTKSZ': 'asm/signal.h', 'SS_AUTOD
 ALIAS = {'O_NOTIFICATION_PIPE', 'ELFMAG', 'ERESTARTSYS', 'ERESTARTNOINTR', 'ERESTARTNOHAND', 'ERESTART_RESTARTBLOCK'}
 # Structs that no header of the host declares, or not in this form: of mounts (newer), of userfaultfd
 # (ranges are nested there), getdents, the newest rseq, pselect6's pair.
-NO_COUNTERPART = {'mnt_id_req', 'statmount', 'uffd_msg', 'uffdio_register', 'uffdio_writeprotect', 'uffdio_fill', 'dirent64', 'dirent', 'rseq', 'sigset_arg', 'sockaddr_storage', 'tcp_info'}
+NO_COUNTERPART = {'mnt_id_req', 'statmount', 'pidfd_info', 'uffd_msg', 'uffdio_register', 'uffdio_writeprotect', 'uffdio_fill', 'dirent64', 'dirent', 'rseq', 'sigset_arg', 'sockaddr_storage', 'tcp_info'}
 
 
 def read(repository, name):

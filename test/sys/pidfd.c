@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -276,27 +277,138 @@ static void numbers(void)
     CHECK(-EINVAL, clone3(&a));
 }
 
-static void *thread_tid(void *arg)
+struct info {
+    uint64_t mask, cgroupid;
+    uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    int32_t exit_code;
+    uint64_t more[8];
+};
+#define GET_INFO(size) _IOC(_IOC_READ | _IOC_WRITE, 0xff, 11, size)
+enum { INFO_PID = 1, INFO_CREDS = 2, INFO_EXIT = 8, INFO_CGROUP = 4 };
+
+static long info_of(int fd, uint64_t mask, struct info *i)
 {
-    *(int *)arg = (int)call(SYS_gettid);
-    long err =
-        call(SYS_pidfd_open, *(int *)arg, 0); /* not a leader; the errno changed in Linux 6.16 */
-    CHECK(true, err == -EINVAL || err == -ENOENT);
+    memset(i, 0, sizeof *i);
+    i->mask = mask;
+    long err = call(SYS_ioctl, fd, GET_INFO(64), i);
+    i->mask &= ~(uint64_t)INFO_CGROUP;
+    return err;
+}
+
+static unsigned polled(int fd)
+{
+    struct pollfd p = { fd, POLLIN, 0 };
+    call(SYS_poll, &p, 1, 0);
+    return (unsigned)p.revents;
+}
+
+static int to_thread[2], from_thread[2], thread_id;
+static volatile int signalled;
+
+static void on_thread_signal(int sig)
+{
+    (void)sig;
+    signalled = (int)call(SYS_gettid);
+    (void)!write(from_thread[1], "", 1);
+}
+
+static void *sleeping_thread(void *arg)
+{
+    char c;
+    (void)arg;
+    thread_id = (int)call(SYS_gettid);
+    (void)!write(from_thread[1], "", 1);
+    while (read(to_thread[0], &c, 1) != 1)
+        ;
     return NULL;
 }
 
+/* Descriptors of single threads. */
 static void threads(void)
 {
-    int tid = 0, fd = -1;
     pthread_t t;
-    CHECK(0, pthread_create(&t, NULL, thread_tid, &tid));
+    struct info i;
+    char c;
+    struct sigaction sa = { .sa_handler = on_thread_signal };
+    CHECK(0, pipe(to_thread));
+    CHECK(0, pipe(from_thread));
+    sigaction(SIGUSR1, &sa, NULL);
+    CHECK(0, pthread_create(&t, NULL, sleeping_thread, NULL));
+    CHECK(1, read(from_thread[0], &c, 1));
+    long err =
+        call(SYS_pidfd_open, thread_id, 0); /* not a leader; the errno changed in Linux 6.16 */
+    CHECK(true, err == -EINVAL || err == -ENOENT);
+    int fd = (int)call(SYS_pidfd_open, thread_id, O_EXCL);
+    CHECK(true, fd >= 0);
+    CHECK(O_EXCL, fcntl(fd, F_GETFL) & O_EXCL);
+    CHECK(0, polled(fd));
+    CHECK(0, info_of(fd, INFO_PID, &i));
+    CHECK(thread_id, i.pid);
+    CHECK(getpid(), i.tgid);
+    CHECK(0, call(SYS_pidfd_send_signal, fd, SIGUSR1, NULL, 0));
+    CHECK(1, read(from_thread[0], &c, 1));
+    CHECK(thread_id, signalled);
+    CHECK(0, call(SYS_pidfd_send_signal, fd, 0, NULL, 2));
+    CHECK(-ESRCH, call(SYS_pidfd_send_signal, fd, 0, NULL, 4)); /* no group has this number */
+    CHECK(-EINVAL, call(SYS_pidfd_send_signal, fd, 0, NULL, 3));
+    CHECK(-EINVAL, call(SYS_pidfd_send_signal, fd, 0, NULL, 8));
+    signalled = 0;
+    CHECK(0, call(SYS_pidfd_send_signal, -10000, SIGUSR1, NULL, 0));
+    CHECK(1, read(from_thread[0], &c, 1));
+    CHECK(call(SYS_gettid), signalled);
+    CHECK(0, call(SYS_pidfd_send_signal, -10001, 0, NULL, 0));
+    CHECK(-EBADF, call(SYS_pidfd_send_signal, -20000, 0, NULL, 0));
+    struct pollfd p = { fd, POLLIN, 0 };
+    CHECK(1, write(to_thread[1], "x", 1));
+    CHECK(1, call(SYS_poll, &p, 1, -1));
+    CHECK(POLLIN, p.revents & POLLIN);
     pthread_join(t, NULL);
-    CHECK(true, tid != getpid());
-    if (DIFFERS("pidfds of threads came with Linux 6.9")) {
-        CHECK(-EINVAL, call(SYS_pidfd_open, tid, O_EXCL));
-        CHECK(-EINVAL,
-              call(SYS_clone, CLONE_PIDFD | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM, 0, &fd, 0, 0));
-    }
+    CHECK(POLLIN | POLLHUP, polled(fd));
+    CHECK(-ESRCH, call(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+    CHECK(-ESRCH, info_of(fd, INFO_PID, &i));
+    CHECK(0, info_of(fd, INFO_EXIT, &i));
+    CHECK(INFO_EXIT, i.mask);
+    close(fd);
+}
+
+/* PIDFD_GET_INFO, while a process lives, as a zombie, and afterwards. */
+static void information(void)
+{
+    struct info i;
+    siginfo_t si;
+    int fd = (int)call(SYS_pidfd_open, getpid(), 0);
+    CHECK(0, info_of(fd, 0, &i));
+    CHECK(INFO_PID | INFO_CREDS, i.mask);
+    CHECK(getpid(), i.pid);
+    CHECK(getpid(), i.tgid);
+    CHECK(getppid(), i.ppid);
+    CHECK(geteuid(), i.euid);
+    CHECK(getgid(), i.rgid);
+    CHECK(-ENOTTY, call(SYS_ioctl, fd, GET_INFO(60), &i));
+    CHECK(-EINVAL, call(SYS_ioctl, fd, GET_INFO(64), NULL));
+    CHECK(-EFAULT, call(SYS_ioctl, fd, GET_INFO(64), T_BAD));
+    memset(&i, 0xff, sizeof i); /* of a later kernel: what we do not know is 0 */
+    CHECK(0, call(SYS_ioctl, fd, GET_INFO(sizeof i), &i));
+    CHECK(0, i.more[7]);
+    CHECK(-ENOTTY, call(SYS_ioctl, fd, 0x1234, 0));
+    CHECK(-EINVAL, call(SYS_ioctl, fd, 0xff01, 1));
+    close(fd);
+    int pid = fork();
+    if (pid == 0)
+        _exit(3);
+    fd = (int)call(SYS_pidfd_open, pid, 0);
+    struct pollfd p = { fd, POLLIN, 0 };
+    CHECK(1, call(SYS_poll, &p, 1, -1));
+    CHECK(POLLIN, p.revents);
+    CHECK(0, info_of(fd, INFO_PID | INFO_EXIT, &i));
+    CHECK(INFO_PID | INFO_CREDS, i.mask);
+    CHECK(0, call(SYS_waitid, P_PIDFD, fd, &si, WEXITED, NULL));
+    CHECK(POLLIN | POLLHUP, polled(fd));
+    CHECK(-ESRCH, info_of(fd, INFO_PID, &i));
+    CHECK(0, info_of(fd, INFO_PID | INFO_EXIT, &i));
+    CHECK(INFO_EXIT, i.mask);
+    CHECK(3 << 8, i.exit_code);
+    close(fd);
 }
 
 int main(void)
@@ -309,5 +421,6 @@ int main(void)
     cloning();
     numbers();
     threads();
+    information();
     return t_end();
 }

@@ -61,6 +61,24 @@
 #define PIDFD_NONBLOCK 04000
 #define PIDFD_THREAD   0200
 
+#define PIDFD_SELF_THREAD          (-10000)
+#define PIDFD_SELF_THREAD_GROUP    (-10001)
+#define PIDFD_SIGNAL_THREAD        1u
+#define PIDFD_SIGNAL_THREAD_GROUP  2u
+#define PIDFD_SIGNAL_PROCESS_GROUP 4u
+#define PIDFD_INFO_PID             1u
+#define PIDFD_INFO_CREDS           2u
+#define PIDFD_INFO_EXIT            8u
+#define PIDFD_INFO_SIZE_VER0       64
+
+/* What PIDFD_GET_INFO tells (linux/pidfd.h). */
+struct abi_pidfd_info {
+    uint64_t mask, cgroupid;
+    uint32_t pid, tgid, ppid;
+    uint32_t ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    int32_t exit_code;
+};
+
 struct abi_sched_param {
     int32_t sched_priority;
 };
