@@ -11,6 +11,13 @@
 #include <utlist.h>
 
 enum { RT_MAX = 99, ATTR_SIZE_V0 = 48, IOPRIO_WHO_PROCESS = 1, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER };
+enum {
+    FLAGS_CLAMP = SCHED_FLAG_UTIL_CLAMP_MIN | SCHED_FLAG_UTIL_CLAMP_MAX,
+    FLAGS_KNOWN = 0x7f,
+    DL_RUNTIME_MIN = 1024, /* nanoseconds, as the next one */
+    DL_PERIOD_MIN = 100000,
+};
+#define DL_PERIOD_MAX 4194304000ull
 
 long sys_sched_yield(void)
 {
@@ -48,7 +55,9 @@ static bool may_set(struct thread *t, int policy, int priority, int nice)
         return false;
     if (nice < t->nice && (uint64_t)(20 - nice) > process_limit(t->process, RLIMIT_NICE))
         return false;
-    return !t->reset_on_fork;
+    /* SCHED_IDLE is less than any nice value: who leaves it gains. */
+    return t->policy != SCHED_IDLE || policy == SCHED_IDLE ||
+           (uint64_t)(20 - t->nice) <= process_limit(t->process, RLIMIT_NICE);
 }
 
 static int set(int tid, int policy, int priority, int nice, bool reset)
@@ -130,6 +139,34 @@ long sys_sched_getparam(int pid, user_sched_param_out_t param)
     return user_put(param, &p, 1);
 }
 
+/* SCHED_DEADLINE: no time is set apart for such threads, so none passes the admission test. */
+static int refuse_deadline(int pid, const struct abi_sched_attr *a)
+{
+    struct thread *t;
+    uint64_t period = a->sched_period ? a->sched_period : a->sched_deadline;
+    if (!a->sched_deadline || a->sched_runtime < DL_RUNTIME_MIN || a->sched_deadline >> 63 ||
+        period >> 63 || period < a->sched_deadline || a->sched_deadline < a->sched_runtime ||
+        period < DL_PERIOD_MIN || period > DL_PERIOD_MAX || a->sched_priority)
+        return -EINVAL;
+    int err = get_thread(pid, &t);
+    if (err)
+        return err;
+    thread_put(t);
+    return cred_capable(CAP_SYS_NICE) ? -EBUSY : -EPERM;
+}
+
+/* SCHED_FLAG_KEEP_PARAMS: all stays as it is, the policy too, but for what a fork does. */
+static int keep_params(int pid, bool reset)
+{
+    struct thread *t;
+    int err = get_thread(pid, &t);
+    if (err)
+        return err;
+    int priority = t->rt_priority;
+    thread_put(t);
+    return set(pid, -1, priority, INT32_MIN, reset);
+}
+
 long sys_sched_setattr(int pid, user_sched_attr_in_t attr, unsigned flags)
 {
     struct abi_sched_attr a = { 0 };
@@ -151,11 +188,25 @@ long sys_sched_setattr(int pid, user_sched_attr_in_t attr, unsigned flags)
         if (byte)
             return user_put(user_at(user_uint_out_t, attr.addr), &ours, 1) < 0 ? -EFAULT : -E2BIG;
     }
-    if ((int)a.sched_policy < 0 || a.sched_flags & ~(uint64_t)SCHED_FLAG_RESET_ON_FORK ||
-        a.sched_priority > RT_MAX)
+    if (size < sizeof(a) && a.sched_flags & FLAGS_CLAMP)
+        return -EINVAL;
+    if (a.sched_flags & SCHED_FLAG_KEEP_POLICY)
+        a.sched_policy = (uint32_t)-1;
+    else if ((int)a.sched_policy < 0)
+        return -EINVAL;
+    if (a.sched_flags & ~(uint64_t)FLAGS_KNOWN)
+        return -EINVAL;
+    if (a.sched_flags & FLAGS_CLAMP)
+        return -EOPNOTSUPP; /* no CPU here changes its speed */
+    if (a.sched_policy == SCHED_DEADLINE)
+        return refuse_deadline(pid, &a);
+    if (a.sched_flags & SCHED_FLAG_KEEP_PARAMS)
+        return keep_params(pid, a.sched_flags & SCHED_FLAG_RESET_ON_FORK);
+    if (a.sched_priority > RT_MAX)
         return -EINVAL;
     int nice = a.sched_nice < -20 ? -20 : a.sched_nice > 19 ? 19 : a.sched_nice;
-    bool fair = a.sched_policy == SCHED_OTHER || a.sched_policy == SCHED_BATCH;
+    bool fair = a.sched_policy == SCHED_OTHER || a.sched_policy == SCHED_BATCH ||
+                a.sched_flags & SCHED_FLAG_KEEP_POLICY;
     return set(pid, (int)a.sched_policy, (int)a.sched_priority, fair ? nice : INT32_MIN,
                a.sched_flags & SCHED_FLAG_RESET_ON_FORK);
 }

@@ -360,6 +360,20 @@ static void no_nice(long arg)
 }
 
 /* RLIMIT_NICE and RLIMIT_RTPRIO give what CAP_SYS_NICE gives, up to a bound. */
+/* Without a right to raise anything: SCHED_IDLE is not left, and children's reset not taken back. */
+static void no_way_up(long arg)
+{
+    struct sched_param p = { 0 };
+    (void)arg;
+    CHECK(0, call(SYS_sched_setscheduler, 0, SCHED_OTHER | SCHED_RESET_ON_FORK, &p));
+    CHECK(0, call(SYS_sched_setscheduler, 0, SCHED_BATCH | SCHED_RESET_ON_FORK, &p));
+    CHECK(-EPERM, call(SYS_sched_setscheduler, 0, SCHED_BATCH, &p));
+    CHECK(0, call(SYS_sched_setscheduler, 0, SCHED_IDLE | SCHED_RESET_ON_FORK, &p));
+    CHECK(0, call(SYS_sched_setscheduler, 0, SCHED_IDLE | SCHED_RESET_ON_FORK, &p));
+    CHECK(-EPERM, call(SYS_sched_setscheduler, 0, SCHED_OTHER | SCHED_RESET_ON_FORK, &p));
+    CHECK(-EPERM, call(SYS_sched_setscheduler, 0, SCHED_BATCH | SCHED_RESET_ON_FORK, &p));
+}
+
 static void nice_limits(long arg)
 {
     CHECK(0, arg);
@@ -391,6 +405,7 @@ int main(void)
     end(pid);
     struct rlimit nice = { 25, 25 }, rtprio = { 3, 3 };
     as(USER, no_nice, 0);
+    as(USER, no_way_up, 0);
     /* A container's root may not raise limits: then the guest alone says what they give. */
     long err = call(SYS_setrlimit, RLIMIT_NICE, &nice);
     CHECK(t_alcove() ? 0 : err, err);

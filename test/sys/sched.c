@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { DEADLINE = 6, FLAG_KEEP_POLICY = 8, FLAG_KEEP_PARAMS = 16, FLAG_CLAMP_MIN = 32 };
+
 struct attr {
     uint32_t size, policy;
     uint64_t flags;
@@ -84,6 +86,57 @@ static void attributes(void)
     CHECK(-EINVAL, call(SYS_sched_setattr, 0, &a, 0));
     a.policy = SCHED_FIFO;
     CHECK(-EINVAL, call(SYS_sched_setattr, 0, &a, 0));
+    a.policy = SCHED_BATCH;
+    a.flags = FLAG_KEEP_POLICY;
+    a.nice = 3;
+    CHECK(0, call(SYS_sched_setattr, 0, &a, 0));
+    CHECK(SCHED_OTHER, call(SYS_sched_getscheduler, 0));
+    CHECK(17, call(SYS_getpriority, PRIO_PROCESS, 0));
+    a.flags = FLAG_KEEP_PARAMS;
+    a.nice = 19;
+    CHECK(0, call(SYS_sched_setattr, 0, &a, 0));
+    CHECK(SCHED_OTHER, call(SYS_sched_getscheduler, 0)); /* the policy is one of them */
+    CHECK(17, call(SYS_getpriority, PRIO_PROCESS, 0));
+    a.policy = SCHED_OTHER;
+    a.nice = 3;
+    a.flags = 0x80;
+    CHECK(-EINVAL, call(SYS_sched_setattr, 0, &a, 0));
+    a.flags = FLAG_CLAMP_MIN;
+    a.size = 48; /* the clamps lie behind */
+    CHECK(-EINVAL, call(SYS_sched_setattr, 0, &a, 0));
+    a.flags = 0;
+    CHECK(0, call(SYS_sched_setattr, 0, &a, 0));
+}
+
+/* SCHED_DEADLINE: what is wrong in any case. */
+static void deadlines(void)
+{
+    static const struct {
+        uint64_t runtime, deadline, period;
+        unsigned priority;
+    } bad[] = { { 0, 0, 0, 0 },
+                { 1000, 10000000, 10000000, 0 },
+                { 20000000, 10000000, 10000000, 0 },
+                { 1000000, 10000000, 5000000, 0 },
+                { 2000, 10000, 10000, 0 },
+                { 1000000, 10000000, 5000000000, 0 },
+                { 1000000, 1ull << 63, 0, 0 },
+                { 1000000, 10000000, 10000000, 5 } };
+    struct sched_param p = { 0 };
+    CHECK(-EINVAL, call(SYS_sched_setscheduler, 0, DEADLINE, &p));
+    for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct attr a = { .size = 48,
+                          .policy = DEADLINE,
+                          .priority = bad[i].priority,
+                          .runtime = bad[i].runtime,
+                          .deadline = bad[i].deadline,
+                          .period = bad[i].period };
+        CHECK(-EINVAL, call(SYS_sched_setattr, 0, &a, 0));
+    }
+    struct attr a = { .size = 48, .policy = DEADLINE, .runtime = 1000000, .deadline = 10000000 };
+    if (DIFFERS("no time is set apart for SCHED_DEADLINE"))
+        CHECK(geteuid() ? -EPERM : -EBUSY, call(SYS_sched_setattr, 0, &a, 0));
+    CHECK(0, call(SYS_sched_get_priority_max, DEADLINE));
 }
 
 static void priorities(void)
@@ -154,6 +207,7 @@ int main(void)
     bounds();
     policies();
     attributes();
+    deadlines();
     priorities();
     cpus();
     moves();

@@ -6,14 +6,20 @@
 #include <base/user_ptr.h>
 #include <stdint.h>
 
-#define SCHED_OTHER              0
-#define SCHED_FIFO               1
-#define SCHED_RR                 2
-#define SCHED_BATCH              3
-#define SCHED_IDLE               5
-#define SCHED_DEADLINE           6
-#define SCHED_RESET_ON_FORK      0x40000000
-#define SCHED_FLAG_RESET_ON_FORK 0x1
+#define SCHED_OTHER               0
+#define SCHED_FIFO                1
+#define SCHED_RR                  2
+#define SCHED_BATCH               3
+#define SCHED_IDLE                5
+#define SCHED_DEADLINE            6
+#define SCHED_RESET_ON_FORK       0x40000000
+#define SCHED_FLAG_RESET_ON_FORK  0x1
+#define SCHED_FLAG_RECLAIM        0x2
+#define SCHED_FLAG_DL_OVERRUN     0x4
+#define SCHED_FLAG_KEEP_POLICY    0x8
+#define SCHED_FLAG_KEEP_PARAMS    0x10
+#define SCHED_FLAG_UTIL_CLAMP_MIN 0x20
+#define SCHED_FLAG_UTIL_CLAMP_MAX 0x40
 
 #define CSIGNAL              0xff
 #define CLONE_VM             0x100
