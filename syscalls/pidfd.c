@@ -112,10 +112,11 @@ long sys_pidfd_send_signal(int pidfd, int sig, user_siginfo_in_t info, unsigned 
     err = signal_info(&to, sig, info, &si);
     if (!err && (sig < 0 || sig > ABI_NSIG))
         err = -EINVAL;
+    int number = to.thread ? to.thread->tid : to.process->pid;
     if (!err)
         err = to.scope == PIDFD_SIGNAL_THREAD         ? send_to_thread(&to, sig, &si)
               : to.scope == PIDFD_SIGNAL_THREAD_GROUP ? send_to_process(&to, sig, &si)
-                                                      : signal_to_group(to.process->pid, sig, &si);
+                                                      : signal_to_group(number, sig, &si);
     if (to.thread)
         thread_put(to.thread);
     process_put(to.process);
