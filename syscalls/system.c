@@ -5,6 +5,7 @@
 #include <abi/utsname.h>
 #include <base/types.h>
 #include <libos/cmdline.h>
+#include <libos/dev/tty.h>
 #include <libos/page.h>
 #include <libos/process.h>
 #include <libos/random.h>
@@ -104,6 +105,22 @@ long sys_getrandom(user_u8_out_t buf, size_t count, unsigned flags)
     }
     memset(piece, 0, sizeof(piece));
     return done || !count ? (long)done : -EFAULT;
+}
+
+long sys_vhangup(void)
+{
+    if (!cred_capable(CAP_SYS_TTY_CONFIG))
+        return -EPERM;
+    spin_lock(&process_lock);
+    struct tty *t = process_current()->tty;
+    if (t)
+        tty_get(t);
+    spin_unlock(&process_lock);
+    if (t) {
+        tty_hangup(t);
+        tty_put(t);
+    }
+    return 0;
 }
 
 long sys_reboot(unsigned magic1, unsigned magic2, unsigned cmd, user_void_in_t arg)

@@ -423,6 +423,20 @@ static long send_to_slave(struct pty *p, unsigned long sig)
     return 0;
 }
 
+/* TCFLSH of a master: what it has not read goes; what it wrote is the slave's already. */
+static long discard(struct pty *p, unsigned long arg)
+{
+    if (arg > TCIOFLUSH)
+        return -EINVAL;
+    if (arg != TCOFLUSH) {
+        spin_lock(&p->lock);
+        p->tail = p->head;
+        spin_unlock(&p->lock);
+        tty_output_ready(p->slave);
+    }
+    return 0;
+}
+
 static long master_ioctl(struct file *f, unsigned cmd, unsigned long arg)
 {
     struct pty *p = f->data;
@@ -440,9 +454,10 @@ static long master_ioctl(struct file *f, unsigned cmd, unsigned long arg)
         return open_peer(p, arg);
     case TIOCSIG:
         return send_to_slave(p, arg);
-    case TIOCSCTTY:
     case TIOCNOTTY:
         return -ENOTTY;
+    case TCFLSH:
+        return discard(p, arg);
     }
     long result = tty_session_ioctl(p->slave, cmd, arg, true);
     if (result == -TTY_NO_IOCTL)

@@ -244,6 +244,8 @@ static long tty_file_ioctl(struct file *f, unsigned cmd, unsigned long arg)
     struct tty_file *tf = f->data;
     if (tty_hung(tf))
         return cmd == TIOCSPGRP ? -ENOTTY : -EIO;
+    if (cmd == TIOCGPTPEER) /* of masters */
+        return -EIO;
     long result = tty_session_ioctl(tf->tty, cmd, arg, false);
     if (result == -TTY_NO_IOCTL)
         result = tty_ioctl(tf->tty, cmd, arg);

@@ -244,10 +244,11 @@ static void store_marked(struct tty *t, uint8_t c)
     store(t, c);
 }
 
-static void echo_typed(struct tty *t, uint8_t c)
+/* moves: a new line is one; else it shows as ^J. */
+static void echo_typed(struct tty *t, uint8_t c, bool moves)
 {
     finish_erasing(t);
-    if (c == '\n') {
+    if (c == '\n' && moves) {
         tty_echo(t, '\n');
         return;
     }
@@ -285,7 +286,7 @@ static bool receive_canonical(struct tty *t, uint8_t c)
         end_line(t, TTY_DISABLED);
     } else if (is_cc(t, VEOL, c) || (extended && is_cc(t, VEOL2, c))) {
         if (lflag(t, ECHO))
-            echo_typed(t, c);
+            echo_typed(t, c, true);
         if (c == 0377 && t->termios.c_iflag & PARMRK)
             store(t, c);
         end_line(t, c);
@@ -324,6 +325,7 @@ static bool receive_special(struct tty *t, uint8_t c)
 static void receive_byte(struct tty *t, uint8_t c)
 {
     uint32_t iflag = t->termios.c_iflag;
+    bool was_return = false;
     if (iflag & ISTRIP)
         c &= 0x7f;
     if (iflag & IUCLC && lflag(t, IEXTEN) && c >= 'A' && c <= 'Z')
@@ -339,7 +341,8 @@ static void receive_byte(struct tty *t, uint8_t c)
     if (c == '\r') {
         if (iflag & IGNCR)
             return;
-        if (iflag & ICRNL)
+        was_return = iflag & ICRNL;
+        if (was_return)
             c = '\n';
     } else if (c == '\n' && iflag & INLCR) {
         c = '\r';
@@ -348,7 +351,7 @@ static void receive_byte(struct tty *t, uint8_t c)
         return;
 plain:
     if (lflag(t, ECHO))
-        echo_typed(t, c);
+        echo_typed(t, c, was_return);
     store_marked(t, c);
 }
 

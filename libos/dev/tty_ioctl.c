@@ -85,18 +85,35 @@ static int get_modes(struct abi_termios2 *m, unsigned long arg, enum layout layo
     return err;
 }
 
+/* What is locked of *m stays as it was. */
+static void keep_locked(struct abi_termios2 *m, const struct abi_termios2 *old,
+                        const struct abi_termios2 *locked)
+{
+    m->c_iflag = (m->c_iflag & ~locked->c_iflag) | (old->c_iflag & locked->c_iflag);
+    m->c_oflag = (m->c_oflag & ~locked->c_oflag) | (old->c_oflag & locked->c_oflag);
+    m->c_cflag = (m->c_cflag & ~locked->c_cflag) | (old->c_cflag & locked->c_cflag);
+    m->c_lflag = (m->c_lflag & ~locked->c_lflag) | (old->c_lflag & locked->c_lflag);
+    m->c_line = locked->c_line ? old->c_line : m->c_line;
+    for (unsigned i = 0; i < sizeof(m->c_cc); i++)
+        m->c_cc[i] = locked->c_cc[i] ? old->c_cc[i] : m->c_cc[i];
+}
+
 static void set_modes(struct tty *t, const struct abi_termios2 *m)
 {
     spin_lock(&t->lock);
     struct abi_termios2 old = t->termios;
     t->termios = *m;
-    t->termios.c_line = old.c_line;
+    keep_locked(&t->termios, &old, &t->locked);
+    if (t->ops->status) /* nothing is lost on the way to a master */
+        t->termios.c_cflag = (t->termios.c_cflag & ~(uint32_t)(CSIZE | PARENB)) | CS8 | CREAD;
     tty_termios_changed(t, &old);
     bool was_flow =
         old.c_iflag & IXON && old.c_cc[VSTOP] == CONTROL_S && old.c_cc[VSTART] == CONTROL_Q;
     bool is_flow = m->c_iflag & IXON && m->c_cc[VSTOP] == CONTROL_S && m->c_cc[VSTART] == CONTROL_Q;
     if (t->ops->status && was_flow != is_flow)
         t->ops->status(t, is_flow ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP);
+    if (t->ops->status && (old.c_lflag | m->c_lflag) & EXTPROC)
+        t->ops->status(t, TIOCPKT_IOCTL);
     spin_unlock(&t->lock);
 }
 
@@ -124,6 +141,32 @@ static long change_modes(struct tty *t, unsigned long arg, enum layout layout, u
     return 0;
 }
 
+/* TIOCSLCKTRMIOS. */
+static long lock_modes(struct tty *t, unsigned long arg)
+{
+    struct abi_termios in;
+    if (!cred_capable(CAP_SYS_ADMIN))
+        return -EPERM;
+    if (user_get(&in, user_at(user_termios_in_t, arg), 1))
+        return -EFAULT;
+    spin_lock(&t->lock);
+    memcpy(&t->locked, &in, sizeof(in));
+    spin_unlock(&t->lock);
+    return 0;
+}
+
+/* TIOCSSOFTCAR: a line that is always up. */
+static long set_soft_carrier(struct tty *t, unsigned long arg)
+{
+    int on;
+    if (user_get(&on, user_at(user_int_in_t, arg), 1))
+        return -EFAULT;
+    struct abi_termios2 m = t->termios;
+    m.c_cflag = (m.c_cflag & ~(uint32_t)CLOCAL) | (on ? CLOCAL : 0);
+    set_modes(t, &m);
+    return 0;
+}
+
 static long mode_ioctl(struct tty *t, unsigned cmd, unsigned long arg)
 {
     struct abi_termios2 m = t->termios;
@@ -138,6 +181,13 @@ static long mode_ioctl(struct tty *t, unsigned cmd, unsigned long arg)
     case TCSETSW:
     case TCSETSF:
         return change_modes(t, arg, LAYOUT_TERMIOS, cmd - TCSETS);
+    case TIOCGLCKTRMIOS:
+        m = t->locked;
+        return put_modes(&m, arg, LAYOUT_TERMIOS);
+    case TIOCSLCKTRMIOS:
+        return lock_modes(t, arg);
+    case TIOCSSOFTCAR:
+        return set_soft_carrier(t, arg);
     case TCSETS2:
     case TCSETS2 + 1:
     case TCSETS2 + 2:
@@ -251,6 +301,18 @@ static long put_int(unsigned long arg, int value)
     return user_put(user_at(user_int_out_t, arg), &value, 1);
 }
 
+/* TIOCSTI, as Linux with dev.tty.legacy_tiocsti=0: typing for others is an attack, but for an administrator. */
+static long type_in(struct tty *t, unsigned long arg)
+{
+    uint8_t c;
+    if (!cred_capable(CAP_SYS_ADMIN))
+        return -EIO;
+    if (user_get(&c, user_at(user_u8_in_t, arg), 1))
+        return -EFAULT;
+    tty_receive(t, &c, 1, SERIAL_OK);
+    return 0;
+}
+
 long tty_ioctl(struct tty *t, unsigned cmd, unsigned long arg)
 {
     switch (cmd) {
@@ -271,7 +333,9 @@ long tty_ioctl(struct tty *t, unsigned cmd, unsigned long arg)
     case TIOCSETD:
         return set_discipline(arg);
     case TIOCSTI:
-        return -EIO; /* as Linux with dev.tty.legacy_tiocsti=0: typing for others is an attack */
+        return type_in(t, arg);
+    case TIOCGSOFTCAR:
+        return put_int(arg, !!(t->termios.c_cflag & CLOCAL));
     case TIOCVHANGUP:
         if (!cred_capable(CAP_SYS_ADMIN))
             return -EPERM;
@@ -283,7 +347,10 @@ long tty_ioctl(struct tty *t, unsigned cmd, unsigned long arg)
         return flush(t, arg);
     case TCSBRK:
     case TCSBRKP:
+    case TIOCSBRK:
         return drain(t);
+    case TIOCCBRK:
+        return tty_check_job(t, SIGTTOU);
     case FIONREAD:
         return get_count(t, true, arg);
     case TIOCOUTQ:

@@ -27,6 +27,12 @@
 #define TIOCGWINSZ         0x5413
 #define TIOCSWINSZ         0x5414
 #define TIOCMGET           0x5415
+#define TIOCGSOFTCAR       0x5419
+#define TIOCSSOFTCAR       0x541a
+#define TIOCSBRK           0x5427
+#define TIOCCBRK           0x5428
+#define TIOCGLCKTRMIOS     0x5456
+#define TIOCSLCKTRMIOS     0x5457
 #define TIOCCONS           0x541d
 #define TIOCPKT            0x5420
 #define TIOCGDEV           0x80045432u
@@ -106,6 +112,7 @@
 #define FLUSHO             010000
 #define PENDIN             040000
 #define IEXTEN             0100000
+#define EXTPROC            0200000
 #define VINTR              0
 #define VQUIT              1
 #define VERASE             2

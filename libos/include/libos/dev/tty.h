@@ -40,6 +40,7 @@ struct tty {
 
     /* guarded by lock */
     struct abi_termios2 termios;
+    struct abi_termios2 locked; /* TIOCSLCKTRMIOS: bits and characters that stay as they are */
     struct abi_winsize winsize;
     int pgrp, session; /* foreground group; session whose controlling terminal this is; 0: none */
     uint32_t opens;
