@@ -44,6 +44,8 @@ struct tcpsock {
         *parent; /* the listener in whose waiting list it is, borrowed; guarded by its lock */
     /* Options. */
     bool nodelay, cork, quickack, defer;
+    struct netmsg
+        *urgent_at; /* in rq, while s.urgent is SOCKET_URGENT_HERE or _READ; guarded by s.lock */
     uint32_t keepidle_s, keepintvl_s, keepcnt, user_timeout_ms, notsent_lowat;
     int linger2, syncnt, maxseg, fastopen;
     char congestion[16];

@@ -17,11 +17,10 @@
 void tcpsock_urgent_announce(struct tcpsock *t)
 {
     struct socket *s = &t->in.s;
-    for (struct netmsg *m = s->urgent ? s->rq.head : NULL; m; m = m->next)
-        if (m->flags & NETMSG_URGENT) {
-            bool next = m == s->rq.head && !(s->flags & SOCKET_OOBINLINE);
-            m->flags = next ? NETMSG_PASSED : 0;
-        }
+    if (s->urgent >= SOCKET_URGENT_HERE) {
+        struct netmsg *m = t->urgent_at;
+        m->flags = m == s->rq.head && !(s->flags & SOCKET_OOBINLINE) ? NETMSG_PASSED : 0;
+    }
     s->urgent = SOCKET_URGENT_ANNOUNCED;
     if (s->file)
         file_owner_urgent(s->file);
@@ -33,6 +32,7 @@ void tcpsock_urgent_here(struct tcpsock *t, struct netmsg *m)
     netmsg_peek(m, 0, &s->urgent_byte, 1);
     s->urgent = SOCKET_URGENT_HERE;
     m->flags = NETMSG_URGENT;
+    t->urgent_at = m;
 }
 
 /* Does the queue begin with the urgent byte? Locks: s.lock held. */
