@@ -274,7 +274,7 @@ TABLE = {
     'musl-dynamic': (['./hello', '12'], compile_with(['musl-gcc', '-o']), 60, [], None),
     'dash': script('/bin/dash', 'shell.sh', 300, FEW),
     'bash-posix': script('/bin/bash', 'shell.sh', 400, FEW, suite='long'),
-    'bash': script('/bin/bash', 'bash.sh', 400, [*FEW, 'diff', 'paste']),
+    'bash': script('/bin/bash', 'bash.sh', 400, [*FEW, 'diff', 'paste', 'grep']),
     'coreutils': script('/bin/dash', 'coreutils.sh', 500, [*programs_of('coreutils'), 'sh', 'cmp', 'sed', 'grep'],
                         env={'LIST': ' '.join(programs_of('coreutils'))}),
     'busybox': script('/bin/busybox sh', 'busybox.sh', 500),

@@ -6,7 +6,7 @@ declare -A m=([x]=1 [y]=2); for k in $(printf '%s\n' "${!m[@]}" | sort); do echo
 mapfile -t lines < <(seq 5); echo ${lines[*]}
 echo '== process substitution'
 diff <(seq 1 5) <(seq 1 2 5); paste <(seq 3) <(seq 4 6)
-seq 5 | tee >(wc -l >count) >/dev/null; sleep 0.3; cat count
+seq 5 | tee >(wc -l >count) >/dev/null; until [ -s count ]; do sleep 0.1; done; cat count
 while read -r x; do s+=$x; done < <(seq 9); echo $s
 echo '== conditionals'
 [[ abc == a* && 5 -lt 10 && foobar =~ ^(foo)(bar)$ ]] && echo ${BASH_REMATCH[1]}-${BASH_REMATCH[2]}
@@ -24,8 +24,8 @@ set -m
 sleep 50 & sleep 60 &
 jobs | sed 's/^\(.\{6\}\)/\1/'
 kill %1; wait %1 2>/dev/null; echo $?
-kill -STOP %2; sleep 0.3; jobs %2
-kill -CONT %2; sleep 0.3; jobs -r | wc -l; kill %2; wait %2 2>/dev/null; echo $?; jobs | wc -l
+kill -STOP %2; until jobs -s | grep -q .; do sleep 0.1; done; jobs %2
+kill -CONT %2; until jobs -r | grep -q .; do sleep 0.1; done; jobs -r | wc -l; kill %2; wait %2 2>/dev/null; echo $?; jobs | wc -l
 (sleep 0.2; exit 7) & fg >/dev/null; echo $?
 set +m
 echo '== wait -n'

@@ -13,7 +13,7 @@ echo '== ps'
 sleep 31 & p=$!
 ps -o comm=,args= -p $p; ps -o ppid= -p $p | grep -c "^ *$$\$"; ps -o stat=,nice= -p $p | cut -c1; ps -e -o pid= | grep -c .>/dev/null
 ps aux | head -n 1; ps -ef | grep -c '[s]leep 31'; ps -o pid,comm -p 99999; echo $?; kill $p; wait $p 2>/dev/null
-sh -c 'kill -STOP $$; exit 4' & p=$!; sleep 0.5; ps -o stat= -p $p | cut -c1; kill -CONT $p; wait $p; echo $?
+sh -c 'kill -STOP $$; exit 4' & p=$!; until ps -o stat= -p $p | grep -q T; do sleep 0.1; done; ps -o stat= -p $p | cut -c1; kill -CONT $p; wait $p; echo $?
 echo '== top and free'
 top -b -n 1 | head -n 7 | tail -n 1; top -b -n 1 -p $$ | tail -n 1 | awk '{print $NF}'
 free -m | cut -d: -f1 | tail -n 2; vmstat 1 1 | head -n 1; uptime | grep -c 'load average'; pgrep -x nosuch; echo $?
