@@ -17,6 +17,13 @@ run "$PROBE" kill 9 </dev/null >out.txt 2>err.txt
 same 'killed' 137 $?
 same 'orphans' 'pid not 1, parent 1, group own, gone' "$(run "$PROBE" orphans </dev/null 2>err.txt)"
 same 'arguments' 'arg one two arg ' "$(run "$PROBE" see 'one two' '' </dev/null 2>err.txt | grep arg | tr '\n' ' ' | sed 's/ $//')"
+# An image that was built so.
+"$ALCOVE" build --init -o own.elf "$PROBE" exit 43 >out.txt 2>err.txt
+same 'build' 0 $?
+timeout -k 5 120 "$ALCOVE" run --accel tcg own.elf </dev/null >out.txt 2>err.txt
+same 'exit status of the image' 43 $?
+"$ALCOVE" build --init -o own.elf "$PROBE" orphans >out.txt 2>err.txt
+same 'orphans in the image' 'pid not 1, parent 1, group own, gone' "$(timeout -k 5 120 "$ALCOVE" run --accel tcg own.elf </dev/null 2>err.txt)"
 for job in wait catch; do
     python3 - "$ALCOVE" "$PROBE" $job >out.txt 2>&1 <<'END'
 import signal, subprocess, sys
