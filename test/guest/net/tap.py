@@ -2,7 +2,7 @@
 """A guest on a tap interface, in a network namespace of this test's own: DHCP, router advertisements, names, programs that
 look at the network, and packets that no honest peer sends.
 
-usage: tap.py ALCOVE
+usage: tap.py [--results DIR] ALCOVE      DIR: see test/guest/programs/results.py
 """
 import os
 import re
@@ -14,6 +14,8 @@ import sys
 import tempfile
 import threading
 import time
+
+from serve import note
 
 DEADLINE = 200
 HOST, NETWORK = '10.77.0.1', '10.77.0.'
@@ -184,7 +186,7 @@ def attack(address):
 
 
 def main():
-    alcove = sys.argv[1]
+    results, alcove = sys.argv[2:] if sys.argv[1:2] == ['--results'] else (None, sys.argv[1])
     if not os.environ.get('ALCOVE_TAP_INSIDE'):
         # Only who is not root needs a user namespace, which a chroot does not have.
         user = ['--user', '--map-root-user'] if os.geteuid() else []
@@ -225,6 +227,7 @@ def main():
             with open(work + '/out', encoding='utf-8', errors='replace') as f:
                 text = f.read()
             assert vm.poll() is None and not re.search(r'panic:|BUG', text), text[-3000:]
+            note(results, alcove, 'net-tap', 'ip ss ping dig getent wget curl tcpdump', [], 8)
         finally:
             for p in reversed(started):
                 p.terminate()
