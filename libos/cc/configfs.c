@@ -11,6 +11,7 @@
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/lock.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,20 +32,39 @@ struct request {
 
 enum kind { KIND_ROOT, KIND_TSM, KIND_REPORT, KIND_ITEM, KIND_FILE };
 
-enum file_id { F_INBLOB, F_OUTBLOB, F_AUXBLOB, F_GENERATION, F_PROVIDER, F_PRIVLEVEL, F_FLOOR };
+enum file_id {
+    F_INBLOB,
+    F_OUTBLOB,
+    F_AUXBLOB,
+    F_MANIFEST,
+    F_GENERATION,
+    F_PROVIDER,
+    F_PRIVLEVEL,
+    F_FLOOR,
+    F_SERVICE_PROVIDER,
+    F_SERVICE_GUID,
+    F_SERVICE_VERSION
+};
+/* Who has the file: all providers, those with privilege levels, those below a service module. */
+enum file_for { FOR_ALL, FOR_PRIVLEVEL, FOR_SERVICE };
 
 static const struct attribute {
     const char *name;
     uint16_t mode;
-    bool binary, for_privlevel;
+    bool binary;
+    enum file_for for_whom;
 } attributes[] = {
-    [F_INBLOB] = { "inblob", 0200, true, false },
-    [F_OUTBLOB] = { "outblob", 0444, true, false },
-    [F_AUXBLOB] = { "auxblob", 0444, true, true },
-    [F_GENERATION] = { "generation", 0444, false, false },
-    [F_PROVIDER] = { "provider", 0444, false, false },
-    [F_PRIVLEVEL] = { "privlevel", 0200, false, true },
-    [F_FLOOR] = { "privlevel_floor", 0444, false, true },
+    [F_INBLOB] = { "inblob", 0200, true, FOR_ALL },
+    [F_OUTBLOB] = { "outblob", 0444, true, FOR_ALL },
+    [F_AUXBLOB] = { "auxblob", 0444, true, FOR_PRIVLEVEL },
+    [F_MANIFEST] = { "manifestblob", 0444, true, FOR_SERVICE },
+    [F_GENERATION] = { "generation", 0444, false, FOR_ALL },
+    [F_PROVIDER] = { "provider", 0444, false, FOR_ALL },
+    [F_PRIVLEVEL] = { "privlevel", 0200, false, FOR_PRIVLEVEL },
+    [F_FLOOR] = { "privlevel_floor", 0444, false, FOR_PRIVLEVEL },
+    [F_SERVICE_PROVIDER] = { "service_provider", 0200, false, FOR_SERVICE },
+    [F_SERVICE_GUID] = { "service_guid", 0200, false, FOR_SERVICE },
+    [F_SERVICE_VERSION] = { "service_manifest_version", 0200, false, FOR_SERVICE },
 };
 
 struct node {
@@ -73,6 +93,7 @@ static void request_put(struct request *q)
         return;
     heap_free(q->r.out);
     heap_free(q->r.aux);
+    heap_free(q->r.manifest);
     heap_free(q);
 }
 
@@ -133,7 +154,11 @@ static int node_inode(struct superblock *sb, enum kind kind, enum file_id id,
 
 static bool is_there(const struct attribute *a)
 {
-    return !a->for_privlevel || tsm_provider()->has_privlevel;
+    const struct tsm_provider *p = tsm_provider();
+
+    if (a->for_whom == FOR_SERVICE)
+        return p->has_service && p->has_service();
+    return a->for_whom == FOR_ALL || p->has_privlevel;
 }
 
 static bool same(const char *text, const char *name, size_t len)
@@ -272,8 +297,9 @@ static int make_report(struct request *q)
         return 0;
     heap_free(q->r.out);
     heap_free(q->r.aux);
-    q->r.out = q->r.aux = NULL;
-    q->r.out_size = q->r.aux_size = 0;
+    heap_free(q->r.manifest);
+    q->r.out = q->r.aux = q->r.manifest = NULL;
+    q->r.out_size = q->r.aux_size = q->r.manifest_size = 0;
     err = tsm_provider()->make(&q->r);
     if (!err)
         q->read = q->written;
@@ -298,8 +324,12 @@ static int fill_binary(struct request *q, enum file_id id, struct blob *b)
     mutex_lock(&q->lock);
     err = make_report(q);
     if (!err) {
-        const uint8_t *from = id == F_OUTBLOB ? q->r.out : q->r.aux;
-        b->len = id == F_OUTBLOB ? q->r.out_size : q->r.aux_size;
+        const uint8_t *from = id == F_OUTBLOB   ? q->r.out
+                              : id == F_AUXBLOB ? q->r.aux
+                                                : q->r.manifest;
+        b->len = id == F_OUTBLOB   ? q->r.out_size
+                 : id == F_AUXBLOB ? q->r.aux_size
+                                   : q->r.manifest_size;
         b->buf = heap_alloc(b->len + 1);
         if (b->buf && b->len)
             memcpy(b->buf, from, b->len);
@@ -393,18 +423,67 @@ static ssize_type write_binary(struct blob *b, struct iter *it, uint64_t *pos)
     return result;
 }
 
-/* The privilege level, as a number that kstrtouint takes. */
-static int store_level(struct request *q, char *text, size_t len)
+/* A number that kstrtouint takes. */
+static bool read_number(const char *text, unsigned long *ret)
 {
     char *end;
+
+    *ret = strtoul(text, &end, 0);
+    return *text && !*end && text[0] != '-' && text[0] != ' ' && *ret <= UINT32_MAX;
+}
+
+/* As Linux writes one, mixed-endian in memory. */
+static bool read_guid(const char *text, uint8_t ret[TSM_GUID])
+{
+    static const uint8_t at[TSM_GUID] = {
+        6, 4, 2, 0, 11, 9, 16, 14, 19, 21, 24, 26, 28, 30, 32, 34
+    };
+
+    if (strlen(text) != 36)
+        return false;
+    for (unsigned i = 0; i < 36; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+            return false;
+    }
+    for (unsigned i = 0; i < TSM_GUID; i++) {
+        char digits[3] = { text[at[i]], text[at[i] + 1], 0 };
+        ret[i] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+    return true;
+}
+
+static int store_service(struct request *q, enum file_id id, const char *text)
+{
+    uint8_t guid[TSM_GUID];
+    unsigned long v;
+    int err;
+
+    if ((id == F_SERVICE_GUID && !read_guid(text, guid)) ||
+        (id == F_SERVICE_VERSION && !read_number(text, &v)))
+        return -EINVAL;
+    mutex_lock(&q->lock);
+    err = advance(q);
+    if (!err && id == F_SERVICE_PROVIDER)
+        q->r.service = !strcmp(text, "svsm") ? TSM_SERVICE_SVSM : TSM_SERVICE_OTHER;
+    else if (!err && id == F_SERVICE_GUID)
+        memcpy(q->r.service_guid, guid, sizeof(guid));
+    else if (!err)
+        q->r.service_version = (uint32_t)v;
+    mutex_unlock(&q->lock);
+    return err;
+}
+
+static int store_text(struct request *q, enum file_id id, char *text, size_t len)
+{
     unsigned long v;
     int err = -EINVAL;
 
     if (len && text[len - 1] == '\n')
         text[--len] = 0;
-    v = strtoul(text, &end, 0);
-    if (!len || *end || text[0] == '-' || text[0] == ' ' || v > TSM_PRIVLEVEL_MAX ||
-        v < tsm_provider()->privlevel_floor())
+    if (id != F_PRIVLEVEL)
+        return store_service(q, id, text);
+    if (!read_number(text, &v) || v > TSM_PRIVLEVEL_MAX || v < tsm_provider()->privlevel_floor())
         return err;
     mutex_lock(&q->lock);
     err = advance(q);
@@ -428,7 +507,7 @@ static ssize_type blob_write(struct file *f, struct iter *it, uint64_t *pos)
     if (iter_get(it, text, len) != len)
         return -EFAULT;
     text[len] = 0;
-    err = store_level(n->request, text, len);
+    err = store_text(n->request, n->id, text, len);
     if (err)
         return err;
     *pos += len;

@@ -209,7 +209,7 @@ int plat_svsm_attest(struct plat_svsm_attest *q)
     struct area *a;
     struct call c = { 0 };
     struct attest r;
-    uint64_t status;
+    uint64_t status, request;
 
     if (!plat_svsm())
         return -ENODEV;
@@ -224,9 +224,9 @@ int plat_svsm_attest(struct plat_svsm_attest *q)
     x86_copy(r.guid, q->guid, sizeof(r.guid));
     x86_copy(r.nonce_bytes, q->nonce, PLAT_SVSM_NONCE);
     x86_copy(a->buffer, &r, sizeof(r));
-    c.rcx = phys(a) + offsetof(struct area, buffer);
+    c.rcx = request = phys(a) + offsetof(struct area, buffer);
     status = call_by(a, ATTEST, q->single ? ATTEST_SINGLE_SERVICE : ATTEST_SERVICES, &c);
-    if (status == ERR_INVALID_PARAMETER &&
+    if (status == ERR_INVALID_PARAMETER && c.rcx != request && /* else sizes are not told */
         (c.rcx > q->manifest_size || c.rdx > q->certs_size || c.r8 > q->report_size))
         return -ENOSPC;
     if (status == ERR_INVALID_PARAMETER)

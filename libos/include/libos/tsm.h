@@ -6,15 +6,20 @@
 #include <base/compiler.h>
 #include <base/types.h>
 
-enum { TSM_IN_MAX = 64, TSM_OUT_MAX = 32 * 1024, TSM_PRIVLEVEL_MAX = 3 };
+enum { TSM_IN_MAX = 64, TSM_OUT_MAX = 32 * 1024, TSM_PRIVLEVEL_MAX = 3, TSM_GUID = 16 };
+/* Whose services a report is about: of none, of the module at VMPL 0, of one that is not known. */
+enum tsm_service { TSM_SERVICE_NONE, TSM_SERVICE_SVSM, TSM_SERVICE_OTHER };
 
 /* What a report is made of, and the report. */
 struct tsm_request {
     uint8_t in[TSM_IN_MAX];
     size_t in_size;
     unsigned privlevel;
-    uint8_t *out, *aux; /* heap memory; NULL: none */
-    size_t out_size, aux_size;
+    enum tsm_service service;
+    uint8_t service_guid[TSM_GUID]; /* zeros: all */
+    uint32_t service_version;       /* of a single service's manifest */
+    uint8_t *out, *aux, *manifest;  /* heap memory; NULL: none */
+    size_t out_size, aux_size, manifest_size;
 };
 
 /* Who makes reports. */
@@ -22,7 +27,8 @@ struct tsm_provider {
     const char *name;
     bool has_privlevel; /* and auxblob */
     unsigned (*privlevel_floor)(void);
-    /* Fill out and aux, which are NULL. -EINVAL: bad request; -EIO and others: no report. Sleeps. */
+    bool (*has_service)(void); /* NULL: none; else whether there are services to report on */
+    /* Fill out, aux and manifest, which are NULL. -EINVAL: bad request; -EIO and others: no report. Sleeps. */
     int (*make)(struct tsm_request *r);
 };
 
