@@ -168,6 +168,8 @@ size_t sim_file(const char *name, void *buf, size_t max);
  * the guest, which the host carries: 0, or the error for exitinfo2. */
 void sim_key(unsigned n, uint8_t key[32]);
 void sim_sign(const uint8_t *data, size_t n, uint8_t *out);
+/* By the quoting enclave (opt/ccsim/qe-key): signature and public key, 128 bytes. */
+void sim_sign_quote(const uint8_t *data, size_t n, uint8_t *out);
 /* attack=message-late: it changes an answer that was read. */
 void sim_psp_work(void);
 uint64_t sim_guest_request(uint64_t request, uint64_t answer, uint64_t certs, uint64_t *pages);

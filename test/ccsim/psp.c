@@ -6,8 +6,10 @@
 #include "ccsim.h"
 #include "x86_64/x86.h"
 
+#include <libos/sha256.h>
 #include <mbedtls/ecdsa.h>
 #include <mbedtls/gcm.h>
+#include <mbedtls/sha256.h>
 #include <mbedtls/sha512.h>
 #include <string.h>
 
@@ -52,6 +54,13 @@ void sim_key(unsigned n, uint8_t key[KEY])
         key[i] = (uint8_t)(0xa0 + n * KEY + i); /* a pattern that a leak is found by: io.c */
 }
 
+/* Mbed TLS, as libOS builds it, leaves this to libOS. */
+int mbedtls_internal_sha256_process(mbedtls_sha256_context *ctx, const unsigned char data[64])
+{
+    sha256_compress(ctx->state, data, 1);
+    return 0;
+}
+
 static int noise(void *arg, unsigned char *out, size_t n)
 {
     (void)arg;
@@ -60,31 +69,59 @@ static int noise(void *arg, unsigned char *out, size_t n)
     return 0;
 }
 
-/* r and s as the report has them: 72 bytes each, the lowest first. */
-void sim_sign(const uint8_t *data, size_t n, uint8_t *out)
+static int numbers_out(const mbedtls_mpi *r, const mbedtls_mpi *s, bool p256, uint8_t *out)
+{
+    if (p256)
+        return mbedtls_mpi_write_binary(r, out, 32) | mbedtls_mpi_write_binary(s, out + 32, 32);
+    return mbedtls_mpi_write_binary_le(r, out, 72) | mbedtls_mpi_write_binary_le(s, out + 72, 72);
+}
+
+static void sign_with(const uint8_t *scalar, bool p256, const uint8_t *data, size_t n, uint8_t *out)
 {
     mbedtls_ecp_group group;
     mbedtls_mpi key, r, s;
-    uint8_t scalar[SCALAR], hash[64];
+    uint8_t hash[64];
     int err;
 
-    if (sim_file("opt/ccsim/vcek", scalar, sizeof(scalar)) != sizeof(scalar))
-        sim_fail("the guest asks for a report, and there is no key to sign it");
     mbedtls_ecp_group_init(&group);
     mbedtls_mpi_init(&key);
     mbedtls_mpi_init(&r);
     mbedtls_mpi_init(&s);
-    mbedtls_sha512_ret(data, n, hash, 1);
-    err = mbedtls_ecp_group_load(&group, MBEDTLS_ECP_DP_SECP384R1) |
-          mbedtls_mpi_read_binary(&key, scalar, sizeof(scalar));
-    err |= err ? 0 : mbedtls_ecdsa_sign(&group, &r, &s, &key, hash, HASH, noise, NULL);
-    err |= mbedtls_mpi_write_binary_le(&r, out, 72) | mbedtls_mpi_write_binary_le(&s, out + 72, 72);
+    if (p256)
+        mbedtls_sha256_ret(data, n, hash, 0);
+    else
+        mbedtls_sha512_ret(data, n, hash, 1);
+    err =
+        mbedtls_ecp_group_load(&group, p256 ? MBEDTLS_ECP_DP_SECP256R1 : MBEDTLS_ECP_DP_SECP384R1) |
+        mbedtls_mpi_read_binary(&key, scalar, p256 ? 32 : SCALAR);
+    err |= err ? 0 : mbedtls_ecdsa_sign(&group, &r, &s, &key, hash, p256 ? 32 : HASH, noise, NULL);
+    err |= numbers_out(&r, &s, p256, out);
     mbedtls_mpi_free(&s);
     mbedtls_mpi_free(&r);
     mbedtls_mpi_free(&key);
     mbedtls_ecp_group_free(&group);
     if (err)
         sim_fail("signing a report gives error %d", err);
+}
+
+/* r and s as the report has them: 72 bytes each, the lowest first. */
+void sim_sign(const uint8_t *data, size_t n, uint8_t *out)
+{
+    uint8_t scalar[SCALAR];
+
+    if (sim_file("opt/ccsim/vcek", scalar, sizeof(scalar)) != sizeof(scalar))
+        sim_fail("the guest asks for a report, and there is no key to sign it");
+    sign_with(scalar, false, data, n, out);
+}
+
+void sim_sign_quote(const uint8_t *data, size_t n, uint8_t *out)
+{
+    uint8_t key[96]; /* the scalar, the point */
+
+    if (sim_file("opt/ccsim/qe-key", key, sizeof(key)) != sizeof(key))
+        sim_fail("the guest asks for a quote, and there is no key to sign it");
+    sign_with(key, true, data, n, out);
+    memcpy(out + 64, key + 32, 64);
 }
 
 static void put(uint8_t *p, uint64_t v, unsigned n)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A sealed image from its report to its encrypted volume: alcove keyserver gives the key to the image that the policy names, as the
-simulator measured it, and to no other. usage: sealed.py ALCOVE CCSIM"""
+simulator measured it, and to no other. usage: sealed.py ALCOVE CCSIM snp|tdx"""
 import hashlib
 import os
 import re
@@ -10,9 +10,9 @@ import subprocess
 import sys
 import tempfile
 
-from chain import Chain
+from chain import Chain, TdxChain
 
-ALCOVE, CCSIM = sys.argv[1:3]
+ALCOVE, CCSIM, MODE = sys.argv[1:4]
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = 4096
 checks = failed = 0
@@ -69,7 +69,7 @@ def boot(files, image, volume, options='', cc=True):
     """What is said by the image, and its exit status."""
     env = dict(os.environ)
     if cc:
-        env.update(CCSIM=CCSIM, CCSIM_OPTIONS='ccsim.mode=snp ccsim.measure ' + options, CCSIM_FILES=files)
+        env.update(CCSIM=CCSIM, CCSIM_OPTIONS=f'ccsim.mode={MODE} ccsim.measure ' + options, CCSIM_FILES=files)
         env['PATH'] = os.path.join(HERE, 'bin') + ':' + env['PATH']
     p = subprocess.run([ALCOVE, 'run', '--machine', 'q35', '--net', 'user', '-v', volume + ':/data', image],
                        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=280)
@@ -87,13 +87,14 @@ def main():
     with tempfile.TemporaryDirectory() as d:
         def at(name):
             return os.path.join(d, name)
-        chain = Chain(d)
-        for name, data in (('vcek', chain.scalar()), ('certs', chain.table()), ('key', os.urandom(32))):
+        chain = Chain(d) if MODE == 'snp' else TdxChain(d)
+        chain_files = {'vcek': chain.scalar(), 'certs': chain.table()} if MODE == 'snp' else {'qe-key': chain.secret(), 'qe-cert': chain.certification_kept()}
+        for name, data in (*chain_files.items(), ('key', os.urandom(32))):
             with open(at('opt-' + name), 'wb') as f:
                 f.write(data)
-        files = ' '.join(f'opt/ccsim/{n}={at("opt-" + n)}' for n in ('vcek', 'certs'))
+        files = ' '.join(f'opt/ccsim/{n}={at("opt-" + n)}' for n in chain_files)
         fingerprint = subprocess.run([ALCOVE, 'keyserver', '--init', at('server')], check=True, capture_output=True, text=True).stdout.strip()
-        with open(chain.path('ark', 'pem'), 'rb') as f, open(at('server/trust/ark.pem'), 'wb') as out:
+        with open(chain.path('ark' if MODE == 'snp' else 'root', 'pem'), 'rb') as f, open(at('server/trust/root.pem'), 'wb') as out:
             out.write(f.read())
         subprocess.run([ALCOVE, 'volume', 'create', '--luks', '--key-file', at('opt-key'), '--iter-time', '10', at('data.img'), '48M'], check=True, stdout=subprocess.DEVNULL)
 
@@ -105,7 +106,11 @@ def main():
         build(at('evil.elf'), port, fingerprint, script + '; cat /data/*', '--console')
         build(at('other.elf'), port, '0' * 64, script, '--console')
         build(at('silent.elf'), port, fingerprint, script)
-        policy = '[data]\nkey = ' + at('opt-key') + '\n' + ''.join(f'snp-measurement = {measurement(at(i))}\n' for i in ('good.elf', 'other.elf', 'silent.elf'))
+        policy = '[data]\nkey = ' + at('opt-key') + '\n'
+        for i in ('good.elf', 'other.elf', 'silent.elf'):  # a TD's registers 1 and 2 are the firmware's, which there is none of
+            policy += f'snp-measurement = {measurement(at(i))}\n' if MODE == 'snp' else f'tdx-measurement = {measurement(at(i))} {"0" * 96} {"0" * 96}\n'
+        if MODE == 'tdx':
+            policy += f'tdx-qe-signer = {chain.SIGNER.hex()}\ntdx-least-tcb = {"05" * 16}\n'
         server = Server(at('server'), policy, f'127.0.0.1:{port}')
 
         said, status = boot(files, at('good.elf'), at('data.img'))
@@ -115,7 +120,7 @@ def main():
         said, status = boot(files, at('evil.elf'), at('data.img'))
         check(f'another measurement: {said}', status == 125 and 'the measurement is not one that the policy names' in said and 'finished' not in said.split())
         said, status = boot(files, at('good.elf'), at('data.img'), 'ccsim.attack=debug')
-        check(f'a guest that is debugged: {said}', status == 125 and 'can be debugged' in said and 'finished' not in said.split())
+        check(f'a guest that is debugged: {said}', status != 0 and ('can be debugged' if MODE == 'snp' else 'the host can debug this guest') in said and 'finished' not in said.split())
         said, status = boot(files, at('other.elf'), at('data.img'))
         check(f'another server: {said}', status == 125 and 'is not the key server that this image was built for' in said and 'finished' not in said.split())
         said, status = boot(files, at('silent.elf'), at('data.img'))
@@ -126,7 +131,7 @@ def main():
         check(f'the silent one has run: {said}', status == 0 and said.split()[-5:] == ['round'] * 4 + ['finished'])
 
         log = server.end()
-        check(f'the log: {log}', log.count('was given') == 5 and log.count('refused') == 2)
+        check(f'the log: {log}', log.count('was given') == 5 and log.count('refused') == (2 if MODE == 'snp' else 1))
         with open(at('data.img'), 'rb') as f:
             check('nothing in the clear on the disk', b'round\nround' not in f.read())
     print(f'{checks} checks, {failed} failed')

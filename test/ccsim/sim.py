@@ -7,13 +7,14 @@ sim.py ALCOVE CCSIM MODE program ARG...            any program; its output must 
 sim.py ALCOVE CCSIM MODE attest PROGRAM [ARG...]   like sys; each report that it prints must be signed by the test's chain
 sim.py ALCOVE CCSIM MODE attack NAME TEXT PROGRAM  the host does NAME; TEXT must be among what is said
 """
+import hashlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
 
-from chain import Chain
+from chain import Chain, TdxChain
 
 BAD = re.compile(r'panic|WARNING|BUG|ccsim: FAILED')
 PASS = re.compile(r'^\d+ checks, 0 failed$', re.M)
@@ -26,18 +27,22 @@ def run(alcove, sim, options, cpus, command, files):
 
 
 def give_chain(d):
-    """A chain, and what the simulator needs of it as files in the directory d."""
-    chain = Chain(d)
-    for name, data in (('vcek', chain.scalar()), ('certs', chain.table())):
+    """Both makers' chains, and what the simulator needs of them as files in the directory d."""
+    chain, tdx = Chain(d), TdxChain(d)
+    files = {'vcek': chain.scalar(), 'certs': chain.table(), 'qe-key': tdx.secret(), 'qe-cert': tdx.certification_kept()}
+    for name, data in files.items():
         with open(os.path.join(d, 'opt-' + name), 'wb') as f:
             f.write(data)
-    return chain, ' '.join(f'opt/ccsim/{n}={d}/opt-{n}' for n in ('vcek', 'certs'))
+    return (chain, tdx), ' '.join(f'opt/ccsim/{n}={d}/opt-{n}' for n in files)
 
 
-def attested(chain, said):
+def attested(chains, said):
     """Were there reports, and is each one signed?"""
     reports = re.findall(r'^(report|quote) ([0-9a-f]+)$', said, re.M)
-    wrong = [w for w in ((chain.check if kind == 'report' else chain.check_quote)(bytes.fromhex(r)) for kind, r in reports) if w]
+    wrong = [w for w in (chains[kind == 'quote'].check(bytes.fromhex(r)) for kind, r in reports) if w]
+    for bound in re.findall(r'^bound ([0-9a-f]+)$', said, re.M):
+        if hashlib.sha512(bytes.fromhex(bound)).hexdigest() != reports[-1][1][0x50 * 2:0x90 * 2]:
+            wrong.append('the report is not about nonce and manifest')
     print(f'{len(reports)} reports', *wrong)
     return reports and not wrong
 
@@ -48,14 +53,14 @@ def main():
     options = f'ccsim.mode={mode}' + (f' ccsim.attack={rest[0]}' if kind == 'attack' else '')
     command = rest[2:] if kind == 'attack' else rest
     with tempfile.TemporaryDirectory() as d:
-        chain, files = give_chain(d) if kind != 'program' else (None, '')
+        chains, files = give_chain(d) if kind != 'program' else (None, '')
         p = run(alcove, sim, options, cpus, command, files)
         said = p.stdout + p.stderr
         print(said[-6000:], f'exit status {p.returncode}')
         good = not BAD.search(said) or (kind == 'attack' and rest[1].startswith('panic'))
         if kind in ('sys', 'attest'):
             good = good and p.returncode == 0 and PASS.search(p.stdout)
-            good = good and (kind == 'sys' or attested(chain, p.stdout))
+            good = good and (kind == 'sys' or attested(chains, p.stdout))
         elif kind == 'program':
             host = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=dict(os.environ, LC_ALL='C.UTF-8'))
             good = good and (p.returncode, p.stdout) == (host.returncode, host.stdout)

@@ -11,11 +11,12 @@ import tempfile
 
 ALCOVE, CLIENT = sys.argv[1:3]
 sys.path.insert(0, sys.argv[3])
-from chain import Chain, openssl  # noqa: E402
+from chain import Chain, TdxChain, openssl  # noqa: E402
 
 MEASUREMENT, OTHER = 'ab' * 48, 'cd' * 48
 KEY = b'the key of the volume\n\0\xff'
 checks = failed = 0
+TD = tuple(bytes([n]) * 48 for n in (0x11, 0x22, 0x33))  # MRTD, RTMR1, RTMR2
 started = []
 
 
@@ -116,6 +117,49 @@ def revoke(chain, d):
     openssl('ca', *own, '-gencrl', '-out', os.path.join(d, 'revoked', 'list.pem'))
 
 
+def ask_td(port, tdx, name='td', damage=None, data=None, measurements=None, **how):
+    nonce = post(port, '/v1/nonce', b'')[1]
+    g = Guest(name, nonce)
+    q = tdx.quote(data or g.data, measurements or TD, **how)
+    return post(port, '/v1/key', g.request(damage(q) if damage else q, b'', 2)) + (g,)
+
+
+def refused_td(what, text, *args, **kwargs):
+    status, body, guest = ask_td(*args, **kwargs)
+    check(f'TDX, {what}: {status} {body[:100]}', status == 403 and text in body.decode())
+    guest.p.kill()
+    guest.p.wait()
+
+
+def serve_tds(d, tdx, other, expired):
+    p, port, fingerprint = start(d)
+    for what, how in (('version 4', {}), ('version 5', {'version': 5}), ('version 5 of TDX 1.5', {'version': 5, 'more': 64}),
+                      ('padded', {'damage': lambda q: q + bytes(100)})):
+        status, answer, guest = ask_td(port, tdx, **how)
+        check(f'a TD has the key, {what}: {status} {answer[:80]}', status == 200 and guest.open(answer, fingerprint) == 'key ' + KEY.hex())
+    quote = tdx.quote(bytes(64), TD)
+    for what, at in (('version', 0), ('kind of key', 2), ('TEE', 4), ('signature length', 632), ('certification', 764), ('its size', 766)):
+        refused_td('a changed ' + what, 'none of a TD', port, tdx, damage=flip(at))
+    for cut in (0, 47, 48, 631, 700, 766, 1200, len(quote) - 1):
+        refused_td(f'cut off at {cut}', 'none of a TD', port, tdx, damage=lambda q, n=cut: q[:n])
+    refused_td('a changed measurement', 'signature is wrong', port, tdx, damage=flip(48 + 136))
+    refused_td('a changed signature', 'signature is wrong', port, tdx, damage=flip(640))
+    refused_td('a changed key', 'about another key', port, tdx, damage=flip(700))
+    refused_td('a changed enclave', "enclave's report is wrong", port, tdx, damage=flip(780))
+    refused_td('a report on another key', 'about another key', port, tdx, about=bytes(64))
+    refused_td('no certificates', 'did not come', port, tdx, pem=b'x')
+    refused_td('another maker', 'certificate', port, other)
+    refused_td('an expired machine', 'expired', port, expired)
+    refused_td('another measurement', 'measurement', port, tdx, measurements=(TD[0], TD[1], bytes(48)))
+    refused_td('a debugged guest', 'debug', port, tdx, attributes=1 << 28 | 1)
+    refused_td('another request', 'not about this request', port, tdx, data=bytes(64))
+    refused_td('an old platform', 'older than the policy', port, tdx, tcb=bytes([5] * 15 + [3]))
+    refused_td('another signer', 'signer', port, tdx, name='intel')
+    refused_td('a volume for SNP', 'signer', port, tdx, name='data')
+    p.terminate()
+    p.wait()
+
+
 def serve(d, chain, other, expired):
     p, port, fingerprint = start(d)
     status, answer, guest, body = ask(port, chain)
@@ -178,6 +222,12 @@ def main():
         for name, days in (('good', 30), ('other', 30), ('expired', -1)):
             os.mkdir(os.path.join(top, name))
             chains.append(Chain(os.path.join(top, name), days))
+        tds = []
+        for name, days in (('good', 30), ('other', 30), ('expired', -1)):
+            tds.append(TdxChain(os.path.join(top, name), days))
+        for c in (tds[0], tds[2]):
+            with open(c.path('root', 'pem'), 'rb') as f, open(os.path.join(d, 'trust', os.path.basename(c.d) + '-td.pem'), 'wb') as out:
+                out.write(f.read())
         for c in (chains[0], chains[2]):
             with open(c.path('ark', 'pem'), 'rb') as f, open(os.path.join(d, 'trust', os.path.basename(c.d) + '.pem'), 'wb') as out:
                 out.write(f.read())
@@ -185,16 +235,20 @@ def main():
             f.write(KEY)
         policy = os.path.join(d, 'policy.conf')
         for text, said in (('[data]\nkey = /x\n', 'needs'), ('key = 1\n', 'expected'), ('[a/b]\n', 'name'), ('[data]\nsnp-measurement = 12\n', '96'),
-                           ('[data]\nsnp-least-tcb = 1.2.3\n', 'four'), ('[data]\ncolour = red\n', 'not known'), ('[data]\n[data]\n', 'twice')):
+                           ('[data]\nsnp-least-tcb = 1.2.3\n', 'four'), ('[data]\ncolour = red\n', 'not known'), ('[data]\ntdx-measurement = 12\n', 'RTMR1'), ('[data]\ntdx-qe-signer = 12\n', '64'),
+                           ('[data]\ntdx-least-tcb = 12\n', '32'), (f'[data]\nkey = /x\ntdx-measurement = {"0" * 96} {"1" * 96} {"2" * 96}\n', 'qe-signer'), ('[data]\n[data]\n', 'twice')):
             with open(policy, 'w', encoding='ascii') as f:
                 f.write(text)
             one_line(text, said, d)
         with open(policy, 'w', encoding='ascii') as f:
             f.write(f'# test\n[data]\nkey = {top}/key\nsnp-measurement = {MEASUREMENT.upper()} # ours\n\n'
-                    f'[newer]\nkey={top}/key\nsnp-measurement={MEASUREMENT}\nsnp-least-tcb=3.0.20.11\n')
+                    f'[newer]\nkey={top}/key\nsnp-measurement={MEASUREMENT}\nsnp-least-tcb=3.0.20.11\n'
+                    f'[td]\nkey={top}/key\ntdx-measurement={"  ".join(m.hex().upper() for m in TD)}\ntdx-qe-signer={TdxChain.SIGNER.hex()}\n'
+                    f'tdx-least-tcb={"04" * 16}\n[intel]\nkey={top}/key\ntdx-measurement={" ".join(m.hex() for m in TD)}\ntdx-qe-signer={"0" * 64}\n')
         one_line('an address', 'ADDRESS:PORT', '--listen', 'nowhere', d)
         one_line('no directory', 'cannot be read', os.path.join(top, 'none'))
         try:
+            serve_tds(d, *tds)
             serve(d, *chains)
         finally:
             for p in started:

@@ -22,9 +22,6 @@
 enum {
     CONNECTIONS = 64,
     SECONDS = 10,
-    HEAD_MAX = 8192,
-    BODY_MAX = (int)sizeof(struct alcove_key_request) + ALCOVE_KEY_NAME_MAX +
-               ALCOVE_KEY_REPORT_MAX + ALCOVE_KEY_CERTS_MAX,
 };
 
 static void answer(int fd, const char *status, const void *body, size_t n)
@@ -41,43 +38,10 @@ static void answer(int fd, const char *status, const void *body, size_t n)
     }
 }
 
-/* Read a request's head and body; the body's offset, 0: it is none or too long. */
-static size_t receive(int fd, struct buf *b, size_t *ret_body)
-{
-    size_t head = 0, body = 0;
-
-    for (;;) {
-        char piece[4096], *end, *length;
-        ssize_t n;
-
-        if (head && b->len >= head + body)
-            break;
-        n = recv(fd, piece, sizeof(piece), 0);
-        if (n <= 0)
-            return 0;
-        buf_add(b, piece, (size_t)n);
-        if (head)
-            continue;
-        end = memmem(b->s, b->len, "\r\n\r\n", 4);
-        if (!end && b->len > HEAD_MAX)
-            return 0;
-        if (!end)
-            continue;
-        head = (size_t)(end - b->s) + 4;
-        *end = 0;
-        length = strcasestr(b->s, "\r\nContent-Length:");
-        body = length ? strtoul(length + 17, NULL, 10) : 0;
-        if (body > BODY_MAX)
-            return 0;
-    }
-    *ret_body = body;
-    return head;
-}
-
 static void serve(struct key_server *s, int fd, const char *who)
 {
     struct buf b = { 0 }, out = { 0 };
-    size_t n, at = receive(fd, &b, &n);
+    size_t n, at = request_receive(fd, &b, &n);
 
     if (!at) {
         answer(fd, "400 Bad Request", "", 0);
@@ -171,7 +135,11 @@ static int init(const char *dir)
         "# [data]\n"
         "# key = /path/of/the/key\n"
         "# snp-measurement = 96 hexadecimal digits (alcove measure --snp); may be repeated\n"
-        "# snp-least-tcb = BOOTLOADER.TEE.SNP.MICROCODE\n";
+        "# snp-least-tcb = BOOTLOADER.TEE.SNP.MICROCODE\n"
+        "# tdx-measurement = MRTD RTMR1 RTMR2 (alcove measure --tdx); may be repeated\n"
+        "# tdx-qe-signer = 64 hexadecimal digits (MRSIGNER of the quoting enclave, which its maker "
+        "publishes)\n"
+        "# tdx-least-tcb = 32 hexadecimal digits (TEE_TCB_SVN)\n";
     FILE *f;
 
     if ((mkdir(dir, 0700) < 0 && errno != EEXIST) ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `alcove keyserver`: gives the keys of volumes to attested images. keyserver.c listens, request.c decides, policy.c says who
- * may have what, snp_report.c is AMD's evidence, seal.c the cryptography of the answer. What comes from the network is
+ * may have what, snp_report.c is AMD's evidence, tdx_quote.c Intel's, http.c reads requests, seal.c the cryptography of the answer. What comes from the network is
  * hostile: one process per connection reads it, and ends with it. alcove/keyrelease.h has the protocol. */
 #ifndef ALCOVE_CMD_KEYSERVER_H
 #define ALCOVE_CMD_KEYSERVER_H
@@ -9,14 +9,25 @@
 
 #include <alcove/keyrelease.h>
 #include <openssl/types.h>
+#include <openssl/x509.h>
 
-enum { SNP_MEASUREMENT = 48, NONCES = 1024, NONCE_SECONDS = 120 };
+enum {
+    SNP_MEASUREMENT = 48,
+    TDX_MEASUREMENT = 48,
+    TDX_TCB = 16,
+    QE_SIGNER = 32,
+    NONCES = 1024,
+    NONCE_SECONDS = 120
+};
 
 /* One volume of the policy file. */
 struct key_rule {
     char *name, *key;             /* key: path of its file */
     struct list snp_measurements; /* hexadecimal, lower case */
     uint8_t snp_least_tcb[8];     /* as in a report: boot loader first, microcode last */
+    struct list tdx_measurements; /* MRTD, RTMR1 and RTMR2 with a space between them */
+    uint8_t tdx_least_tcb[TDX_TCB];
+    struct list tdx_qe_signers; /* hexadecimal: MRSIGNER of quoting enclaves */
     struct key_rule *next;
 };
 
@@ -44,6 +55,22 @@ X509_STORE *trust_read(const char *dir);
  * table that came with it. */
 const char *snp_report_check(X509_STORE *trust, const uint8_t *report, size_t n,
                              const uint8_t *certs, size_t certs_size, struct snp_claims *ret);
+
+/* NULL: trust vouches for cert, with others between the two. Else why not. */
+const char *chain_check(X509_STORE *trust, X509 *cert, STACK_OF(X509) * others);
+
+/* The same of a TD. */
+struct tdx_claims {
+    uint8_t measurements[3][TDX_MEASUREMENT]; /* MRTD, RTMR1, RTMR2 */
+    uint8_t data[ALCOVE_KEY_DATA], tcb[TDX_TCB], qe_signer[QE_SIGNER];
+    bool debug;
+};
+/* NULL: the quote is a TD's on a machine whose key the trust anchors vouch for, and *ret is what it says. Else why not. */
+const char *tdx_quote_check(X509_STORE *trust, const uint8_t *quote, size_t n,
+                            struct tdx_claims *ret);
+
+/* Read a request from the socket into b: the offset of its body, *ret_body bytes long; 0: it is none, or too long. */
+size_t request_receive(int fd, struct buf *b, size_t *ret_body);
 
 /* Fresh numbers, shared by the processes of all connections; each is good once, for NONCE_SECONDS. */
 struct nonce_table *nonces_create(void);

@@ -42,6 +42,44 @@ static bool read_tcb(const char *s, uint8_t tcb[8])
     return true;
 }
 
+/* Words of the line, each of n hexadecimal digits, lower case and with one space between. False: there are not count of them. */
+static bool read_hex(char *value, size_t n, unsigned count, struct buf *ret)
+{
+    unsigned words = 0;
+
+    for (char *word, *next = value; (word = strsep(&next, " \t"));) {
+        if (!*word)
+            continue;
+        for (char *p = word; *p; p++)
+            *p = (char)tolower((unsigned char)*p);
+        if (strlen(word) != n || strspn(word, "0123456789abcdef") != n)
+            return false;
+        buf_printf(ret, "%s%s", words++ ? " " : "", word);
+    }
+    return words == count;
+}
+
+static void set_tdx(struct key_rule *r, const char *name, char *value, const char *where)
+{
+    struct buf text = { 0 };
+
+    if (strcmp(name, "tdx-measurement") == 0) {
+        if (!read_hex(value, 2 * TDX_MEASUREMENT, 3, &text))
+            fail(where, "tdx-measurement is MRTD, RTMR1 and RTMR2, 96 hexadecimal digits each "
+                        "(alcove measure --tdx prints them)");
+        list_add(&r->tdx_measurements, text.s);
+    } else if (strcmp(name, "tdx-qe-signer") == 0) {
+        if (!read_hex(value, 2 * QE_SIGNER, 1, &text))
+            fail(where, "tdx-qe-signer is 64 hexadecimal digits");
+        list_add(&r->tdx_qe_signers, text.s);
+    } else {
+        if (!read_hex(value, 2 * TDX_TCB, 1, &text))
+            fail(where, "tdx-least-tcb is 32 hexadecimal digits");
+        for (unsigned i = 0; i < TDX_TCB; i++)
+            (void)sscanf(text.s + 2 * i, "%2hhx", &r->tdx_least_tcb[i]);
+    }
+}
+
 static void set(struct key_rule *r, const char *name, char *value, const char *where)
 {
     if (strcmp(name, "key") == 0) {
@@ -57,8 +95,14 @@ static void set(struct key_rule *r, const char *name, char *value, const char *w
     } else if (strcmp(name, "snp-least-tcb") == 0) {
         if (!read_tcb(value, r->snp_least_tcb))
             fail(where, "snp-least-tcb is BOOTLOADER.TEE.SNP.MICROCODE, four numbers up to 255");
+    } else if (strcmp(name, "tdx-measurement") == 0 || strcmp(name, "tdx-qe-signer") == 0 ||
+               strcmp(name, "tdx-least-tcb") == 0) {
+        set_tdx(r, name, value, where);
     } else {
-        fail(where, "\"%s\" is not known here: key, snp-measurement or snp-least-tcb", name);
+        fail(where,
+             "\"%s\" is not known here: key, {snp,tdx}-measurement, {snp,tdx}-least-tcb or "
+             "tdx-qe-signer",
+             name);
     }
 }
 
@@ -114,7 +158,11 @@ struct key_rule *policy_read(const char *path)
         set(rules, trim(line), trim(equals + 1), where);
     }
     for (struct key_rule *r = rules; r; r = r->next)
-        if (!r->key || !r->snp_measurements.n)
-            fail(path, "[%s] needs a key and a snp-measurement", r->name);
+        if (!r->key || !(r->snp_measurements.n + r->tdx_measurements.n) ||
+            (r->tdx_measurements.n && !r->tdx_qe_signers.n))
+            fail(
+                path,
+                "[%s] needs a key, and a snp-measurement, or a tdx-measurement and a tdx-qe-signer",
+                r->name);
     return rules;
 }

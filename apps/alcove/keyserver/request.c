@@ -45,9 +45,9 @@ static void report_data(const struct parts *p, uint8_t ret[ALCOVE_KEY_DATA])
     memcpy(ret, digest, ALCOVE_KEY_DATA);
 }
 
-static bool tcb_enough(const uint8_t have[8], const uint8_t least[8])
+static bool tcb_enough(const uint8_t *have, const uint8_t *least, unsigned n)
 {
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < n; i++)
         if (have[i] < least[i])
             return false;
     return true;
@@ -62,38 +62,78 @@ static const char *judge(const struct key_rule *rule, const struct snp_claims *c
         return "the guest can be debugged by its host";
     if (c->vmpl > VMPL_MAX)
         return "the report has no privilege level";
-    if (!tcb_enough(c->tcb, rule->snp_least_tcb))
+    if (!tcb_enough(c->tcb, rule->snp_least_tcb, sizeof(c->tcb)))
         return "the platform's firmware is older than the policy allows";
     if (!list_has(&rule->snp_measurements, hash_hex(c->measurement, sizeof(c->measurement))))
         return "the measurement is not one that the policy names";
     return NULL;
 }
 
+static char *tdx_measurements(const struct tdx_claims *c)
+{
+    char *text = xstrdup(hash_hex(c->measurements[0], TDX_MEASUREMENT));
+
+    for (unsigned i = 1; i < 3; i++)
+        text = xprintf("%s %s", text, hash_hex(c->measurements[i], TDX_MEASUREMENT));
+    return text;
+}
+
+static const char *judge_tdx(const struct key_rule *rule, const struct tdx_claims *c,
+                             const uint8_t data[ALCOVE_KEY_DATA])
+{
+    if (CRYPTO_memcmp(c->data, data, ALCOVE_KEY_DATA) != 0)
+        return "the report is not about this request";
+    if (c->debug)
+        return "the guest can be debugged by its host";
+    if (!list_has(&rule->tdx_qe_signers, hash_hex(c->qe_signer, sizeof(c->qe_signer))))
+        return "the quoting enclave's signer is not one that the policy names";
+    if (!tcb_enough(c->tcb, rule->tdx_least_tcb, sizeof(c->tcb)))
+        return "the platform's firmware is older than the policy allows";
+    if (!list_has(&rule->tdx_measurements, tdx_measurements(c)))
+        return "the measurement is not one that the policy names";
+    return NULL;
+}
+
+/* Is the evidence genuine, and does the policy have what it says? *ret_rule and, for the log, *ret_what. */
+static const char *weigh(struct key_server *s, const struct parts *p,
+                         const uint8_t data[ALCOVE_KEY_DATA], struct key_rule **ret_rule,
+                         const char **ret_what)
+{
+    bool tdx = p->head.kind == ALCOVE_KEY_TDX;
+    struct snp_claims snp;
+    struct tdx_claims td;
+    const char *why = "this kind of report is not known here";
+
+    if (tdx)
+        why = tdx_quote_check(s->trust, p->report, p->head.report_size, &td);
+    else if (p->head.kind == ALCOVE_KEY_SNP)
+        why = snp_report_check(s->trust, p->report, p->head.report_size, p->certs,
+                               p->head.certs_size, &snp);
+    if (why)
+        return why;
+    *ret_rule = policy_find(s->rules, p->name);
+    if (!*ret_rule)
+        return "the policy has no such volume";
+    *ret_what = tdx ? tdx_measurements(&td) : hash_hex(snp.measurement, sizeof(snp.measurement));
+    return tdx ? judge_tdx(*ret_rule, &td, data) : judge(*ret_rule, &snp, data);
+}
+
 const char *request_decide(struct key_server *s, const uint8_t *body, size_t n, const char *who,
                            struct buf *ret)
 {
     struct parts p = { 0 };
-    struct snp_claims claims;
     uint8_t data[ALCOVE_KEY_DATA];
     struct buf key = { 0 };
     const char *why = take_apart(body, n, &p);
     struct key_rule *rule;
+    const char *what;
 
     if (why)
         return why;
     if (!nonce_take(s->nonces, p.head.nonce)) /* first: whatever else is wrong, it is used up */
         return "the nonce was not given out, is used up or too old";
-    if (p.head.kind != ALCOVE_KEY_SNP)
-        return "this kind of report is not known here";
-    why = snp_report_check(s->trust, p.report, p.head.report_size, p.certs, p.head.certs_size,
-                           &claims);
-    if (why)
-        return why;
     report_data(&p, data);
-    rule = policy_find(s->rules, p.name);
-    if (!rule)
-        return "the policy has no such volume";
-    why = judge(rule, &claims, data);
+    why = weigh(s, &p, data, &rule, &what);
     if (why)
         return why;
     if (file_read(rule->key, ALCOVE_KEY_MAX, &key) < 0 || !key.len) {
@@ -103,7 +143,6 @@ const char *request_decide(struct key_server *s, const uint8_t *body, size_t n, 
     if (!seal_answer(s, &p.head, data, (uint8_t *)key.s, key.len, ret))
         return "the guest's public key is none";
     OPENSSL_cleanse(key.s, key.len);
-    say("keyserver: %s: the key of %s was given to measurement %s", who, rule->name,
-        hash_hex(claims.measurement, sizeof(claims.measurement)));
+    say("keyserver: %s: the key of %s was given to measurement %s", who, rule->name, what);
     return NULL;
 }

@@ -124,7 +124,7 @@ static X509 *read_table(const uint8_t *table, size_t n, STACK_OF(X509) * others)
     return chip;
 }
 
-static const char *check_chain(X509_STORE *trust, X509 *chip, STACK_OF(X509) * others)
+const char *chain_check(X509_STORE *trust, X509 *chip, STACK_OF(X509) * others)
 {
     X509_STORE_CTX *c = X509_STORE_CTX_new();
     const char *why = "libcrypto has no memory";
@@ -217,7 +217,7 @@ const char *snp_report_check(X509_STORE *trust, const uint8_t *report, size_t n,
     chip = others ? read_table(certs, certs_size, others) : NULL;
     if (!chip)
         why = "the chip's certificate did not come with the report";
-    else if (!(why = check_chain(trust, chip, others)) && !(why = check_binding(chip, report)))
+    else if (!(why = chain_check(trust, chip, others)) && !(why = check_binding(chip, report)))
         why = check_signature(chip, report);
     X509_free(chip);
     sk_X509_pop_free(others, X509_free);
