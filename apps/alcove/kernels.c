@@ -12,7 +12,8 @@ static const struct kernel kernels[] = {
     { "full", "alcove-kernel", 0 },
     { "net", "alcove-kernel-net", KERNEL_DISK | KERNEL_CC | KERNEL_DECODER },
     { "disk", "alcove-kernel-disk", KERNEL_NET | KERNEL_CC | KERNEL_DECODER },
-    { "small", "alcove-kernel-small", KERNEL_NET | KERNEL_DISK | KERNEL_CC | KERNEL_DECODER },
+    { "small", "alcove-kernel-small",
+      KERNEL_NET | KERNEL_DISK | KERNEL_CC | KERNEL_DECODER | KERNEL_DEVICES },
 };
 enum { KERNELS = sizeof(kernels) / sizeof(*kernels) };
 

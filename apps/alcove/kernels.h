@@ -6,7 +6,13 @@
 struct image;
 
 /* What an option can need. */
-enum kernel_part { KERNEL_NET = 1, KERNEL_DISK = 2, KERNEL_CC = 4, KERNEL_DECODER = 8 };
+enum kernel_part {
+    KERNEL_NET = 1,
+    KERNEL_DISK = 2,
+    KERNEL_CC = 4,
+    KERNEL_DECODER = 8,
+    KERNEL_DEVICES = 16
+};
 
 struct kernel {
     const char *name; /* as --libos has it, and the image's info */

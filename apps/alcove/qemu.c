@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* The guest's ends, as QEMU gets them. */
-enum { FD_CONSOLE = 3, FD_CONTROL = 4 };
+enum { FD_CONSOLE = 3, FD_CONTROL = 4, FD_PORT = 5, FD_COUNT = 4 };
 
 /* In a value of QEMU's options, a comma is written twice. */
 static char *escape(const char *s)
@@ -45,6 +45,24 @@ static void volume_args(const struct vm_spec *spec, struct list *a)
             a, xprintf("file=%s,if=none,id=root,format=raw,readonly=on", escape(spec->root_disk)));
         list_add(a, "-device");
         list_add(a, xprintf("%s,drive=root,serial=alcove-root", device));
+    }
+}
+
+/* The standard streams' own channels: QEMU waits for their reader, where a virtio console would drop bytes. */
+static void port_args(const struct vm_spec *spec, struct list *a)
+{
+    static const char *const names[] = { "stdio", "stderr" };
+    if (!spec->ports)
+        return;
+    list_add(a, "-device");
+    list_add(a, strcmp(spec->machine, "microvm") == 0 ? "virtio-serial-device,max_ports=3"
+                                                      : "virtio-serial-pci,max_ports=3");
+    for (unsigned i = 0; i < spec->ports; i++) {
+        list_add(a, "-chardev");
+        list_add(a, xprintf("socket,id=%s,fd=%u", names[i], FD_PORT + i));
+        list_add(a, "-device");
+        list_add(a, xprintf("virtserialport,chardev=%s,nr=%u,name=alcove.%s", names[i], i + 1,
+                            names[i]));
     }
 }
 
@@ -102,21 +120,27 @@ static void qemu_args(const struct vm_spec *spec, struct list *a)
     list_add(a, xprintf("socket,id=control,fd=%d", FD_CONTROL));
     list_add(a, "-device");
     list_add(a, "isa-serial,chardev=control,iobase=0x2f8,irq=3");
+    port_args(spec, a);
     volume_args(spec, a);
 }
 
-/* In the child: fds[0..1] become FD_CONSOLE and FD_CONTROL, everything else but stderr is closed. */
-static void qemu_exec(const char *path, char **argv, const int fds[2], int errors)
+/* In the child: fds become FD_CONSOLE and those after it, everything else but stderr is closed. */
+static void qemu_exec(const char *path, char **argv, const int fds[FD_COUNT], unsigned n,
+                      int errors)
 {
     sigset_t none;
     sigemptyset(&none);
     int null = open("/dev/null", O_RDWR);
     /* First out of the way of the numbers they go to. */
-    int console = fcntl(fds[0], F_DUPFD, 10), control = fcntl(fds[1], F_DUPFD, 10),
-        err = fcntl(errors, F_DUPFD, 10);
-    if (null < 0 || console < 0 || control < 0 || err < 0 || dup2(null, 0) < 0 ||
-        dup2(err, 1) < 0 || dup2(err, 2) < 0 || dup2(console, FD_CONSOLE) < 0 ||
-        dup2(control, FD_CONTROL) < 0 || close_range(5, ~0U, 0) < 0)
+    int away[FD_COUNT], err = fcntl(errors, F_DUPFD, 10);
+    for (unsigned i = 0; i < n; i++)
+        away[i] = fcntl(fds[i], F_DUPFD, 10);
+    if (null < 0 || err < 0 || dup2(null, 0) < 0 || dup2(err, 1) < 0 || dup2(err, 2) < 0)
+        _exit(126);
+    for (unsigned i = 0; i < n; i++)
+        if (away[i] < 0 || dup2(away[i], FD_CONSOLE + (int)i) < 0)
+            _exit(126);
+    if (close_range(FD_CONSOLE + n, ~0U, 0) < 0)
         _exit(126);
     (void)setsid();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -127,19 +151,31 @@ static void qemu_exec(const char *path, char **argv, const int fds[2], int error
     _exit(127);
 }
 
+/* A channel of the guest's: our end, which does not block, and QEMU's. */
+static void channel_make(int *ret_here, int *ret_there)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+        fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0)
+        fail_errno(NULL, errno, "cannot make a socket");
+    *ret_here = pair[0];
+    *ret_there = pair[1];
+}
+
 void vm_start(const struct vm_spec *spec, struct vm *ret)
 {
     struct list args = { 0 };
-    int console[2], control[2], errors[2];
+    int here[FD_COUNT] = { -1, -1, -1, -1 }, there[FD_COUNT], errors[2];
+    unsigned n = 2 + spec->ports;
     char *path = tool_find("qemu-system-x86_64");
     if (!path)
         fail("qemu-system-x86_64",
              "is not installed; install it (Debian: apt install qemu-system-x86)");
     qemu_args(spec, &args);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) < 0 ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) < 0 ||
-        pipe2(errors, O_CLOEXEC) < 0)
-        fail_errno(NULL, errno, "cannot make a socket");
+    for (unsigned i = 0; i < n; i++)
+        channel_make(&here[i], &there[i]);
+    if (pipe2(errors, O_CLOEXEC) < 0)
+        fail_errno(NULL, errno, "cannot make a pipe");
     if (spec->verbose) {
         struct buf line = { 0 };
         for (size_t i = 0; i < args.n; i++)
@@ -150,17 +186,17 @@ void vm_start(const struct vm_spec *spec, struct vm *ret)
     if (pid < 0)
         fail_errno("qemu-system-x86_64", errno, "cannot start");
     if (pid == 0)
-        qemu_exec(path, args.v, (int[2]){ console[1], control[1] }, errors[1]);
-    close(console[1]);
-    close(control[1]);
+        qemu_exec(path, args.v, there, n, errors[1]);
+    for (unsigned i = 0; i < n; i++)
+        close(there[i]);
     close(errors[1]);
-    *ret = (struct vm){
-        .pid = pid, .console = console[0], .control = control[0], .errors = errors[0]
-    };
+    *ret = (struct vm){ .pid = pid,
+                        .console = here[0],
+                        .control = here[1],
+                        .ports = { here[2], here[3] },
+                        .errors = errors[0] };
     ret->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (ret->pidfd < 0)
         fail_errno("qemu-system-x86_64", errno, "cannot watch it");
-    (void)fcntl(ret->console, F_SETFL, O_NONBLOCK);
-    (void)fcntl(ret->control, F_SETFL, O_NONBLOCK);
     (void)fcntl(ret->errors, F_SETFL, O_NONBLOCK);
 }

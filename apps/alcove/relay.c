@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The relay: one poll loop between the user (stdin, stdout, terminal, signals) and the VM (console, control channel, QEMU's
- * messages). Buffers are bounded: a side is only read while the other side's buffer has room. The control channel's lines
+/* The relay: one poll loop between the user (standard streams, terminal, signals) and the VM (console, ports, control channel,
+ * QEMU's messages). Buffers are bounded: a side is only read while the other side's buffer has room. The control channel's lines
  * come from the guest, so they are bounded and never trusted for more than what is printed or returned. */
 #include "vm.h"
 #include "volume.h"
@@ -35,12 +35,23 @@ struct flow {
     size_t from, to;
 };
 
+/* Bytes on their way to standard output or standard error. */
+struct outlet {
+    int fd;
+    struct buf bytes;
+    size_t from; /* bytes that are written */
+    bool gone;   /* nobody reads it any more */
+};
+
+enum { OUT, ERR, OUTLETS };
+
 struct relay {
     const struct vm_spec *spec;
     struct vm *vm;
-    struct flow in;         /* stdin -> console */
-    struct buf out;         /* console -> stdout */
-    size_t out_from;        /* bytes of out that are written */
+    struct flow in;             /* stdin -> console, or the first port */
+    struct outlet out[OUTLETS]; /* console and first port -> stdout, second port -> stderr */
+    bool port_end[2];
+    bool in_port;           /* the guest takes input by its first port */
     struct buf control_out; /* what waits to be sent on the control channel */
     struct buf control_line, errors;
     char tail[TAIL];
@@ -49,7 +60,7 @@ struct relay {
     bool in_eof, in_eof_sent; /* end of stdin: seen, told to the guest */
     bool in_ready;            /* the guest said "ready" */
     size_t marks;             /* bytes of ALCOVE_UEFI_MARK seen; all: the firmware has gone */
-    bool console_end, control_end, vm_end, stdout_gone;
+    bool console_end, control_end, vm_end;
     int signals;      /* signalfd */
     int asked;        /* times that a signal asked to end */
     int status;       /* of the program; -1: not known yet */
@@ -137,8 +148,10 @@ static void control_line(struct relay *r, char *line)
     const char *key;
     if (n && line[n - 1] == '\r')
         line[n - 1] = 0;
-    if (strcmp(line, "ready") == 0 ||
-        (r->spec->firmware && !r->in_ready && ends_with(line, "ready"))) {
+    if (strcmp(line, "ports") == 0 || (r->spec->firmware && ends_with(line, "ports"))) {
+        r->in_port = r->vm->ports[OUT] >= 0 && !r->in_ready;
+    } else if (strcmp(line, "ready") == 0 ||
+               (r->spec->firmware && !r->in_ready && ends_with(line, "ready"))) {
         /* Firmware writes on this UART too, until it has gone. */
         r->in_ready = true;
         send_winsize(r);
@@ -217,6 +230,12 @@ static size_t skip_firmware(struct relay *r, const char *p, size_t n)
     return i;
 }
 
+static void outlet_add(struct outlet *o, const char *p, size_t n)
+{
+    if (!o->gone)
+        buf_add(&o->bytes, p, n);
+}
+
 static void console_read(struct relay *r)
 {
     char chunk[CHUNK];
@@ -227,8 +246,17 @@ static void console_read(struct relay *r)
         return;
     keep_tail(r, chunk, (size_t)n);
     size_t skip = skip_firmware(r, chunk, (size_t)n);
-    if (!r->stdout_gone)
-        buf_add(&r->out, chunk + skip, (size_t)n - skip);
+    outlet_add(&r->out[OUT], chunk + skip, (size_t)n - skip);
+}
+
+static void port_read(struct relay *r, unsigned i)
+{
+    char chunk[CHUNK];
+    ssize_t n = read(r->vm->ports[i], chunk, sizeof(chunk));
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        r->port_end[i] = true;
+    if (n > 0)
+        outlet_add(&r->out[i], chunk, (size_t)n);
 }
 
 static void vm_kill(struct relay *r)
@@ -236,22 +264,24 @@ static void vm_kill(struct relay *r)
     (void)kill(r->vm->pid, SIGKILL);
 }
 
-static void stdout_write(struct relay *r)
+static void outlet_write(struct relay *r, struct outlet *o)
 {
     /* At most what a pipe that polls writable takes without blocking, so that signals are not kept waiting. */
-    size_t n = r->out.len - r->out_from;
-    ssize_t w = write(STDOUT_FILENO, r->out.s + r->out_from, n < 4096 ? n : 4096);
+    size_t n = o->bytes.len - o->from;
+    ssize_t w = write(o->fd, o->bytes.s + o->from, n < 4096 ? n : 4096);
     if (w > 0) {
-        r->out_from += (size_t)w;
-        if (r->out_from == r->out.len)
-            r->out.len = r->out_from = 0;
+        o->from += (size_t)w;
+        if (o->from == o->bytes.len)
+            o->bytes.len = o->from = 0;
     } else if (w < 0 && errno != EAGAIN && errno != EINTR) {
+        o->gone = true;
+        o->bytes.len = o->from = 0;
+        if (o->fd != STDOUT_FILENO && errno != EPIPE)
+            return; /* standard error was closed from the beginning, or is full: the program goes on */
         /* Nobody reads it any more: the program would have got SIGPIPE. */
         r->status = errno == EPIPE ? 128 + SIGPIPE : FAIL_RUN;
         if (errno != EPIPE)
             say("standard output: cannot write: %s", strerror(errno));
-        r->stdout_gone = true;
-        r->out.len = r->out_from = 0;
         vm_kill(r);
     }
 }
@@ -267,7 +297,8 @@ static void stdin_read(struct relay *r)
 
 static void console_write(struct relay *r)
 {
-    ssize_t n = write(r->vm->console, r->in.data + r->in.from, r->in.to - r->in.from);
+    int to = r->in_port ? r->vm->ports[OUT] : r->vm->console;
+    ssize_t n = write(to, r->in.data + r->in.from, r->in.to - r->in.from);
     if (n > 0) {
         r->in.from += (size_t)n;
         r->in_total += (uint64_t)n;
@@ -310,19 +341,46 @@ static void errors_read(struct relay *r)
     }
 }
 
-enum { P_STDIN, P_STDOUT, P_CONSOLE, P_CONTROL, P_SIGNALS, P_ERRORS, P_VM, P_COUNT };
+enum {
+    P_STDIN,
+    P_STDOUT,
+    P_STDERR,
+    P_CONSOLE,
+    P_PORT,
+    P_PORT_ERR,
+    P_CONTROL,
+    P_SIGNALS,
+    P_ERRORS,
+    P_VM,
+    P_COUNT
+};
+
+static bool waits(const struct outlet *o)
+{
+    return o->bytes.len > o->from;
+}
+
+/* Read from the VM while there is room for it; write: there is something for it. */
+static void set_input(struct pollfd *p, int fd, const struct outlet *o, bool write)
+{
+    short events = (short)((o->bytes.len < OUT_MAX ? POLLIN : 0) | (write ? POLLOUT : 0));
+    *p = (struct pollfd){ events ? fd : -1, events, 0 };
+}
 
 static void set_poll(const struct relay *r, struct pollfd p[P_COUNT])
 {
-    bool out_waits = r->out.len > r->out_from, in_waits = r->in.to > r->in.from;
+    bool in_waits = r->in.to > r->in.from;
     /* Input goes to the guest once its driver is there: before, the UART would lose it. */
     p[P_STDIN] =
         (struct pollfd){ !r->in_eof && !in_waits && r->in_ready ? STDIN_FILENO : -1, POLLIN, 0 };
-    p[P_STDOUT] = (struct pollfd){ out_waits ? STDOUT_FILENO : -1, POLLOUT, 0 };
-    p[P_CONSOLE] = (struct pollfd){ r->console_end ? -1 : r->vm->console, 0, 0 };
-    p[P_CONSOLE].events = (short)((r->out.len < OUT_MAX ? POLLIN : 0) | (in_waits ? POLLOUT : 0));
-    if (!p[P_CONSOLE].events)
-        p[P_CONSOLE].fd = -1;
+    for (unsigned i = 0; i < OUTLETS; i++) {
+        const struct outlet *o = &r->out[i];
+        p[P_STDOUT + i] = (struct pollfd){ waits(o) ? o->fd : -1, POLLOUT, 0 };
+        set_input(&p[P_PORT + i], r->port_end[i] ? -1 : r->vm->ports[i], o,
+                  in_waits && r->in_port && i == OUT);
+    }
+    set_input(&p[P_CONSOLE], r->console_end ? -1 : r->vm->console, &r->out[OUT],
+              in_waits && !r->in_port);
     p[P_CONTROL] = (struct pollfd){ r->control_end ? -1 : r->vm->control, POLLIN, 0 };
     p[P_CONTROL].events |= r->control_out.len ? POLLOUT : 0;
     p[P_SIGNALS] = (struct pollfd){ r->signals, POLLIN, 0 };
@@ -336,12 +394,16 @@ static void serve(struct relay *r, const struct pollfd p[P_COUNT])
         signal_read(r);
     if (p[P_STDIN].revents)
         stdin_read(r);
-    if (p[P_CONSOLE].revents & POLLOUT)
+    if ((p[P_CONSOLE].revents | p[P_PORT].revents) & POLLOUT)
         console_write(r);
-    if (p[P_CONSOLE].revents & (POLLIN | POLLHUP | POLLERR) && r->out.len < OUT_MAX)
+    if (p[P_CONSOLE].revents & (POLLIN | POLLHUP | POLLERR) && r->out[OUT].bytes.len < OUT_MAX)
         console_read(r);
-    if (p[P_STDOUT].revents)
-        stdout_write(r);
+    for (unsigned i = 0; i < OUTLETS; i++) {
+        if (p[P_PORT + i].revents & (POLLIN | POLLHUP | POLLERR) && r->out[i].bytes.len < OUT_MAX)
+            port_read(r, i);
+        if (p[P_STDOUT + i].revents)
+            outlet_write(r, &r->out[i]);
+    }
     if (p[P_CONTROL].revents & POLLOUT)
         control_write(r);
     if (p[P_CONTROL].revents & (POLLIN | POLLHUP | POLLERR))
@@ -360,7 +422,8 @@ static void loop(struct relay *r)
 {
     struct pollfd p[P_COUNT];
     /* Everything that was written before the end is passed on. */
-    while (!r->vm_end || !r->console_end || !r->control_end || r->out.len > r->out_from) {
+    while (!r->vm_end || !r->console_end || !r->control_end || !r->port_end[OUT] ||
+           !r->port_end[ERR] || waits(&r->out[OUT]) || waits(&r->out[ERR])) {
         int timeout = -1;
         if (r->deadline && !r->vm_end) {
             int64_t left = r->deadline - now_ms();
@@ -434,6 +497,10 @@ int vm_relay(const struct vm_spec *spec, struct vm *vm)
     r->vm = vm;
     r->status = -1;
     r->signals = open_signals();
+    for (unsigned i = 0; i < OUTLETS; i++) {
+        r->out[i].fd = i == OUT ? STDOUT_FILENO : STDERR_FILENO;
+        r->port_end[i] = vm->ports[i] < 0;
+    }
     if (spec->tty)
         raw_terminal();
     loop(r);

@@ -88,6 +88,13 @@ static void pack_program(struct options *o, struct vm_spec *vm, struct image *im
         say("packed %zu files, %llu bytes", p.stage.n, (unsigned long long)image->size);
 }
 
+/* Do both descriptors lead to the same place, as after 2>&1? Then the order of what is written to them counts. */
+static bool same_file(int a, int b)
+{
+    struct stat x, y;
+    return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* The VMM that was asked for; NULL: QEMU. */
 static const char *other_vmm(const struct options *o)
 {
@@ -200,6 +207,11 @@ static int run(const char *command, int argc, char **argv, bool trace)
     set_memory(&vm, o.memory, &image);
     if (vmm)
         return vmm_run(&vm, vmm);
+    if (!vm.tty && !(kernel_of_image(&image)->lacks & KERNEL_DEVICES)) {
+        vm.ports = same_file(STDOUT_FILENO, STDERR_FILENO) ? 1 : 2;
+        cmdline_add(&append, xprintf("ports=%u", vm.ports));
+        vm.append = append.s;
+    }
     set_accel(&vm, &o);
     struct vm machine;
     vm_start(&vm, &machine);

@@ -31,6 +31,8 @@ struct vm_spec {
         gdb; /* the VM starts stopped, with gdb's protocol on the socket of this path; NULL: it does not */
     const struct net_spec *net;
     bool tty; /* standard input and output are one terminal: raw mode, window size */
+    unsigned
+        ports; /* channels for the standard streams beside COM1: 0, 1, or 2 with one for standard error */
     bool verbose;
     bool quiet; /* nothing but the program's bytes: no messages of libOS */
     struct vm_volume volumes[VM_VOLUMES_MAX];
@@ -43,6 +45,7 @@ struct vm {
     int pid;
     int pidfd;            /* readable when it has ended */
     int console, control; /* sockets to COM1 and to the control channel; not blocking */
+    int ports[2];         /* the same to the standard streams' ports; -1: there is none */
     int errors;           /* reading end of its stderr */
 };
 

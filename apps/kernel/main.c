@@ -108,15 +108,19 @@ static int attach_root(void)
 /* Descriptors 0, 1 and 2 of the first process. */
 static int open_console(void)
 {
-    struct file *f;
-    int err = console_open(&f);
+    struct file *f, *errors;
+    int err = console_take_ports(config()->ports);
 
-    if (err)
+    if (err || (err = console_open(&f)))
+        return err;
+    err = console_open_errors(&errors);
+    if (err && err != -ENODEV)
         return err;
     for (int i = 0; i < 3; i++) {
-        if (i)
+        struct file *take = i == 2 && !err ? errors : f;
+        if (i && take == f)
             file_get(f);
-        int fd = fd_install(f, false);
+        int fd = fd_install(take, false);
         if (fd < 0)
             return fd;
     }
@@ -223,7 +227,8 @@ void upcall_boot(void)
         boot_check("pool", "no memory for the DMA pool", drivers_hostile_vmm());
     drivers_probe_channels(); /* interrupts, and a way out for messages */
     boot_check("console", "no memory for the console",
-               console_init(config()->raw_console, config()->cols, config()->rows));
+               console_init(&(struct console_options){ config()->raw_console, config()->silent,
+                                                       config()->cols, config()->rows }));
     boot_check("/dev", "no memory for /dev", dev_init());
     boot_check("/proc", "no memory for /proc", procfs_init());
     boot_check("/sys", "no memory for /sys", sysfs_init());

@@ -158,6 +158,7 @@ void virtio_config_changed(struct virtio_device *d);
 
 extern const struct virtio_driver virtio_blk_driver;
 extern const struct virtio_driver virtio_net_driver;
+extern const struct virtio_driver virtio_console_driver;
 extern const struct virtio_driver virtio_rng_driver;
 
 #endif

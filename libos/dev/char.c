@@ -17,6 +17,7 @@ static const struct char_device devices[] = {
     { MAJOR_TTY_SERIAL, MINOR_TTYS0, 1, console_device_open },
     { MAJOR_TTY, 0, 3, tty_device_open },
     { MAJOR_PTS, 0, PTS_MAX, pts_open },
+    { MAJOR_HVC, MINOR_HVC_ERRORS, 1, console_errors_device_open },
     { MAJOR_MISC, MINOR_SEV_GUEST, 1, sev_guest_open },
     { MAJOR_MISC, MINOR_TDX_GUEST, 1, tdx_guest_open },
 };

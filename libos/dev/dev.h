@@ -15,6 +15,7 @@ enum {
     MAJOR_MISC = 10,
     MAJOR_TTY = 5,
     MAJOR_PTS = 136,
+    MAJOR_HVC = 229,
     MINOR_NULL = 3,
     MINOR_ZERO = 5,
     MINOR_FULL = 7,
@@ -25,6 +26,7 @@ enum {
     MINOR_CONSOLE = 1,
     MINOR_PTMX = 2,
     MINOR_TTYS0 = 64,
+    MINOR_HVC_ERRORS = 1,  /* standard error's own channel */
     MINOR_SEV_GUEST = 125, /* of those that Linux gives out as they come */
     MINOR_TDX_GUEST = 126,
     PTS_MAX = 4096, /* pseudo-terminals at a time */
@@ -34,6 +36,8 @@ enum {
 NODISCARD int mem_open(struct file *f, uint32_t minor);
 /* /dev/console, /dev/ttyS0. -ENXIO: there is no console terminal. */
 NODISCARD int console_device_open(struct file *f, uint32_t minor);
+/* /dev/hvc1. -ENXIO: standard error has no channel of its own. */
+NODISCARD int console_errors_device_open(struct file *f, uint32_t minor);
 /* /dev/tty, /dev/console, /dev/ptmx. */
 NODISCARD int tty_device_open(struct file *f, uint32_t minor);
 /* /dev/ptmx, /dev/pts/N. -EIO: no such pseudo-terminal, or locked. -ENOSPC, -ENOMEM. */

@@ -201,6 +201,11 @@ static bool option(char *token, struct config *c)
     }
     if (!strcmp(token, "console"))
         return parse_choice(value, "raw", "tty", &c->raw_console);
+    if (!strcmp(token, "ports")) {
+        bool two, known = parse_choice(value, "2", "1", &two);
+        c->ports = !known ? 0 : two ? 2 : 1;
+        return known;
+    }
     if (!strcmp(token, "uart"))
         return parse_choice(value, "off", "on", &c->silent);
     if (!strcmp(token, "policy"))
@@ -302,8 +307,8 @@ int config_parse(const char *text, size_t len, struct config *ret)
 /* Is it an option that the loader may give, since it does not change what runs? */
 static bool of_loader(const char *token)
 {
-    static const char *const names[] = { "console=", "winsize=", "log=",     "boot-trace",
-                                         "trace",    "ip=",      "gateway=", "dns=" };
+    static const char *const names[] = { "console=", "ports=", "winsize=", "log=", "boot-trace",
+                                         "trace",    "ip=",    "gateway=", "dns=" };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         size_t n = strlen(names[i]);

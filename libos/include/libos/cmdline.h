@@ -17,6 +17,8 @@ struct config {
     uint64_t
         root_disk; /* rootdisk=BYTES: the root is on a disk, its hash tree behind so many bytes; 0: in the image */
     bool boot_trace, trace, raw_console;
+    uint8_t
+        ports; /* channels beside the UART to wait for: 1 for standard input and output, 2 for standard error too */
     uint16_t cols, rows;  /* of the console's window; 0: not known */
     bool fixed_addresses; /* aslr=off: programs start with ADDR_NO_RANDOMIZE, personality(2) */
     bool sealed;          /* runs in a confidential guest only, and takes no word of the loader */
@@ -38,7 +40,7 @@ struct config {
  * the token, -ENOMEM. */
 NODISCARD int config_parse(const char *text, size_t len, struct config *ret);
 /* Take from text, the loader's words (zero-terminated, hostile, not measured), those options that do not change what runs:
- * console=, winsize=, log=, boot-trace, trace, ip=, gateway=, dns=. All other words are ignored. */
+ * console=, ports=, winsize=, log=, boot-trace, trace, ip=, gateway=, dns=. All other words are ignored. */
 void config_override(const char *text, struct config *c);
 /* Put c in force. Called once, at boot. */
 void config_set(const struct config *c);

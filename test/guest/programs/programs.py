@@ -6,7 +6,7 @@ usage: programs.py --list                          names, one a line, each with 
                                                    run these; exit status 1 when one differs. DIR gets NAME.json, from
                                                    which ci/programs.py makes docs/PROGRAMS.md
 
-A program's standard error goes to its standard output on both sides, as the raw console has it (ARCHITECTURE.md).
+A program's standard error goes to its standard output on both sides, in the order in which it is written.
 The output of a script of scripts/ is compared by section, which a line "== NAME" begins.
 """
 import os
@@ -327,6 +327,12 @@ def on_host(name, where):
                           stderr=subprocess.STDOUT, timeout=seconds, check=False)
 
 
+def split_messages(text):
+    """What the program wrote, and libOS's own lines, which come in between whole, in the middle of a line at worst."""
+    own = re.compile(rb'alcove: [^\n]*\n')
+    return own.sub(b'', text), b''.join(own.findall(text))
+
+
 def in_guest(name, alcove, top):
     argv, _, seconds, options, _, _, more = row_of(name)
     program = argv[0] if argv[0].startswith('/') else '/work/' + argv[0][2:]
@@ -335,7 +341,8 @@ def in_guest(name, alcove, top):
         command += ['-e', f'{k}={v}']
     # Names of --with are looked for where the host's run finds them.
     guest = subprocess.run([*command, program, *argv[1:]], env={**os.environ, 'PATH': ENV['PATH']}, check=False,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    guest.stdout, guest.stderr = split_messages(guest.stdout)
     if not argv[0].startswith('/'):
         guest.stdout = guest.stdout.replace(program.encode(), argv[0].encode())
     return guest
@@ -366,7 +373,7 @@ def run_one(alcove, name, verbose, results):
     failed = unlike(normalise, want, got)
     if host.returncode != guest.returncode:
         failed.append('exit status')
-    if re.search(rb'(?m)^(panic|warning):', guest.stderr):
+    if re.search(rb'(?m)^alcove: (panic|warning): ', guest.stderr):
         failed.append('messages')
     print(f'{name}: {"FAILED" if failed else "ok"}, exit status {guest.returncode} (host {host.returncode}), '
           f'{len(want)} parts, failed: {", ".join(failed) or "none"}')

@@ -94,6 +94,15 @@ static int orphans(void)
     return 0;
 }
 
+/* Lines on standard output and standard error in turn. */
+static void streams(int n)
+{
+    for (int i = 1; i <= n; i++) {
+        dprintf(1, "out %d\n", i);
+        dprintf(2, "err %d\n", i);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *job = argc > 1 ? argv[1] : "";
@@ -101,6 +110,8 @@ int main(int argc, char **argv)
         see(argc, argv);
     else if (strcmp(job, "tty") == 0)
         printf("%d%d%d\n", isatty(0), isatty(1), isatty(2));
+    else if (strcmp(job, "streams") == 0)
+        streams(atoi(argv[2]));
     else if (strcmp(job, "exit") == 0)
         return atoi(argv[2]);
     else if (strcmp(job, "kill") == 0)

@@ -36,6 +36,13 @@ arg ' "$? $(run --root root --cwd /some/where --user 12:34 --hostname box -e 'VA
 same 'pipes are no terminals' '000' "$(run "$PROBE" tty </dev/null 2>err.txt)"
 same 'defaults' 'cwd / user 0:0 host alcove var -' "$(run "$PROBE" see </dev/null 2>err.txt | tr '\n' ' ' | sed 's/ $//')"
 
+# Standard error has a way of its own, unless both lead to one place: then the order is the program's.
+for machine in microvm q35; do
+    same "two streams, $machine" 'out 1 out 2 | err 1 err 2 ' "$(run --machine $machine "$PROBE" streams 2 </dev/null 2>err.txt | tr '\n' ' ')| $(tr '\n' ' ' <err.txt)"
+done
+same 'one stream' 'out 1 err 1 out 2 err 2 out 3 err 3 ' "$(run "$PROBE" streams 3 </dev/null 2>&1 | tr '\n' ' ')"
+same 'a closed standard error' 'out 1 out 2 ' "$(run "$PROBE" streams 2 </dev/null 2>&- | tr '\n' ' ')"
+
 # Input: every byte, and its end.
 python3 -c 'import sys; sys.stdout.buffer.write(bytes(range(256)) * 64)' >in.bin
 run /bin/cat <in.bin >out.bin 2>err.txt

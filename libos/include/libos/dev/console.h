@@ -8,14 +8,25 @@
 
 struct file;
 
+struct console_options {
+    bool raw;            /* no echo, no line editing, no output processing */
+    bool silent;         /* no channel that is found later is used */
+    uint16_t cols, rows; /* the window's size to begin with; 0: not known */
+};
+
 /* Make the console's terminal, after drivers have registered their channels; without any, output goes through the
- * platform's polled console and there is no input. raw: no echo, no line editing, no output processing. cols, rows: the
- * window's size to begin with, 0: not known. -ENOMEM. */
-NODISCARD int console_init(bool raw, uint16_t cols, uint16_t rows);
+ * platform's polled console and there is no input. -ENOMEM. */
+NODISCARD int console_init(const struct console_options *o);
 
 /* Open the console for the first process, for reading and writing, and make it the controlling terminal of the current
  * process, whose group becomes the foreground group. -ENFILE, -ENOMEM. */
 NODISCARD int console_open(struct file **ret_file);
+
+/* Wait for count ports (0 to 2: standard input and output, standard error), a few seconds at most, and use the first in
+ * place of the UART from then on; the host is told. Before console_open. May sleep. -ENOMEM. */
+NODISCARD int console_take_ports(unsigned count);
+/* Open standard error's own port for the first process. -ENODEV: there is none, the console is for both; -ENFILE, -ENOMEM. */
+NODISCARD int console_open_errors(struct file **ret_file);
 
 /* Put libOS's own text on the console (or, with a control channel, send it there as a log line). Callable from any context. */
 void console_log(int level, const char *text, size_t len);

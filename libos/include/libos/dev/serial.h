@@ -14,8 +14,9 @@ struct serial_ops {
     void (*start)(struct serial *s);
     /* Throw away what pull gives; bytes that the device has already will still be sent. */
     void (*discard)(struct serial *s);
-    /* Receive again after push had no room. */
+    /* Receive again after push had no room. resume_pushes: it pushes itself, so that no lock of the user's may be held. */
     void (*resume)(struct serial *s);
+    bool resume_pushes;
     /* True when the device has sent everything it was given. */
     bool (*idle)(struct serial *s);
     /* Send n bytes now, waiting for the device; false when it made no progress for wait_ns. */
@@ -44,7 +45,16 @@ struct serial_user {
     void (*sent)(struct serial *s);
 };
 
-/* A driver found channel number i (0: console, 1: control channel). -EINVAL: no such channel, -EBUSY. */
-NODISCARD int serial_register(unsigned i, struct serial *s);
+/* What channels are for. With ports (virtio), the console's bytes may come and go by one, and standard error by another. */
+enum serial_channel {
+    SERIAL_CONSOLE,
+    SERIAL_CONTROL,
+    SERIAL_STDIO,
+    SERIAL_STDERR,
+    SERIAL_CHANNELS
+};
+
+/* A driver found a channel. From interrupts too. -EBUSY: there is one already; -EPERM: this image says nothing to the host. */
+NODISCARD int serial_register(enum serial_channel i, struct serial *s);
 
 #endif
