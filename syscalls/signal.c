@@ -7,18 +7,26 @@
 #include <libos/user.h>
 #include <libos/waitq.h>
 
-long sys_rt_sigaction(int sig, user_sigaction_in_t act, user_sigaction_out_t old, size_t sigsetsize)
+/* The old action is asked for, or no new one is given. */
+static NOINLINE long look_at_action(int sig, user_sigaction_in_t act, user_sigaction_out_t old)
 {
     struct abi_sigaction new, before;
     bool set = !user_is_null(act);
-    if (sigsetsize != sizeof(abi_sigset))
-        return -EINVAL;
     if (set && user_get(&new, act, 1) < 0)
         return -EFAULT;
     if (user_is_null(old))
-        return signal_action(sig, set ? &new : NULL, NULL);
+        return signal_action(sig, NULL, NULL);
     int err = signal_action(sig, set ? &new : NULL, &before);
     return err ? err : user_put(old, &before, 1);
+}
+
+long sys_rt_sigaction(int sig, user_sigaction_in_t act, user_sigaction_out_t old, size_t sigsetsize)
+{
+    if (sigsetsize != sizeof(abi_sigset))
+        return -EINVAL;
+    if (user_is_null(act) || !user_is_null(old))
+        return look_at_action(sig, act, old);
+    return signal_install(sig, act);
 }
 
 long sys_rt_sigprocmask(int how, user_sigset_in_t set, user_sigset_out_t old, size_t sigsetsize)
@@ -215,12 +223,22 @@ long sys_tkill(int tid, int sig)
     return send_thread(-1, tid, sig, &info);
 }
 
+/* Does a code say which members a siginfo has? Linux refuses others that have more than it keeps. */
+static bool knows_code(int code)
+{
+    return (code >= SI_DETHREAD && code <= SI_USER) || code == SI_ASYNCNL || code > 0;
+}
+
 /* A program may only pretend to be sigqueue and the like, except to itself. */
 static int get_info(user_siginfo_in_t up, int sig, int pid, struct abi_siginfo *ret)
 {
     if (user_get(ret, up, 1) < 0)
         return -EFAULT;
     ret->si_signo = sig;
+    const char *rest = (const char *)ret + SIGINFO_KEPT;
+    for (size_t i = SIGINFO_KEPT; i < sizeof(*ret) && !knows_code(ret->si_code); i++)
+        if (*rest++)
+            return -E2BIG;
     if ((ret->si_code >= 0 || ret->si_code == SI_TKILL) && pid != process_current()->pid)
         return -EPERM;
     if (ret->si_code == SI_TIMER)

@@ -35,8 +35,12 @@ struct account *account_get(struct account *u)
 
 void account_put(struct account *u)
 {
+    uint32_t refs = u ? u->refs : 0;
     if (!u)
         return;
+    while (refs > 1)
+        if (atomic_compare_exchange_weak(&u->refs, &refs, refs - 1))
+            return;
     spin_lock(&accounts_lock); /* account_find may give out a last reference's user */
     bool last = --u->refs == 0;
     if (last) {

@@ -47,11 +47,17 @@ void core_park(struct thread *t);
 bool signal_ignored_by_default(int sig);
 bool signal_stops_by_default(int sig);
 bool signal_dumps_by_default(int sig);
-/* Take the next signal of set for t. Its number, 0: none. sig_lock is held. */
+/* Take the next signal of set for t. Its number, 0: none. Of *ret the first SIGINFO_KEPT bytes are written. sig_lock is held. */
 int signal_dequeue(struct thread *t, uint64_t set, struct abi_siginfo *ret);
+/* Clear what signal_dequeue has not written of info, for who looks at all of it. */
+static inline void siginfo_complete(struct abi_siginfo *info)
+{
+    __builtin_memset((char *)info + SIGINFO_KEPT, 0, sizeof(*info) - SIGINFO_KEPT);
+}
 /* Remove all of set from q. sig_lock is held. */
 void sigpending_flush(struct sigpending *q, uint64_t set);
-/* Take one sig, which is in q->set, out of q. False: it was not queued, *ret has only the number. */
+/* Take one sig, which is in q->set, out of q. False: it was not queued, *ret has only the number. Of *ret the first SIGINFO_KEPT
+ * bytes are written. */
 bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret);
 
 /* A one-time event. */

@@ -144,7 +144,7 @@ void sigpending_flush(struct sigpending *q, uint64_t set)
         return;
     DL_FOREACH_SAFE(q->queue, e, next)
     {
-        if (ABI_SIGBIT(e->info.si_signo) & set) {
+        if (ABI_SIGBIT(e->sig) & set) {
             DL_DELETE(q->queue, e);
             queue_free(e);
         }
@@ -166,21 +166,23 @@ bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret)
     bool more = false;
     DL_FOREACH(q->queue, e)
     {
-        if (e->info.si_signo != sig)
+        if (e->sig != sig)
             continue;
         more = found != NULL;
         if (more)
             break;
         found = e;
+        if (sig < ABI_SIGRTMIN)
+            break; /* never twice */
     }
     if (!more)
         q->set &= ~ABI_SIGBIT(sig);
     if (!found) { /* it could not be queued when it was sent */
-        memset(ret, 0, sizeof(*ret));
+        memset(ret, 0, SIGINFO_KEPT);
         ret->si_signo = sig;
         return false;
     }
-    *ret = found->info;
+    memcpy(ret, found->info, SIGINFO_KEPT);
     DL_DELETE(q->queue, found);
     queue_free(found);
     return true;
@@ -256,9 +258,9 @@ static void wake_waiting(struct process *p, struct thread *only, int sig)
     struct thread *t;
     if (waitq_active(&p->signal_wait))
         waitq_wake(&p->signal_wait, WAITQ_ALL, 1 /* EPOLLIN */);
-    DL_FOREACH(p->threads, t)
-    if ((!only || t == only) && t->wait_set & ABI_SIGBIT(sig))
-        thread_wake_state(t, 1u << THREAD_SLEEPING);
+    for (t = only ? only : p->threads; t; t = only ? NULL : t->next)
+        if (t->wait_set & ABI_SIGBIT(sig))
+            thread_wake_state(t, 1u << THREAD_SLEEPING);
 }
 
 /* sig is pending: make the thread that shall take it do so. only: it alone may. */
@@ -343,7 +345,7 @@ static int queue_info(struct process *p, struct sigpending *q, const struct abi_
         !(e = slab_alloc(&queue_slab)))
         account_uncharge(u, ACCOUNT_SIGNALS, 1);
     if (e) {
-        e->info = *info;
+        memcpy(e->info, info, SIGINFO_KEPT);
         e->account = account_get(u);
         DL_APPEND(q->queue, e);
     } else if (sig >= ABI_SIGRTMIN && info->si_code != SI_USER) {

@@ -152,12 +152,25 @@ int signal_alt_flags(const struct thread *t, uintptr_t sp)
     return (on_alt_stack(t, sp) ? SS_ONSTACK : 0) | (t->alt_flags & (int)SS_AUTODISARM);
 }
 
-/* Enter the handler. sig_lock is not held. */
+/* Block what a's handler of sig does not want meanwhile. The mask before. sig_lock is held. */
+static uint64_t block(struct thread *t, const struct abi_sigaction *a, int sig)
+{
+    uint64_t before = t->sigmask;
+    uint64_t mask = before | a->mask | (a->flags & SA_NODEFER ? 0 : ABI_SIGBIT(sig));
+    uint64_t newly = mask & ~before & t->process->pending.set;
+    t->sigmask = mask;
+    if (UNLIKELY(newly))
+        signal_retarget(t, newly);
+    signal_update_work(t);
+    return before;
+}
+
+/* Enter the handler, whose signals are blocked by now; before: what was so before. sig_lock is not held. */
 static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigaction *a,
-                  const struct abi_siginfo *info)
+                  const struct abi_siginfo *info, uint64_t before)
 {
     int sig = info->si_signo;
-    uint64_t mask = t->restore_sigmask ? t->saved_sigmask : t->sigmask;
+    uint64_t mask = t->restore_sigmask ? t->saved_sigmask : before;
     uintptr_t sp = plat_frame_sp(f);
     bool faulted = info->si_code > 0 && SYNCHRONOUS & ABI_SIGBIT(sig);
     struct plat_signal s = {
@@ -183,6 +196,7 @@ static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigac
     if (stepping)
         plat_thread_step(&t->plat, false); /* the handler's frame does not show it */
     if (plat_signal_push(&t->plat, &s) < 0) {
+        signal_set_mask(before);
         signal_force(sig == SIGSEGV, SIGSEGV);
         return;
     }
@@ -191,14 +205,6 @@ static void enter(struct thread *t, struct plat_frame *f, const struct abi_sigac
         t->alt_flags = SS_DISABLE;
     }
     t->restore_sigmask = false;
-    mask = t->sigmask | a->mask | (a->flags & SA_NODEFER ? 0 : ABI_SIGBIT(sig));
-    spin_lock(&t->process->sig_lock);
-    uint64_t newly = mask & ~t->sigmask & t->process->pending.set;
-    t->sigmask = mask;
-    if (UNLIKELY(newly))
-        signal_retarget(t, newly);
-    signal_update_work(t);
-    spin_unlock(&t->process->sig_lock);
     if (stepping)
         trace_handler_entered(t);
 }
@@ -211,9 +217,10 @@ void signal_force(bool fatal, int sig)
     signal_fault(sig, SI_KERNEL, 0, t->trap_nr, t->trap_error);
 }
 
-/* Take the next signal that has an effect. 0: none is left. sig_lock is held on entry, not on return. */
+/* Take the next signal that has an effect, and block it and what else its handler wants; *ret_before: the mask before. 0: none is
+ * left. sig_lock is held on entry, not on return. */
 static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info,
-                struct abi_sigaction *ret_action)
+                struct abi_sigaction *ret_action, uint64_t *ret_before)
 {
     for (;;) {
         if (UNLIKELY(t->trace.tracer) && t->trace.pending && !t->process->exiting) {
@@ -230,12 +237,16 @@ static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info
             spin_unlock(&t->process->sig_lock);
             return 0;
         }
-        if (UNLIKELY(t->trace.tracer) && sig != SIGKILL && !(sig = trace_take_signal(t, info)))
-            continue;
+        if (UNLIKELY(t->trace.tracer) && sig != SIGKILL) {
+            siginfo_complete(info);
+            if (!(sig = trace_take_signal(t, info)))
+                continue;
+        }
         sighand_take_action(t->process->sighand, sig, ret_action);
         if (ret_action->handler == ABI_SIG_IGN)
             continue;
         if (ret_action->handler != ABI_SIG_DFL) {
+            *ret_before = block(t, ret_action, sig);
             spin_unlock(&t->process->sig_lock);
             return sig;
         }
@@ -246,6 +257,7 @@ static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info
             continue;
         }
         spin_unlock(&t->process->sig_lock);
+        siginfo_complete(info);
         die(t, f, info);
     }
 }
@@ -264,12 +276,13 @@ void signal_deliver(struct plat_frame *f)
     struct thread *t = thread_current();
     struct abi_siginfo info;
     struct abi_sigaction action;
+    uint64_t before;
 
     if (t->restore_sigmask && plat_frame_ret(f) != -ERESTARTNOHAND && plat_frame_ret(f) != -EINTR)
         restore_mask(t); /* the call had a result: what its mask let through waits again */
     spin_lock(&t->process->sig_lock);
-    if (take(t, f, &info, &action)) {
-        enter(t, f, &action, &info);
+    if (take(t, f, &info, &action, &before)) {
+        enter(t, f, &action, &info, before);
         return;
     }
     settle_call(f, NULL);
@@ -279,7 +292,7 @@ void signal_deliver(struct plat_frame *f)
 long signal_return(void)
 {
     struct thread *t = thread_current();
-    struct plat_signal s = { 0 };
+    struct plat_signal s; /* filled as far as it is read */
     t->restart = NULL;
     if (plat_signal_pop(&t->plat, &s) < 0) {
         signal_force(false, SIGSEGV);

@@ -3,6 +3,7 @@
 #include "proc.h"
 #include <abi/errno.h>
 #include <libos/sched.h>
+#include <libos/user.h>
 #include <libos/waitq.h>
 #include <plat/time.h>
 #include <plat/thread.h>
@@ -57,7 +58,7 @@ static ALWAYS_INLINE void set_action(struct sighand *sh, unsigned i,
     a->mask = new->mask & ~UNBLOCKABLE;
 }
 
-static NOINLINE int action_any(int sig, const struct abi_sigaction *new, struct abi_sigaction *old)
+int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction *old)
 {
     struct thread *t = thread_current();
     struct sighand *sh = t->sighand;
@@ -79,15 +80,26 @@ static NOINLINE int action_any(int sig, const struct abi_sigaction *new, struct 
     return 0;
 }
 
-int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction *old)
+/* By value, so that the address of the caller's does not take a register. */
+static NOINLINE long install_any(int sig, struct abi_sigaction new)
 {
+    return signal_action(sig, &new, NULL);
+}
+
+long signal_install(int sig, user_sigaction_in_t act)
+{
+    struct abi_sigaction new;
+    if (UNLIKELY(user_get(&new, act, 1) < 0))
+        return -EFAULT;
     struct sighand *sh = thread_current()->sighand;
     unsigned i = (unsigned)sig - 1;
-    /* A handler, which discards nothing, and nobody asks for the one before: no other lock, no call. */
-    if (UNLIKELY(!new || old || new->handler <= ABI_SIG_IGN || i >= ABI_NSIG) ||
-        UNLIKELY(UNBLOCKABLE >> i & 1) || UNLIKELY(!spin_trylock(&sh->lock)))
-        return action_any(sig, new, old);
-    set_action(sh, i, new);
+    /* A handler, which discards nothing: no other lock, no call. */
+    if (UNLIKELY(new.handler <= ABI_SIG_IGN || i >= ABI_NSIG) || UNLIKELY(UNBLOCKABLE >> i & 1) ||
+        UNLIKELY(!spin_trylock(&sh->lock)))
+        return install_any(sig, new);
+    sh->touched |= 1ull << i;
+    new.mask &= ~UNBLOCKABLE;
+    sh->action[i] = new;
     spin_unlock(&sh->lock);
     return 0;
 }
@@ -131,6 +143,7 @@ uint64_t signal_pending(void)
 bool signal_take_now(uint64_t set, struct abi_siginfo *ret)
 {
     struct thread *t = thread_current();
+    siginfo_complete(ret);
     spin_lock(&t->process->sig_lock);
     int sig = signal_dequeue(t, set & ~UNBLOCKABLE, ret);
     signal_update_work(t);

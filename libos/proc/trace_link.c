@@ -13,6 +13,7 @@
 #include <libos/sched.h>
 #include <plat/cpu.h>
 #include <plat/debug.h>
+#include <string.h>
 #include <utlist.h>
 
 /* Both locks are held. */
@@ -312,8 +313,10 @@ bool trace_peek_siginfo(struct thread *t, bool shared, uint64_t n, struct abi_si
     DL_FOREACH((shared ? &t->process->pending : &t->pending)->queue, e)
     if (!n--)
         break;
-    if (e)
-        *ret = e->info;
+    if (e) {
+        memcpy(ret, e->info, SIGINFO_KEPT);
+        siginfo_complete(ret);
+    }
     spin_unlock(&t->process->sig_lock);
     return e;
 }

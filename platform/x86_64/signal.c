@@ -109,7 +109,8 @@ int plat_signal_push(struct plat_thread *t, const struct plat_signal *s)
     frame.context.oldmask = s->mask;
     frame.context.fpstate = fp;
     frame.mask = s->mask;
-    memcpy(frame.info, s->info, sizeof(frame.info));
+    memcpy(frame.info, s->info, PLAT_SIGINFO_SIZE);
+    memset(frame.info + PLAT_SIGINFO_SIZE, 0, sizeof(frame.info) - PLAT_SIGINFO_SIZE);
     if (plat_user_write(sp, &frame, sizeof(frame)) != 0)
         return -EFAULT;
 

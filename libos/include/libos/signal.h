@@ -48,6 +48,8 @@ void signal_set_mask(uint64_t mask);
 void signal_set_mask_temporarily(uint64_t mask);
 /* Change or read an action. -EINVAL: not a signal, or SIGKILL/SIGSTOP. old may be NULL, new too. */
 NODISCARD int signal_action(int sig, const struct abi_sigaction *new, struct abi_sigaction *old);
+/* The same where the program gives a new action and does not ask for the old one. -EFAULT too. */
+NODISCARD long signal_install(int sig, user_sigaction_in_t act);
 /* Take one pending signal out of set, or sleep until deadline for it (sigtimedwait). The number, -EAGAIN, -EINTR. */
 int signal_take(uint64_t set, struct abi_siginfo *ret, uint64_t deadline_ns);
 /* What is pending for the current thread and its process. */

@@ -44,10 +44,16 @@ enum thread_state {
     THREAD_DEAD,
 };
 
+/* What libOS keeps of a siginfo, as Linux does: as long as the longest of its variants. What programs see behind it is 0. */
+enum { SIGINFO_KEPT = 48 };
+
 /* Queued signals. */
 struct sigqueue {
     struct sigqueue *next, *prev;
-    struct abi_siginfo info;
+    union {
+        int sig;
+        uint64_t info[SIGINFO_KEPT / 8]; /* as struct abi_siginfo begins */
+    };
     struct account *account; /* against whose RLIMIT_SIGPENDING it counts; a reference */
 };
 struct sigpending {

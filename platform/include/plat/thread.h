@@ -60,11 +60,13 @@ uintptr_t plat_thread_fs(struct plat_thread *t);
 uintptr_t plat_thread_gs(struct plat_thread *t);
 
 /* What a signal frame is built from. Layouts are the Linux x86-64 ABI (struct rt_sigframe). */
+enum { PLAT_SIGINFO_SIZE = 48 };
 struct plat_signal {
     int number;
     uintptr_t handler, restorer; /* from sigaction */
-    bool siginfo;       /* always true in the 64-bit ABI; the handler gets three arguments */
-    const void *info;   /* siginfo, 128 bytes */
+    bool siginfo; /* always true in the 64-bit ABI; the handler gets three arguments */
+    const void *
+        info; /* how a siginfo begins, PLAT_SIGINFO_SIZE bytes; the program sees zeros behind them */
     uint64_t mask;      /* to restore at sigreturn */
     uintptr_t stack_sp; /* 0: below the current stack pointer (red zone kept), else the top of the
                                     alternate stack to start from */

@@ -66,6 +66,8 @@
 #define SI_MESGQ        (-3)
 #define SI_ASYNCIO      (-4)
 #define SI_SIGIO        (-5)
+#define SI_DETHREAD     (-7)
+#define SI_ASYNCNL      (-60)
 #define SI_TKILL        (-6)
 #define ILL_ILLOPC      1
 #define ILL_ILLOPN      2
