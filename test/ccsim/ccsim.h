@@ -69,6 +69,7 @@ struct sim_options {
     const char *attack; /* "" : none */
     bool trace;         /* every exit on the console */
     bool measure;    /* a launch digest of the image's pages, and not a constant: takes seconds */
+    bool count;      /* say how many exits there were when the machine ends */
     bool scan;       /* say that shared memory was looked at when the machine ends */
     bool tdx;        /* else SEV */
     bool sev;        /* no page states: SEV or SEV-ES */
@@ -80,7 +81,7 @@ extern struct sim_options sim_options;
 
 /* Counted for the report at the end: see sim_end. */
 struct sim_counts {
-    uint64_t exits, vc, vmgexits, psc_pages, pvalidates, cpuid, io, msr, mmio, messages;
+    uint64_t exits, vc, vmgexits, psc_pages, pvalidates, cpuid, io, msr, mmio, messages, ticks;
 };
 extern struct sim_counts sim_counts;
 
@@ -88,6 +89,8 @@ extern struct sim_counts sim_counts;
 PRINTF(1, 2) void sim_say(const char *format, ...);
 /* The run has failed: say why and what the guest was doing, end the machine. */
 NORETURN PRINTF(1, 2) void sim_fail(const char *format, ...);
+/* Exits so far, by kind. */
+void sim_say_counts(const char *how);
 /* The guest is over as it wanted. */
 NORETURN void sim_end(const char *how);
 /* The guest ended itself. */

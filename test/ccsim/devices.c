@@ -26,11 +26,18 @@ static bool ends_machine(uint16_t port, uint64_t value)
     return (port == PM1_CONTROL && value & SLEEP) || (port == KEYBOARD && value == RESET);
 }
 
+static void off(void)
+{
+    sim_scan_shared();
+    if (sim_options.count)
+        sim_say_counts("off");
+}
+
 void sim_port_out(uint16_t port, unsigned size, uint64_t value)
 {
     sim_counts.io++;
     if (ends_machine(port, value))
-        sim_scan_shared();
+        off();
     switch (size) {
     case 1:
         x86_out8(port, (uint8_t)value);
@@ -45,6 +52,13 @@ void sim_port_out(uint16_t port, unsigned size, uint64_t value)
         sim_fail("port 0x%x is written with %u bytes", port, size);
     }
 }
+
+/* Each tick of the guest's timer writes these; how many there are is a matter of time. */
+#define APIC_COUNT 0xfee00380ull
+#define APIC_EOI   0xfee000b0ull
+/* The microvm is turned off by a register of its event device. */
+#define GED_SLEEP 0xfea00200ull
+enum { GED_OFF = 1 << 5 };
 
 static volatile void *device(uint64_t pa)
 {
@@ -76,6 +90,9 @@ void sim_mmio_write(uint64_t pa, unsigned size, uint64_t value)
 {
     volatile void *at = device(pa);
 
+    if (pa == GED_SLEEP && value & GED_OFF)
+        off();
+    sim_counts.ticks += pa == APIC_COUNT || pa == APIC_EOI;
     if (sim_options.sev && sim_sev_command(pa, value))
         return;
     switch (size) {

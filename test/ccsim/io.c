@@ -91,15 +91,20 @@ void sim_scan_shared(void)
         sim_say("%u shared pages hold no secret", pages);
 }
 
-void sim_end(const char *how)
+void sim_say_counts(const char *how)
 {
     const struct sim_counts *n = &sim_counts;
 
-    sim_scan_shared();
     sim_say("%s; exits %lu, host calls %lu, traps %lu (cpuid %lu, io %lu, msr %lu, mmio %lu), "
-            "pages changed %lu, acceptances %lu, messages %lu",
+            "pages changed %lu, acceptances %lu, messages %lu, ticks %lu",
             how, n->exits, n->vmgexits, n->vc, n->cpuid, n->io, n->msr, n->mmio, n->psc_pages,
-            n->pvalidates, n->messages);
+            n->pvalidates, n->messages, n->ticks);
+}
+
+void sim_end(const char *how)
+{
+    sim_scan_shared();
+    sim_say_counts(how);
     leave(0x10);
 }
 

@@ -56,7 +56,7 @@ void sim_cpu_init(unsigned index)
     sim_load_idt();
 }
 
-/* ccsim.mode=sev|sev-es|snp|snp+securetsc|snp+svsm|tdx, ccsim.attack=NAME, ccsim.measure, ccsim.scan and ccsim.trace; the rest is the guest's, which ignores these. */
+/* ccsim.mode=sev|sev-es|snp|snp+securetsc|snp+svsm|tdx, ccsim.attack=NAME, ccsim.measure, ccsim.scan, ccsim.count and ccsim.trace; the rest is the guest's, which ignores these. */
 static void options(const char *line)
 {
     static char attack[32];
@@ -68,6 +68,7 @@ static void options(const char *line)
             attack[i] = *p++;
         sim_options.attack = attack;
     }
+    sim_options.count = strstr(line, "ccsim.count") != NULL;
     sim_options.scan = strstr(line, "ccsim.scan") != NULL;
     sim_options.measure = strstr(line, "ccsim.measure") != NULL;
     sim_options.trace = strstr(line, "ccsim.trace") != NULL;
