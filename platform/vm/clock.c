@@ -383,11 +383,12 @@ void vm_clock_init(void)
     };
 }
 
+/* A counter below zero is one that went back, too. */
 static uint64_t hold(uint64_t tsc)
 {
     uint64_t before = atomic_load_explicit(&latest, memory_order_relaxed);
 
-    while (tsc > before)
+    while ((int64_t)(tsc - before) > 0)
         if (atomic_compare_exchange_weak(&latest, &before, tsc))
             return tsc;
     return before;
