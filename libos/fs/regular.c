@@ -84,6 +84,13 @@ int64_t regular_write_limit(struct inode *inode, uint64_t pos, uint64_t count)
     return (int64_t)min_u64((uint64_t)n, inode->size - pos);
 }
 
+/* page_put of a page that was written to, which is no reserved one. */
+static ALWAYS_INLINE void put_written(struct page *p)
+{
+    if (UNLIKELY(p->refs == 1) || UNLIKELY(--p->refs == 0))
+        page_free_last(p);
+}
+
 static ssize_type write_pages(struct inode *inode, struct iter *it, uint64_t *pos, size_t count)
 {
     uint64_t off = *pos, end = off + count;
@@ -102,7 +109,7 @@ static ssize_type write_pages(struct inode *inode, struct iter *it, uint64_t *po
             }
         }
         size_t done = iter_get(it, (char *)page_ptr(p) + in_page, n);
-        page_put(p);
+        put_written(p);
         off += done;
         if (off > inode->size)
             inode->size = off;

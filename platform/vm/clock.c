@@ -394,15 +394,23 @@ static uint64_t hold(uint64_t tsc)
     return before;
 }
 
+static ALWAYS_INLINE uint64_t ns_at(uint64_t tsc)
+{
+    return (uint64_t)((unsigned __int128)(tsc - clock.tsc_base) * clock.mult >> PLAT_CLOCK_SHIFT);
+}
+
+static NOINLINE uint64_t ns_held(uint64_t tsc)
+{
+    return ns_at(hold(tsc));
+}
+
 uint64_t plat_time_ns(void)
 {
     uint64_t tsc;
 
     __asm__ volatile("lfence" : : : "memory"); /* not before what came before */
     tsc = x86_rdtsc();
-    if (UNLIKELY(held))
-        tsc = hold(tsc);
-    return (uint64_t)((unsigned __int128)(tsc - clock.tsc_base) * clock.mult >> PLAT_CLOCK_SHIFT);
+    return UNLIKELY(held) ? ns_held(tsc) : ns_at(tsc);
 }
 
 uint64_t vm_clock_ticks(uint64_t ns)
