@@ -109,8 +109,7 @@ struct abi_statmount {
     uint64_t mnt_ns_id;
     uint32_t fs_subtype, sb_source, opt_num, opt_array, opt_sec_num, opt_sec_array;
     uint64_t supported_mask;
-    uint64_t spare[45];
-    char str[];
+    uint64_t spare[45]; /* then strings, each with a zero */
 };
 
 #endif
