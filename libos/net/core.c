@@ -10,6 +10,7 @@
 #include "netconf.h"
 #include "packet.h"
 #include "tcp.h"
+#include "tcp_table.h"
 #include <base/chacha20.h>
 #include <base/log.h>
 #include <libos/heap.h>
@@ -24,6 +25,7 @@
 #include <lwip/timeouts.h>
 #include <plat/time.h>
 #include <string.h>
+#include "lwip/replace.h"
 
 #define BUSY_NS      (15 * NS_PER_SEC)
 #define NS_PER_MS    1000000ull
@@ -103,6 +105,9 @@ uint32_t net_hook_random(void)
 uint32_t net_hook_isn(const void *lip, uint16_t lport, const void *rip, uint16_t rport)
 {
     struct inet_addr l = addr_of_ip(lip), r = addr_of_ip(rip);
+    uint32_t isn;
+    if (syn_cookie_isn(&isn))
+        return isn;
     uint32_t key[8], block[16];
     for (int i = 0; i < 4; i++) {
         key[i] = isn_key[i] ^ l.w[i];
@@ -158,12 +163,14 @@ static void run_all(void)
 {
     uint64_t now = now_ms();
     if (tcp_lives()) {
+        tcp_table_begin_walk();
         run(0, now);
+        tcp_table_end_walk();
         tcp_guard_tick();
         for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
             next = p->next;
             if (p->unsent)
-                tcp_output(p); /* held back for MSG_MORE */
+                net_tcp_output(p); /* held back for MSG_MORE */
         }
     }
     last_ms[0] = now - (now - last_ms[0]) % TCP_TMR_INTERVAL;
@@ -265,6 +272,8 @@ void net_core_init(void)
     must((size_t)lwip_num_cyclic_timers <= ARRAY_SIZE(last_ms));
     for (size_t i = 0; i < ARRAY_SIZE(last_ms); i++)
         last_ms[i] = now;
+    tcp_table_init();
+    syn_cookie_init();
     lwip_init();
     udp_init_input();
     tick_idle = true;

@@ -7,6 +7,7 @@
 
 struct net_interface;
 struct netdev;
+struct netif;
 
 /* The lock of everything in lwIP. Not held over a user copy or a sleep; taken by interrupts too. */
 void net_lock(void);
@@ -24,6 +25,10 @@ unsigned ether_mtu_max(const void *state);
 NODISCARD int ether_set_mac(void *state, const uint8_t mac[6]);
 /* What a device counts; state: the netif's. */
 void ether_stats(const void *state, struct net_interface *ret);
+
+/* Does the device behind a netif cut long TCP segments of IPv4 (or IPv6) into frames? Do the devices of all? */
+bool ether_cuts(const struct netif *n, bool six);
+bool ether_all_cut(bool six);
 
 /* Does an interface of this machine have the address? No lock. */
 bool net_addr_is_own(const struct inet_addr *a);

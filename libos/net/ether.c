@@ -6,6 +6,7 @@
 #include "core.h"
 #include "ip.h"
 #include "netconf.h"
+#include "tcp_table.h"
 #include <abi/errno.h>
 #include <base/log.h>
 #include <libos/dev/netdev.h>
@@ -44,6 +45,7 @@ struct ether {
 
 static struct ether ethers[NETDEV_MAX];
 static unsigned nethers;
+static uint32_t common_offloads = NETDEV_TSO4 | NETDEV_TSO6; /* those that all devices have */
 
 /* A frame on its way out. */
 struct sending {
@@ -100,6 +102,22 @@ static void offload_checksum(struct netdev_tx *tx, struct pbuf *p)
     tx->csum_offset = (uint16_t)field;
 }
 
+/* A segment for several frames (tcp_segment.c): the device makes them. */
+static void offload_cutting(struct netdev_tx *tx, struct pbuf *p, uint32_t mtu)
+{
+    const uint8_t *f = p->payload;
+    if (!tx->csum || tx->csum_offset != CSUM_TCP || p->len < tx->csum_start + TCP_HLEN)
+        return;
+    tx->header_len = (uint16_t)(tx->csum_start + (f[tx->csum_start + TCP_OFFSET] >> 4) * 4);
+    tx->gso = f[12] == 0x08 ? NETDEV_GSO_TCP4 : NETDEV_GSO_TCP6;
+    tx->gso_size = tcp_segment_cut(f, tx->header_len, mtu);
+}
+
+bool ether_all_cut(bool six)
+{
+    return nethers && common_offloads & (six ? NETDEV_TSO6 : NETDEV_TSO4);
+}
+
 static err_t ether_output(struct netif *netif, struct pbuf *p)
 {
     struct ether *e = netif->state;
@@ -109,6 +127,10 @@ static err_t ether_output(struct netif *netif, struct pbuf *p)
     if (!s)
         return ERR_MEM;
     net_touch();
+    if (syn_cookie_mutes()) {
+        slab_free(&sendings, s);
+        return ERR_OK;
+    }
     memset(&s->tx, 0, sizeof(s->tx));
     if (pbuf_clen(p) > NETDEV_SEGS_MAX)
         s->p = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
@@ -120,6 +142,8 @@ static err_t ether_output(struct netif *netif, struct pbuf *p)
     }
     if (e->dev->offloads & NETDEV_CSUM)
         offload_checksum(&s->tx, s->p);
+    if (s->p->tot_len > e->netif.mtu + ETH_HEADER)
+        offload_cutting(&s->tx, s->p, e->netif.mtu);
     for (struct pbuf *q = s->p; q; q = q->next)
         if (q->len)
             segs[n++] = (struct netdev_seg){ q->payload, q->len };
@@ -333,6 +357,13 @@ static err_t ether_output_ip4(struct netif *n, struct pbuf *p, const ip4_addr_t 
     return etharp_output(n, p, to);
 }
 
+bool ether_cuts(const struct netif *n, bool six)
+{
+    const struct ether *e = n->state;
+    return n->linkoutput == ether_output && e->dev->offloads & NETDEV_CSUM &&
+           e->dev->offloads & (six ? NETDEV_TSO6 : NETDEV_TSO4);
+}
+
 static err_t ether_init(struct netif *n)
 {
     struct ether *e = n->state;
@@ -375,6 +406,7 @@ int ether_attach(struct netdev *dev)
     if (err)
         return err;
     nethers++;
+    common_offloads &= dev->offloads & NETDEV_CSUM ? dev->offloads : 0;
     ether_changed(dev, false);
     return netif_get_index(n);
 }

@@ -1,30 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* What protects TCP from strangers, and from peers that vanish. Segments are looked at before lwIP takes them: an acknowledgement
- * must be of something that was sent within the last window (RFC 5961, 5; lwIP itself checks resets and SYNs, 3 and 4), and a
- * listener whose half-open connections are all in use gives up the oldest for a new one. From the clock: connections that only
- * wait for stray packets are bounded, and TCP_USER_TIMEOUT is kept. All under the core lock. */
+ * must be of something that was sent within the last window (RFC 5961, 5; lwIP itself checks resets and SYNs, 3 and 4). From the
+ * clock: connections that only wait for stray packets are bounded, and TCP_USER_TIMEOUT is kept. All under the core lock. */
 #include "core.h"
 #include "tcp.h"
 #include <abi/errno.h>
 #include <lwip/priv/tcp_priv.h>
 #include <plat/time.h>
+#include "lwip/replace.h"
 
 enum {
     TIME_WAIT_MAX = 4096,
-    LOOK_MAX = 2048, /* connections looked at for one to give up */
     NS_PER_MS = 1000000,
 };
-
-/* Give up the half-open connection of a listener that is oldest, or nearly: lwIP's list begins with what was used last. */
-static void drop_half_open(const struct tcp_pcb_listen *l)
-{
-    struct tcp_pcb *oldest = NULL, *p = tcp_active_pcbs;
-    for (unsigned i = 0; p && i < LOOK_MAX; p = p->next, i++)
-        if (p->state == SYN_RCVD && p->listener == l)
-            oldest = p;
-    if (oldest)
-        tcp_abandon(oldest, 0);
-}
 
 static bool is_synchronised(const struct tcp_pcb *pcb)
 {
@@ -37,13 +25,7 @@ int8_t net_hook_segment(void *taken_by, const void *header)
     struct tcp_pcb *pcb = taken_by;
     const struct tcp_hdr *h = header;
     unsigned flags = TCPH_FLAGS(h);
-    if (pcb->state == LISTEN) {
-        const struct tcp_pcb_listen *l = taken_by;
-        if (flags & TCP_SYN && l->accepts_pending >= l->backlog)
-            drop_half_open(l);
-        return ERR_OK;
-    }
-    if (!is_synchronised(pcb) || flags & (TCP_RST | TCP_SYN))
+    if (pcb->state == LISTEN || !is_synchronised(pcb) || flags & (TCP_RST | TCP_SYN))
         return ERR_OK;
     if (!(flags & TCP_ACK))
         return ERR_VAL;
@@ -53,7 +35,7 @@ int8_t net_hook_segment(void *taken_by, const void *header)
         return ERR_OK;
     }
     tcp_ack_now(pcb);
-    tcp_output(pcb);
+    net_tcp_output(pcb);
     return ERR_VAL;
 }
 

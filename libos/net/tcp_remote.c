@@ -11,6 +11,7 @@
 #include "core.h"
 #include "ip.h"
 #include "tcp.h"
+#include "tcp_table.h"
 #include <abi/errno.h>
 #include <libos/heap.h>
 #include <libos/page.h>
@@ -19,8 +20,13 @@
 #include <plat/time.h>
 #include <stdatomic.h>
 #include <string.h>
+#include "lwip/replace.h"
 
-enum { REPORT_MIN = 16384 };
+enum {
+    REPORT_MIN = 16384,
+    BACKLOG = 128, /* half-open connections; what comes beyond gets a cookie (syn_cookie.c) */
+    PIECE_MAX = 15 * PAGE_SIZE,
+};
 
 /* A port that is open in lwIP. Guarded by the core lock. */
 struct open_port {
@@ -228,7 +234,7 @@ static int port_open(struct open_port *fresh, uint16_t port)
         return -ENOMEM;
     ip_set_option(pcb, SOF_REUSEADDR);
     if (tcp_bind(pcb, IP_ANY_TYPE, port) == ERR_OK)
-        l = tcp_listen_with_backlog(pcb, 255);
+        l = tcp_listen_with_backlog(pcb, BACKLOG);
     if (!l) {
         tcp_abandon(pcb, 0);
         return -ENOMEM;
@@ -279,24 +285,41 @@ void tcpsock_remote_unlisten(struct tcpsock *t)
 
 /* ---- sending ---- */
 
+/* What lies at an offset of a message, in *ret; how many bytes lie there in one piece. */
+static uint32_t piece_at(const struct netmsg *m, uint32_t at, uint8_t **ret)
+{
+    if (!m->npages) {
+        *ret = m->data + at;
+        return m->len - at;
+    }
+    uint32_t i = at / PAGE_SIZE, in = at & (PAGE_SIZE - 1), n = PAGE_SIZE - in;
+    uint8_t *data = page_ptr(m->pages[i]);
+    *ret = data + in;
+    while (++i < m->npages && n < PIECE_MAX && page_ptr(m->pages[i]) == *ret + n)
+        n += PAGE_SIZE;
+    return n < m->len - at ? n : m->len - at;
+}
+
 /* Hand one contiguous piece of the first message that lwIP has not whole to it. Bytes; 0: it takes no more now. */
 static uint32_t write_piece(struct tcpsock *t, bool more)
 {
     struct netmsg *m = t->unsent;
-    uint32_t at = t->unsent_off, n = m->len - at;
-    uint8_t *data = m->data + at;
-    if (m->npages) {
-        uint32_t in = at & (PAGE_SIZE - 1);
-        data = (uint8_t *)page_ptr(m->pages[at / PAGE_SIZE]) + in;
-        if (n > PAGE_SIZE - in)
-            n = PAGE_SIZE - in;
-    }
-    if (n > tcp_sndbuf(t->pcb))
-        n = tcp_sndbuf(t->pcb);
+    struct tcp_pcb *pcb = t->pcb;
+    uint8_t *data;
+    uint32_t at = t->unsent_off, n = piece_at(m, at, &data);
+    u16_t mss = pcb->mss;
+    err_t err;
+    if (n > tcp_sndbuf(pcb))
+        n = tcp_sndbuf(pcb);
+    if (n > UINT16_MAX)
+        n = UINT16_MAX;
     more = more || at + n < m->len || m->next;
-    if (!n || tcp_write(t->pcb, data, (u16_t)n, more ? TCP_WRITE_FLAG_MORE : 0) != ERR_OK)
+    if (!n)
         return 0;
-    return n;
+    pcb->mss = tcp_segment_size(pcb);
+    err = tcp_write(pcb, data, (u16_t)n, more ? TCP_WRITE_FLAG_MORE : 0);
+    pcb->mss = mss;
+    return err == ERR_OK ? n : 0;
 }
 
 /* Give lwIP what it takes, and then the end of the stream when it is due. Locks: core held. */
@@ -316,7 +339,7 @@ static void flush(struct tcpsock *t, bool more)
     }
     /* What is to be followed waits for a whole segment; lwIP's clock (core.c) sends what is not. */
     if (!more || t->pcb->snd_lbb - t->pcb->snd_nxt >= t->pcb->mss)
-        tcp_output(t->pcb);
+        net_tcp_output(t->pcb);
 }
 
 static int send_one(struct tcpsock *t, struct netmsg *take_m, bool more, bool urgent)

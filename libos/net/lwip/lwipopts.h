@@ -111,7 +111,7 @@
 #define LWIP_TCP_MAX_SACK_NUM      4
 #define LWIP_TCP_TIMESTAMPS        1
 #define LWIP_TCP_KEEPALIVE         1
-#define LWIP_TCP_PCB_NUM_EXT_ARGS  0
+#define LWIP_TCP_PCB_NUM_EXT_ARGS  3 /* tcp_table.c */
 #define TCP_QUEUE_OOSEQ            1
 #define TCP_OOSEQ_MAX_PBUFS        2048
 #define TCP_LISTEN_BACKLOG         1
