@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lwIP's surroundings: the one lock, memory within a bound, clocks, secrets, and its timers. lwIP wants each of its cyclic
- * functions called ten times a second or less. Here they run while packets have come or gone within the last seconds, or
+ * functions called ten times a second or less. Here they run as often as somebody waits for them: ten times a second during DHCP and
+ * before reports of groups, twenty times while a TCP connection has something under way, once while packets came lately, or
  * something waits for an answer; an idle machine has one timer a minute, and what was left out is made up for then.
  *
  * core guards all of lwIP. It is a spin lock, because packets are taken in from interrupts; what is done under it is bounded
@@ -18,7 +19,9 @@
 #include <libos/random.h>
 #include <libos/timer.h>
 #include <lwip/dhcp.h>
+#include <lwip/igmp.h>
 #include <lwip/init.h>
+#include <lwip/mld6.h>
 #include <lwip/netif.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/sys.h>
@@ -27,14 +30,15 @@
 #include <string.h>
 #include "lwip/replace.h"
 
-#define BUSY_NS      (15 * NS_PER_SEC)
+#define BUSY_NS      (3 * NS_PER_SEC)
 #define NS_PER_MS    1000000ull
 #define TIMERS_MAX   16
 #define CATCH_UP_MAX 600 /* calls at once */
+#define GUARD_MS     200
 
 static struct spin core = SPIN_INIT(RANK_NET_CORE);
 static struct timer tick;
-static bool tick_armed, tick_idle; /* guarded by core, as the next ones */
+static bool tick_armed, tick_idle, tick_slow; /* guarded by core, as the next ones */
 static uint64_t busy_until_ns;
 static uint64_t last_ms[TIMERS_MAX];
 static uint32_t isn_key[8];
@@ -129,9 +133,24 @@ static uint64_t now_ms(void)
     return plat_time_ns() / NS_PER_MS;
 }
 
-static bool tcp_lives(void)
+/* Does a connection's clock run: is something to be sent again, to be acknowledged, or to end? */
+static bool is_timed(const struct tcp_pcb *p)
 {
-    return tcp_active_pcbs || tcp_tw_pcbs;
+    return (p->state != ESTABLISHED && p->state != CLOSE_WAIT) || p->unacked || p->unsent ||
+           p->ooseq || p->refused_data || p->persist_backoff ||
+           p->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND);
+}
+
+/* Is there one that is timed? *ret_slow: or one to which a second more or less makes no difference? */
+static bool tcp_waits(bool *ret_slow)
+{
+    *ret_slow = tcp_tw_pcbs;
+    for (const struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+        if (is_timed(p))
+            return true;
+        else if (p->so_options & SOF_KEEPALIVE)
+            *ret_slow = true;
+    return false;
 }
 
 /* Does something wait for an answer that lwIP itself asks for again? */
@@ -143,6 +162,12 @@ static bool negotiates(void)
         struct dhcp *d = netif_dhcp_data(n);
         if (d && netif_is_link_up(n) && !dhcp_supplied_address(n))
             return true;
+        for (const struct igmp_group *g = netif_igmp_data(n); g; g = g->next)
+            if (g->timer)
+                return true;
+        for (const struct mld_group *g = netif_mld6_data(n); g; g = g->next)
+            if (g->timer)
+                return true;
     }
     return false;
 }
@@ -158,22 +183,39 @@ static void run(unsigned i, uint64_t now)
         t->handler();
 }
 
-/* lwip_cyclic_timers[0] is TCP's; it does not make up for anything: nothing waited. */
+/* TCP's clock, lwip_cyclic_timers[0]. What was left out of it nothing has waited for, but connections that end (TIME-WAIT) and idle
+ * ones count its ticks. */
+static void run_tcp(uint64_t now)
+{
+    static uint64_t guarded_ms;
+    uint64_t due = (now - last_ms[0]) / TCP_TMR_INTERVAL;
+    if (!due || (!tcp_active_pcbs && !tcp_tw_pcbs)) {
+        last_ms[0] += due * TCP_TMR_INTERVAL;
+        return;
+    }
+    if (due > 2)
+        tcp_ticks += (u32_t)(due - 2) / 2; /* every second one is a slow one */
+    for (unsigned i = 0; i < due && i < 2; i++) {
+        tcp_table_begin_walk();
+        lwip_cyclic_timers[0].handler();
+        tcp_table_end_walk();
+    }
+    last_ms[0] += due * TCP_TMR_INTERVAL;
+    if (now - guarded_ms < GUARD_MS)
+        return;
+    guarded_ms = now;
+    tcp_guard_tick();
+    for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
+        next = p->next;
+        if (p->unsent)
+            net_tcp_output(p); /* held back for MSG_MORE */
+    }
+}
+
 static void run_all(void)
 {
     uint64_t now = now_ms();
-    if (tcp_lives()) {
-        tcp_table_begin_walk();
-        run(0, now);
-        tcp_table_end_walk();
-        tcp_guard_tick();
-        for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
-            next = p->next;
-            if (p->unsent)
-                net_tcp_output(p); /* held back for MSG_MORE */
-        }
-    }
-    last_ms[0] = now - (now - last_ms[0]) % TCP_TMR_INTERVAL;
+    run_tcp(now);
     for (unsigned i = 1; i < (unsigned)lwip_num_cyclic_timers; i++)
         run(i, now);
 }
@@ -182,11 +224,14 @@ static void run_all(void)
 static void arm(void)
 {
     uint64_t now = plat_time_ns();
-    bool busy = now < busy_until_ns || negotiates();
-    uint64_t ns = busy          ? 100 * NS_PER_MS
-                  : tcp_lives() ? TCP_TMR_INTERVAL * NS_PER_MS
-                                : 60 * NS_PER_SEC;
-    tick_idle = !busy && !tcp_lives();
+    bool busy = now < busy_until_ns;
+    bool slow, fast = negotiates(), tcp = tcp_waits(&slow);
+    uint64_t ns = fast           ? 100 * NS_PER_MS
+                  : tcp          ? TCP_TMR_INTERVAL * NS_PER_MS
+                  : busy || slow ? NS_PER_SEC
+                                 : 60 * NS_PER_SEC;
+    tick_idle = !busy && !fast && !tcp && !slow;
+    tick_slow = !fast && !tcp;
     tick_armed = true;
     timer_start(&tick, now + ns);
 }
@@ -206,6 +251,10 @@ void net_touch(void)
     if (UNLIKELY(tick_idle)) {
         run_all();
         arm();
+    } else if (UNLIKELY(tick_slow)) {
+        /* Whatever comes now, TCP's clock or a report may have to run for it. */
+        tick_slow = false;
+        timer_start(&tick, now + TCP_TMR_INTERVAL * NS_PER_MS);
     }
 }
 

@@ -13,6 +13,7 @@ enum {
     FRAMES_MAX = 44, /* in one segment: 64 KiB with all headers */
     CUT_LEAST = 536,
     TIMESTAMP = 12,
+    RTO_LEAST = 3, /* slow clocks: 200 ms at least */
     ETH = 14,
     V4_PROTO = 9,
     V6_NEXT = 6,
@@ -49,9 +50,14 @@ uint16_t tcp_segment_size(const struct tcp_pcb *pcb)
 static void split(struct tcp_pcb *pcb, uint32_t n)
 {
     u16_t mss = pcb->mss;
+    struct tcp_seg *s = pcb->unsent;
+    const struct tcp_seg *next = s->next;
     pcb->mss = UINT16_MAX; /* lwIP knows no longer segments */
     (void)tcp_split_unsent_seg(pcb, (u16_t)n);
     pcb->mss = mss;
+    /* lwIP gives these flags to the rest, and means to take them from what comes before it. */
+    if (s->next != next)
+        TCPH_UNSET_FLAG(s->tcphdr, TCP_FIN | TCP_PSH);
 }
 
 void net_tcp_split(struct tcp_pcb *pcb, uint16_t n)
@@ -59,11 +65,30 @@ void net_tcp_split(struct tcp_pcb *pcb, uint16_t n)
     split(pcb, n < pcb->mss ? n : pcb->mss);
 }
 
+/* Forget what of the first unsent segment has been acknowledged: lwIP would send it again. */
+static void trim(struct tcp_pcb *pcb)
+{
+    struct tcp_seg *s = pcb->unsent;
+    uint32_t acked = pcb->lastack - lwip_ntohl(s->tcphdr->seqno);
+    if ((int32_t)acked <= 0 || acked >= s->len || s->p->ref != 1)
+        return;
+    split(pcb, acked);
+    if (s->len != acked)
+        return;
+    pcb->unsent = s->next;
+    pcb->snd_queuelen -= pbuf_clen(s->p);
+    tcp_seg_free(s);
+}
+
 /* Make the first unsent segment so short that the windows take it, if that must be. True: it was split. */
 static bool fit(struct tcp_pcb *pcb)
 {
     const struct tcp_seg *s = pcb->unsent;
     if (!s || s->len <= pcb->mss)
+        return false;
+    trim(pcb);
+    s = pcb->unsent;
+    if (s->len <= pcb->mss)
         return false;
     uint32_t wnd = pcb->snd_wnd < pcb->cwnd ? pcb->snd_wnd : pcb->cwnd;
     uint32_t before = lwip_ntohl(s->tcphdr->seqno) - pcb->lastack,
@@ -83,6 +108,8 @@ err_t net_tcp_output(struct tcp_pcb *pcb)
 {
     if (tcp_input_pcb == pcb)
         return ERR_OK;
+    if (pcb->rto < RTO_LEAST)
+        pcb->rto = RTO_LEAST; /* lwIP has no lower bound */
     fit(pcb);
     err_t err = tcp_output(pcb);
     while (err == ERR_OK && fit(pcb))

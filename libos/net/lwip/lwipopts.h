@@ -118,6 +118,8 @@
 #define TCP_DEFAULT_LISTEN_BACKLOG 255
 #define TCP_OVERSIZE               TCP_MSS
 #define TCP_TTL                    64
+#define TCP_TMR_INTERVAL           50 /* so that what is lost is sent again in less than seconds */
+#define LWIP_TCP_RTO_TIME          1000 /* RFC 6298 */
 #define TCP_MAXRTX                 12
 #define TCP_SYNMAXRTX              6
 #define TCP_MSL                    30000UL

