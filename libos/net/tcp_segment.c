@@ -3,6 +3,7 @@
  * only what tcp_write makes is longer, by how much may be under way. A long segment that the windows do not take any more, after
  * a loss say, is split: lwIP sends whole segments only. Nothing long is fragmented by IP. All under the core lock. */
 #include "core.h"
+#include "tcp.h"
 #include "tcp_table.h"
 #include <lwip/nd6.h>
 #include <lwip/priv/tcp_priv.h>
@@ -37,7 +38,9 @@ uint16_t tcp_segment_size(const struct tcp_pcb *pcb)
         if (last->len + options > least)
             least = last->len + options;
     }
-    if (pcb->mss < CUT_LEAST || !ether_all_cut(IP_IS_V6_VAL(pcb->remote_ip)))
+    const struct tcpsock *t = pcb->callback_arg;
+    if (pcb->mss < CUT_LEAST || (t && t->urgent_sent) ||
+        !ether_all_cut(IP_IS_V6_VAL(pcb->remote_ip)))
         n = 1;
     n = n > FRAMES_MAX ? FRAMES_MAX : n;
     while (n * frame + options > UINT16_MAX - 256)
