@@ -109,4 +109,19 @@ NODISCARD int socket_next_control(const struct socket_msg *m, size_t *pos,
 /* Wall time in ns. */
 uint64_t socket_wall_ns(void);
 
+/* ---- urgent data (urgent.c). Locks: s.lock held ---- */
+
+/* There is going to be an urgent byte: it takes the place of an earlier one, and whoever owns the file is told. */
+void socket_urgent_announce(struct socket *s);
+/* It is here: m, of one byte, about to be pushed. */
+void socket_urgent_here(struct socket *s, struct netmsg *m);
+/* What FIONREAD says. Takes s.lock. */
+uint32_t socket_readable(struct socket *s);
+/* Is there enough to read for poll? Takes s.lock. */
+bool socket_has_readable(struct socket *s);
+/* SIOCATMARK. Takes s.lock. */
+bool socket_at_mark(struct socket *s);
+/* recv(2) with MSG_OOB. */
+ssize_type socket_urgent_recv(struct socket *s, struct socket_msg *m);
+
 #endif

@@ -381,8 +381,8 @@ static int local_send(struct tcpsock *t, struct netmsg *m, bool urgent)
     bool gone = p->dead;
     bool deaf = ps->shut & SOCKET_SHUT_RD; /* shutdown(SHUT_RD): it throws away */
     if (UNLIKELY(urgent) && !gone && !deaf) {
-        tcpsock_urgent_announce(p);
-        tcpsock_urgent_here(p, m);
+        socket_urgent_announce(ps);
+        socket_urgent_here(ps, m);
     }
     if (!gone && !deaf)
         netmsg_push(&ps->rq, m);
@@ -477,7 +477,7 @@ static ssize_type tcp_recv(struct socket *s, struct socket_msg *m)
         return -ENOTCONN;
     m->name_len = 0; /* a stream's reader knows its peer */
     if (UNLIKELY(m->flags & MSG_OOB))
-        return tcpsock_urgent_recv(t, m);
+        return socket_urgent_recv(s, m);
     return socket_recv_stream(s, m);
 }
 
@@ -693,7 +693,7 @@ static unsigned tcp_poll(struct socket *s)
         events |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
     if (state == TCP_IS_SYN_SENT)
         return events;
-    if (UNLIKELY(s->urgent) ? tcpsock_has_readable(t) : s->rq.head && s->rq.bytes >= s->rcvlowat)
+    if (UNLIKELY(s->urgent) ? socket_has_readable(s) : s->rq.head && s->rq.bytes >= s->rcvlowat)
         events |= EPOLLIN | EPOLLRDNORM;
     if (s->urgent == SOCKET_URGENT_HERE)
         events |= EPOLLPRI;
@@ -719,7 +719,7 @@ static long tcp_ioctl(struct socket *s, unsigned cmd, unsigned long arg)
     case FIONREAD:
         if (t->state == TCP_IS_LISTEN)
             return -EINVAL;
-        n = (int)tcpsock_readable(t);
+        n = (int)socket_readable(s);
         break;
     case SIOCOUTQ:
         if (t->state == TCP_IS_LISTEN)
@@ -727,7 +727,7 @@ static long tcp_ioctl(struct socket *s, unsigned cmd, unsigned long arg)
         n = t->peer ? 0 : (int)t->sq.bytes;
         break;
     case SIOCATMARK:
-        n = tcpsock_at_mark(t);
+        n = socket_at_mark(s);
         break;
     default:
         return inet_ioctl(s, cmd, arg);

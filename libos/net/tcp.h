@@ -44,8 +44,6 @@ struct tcpsock {
         *parent; /* the listener in whose waiting list it is, borrowed; guarded by its lock */
     /* Options. */
     bool nodelay, cork, quickack, defer;
-    struct netmsg
-        *urgent_at; /* in rq, while s.urgent is SOCKET_URGENT_HERE or _READ; guarded by s.lock */
     uint32_t keepidle_s, keepintvl_s, keepcnt, user_timeout_ms, notsent_lowat;
     int linger2, syncnt, maxseg, fastopen;
     char congestion[16];
@@ -109,20 +107,8 @@ void tcpsock_remote_timed_out(struct tcpsock *t);
 void tcp_guard_tick(void);
 void tcpsock_remote_push(struct tcpsock *t);
 
-/* ---- urgent data (tcp_urgent.c). Locks: s.lock held ---- */
+/* ---- urgent data on the wire (tcp_urgent.c) ---- */
 
-/* There is going to be an urgent byte: it takes the place of an earlier one, and whoever owns the file is told. */
-void tcpsock_urgent_announce(struct tcpsock *t);
-/* It is here: m, of one byte, about to be pushed. */
-void tcpsock_urgent_here(struct tcpsock *t, struct netmsg *m);
-/* What FIONREAD says. Takes s.lock. */
-uint32_t tcpsock_readable(struct tcpsock *t);
-/* Is there enough to read for poll? Takes s.lock. */
-bool tcpsock_has_readable(struct tcpsock *t);
-/* SIOCATMARK. Takes s.lock. */
-bool tcpsock_at_mark(struct tcpsock *t);
-/* recv(2) with MSG_OOB. */
-ssize_type tcpsock_urgent_recv(struct tcpsock *t, struct socket_msg *m);
 struct tcp_hdr;
 /* A segment (in host order, but for the pointer) that says where urgent data is. Locks: core held, s.lock not. */
 void tcpsock_urgent_segment(struct tcp_pcb *pcb, const struct tcp_hdr *h);

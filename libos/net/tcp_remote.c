@@ -510,7 +510,7 @@ static bool queue_urgent(struct tcpsock *t, struct pbuf *take_p, uint32_t at)
     spin_lock(&s->lock);
     if (before)
         netmsg_push(&s->rq, before);
-    tcpsock_urgent_here(t, byte);
+    socket_urgent_here(&t->in.s, byte);
     netmsg_push(&s->rq, byte);
     if (rest)
         netmsg_push(&s->rq, rest);

@@ -429,6 +429,8 @@ static unsigned unix_poll(struct socket *s)
         events |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
     if (*(struct netmsg *volatile *)&s->rq.head || *(struct unix_sock *volatile *)&u->pending)
         events |= EPOLLIN | EPOLLRDNORM;
+    if (UNLIKELY(s->urgent == SOCKET_URGENT_HERE))
+        events |= EPOLLPRI;
     if (s->type != SOCK_DGRAM && state == UNIX_UNCONNECTED)
         events |= EPOLLHUP;
     if (state == UNIX_LISTENS || !writable(u))
@@ -515,6 +517,9 @@ static long unix_ioctl(struct socket *s, unsigned cmd, unsigned long arg)
         spin_lock(&s->lock);
         n = s->type != SOCK_DGRAM ? (int)s->rq.bytes : s->rq.head ? (int)s->rq.head->len : 0;
         spin_unlock(&s->lock);
+        return user_put(user_at(user_int_out_t, arg), &n, 1);
+    case SIOCATMARK:
+        n = socket_at_mark(s);
         return user_put(user_at(user_int_out_t, arg), &n, 1);
     case SIOCOUTQ:
         n = (int)s->wmem;

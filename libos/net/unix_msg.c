@@ -19,8 +19,8 @@ static struct netmsg *message_create(struct unix_sock *u, uint32_t len, struct a
     return m;
 }
 
-/* Link it into p's queue. 0; -EPIPE: p reads no more; -ECONNREFUSED: its file is closed. */
-static int deliver(struct unix_sock *p, struct netmsg *m)
+/* Link it into p's queue, as urgent data perhaps. 0; -EPIPE: p reads no more; -ECONNREFUSED: its file is closed. */
+static int deliver(struct unix_sock *p, struct netmsg *m, bool urgent)
 {
     int err = 0;
     if (m->rights)
@@ -30,11 +30,15 @@ static int deliver(struct unix_sock *p, struct netmsg *m)
         err = -ECONNREFUSED;
     else if (p->s.shut & SOCKET_SHUT_RD)
         err = -EPIPE;
-    else
+    if (!err && UNLIKELY(urgent)) {
+        socket_urgent_announce(&p->s);
+        socket_urgent_here(&p->s, m);
+    }
+    if (!err)
         netmsg_push(&p->s.rq, m);
     spin_unlock(&p->s.lock);
     if (!err)
-        socket_wake(&p->s, SOCKET_IN);
+        socket_wake(&p->s, urgent ? SOCKET_IN | EPOLLPRI : SOCKET_IN);
     return err;
 }
 
@@ -43,6 +47,9 @@ static ssize_type stream_piece(struct unix_sock *u, struct socket_msg *m, struct
                                struct unix_rights **rights)
 {
     uint32_t n = m->it->left < NETMSG_PIECE ? (uint32_t)m->it->left : NETMSG_PIECE;
+    bool urgent = m->flags & MSG_OOB && m->it->left == 1;
+    if (UNLIKELY(m->flags & MSG_OOB) && n > 1)
+        n--; /* the last byte, which is the urgent one, is a message of its own */
     struct netmsg *msg = message_create(u, n, cred, *rights);
     if (!msg)
         return -ENOMEM;
@@ -53,7 +60,7 @@ static ssize_type stream_piece(struct unix_sock *u, struct socket_msg *m, struct
         return -EFAULT;
     }
     *rights = NULL;
-    int err = deliver(u->peer, msg);
+    int err = deliver(u->peer, msg, urgent);
     if (err) {
         if (sent)
             unix_gc_leave(sent);
@@ -130,7 +137,7 @@ static int datagram_deliver(struct unix_sock *u, struct unix_sock *p, struct net
         if (p->s.shut & SOCKET_SHUT_RD)
             return -EPIPE;
         if (p == u || other == u || !unix_is_full(p))
-            return deliver(p, m);
+            return deliver(p, m, false);
         int err = unix_wait_room(p, deadline, unix_is_full);
         if (err)
             return err;
@@ -189,7 +196,7 @@ ssize_type unix_send(struct socket *s, struct socket_msg *m)
     struct unix_sock *u = unix_of(s);
     struct unix_rights *rights = NULL;
     struct abi_ucred cred = unix_cred_now();
-    if (m->flags & MSG_OOB)
+    if (UNLIKELY(m->flags & MSG_OOB) && (s->type != SOCK_STREAM || !m->it->left))
         return -EOPNOTSUPP;
     if (UNLIKELY(m->control_len)) {
         int err = unix_control_get(m, &rights, &cred);
@@ -219,7 +226,7 @@ ssize_type unix_recv(struct socket *s, struct socket_msg *m)
     if (m->flags & MSG_ERRQUEUE)
         return -EAGAIN;
     if (m->flags & MSG_OOB)
-        return s->type == SOCK_STREAM ? -EINVAL : -EOPNOTSUPP;
+        return s->type == SOCK_STREAM ? socket_urgent_recv(s, m) : -EOPNOTSUPP;
     if (s->type == SOCK_STREAM) {
         if (unix_of(s)->state != UNIX_CONNECTED)
             return -EINVAL;

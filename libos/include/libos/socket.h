@@ -116,7 +116,8 @@ struct socket {
     struct netmsg_queue rq;
     struct netmsg_queue errors;   /* error queue */
     uint32_t dropped;             /* messages, for SO_RXQ_OVFL */
-    uint8_t urgent, urgent_byte;  /* TCP: enum socket_urgent, and what it is about */
+    uint8_t urgent, urgent_byte;  /* of a stream: enum socket_urgent, and what it is about */
+    struct netmsg *urgent_at;     /* in rq, while urgent is SOCKET_URGENT_HERE or _READ */
     struct socket_filter *filter; /* SO_ATTACH_FILTER; NULL: none */
     /* read without it */
     _Atomic uint32_t wmem; /* memory of messages sent and not yet gone */
