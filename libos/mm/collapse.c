@@ -12,7 +12,7 @@
 #include <libos/signal.h>
 #include <string.h>
 
-enum { PAGES = LARGE_SIZE / PAGE_SIZE };
+enum { PAGES = LARGE_SIZE / PAGE_SIZE, TRIES = 16 };
 
 /* Copy what is at base into to. -EINVAL: nothing; -EAGAIN: somebody else uses a page. */
 static int copy_block(struct mm *mm, uintptr_t base, struct page *to)
@@ -40,16 +40,19 @@ static void replace_block(struct area *a, uintptr_t base, struct page *take_p)
     struct mm *mm = a->mm;
     struct spin *lock = range_lock(mm, base);
     int err = range_unmap(mm, base, base + LARGE_SIZE, false);
-    if (!err) {
+    bool mapped = false;
+    /* A table may have to be made anew, of the pages that were just freed: somebody else may be faster once, not always. */
+    for (unsigned i = 0; !err && !mapped && i < TRIES; i++) {
         spin_lock(lock);
-        err = plat_mmu_map_large(&mm->aspace, base, page_addr(take_p), leaf_prot(a->prot, true));
+        mapped =
+            !plat_mmu_map_large(&mm->aspace, base, page_addr(take_p), leaf_prot(a->prot, true));
         spin_unlock(lock);
     }
-    if (!err) {
+    if (mapped) {
         mm->rss_anon += PAGES;
         return;
     }
-    /* No page table in spite of those that were just freed, and the small pages are gone. */
+    /* Still no table, and (but for an error before) the small pages are gone. */
     page_put_run(take_p, PAGES);
     signal_kernel(process_current(), SIGKILL);
 }

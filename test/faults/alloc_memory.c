@@ -5,13 +5,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <mqueue.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <unistd.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#define MADV_GUARD 102 /* MADV_GUARD_INSTALL */
 
 enum { PAGE = 4096, RW = PROT_READ | PROT_WRITE, ANON = MAP_PRIVATE | MAP_ANONYMOUS };
 
@@ -111,6 +118,62 @@ static long do_mremap(void)
     if (q > 0)
         munmap((void *)q, 600 * PAGE);
     return q < 0 ? q : 0;
+}
+
+static long do_guard(void)
+{
+    char *p = map(64 * PAGE);
+    if (!p)
+        return -EIO;
+    memset(p, 1, 64 * PAGE);
+    long r = FAULTY(SYS_madvise, p + 16 * PAGE, 16 * PAGE, MADV_GUARD);
+    munmap(p, 64 * PAGE);
+    return r;
+}
+
+/* 2 MiB of small pages become a large one, or stay what they are. */
+static long do_collapse(void)
+{
+    char *p = map(4 << 20), *at = (char *)(((unsigned long)p + (2 << 20) - 1) & -(2ul << 20));
+    if (!p)
+        return -EIO;
+    madvise(p, 4 << 20, MADV_NOHUGEPAGE);
+    memset(at, 7, 2 << 20);
+    madvise(p, 4 << 20, MADV_HUGEPAGE);
+    long r = FAULTY(SYS_madvise, at, 2 << 20, MADV_COLLAPSE);
+    for (long i = 0; i < 2 << 20; i += PAGE)
+        if (at[i] != 7)
+            r = -EIO;
+    munmap(p, 4 << 20);
+    return r;
+}
+
+/* From a userfaultfd to a page given and watched. */
+static long do_userfault(void)
+{
+    static char page[PAGE];
+    char *p = map(16 * PAGE);
+    struct uffdio_api api = { .api = UFFD_API };
+    struct uffdio_register reg = { { (unsigned long)p + PAGE, 8 * PAGE }, 3, 0 };
+    struct uffdio_copy copy = { (unsigned long)p + PAGE, (unsigned long)page, PAGE, 0, 0 };
+    struct uffdio_writeprotect wp = { { (unsigned long)p + PAGE, PAGE }, 1 };
+    if (!p)
+        return -EIO;
+    faults_begin();
+    long fd = call(SYS_userfaultfd, O_NONBLOCK), r = fd;
+    if (r >= 0)
+        r = call(SYS_ioctl, fd, UFFDIO_API, &api);
+    if (r >= 0)
+        r = call(SYS_ioctl, fd, UFFDIO_REGISTER, &reg);
+    if (r >= 0)
+        r = call(SYS_ioctl, fd, UFFDIO_COPY, &copy);
+    if (r >= 0)
+        r = call(SYS_ioctl, fd, UFFDIO_WRITEPROTECT, &wp);
+    faults_end();
+    if (fd >= 0)
+        close((int)fd);
+    munmap(p, 16 * PAGE);
+    return r;
 }
 
 static long do_brk(void)
@@ -216,6 +279,9 @@ const struct scenario memory_scenarios[] = {
     { "madvise-dontfork", do_dontfork, { EAGAIN } },
     { "mincore", do_mincore, { EAGAIN } },
     { "mremap", do_mremap, { 0 } },
+    { "madvise-guard", do_guard, { EAGAIN } },
+    { "madvise-collapse", do_collapse, { EAGAIN } },
+    { "userfaultfd", do_userfault, { ENFILE } },
     { "brk", do_brk, { 0 } },
     { "memfd", do_memfd, { ENOSPC, ENFILE } },
     { "shm", do_shm, { ENOSPC, ENFILE } },
