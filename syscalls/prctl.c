@@ -6,6 +6,7 @@
 #include <libos/access.h>
 #include <libos/mm.h>
 #include <libos/process.h>
+#include <libos/dispatch.h>
 #include <libos/seccomp.h>
 #include <libos/user.h>
 #include <string.h>
@@ -258,6 +259,8 @@ static long thread_option(int option, unsigned long a2, unsigned long a3, unsign
         return a2 == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
     case PR_GET_SECCOMP:
         return t->seccomp.mode;
+    case PR_SET_SYSCALL_USER_DISPATCH:
+        return dispatch_set(a2, a3, a4, a5);
     case PR_SET_SECCOMP:
         return a2 == SECCOMP_MODE_STRICT   ? seccomp_set_strict()
                : a2 == SECCOMP_MODE_FILTER ? seccomp_filter_from(a3, 0)

@@ -33,7 +33,9 @@ long sys_exit_group(int status)
 
 long sys_setpgid(int pid, int pgid)
 {
-    return pid < 0 ? -ESRCH : process_set_group(pid, pgid);
+    if (pid < 0) /* 0 means the same group as the process */
+        return pgid > 0 ? -ESRCH : -EINVAL;
+    return process_set_group(pid, pgid);
 }
 
 long sys_getpgid(int pid)

@@ -13,7 +13,7 @@ long upcall_syscall_traced(unsigned long a0, unsigned long a1, unsigned long a2,
 {
     unsigned long all[] = { a0, a1, a2, a3, a4, a5 };
     const struct thread *t = thread_current();
-    bool watched = t->trace.tracer || t->seccomp.mode;
+    bool watched = t->trace.tracer || t->seccomp.mode || t->dispatch.on;
     long ret;
 
     if (watched && !trace_call_begin(all, &nr, &ret))

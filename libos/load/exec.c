@@ -11,6 +11,7 @@
 #include <abi/stat.h>
 #include <abi/statfs.h>
 #include <base/log.h>
+#include <libos/dispatch.h>
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
@@ -240,6 +241,7 @@ static void forget_old(struct thread *t)
     process_exec_timers(p);
     t->clear_child_tid = t->set_child_tid = 0;
     t->robust_list = 0;
+    dispatch_exec(t);
     t->rseq = 0;
     t->rseq_len = t->rseq_sig = 0;
     t->personality &= ~(unsigned)READ_IMPLIES_EXEC;

@@ -140,16 +140,24 @@ static uint32_t run_all(const struct thread *t, const struct abi_seccomp_data *d
     return strictest;
 }
 
-static void send_sigsys(struct thread *t, const struct abi_seccomp_data *d, uint32_t reason,
-                        bool fatal)
+static void send_sigsys(struct thread *t, const struct abi_seccomp_data *d, int code,
+                        uint32_t reason, bool fatal)
 {
     struct abi_siginfo info = {
         .si_signo = SIGSYS,
         .si_errno = (int)reason,
-        .si_code = SYS_SECCOMP,
+        .si_code = code,
         .sys = { .si_call_addr = d->instruction_pointer, .si_syscall = d->nr, .si_arch = d->arch }
     };
     signal_force_info(t, &info, fatal);
+}
+
+void seccomp_sigsys(struct thread *t, int code, bool fatal)
+{
+    struct abi_seccomp_data d;
+    fill_data(&d, t->plat.frame);
+    plat_frame_set_ret(t->plat.frame, d.nr);
+    send_sigsys(t, &d, code, 0, fatal);
 }
 
 /* The call is worth a death: of the thread while others go on, or of the process. */
@@ -159,7 +167,7 @@ static bool kill(struct thread *t, const struct abi_seccomp_data *d, uint32_t sa
     log_info("%s[%d]: system call %d refused by a filter", t->comm, t->process->pid, d->nr);
     if (only_thread && t->process->nthreads > 1)
         thread_exit(SIGSYS);
-    send_sigsys(t, d, said & SECCOMP_RET_DATA, true);
+    send_sigsys(t, d, SYS_SECCOMP, said & SECCOMP_RET_DATA, true);
     return false;
 }
 
@@ -208,7 +216,7 @@ static bool check_filters(struct thread *t, bool again)
         return false;
     case SECCOMP_RET_TRAP:
         plat_frame_set_ret(f, data.nr);
-        send_sigsys(t, &data, reason, false);
+        send_sigsys(t, &data, SYS_SECCOMP, reason, false);
         return false;
     case SECCOMP_RET_TRACE:
         return again || ask_tracer(t, said);

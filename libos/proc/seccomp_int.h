@@ -20,6 +20,9 @@ struct seccomp_filter {
 
 void seccomp_filter_put(struct seccomp_filter *f);
 
+/* SIGSYS for the call in t's frame, with this si_code; fatal: it cannot be caught. */
+void seccomp_sigsys(struct thread *t, int code, bool fatal);
+
 /* A listener with one reference, and a file for it. killable: a question that was taken waits for its answer in spite of signals.
  * -ENOMEM, -ENFILE. */
 NODISCARD int seccomp_listener_create(bool killable, struct seccomp_listener **ret,

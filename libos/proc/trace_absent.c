@@ -2,6 +2,7 @@
 /* In place of ptrace and seccomp in a libOS that is linked without them: nobody is traced, nobody has filters. */
 #include "trace_int.h"
 
+#include <libos/dispatch.h>
 #include <libos/seccomp.h>
 
 #include <abi/errno.h>
@@ -72,6 +73,15 @@ void trace_unlink(struct thread *t)
 }
 
 void trace_notify_exit(struct thread *t, int code, int status)
+{
+}
+
+int dispatch_set(unsigned long mode, uintptr_t start, size_t size, uintptr_t selector)
+{
+    return -EINVAL;
+}
+
+void dispatch_exec(struct thread *t)
 {
 }
 

@@ -6,6 +6,7 @@
 #include "trace_int.h"
 #include <abi/errno.h>
 #include <abi/sched.h>
+#include <libos/dispatch.h>
 #include <libos/sched.h>
 #include <libos/seccomp.h>
 #include <libos/waitq.h>
@@ -209,6 +210,8 @@ static bool may_call(void)
     struct plat_frame *f = t->plat.frame;
     enum trace_mode mode = t->trace.mode;
     t->trace.in_call = true;
+    if (t->dispatch.on && !dispatch_check(t))
+        return false;
     plat_frame_set_ret(f, -ENOSYS);
     if (t->trace.tracer && mode != TRACE_RUN) {
         report_call(t, PTRACE_EVENTMSG_SYSCALL_ENTRY);
@@ -255,6 +258,7 @@ void trace_late_end(struct plat_frame *f)
 
 void trace_update_calls(struct thread *t)
 {
-    bool on = (t->trace.tracer && (t->trace.mode != TRACE_RUN || t->trace.step)) || t->seccomp.mode;
+    bool on = (t->trace.tracer && (t->trace.mode != TRACE_RUN || t->trace.step)) ||
+              t->seccomp.mode || t->dispatch.on;
     plat_thread_trap_calls(&t->plat, on);
 }

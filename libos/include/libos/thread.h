@@ -189,6 +189,10 @@ struct thread {
         uint8_t mode;                  /* SECCOMP_MODE_* */
         struct seccomp_filter *filter; /* the newest */
     } seccomp;
+    struct {
+        bool on;
+        uintptr_t start, size, selector;
+    } dispatch; /* libos/dispatch.h */
     bool no_new_privs;
     bool counted;    /* in its user's threads */
     bool over_limit; /* became a user who had more threads than RLIMIT_NPROC */
