@@ -127,7 +127,7 @@ long sys_faccessat2(int dfd, user_str_t path, unsigned mode, unsigned flags)
 {
     struct cred *own = thread_current()->cred;
     bool same = own->fsuid == own->uid && own->fsgid == own->gid &&
-                (own->uid || own->cap_effective == own->cap_permitted);
+                own->cap_effective == (own->uid ? 0 : own->cap_permitted);
     if (flags & AT_EACCESS || same)
         return access_path(dfd, path, mode, flags);
     struct cred *real = real_cred();

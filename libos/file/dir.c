@@ -177,6 +177,16 @@ static int link_locked(struct walk *w, const struct last_name *last, const struc
     return err;
 }
 
+/* fs.protected_hardlinks: another name for a file of somebody else's only where one could write a copy, and none that has rights. */
+static bool may_name_again(struct inode *inode)
+{
+    if (vfs_owner(inode))
+        return true;
+    uint32_t mode = inode->mode, group = S_ISGID | S_IXGRP;
+    return S_ISREG(mode) && !(mode & S_ISUID) && (mode & group) != group &&
+           !inode_permission(inode, MAY_READ | MAY_WRITE);
+}
+
 int vfs_link(const struct path *old, int dirfd, const char *name)
 {
     struct walk w;
@@ -187,7 +197,9 @@ int vfs_link(const struct path *old, int dirfd, const char *name)
     err = begin_create(&w, &last, false);
     if (!err) {
         struct dentry *dir = w.cur.dentry;
-        err = old->mount != w.cur.mount ? -EXDEV : link_locked(&w, &last, old);
+        err = old->mount != w.cur.mount             ? -EXDEV
+              : !may_name_again(old->dentry->inode) ? -EPERM
+                                                    : link_locked(&w, &last, old);
         rwmutex_write_unlock(&dir->inode->lock);
         if (!err) {
             inotify_inode_event(old->dentry->inode, IN_ATTRIB);

@@ -208,6 +208,16 @@ void inode_drop_setid(struct inode *inode)
         inode->mode = mode_without_setid(inode->mode);
 }
 
+/* Do set-id bits go when the caller changes the owner? */
+static bool chown_drops(const struct inode *inode)
+{
+    if (S_ISDIR(inode->mode))
+        return false;
+    return mode_without_setid(inode->mode) != inode->mode ||
+           (inode->mode & S_ISGID && !cred_in_group(thread_current()->cred, inode->gid) &&
+            !vfs_capable(CAP_FSETID));
+}
+
 /* May the caller set these attributes? chown(2), chmod(2), utimensat(2). */
 static int setattr_check(struct inode *inode, struct inode_attr *a)
 {
@@ -218,6 +228,8 @@ static int setattr_check(struct inode *inode, struct inode_attr *a)
     if (a->set & ATTR_GID && !chown_cap &&
         (c->fsuid != inode->uid || (a->gid != inode->gid && !cred_in_group(c, a->gid))))
         return -EPERM;
+    if (a->set & ATTR_CHOWN && chown_drops(inode) && !vfs_owner(inode))
+        return -EPERM; /* it would change the mode, too */
     if (a->set & ATTR_MODE) {
         if (!vfs_owner(inode))
             return -EPERM;

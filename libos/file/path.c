@@ -222,6 +222,15 @@ static int follow_magic(struct walk *w, struct inode *inode)
     return 0;
 }
 
+/* fs.protected_symlinks: in a directory where everybody may put names, a last link leads on for its owner, or when it is the
+ * directory's owner's. */
+static bool link_is_safe(const struct inode *dir, const struct inode *link)
+{
+    const uint32_t shared = S_ISVTX | S_IWOTH;
+    return (dir->mode & shared) != shared || thread_current()->cred->fsuid == link->uid ||
+           dir->uid == link->uid;
+}
+
 /* Follow the symbolic link in link (the directory that holds it is w->cur). 1: w->name is the text to go on with;
  * 0: w->cur is where it leads. */
 static int follow_link(struct walk *w, struct dentry *link)
@@ -235,6 +244,8 @@ static int follow_link(struct walk *w, struct dentry *link)
         return follow_magic(w, inode);
     if (w->flags & WALK_NO_SYMLINKS)
         return -ELOOP;
+    if (!w->kernel && !*w->name && !w->depth && !link_is_safe(w->cur.dentry->inode, inode))
+        return -EACCES;
     if (!inode->ops->readlink)
         return -EINVAL;
     char *text = path_buf_alloc();
