@@ -284,6 +284,7 @@ static const struct gen_entry vm_entries[] = {
     GEN_FIXED("overcommit_ratio", "50\n"),
     GEN_FIXED("panic_on_oom", "0\n"),
     GEN_FIXED("swappiness", "0\n"),
+    GEN_FIXED("unprivileged_userfaultfd", "0\n"),
     { .name = NULL },
 };
 
@@ -308,10 +309,12 @@ static const struct gen_entry fs_entries[] = {
     GEN_FIXED("suid_dumpable", "0\n"),        { .name = NULL },
 };
 
+static const struct gen_entry tty_entries[] = { GEN_FIXED("legacy_tiocsti", "0\n"),
+                                                { .name = NULL } };
+static const struct gen_entry dev_entries[] = { GEN_DIR("tty", tty_entries), { .name = NULL } };
+
 const struct gen_entry proc_sys_entries[] = {
-    GEN_DIR("fs", fs_entries),
-    GEN_DIR("kernel", kernel_entries),
-    GEN_DIR("net", proc_sys_net_entries),
-    GEN_DIR("vm", vm_entries),
-    { .name = NULL },
+    GEN_DIR("dev", dev_entries),       GEN_DIR("fs", fs_entries),
+    GEN_DIR("kernel", kernel_entries), GEN_DIR("net", proc_sys_net_entries),
+    GEN_DIR("vm", vm_entries),         { .name = NULL },
 };
