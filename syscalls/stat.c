@@ -55,7 +55,8 @@ long sys_fstat(int fd, user_stat_out_t buf)
     long err = fd_borrow_any(fd, &ref);
     if (err)
         return err;
-    err = put_stat(ref.file->inode, buf);
+    /* Of an overlay's file, as its name shows it. */
+    err = put_stat(ref.file->real_inode ? ref.file->path.dentry->inode : ref.file->inode, buf);
     fd_return(&ref);
     return err;
 }

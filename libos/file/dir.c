@@ -146,10 +146,9 @@ int vfs_make(const char *name, uint32_t mode, uint32_t rdev, const char *target)
     return err;
 }
 
-static int link_locked(struct walk *w, const struct last_name *last, const struct path *old)
+int link_locked(struct dentry *dir, const struct last_name *last, struct dentry *old)
 {
-    struct dentry *dir = w->cur.dentry;
-    struct inode *inode = old->dentry->inode;
+    struct inode *inode = old->inode;
     int err = may_create(dir);
     if (err)
         return err;
@@ -199,7 +198,7 @@ int vfs_link(const struct path *old, int dirfd, const char *name)
         struct dentry *dir = w.cur.dentry;
         err = old->mount != w.cur.mount             ? -EXDEV
               : !may_name_again(old->dentry->inode) ? -EPERM
-                                                    : link_locked(&w, &last, old);
+                                                    : link_locked(dir, &last, old->dentry);
         rwmutex_write_unlock(&dir->inode->lock);
         if (!err) {
             inotify_inode_event(old->dentry->inode, IN_ATTRIB);
@@ -228,7 +227,7 @@ void inode_unlinked(struct inode *inode)
 }
 
 /* Take victim out of dir; dir's inode is locked for writing. */
-static int remove_locked(struct dentry *dir, struct dentry *victim, bool directory)
+int remove_locked(struct dentry *dir, struct dentry *victim, bool directory)
 {
     struct inode *inode = victim->inode;
     int err = may_delete(dir, victim, directory);

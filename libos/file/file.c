@@ -134,6 +134,8 @@ static NOINLINE void file_free(struct file *f)
     }
     if (UNLIKELY(!opened && f->data)) /* only those of mount_file_create have any */
         mount_closed(f->data);
+    if (UNLIKELY(f->real_inode))
+        inode_put(f->inode);
     path_put(&f->path);
     if (f->cred)
         cred_put(f->cred);

@@ -346,13 +346,19 @@ int path_truncate(const struct path *p, uint64_t size)
     int err = path_writable(p);
     if (!err)
         err = inode_permission(inode, MAY_WRITE);
-    if (!err)
-        err = inode_write_begin(inode);
+    if (!err && inode->ops->real)
+        err = inode->ops->real(inode, size ? O_WRONLY : O_WRONLY | O_TRUNC, &inode);
+    else if (!err)
+        inode_get(inode);
     if (err)
         return err;
-    err = lease_break(inode, O_WRONLY);
-    if (!err)
-        err = inode_truncate(inode, size);
-    inode_write_end(inode);
+    err = inode_write_begin(inode);
+    if (!err) {
+        err = lease_break(inode, O_WRONLY);
+        if (!err)
+            err = inode_truncate(inode, size);
+        inode_write_end(inode);
+    }
+    inode_put(inode);
     return err;
 }

@@ -8,6 +8,7 @@
 #include <abi/statfs.h>
 #include <libos/acl.h>
 #include <libos/dev/char.h>
+#include <libos/errseq.h>
 #include <libos/flock.h>
 #include <libos/inotify.h>
 #include <libos/mount.h>
@@ -104,6 +105,14 @@ static int open_inode(const struct open_state *o, struct file *f)
     struct inode *inode = f->inode;
     bool regular = S_ISREG(inode->mode);
     int err;
+    if (UNLIKELY(inode->ops->real) && !S_ISDIR(inode->mode)) {
+        err = inode->ops->real(inode, o->flags, &inode);
+        if (err)
+            return err;
+        f->inode = inode;
+        f->real_inode = true;
+        f->sb_seen = errseq_sample(&inode->sb->wb_error);
+    }
     if (regular) {
         if (f->can_write) {
             err = inode_write_begin(inode);

@@ -19,7 +19,7 @@ static const struct cred kernel_cred = {
 const struct cred *vfs_cred(void)
 {
     const struct thread *t = thread_current();
-    return t && t->cred ? t->cred : &kernel_cred;
+    return t && t->cred && LIKELY(!t->as_kernel) ? t->cred : &kernel_cred;
 }
 
 bool vfs_capable(unsigned cap)

@@ -5,6 +5,7 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <libos/below.h>
 #include <libos/heap.h>
 #include <libos/inotify.h>
 #include <string.h>
@@ -274,6 +275,14 @@ static int rename_walked(struct rename *r)
     return err > 0 ? 0 : err;
 }
 
+static struct last_name last_of(const char *name)
+{
+    size_t len = strlen(name);
+    return (struct last_name){
+        .name = name, .len = len, .hash = name_hash(name, len), .type = LAST_NORMAL
+    };
+}
+
 int vfs_rename(int old_dirfd, const char *old_name, int new_dirfd, const char *new_name,
                unsigned flags)
 {
@@ -297,6 +306,22 @@ int vfs_rename(int old_dirfd, const char *old_name, int new_dirfd, const char *n
         }
         walk_end(&r->from);
     }
+    heap_free(r);
+    return err;
+}
+
+int below_rename(struct mount *m, struct dentry *from, const char *from_name, struct dentry *to,
+                 const char *to_name, unsigned flags)
+{
+    struct rename *r = heap_zalloc(sizeof(*r));
+    if (!r)
+        return -ENOMEM;
+    r->flags = flags;
+    r->from.cur = (struct path){ m, from };
+    r->to.cur = (struct path){ m, to };
+    r->from_last = last_of(from_name);
+    r->to_last = last_of(to_name);
+    int err = rename_walked(r);
     heap_free(r);
     return err;
 }

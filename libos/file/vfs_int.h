@@ -66,6 +66,11 @@ int walk_all(struct walk *w);
 int create_locked(struct dentry *parent, const struct last_name *last, uint32_t mode, uint32_t rdev,
                   const char *target, struct dentry **ret_dentry);
 
+/* Give old one more name in dir, whose inode is locked for writing: link's checks, the name. */
+int link_locked(struct dentry *dir, const struct last_name *last, struct dentry *old);
+/* Take victim out of dir, whose inode is locked for writing. directory: it shall be one. */
+int remove_locked(struct dentry *dir, struct dentry *victim, bool directory);
+
 /* A name came or went: the directory's times. */
 void dir_changed(struct inode *dir);
 /* One name of inode went: its links and time. */

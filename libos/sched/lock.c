@@ -219,8 +219,8 @@ void lock_check_take(const void *lock, unsigned rank)
     for (unsigned i = 0; i < t->nheld; i++) {
         unsigned other = t->held[i].rank;
         /* Directories nest, parent before child; two pipes or sockets are taken in order of address. */
-        if (other > rank ||
-            (other == rank && rank != RANK_DIR && rank != RANK_PIPE && rank != RANK_SOCKET))
+        if (other > rank || (other == rank && rank != RANK_DIR && rank != RANK_OVL_DIR &&
+                             rank != RANK_PIPE && rank != RANK_SOCKET))
             panic("lock order: rank %u is taken while rank %u is held", rank, other);
     }
     must(t->nheld < ARRAY_SIZE(t->held));

@@ -65,8 +65,9 @@ struct file {
     _Atomic uint32_t flags; /* O_* without creation flags; O_PATH files have only path */
     const struct file_ops *ops;
     struct path path; /* dentry may be NULL for pipes, eventfds, ... (anonymous inodes have one) */
-    struct inode *inode; /* = path.dentry->inode; may be NULL */
-    uint64_t pos;        /* guarded by pos_lock when the file can seek */
+    struct inode
+        *inode;   /* = path.dentry->inode, or what that stands for (real_inode); may be NULL */
+    uint64_t pos; /* guarded by pos_lock when the file can seek */
     struct mutex pos_lock;
     void *data;                     /* of the kind */
     struct epoll_item *epoll_items; /* that watch this file; guarded by epoll's lock */
@@ -79,6 +80,7 @@ struct file {
     _Atomic uint32_t wb_seen,
         sb_seen;         /* errseq of the inode (its file system's business), of the file system */
     bool counted_writer; /* holds one of inode->writers */
+    bool real_inode;     /* inode is another than path's, with a reference: a file of an overlay */
     void *dir_cursor;    /* directories: where the last listing stopped; guarded by pos_lock */
 };
 

@@ -15,6 +15,10 @@ enum lock_rank {
     RANK_FILE_POS,   /* file->pos_lock */
     RANK_GEN_TEXT,   /* text of an open file of /proc or /sys, which names any object */
     RANK_MOUNT_TREE, /* changes of the mount tree */
+    RANK_OVL_RENAME, /* of an overlay: like RANK_RENAME, and so on; those of its layers follow */
+    RANK_OVL_DIR,    /* parent before child */
+    RANK_OVL_INODE,
+    RANK_OVL_COPY,   /* one copy of an inode to the upper layer */
     RANK_RENAME,     /* moves of directories in one file system */
     RANK_DIR,        /* inode->lock of a directory; parent before child */
     RANK_EPOLL_NEST, /* epoll instances that watch epoll instances */

@@ -210,6 +210,7 @@ struct thread {
     bool exiting; /* has begun thread_exit */
     bool
         core_parked; /* waits, or has waited, for the core file of its process; guarded by sig_lock */
+    bool as_kernel; /* between below_begin and below_end */
     bool is_kernel; /* a libOS thread: never in ring 3 */
     struct completion *
         vfork_done; /* of a parent that waits in vfork until this one execs or ends; guarded by RANK_PROCESS */

@@ -75,6 +75,8 @@ struct inode_ops {
     int (*getattr)(struct inode *inode,
                    struct abi_stat *st); /* adjust what the generic code filled; may be NULL */
     int (*open)(struct inode *inode, struct file *f); /* sets f->ops, f->data; may be NULL */
+    /* Another inode has the content; it is opened instead, with these O_* flags. With a reference. NULL: this one has. */
+    int (*real)(struct inode *inode, unsigned flags, struct inode **ret);
     /* The generic code changed attributes (times, owner, mode, links): they have to be written some time. No sleep; may be
      * NULL. */
     void (*changed)(struct inode *inode);
