@@ -13,6 +13,7 @@
 #include <libos/file.h>
 #include <libos/flock.h>
 #include <libos/heap.h>
+#include <libos/hint.h>
 #include <libos/inotify.h>
 #include <libos/sched.h>
 #include <libos/user.h>
@@ -292,7 +293,6 @@ long sys_copy_file_range(int in_fd, user_off_inout_t in_off, int out_fd, user_of
 long sys_readahead(int fd, long offset, size_t count)
 {
     struct fd_ref ref;
-    (void)offset, (void)count; /* the page cache is the file */
     long err = fd_borrow(fd, &ref);
     if (err)
         return err;
@@ -300,6 +300,8 @@ long sys_readahead(int fd, long offset, size_t count)
         err = -EBADF;
     else if (!S_ISREG(ref.file->inode->mode))
         err = -EINVAL;
+    else if (count && offset >= 0)
+        hint_will_need(ref.file, (uint64_t)offset, count);
     fd_return(&ref);
     return err;
 }
@@ -331,7 +333,6 @@ long sys_cachestat(int fd, user_void_in_t range, user_void_out_t stat, unsigned 
 long sys_fadvise64(int fd, long offset, size_t len, int advice)
 {
     struct fd_ref ref;
-    (void)offset;
     long err = fd_borrow(fd, &ref);
     if (err)
         return err;
@@ -339,6 +340,10 @@ long sys_fadvise64(int fd, long offset, size_t len, int advice)
         err = -ESPIPE;
     else if ((long)len < 0 || (unsigned)advice > POSIX_FADV_NOREUSE)
         err = -EINVAL;
+    else if (advice == POSIX_FADV_WILLNEED && offset >= 0)
+        hint_will_need(ref.file, (uint64_t)offset, len);
+    else if (advice == POSIX_FADV_DONTNEED && offset >= 0)
+        hint_dont_need(ref.file, (uint64_t)offset, len);
     fd_return(&ref);
     return err;
 }

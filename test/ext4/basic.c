@@ -214,9 +214,46 @@ static void full(void)
     CHECK(true, st.bfree * st.bsize >= n);
 }
 
+/* Pages [from, from + n) of the 64 of fd that the page cache has. */
+static unsigned cached(long fd, unsigned from, unsigned n)
+{
+    unsigned char there[64];
+    unsigned sum = 0;
+    char *p = (char *)call(SYS_mmap, 0, sizeof(there) * 4096, PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(0, call(SYS_mincore, p, sizeof(there) * 4096, there));
+    for (unsigned i = from; i < from + n; i++)
+        sum += there[i] & 1;
+    CHECK(0, call(SYS_munmap, p, sizeof(there) * 4096));
+    return sum;
+}
+
+static void hints(void)
+{
+    long fd = open_file("/mnt/hints", O_RDWR | O_CREAT);
+    fill(buf, 64 * 4096, 5);
+    CHECK(64 * 4096, call(SYS_write, fd, buf, 64 * 4096));
+    CHECK(64, cached(fd, 0, 64));
+    CHECK(0, call(SYS_fadvise64, fd, 0, 0, POSIX_FADV_DONTNEED)); /* writes them, too */
+    CHECK(0, cached(fd, 0, 64));
+    CHECK(0, call(SYS_readahead, fd, 16 * 4096, 8 * 4096));
+    CHECK(8, cached(fd, 16, 8));
+    CHECK(0, cached(fd, 0, 16));
+    CHECK(0, call(SYS_fadvise64, fd, 40 * 4096, 20 * 4096, POSIX_FADV_WILLNEED));
+    CHECK(20, cached(fd, 40, 20));
+    CHECK(0, call(SYS_fadvise64, fd, 40 * 4096 + 1, 4 * 4096, POSIX_FADV_DONTNEED));
+    CHECK(1, cached(fd, 40, 1)); /* only a part of it was named */
+    CHECK(0, cached(fd, 41, 3));
+    CHECK(1, cached(fd, 44, 1));
+    CHECK(64 * 4096, call(SYS_pread64, fd, got, 64 * 4096, 0));
+    CHECK(0, memcmp(buf, got, 64 * 4096));
+    CHECK(0, call(SYS_close, fd));
+    CHECK(0, call(SYS_unlink, "/mnt/hints"));
+}
+
 int t_main(void)
 {
     mount_disk();
+    hints();
     contents();
     names();
     sizes();
