@@ -113,8 +113,10 @@ struct ext4 {
     bool never_writable; /* has features that cannot be written */
     bool was_valid;      /* state at mount */
     _Atomic bool error;  /* damage was found: no more changes */
-    struct buf *super;   /* held */
-    struct buf **gdt;    /* held once loaded */
+    _Atomic bool
+        aborted; /* the journal could not be written: that is the error, and it is as if mounted read-only */
+    struct buf *super; /* held */
+    struct buf **gdt;  /* held once loaded */
     struct ext4_group_info *group;
     uint32_t hash_seed[4];
     bool hash_unsigned;

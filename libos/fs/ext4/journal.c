@@ -40,7 +40,7 @@ static uint32_t txn_max(const struct ext4 *fs)
 static int usable(const struct ext4 *fs)
 {
     if (fs->error)
-        return -EIO;
+        return fs->aborted ? -EROFS : -EIO;
     return fs->read_only ? -EROFS : 0;
 }
 
@@ -478,6 +478,7 @@ static int commit_running(struct ext4 *fs)
     if (err) {
         log_error("%s: the journal cannot be written (error %d); no more changes", fs->dev->name,
                   -err);
+        fs->aborted = true;
         fs->error = true;
         for (struct buf *b = c.bufs, *next; b; b = next) {
             next = b->log_next;

@@ -130,6 +130,10 @@ static int ext4_fill(struct pagemap *m, uint64_t index, bool writable, struct pa
     ext4_direct_wait(ei, true);
     uint32_t n = window(ei, index), gen = m->write_gen;
     int err = read_pages(ei, index, &n, page);
+    if (err && n > 1) { /* a page that nobody asked for may be the one that cannot be read */
+        n = 1;
+        err = read_pages(ei, index, &n, page);
+    }
     if (err && err != -ENOMEM)
         return -EIO;
     if (err)
