@@ -151,7 +151,7 @@ static int run(const char *command, int argc, char **argv, bool trace)
     vm.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     vm.verbose = (o.given & OPT_VERBOSE) != 0;
     vm.quiet = (o.given & OPT_QUIET) != 0;
-    const char *vmm = other_vmm(&o);
+    const char *vmm = vm.vmm = other_vmm(&o);
 
     struct buf append = { 0 };
     struct winsize ws;

@@ -103,7 +103,9 @@ void seal_attach(const char *path, const struct image *image, const struct list 
         if (!point || point[1] != '/')
             fail("-v", "'%s' is not FILE:/DIRECTORY[:ro]", volumes->v[i]);
         *point++ = 0;
-        char *want = xprintf("mount=SERIAL=alcove-vol%zu:", i), *end = xprintf(":%s", point);
+        char *source =
+            vm->vmm ? xprintf("vd%c", (int)('a' + i)) : xprintf("SERIAL=alcove-vol%zu", i);
+        char *want = xprintf("mount=%s:", source), *end = xprintf(":%s", point);
         bool found = false;
         for (size_t k = 0; k < tokens.n && !found; k++) {
             const char *at =
@@ -113,8 +115,8 @@ void seal_attach(const char *path, const struct image *image, const struct list 
         if (!found)
             fail(path,
                  "does not mount disk %zu at %s; what an image mounts is measured (alcove build -v "
-                 "SERIAL=alcove-vol%zu:%s)",
-                 i, point, i, point);
+                 "%s:%s)",
+                 i, point, source, point);
         volume_attach(file, ro, point, vm);
     }
 }

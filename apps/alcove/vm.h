@@ -37,6 +37,8 @@ struct vm_spec {
     bool quiet; /* nothing but the program's bytes: no messages of libOS */
     struct vm_volume volumes[VM_VOLUMES_MAX];
     unsigned nvolumes;
+    const char *
+        vmm; /* another VMM than QEMU, which gives disks no serial numbers: they are vda, vdb, ...; NULL: QEMU */
     const char *root_disk; /* the file that build --root-disk wrote; NULL: none */
 };
 

@@ -14,6 +14,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static void firecracker_drive(struct buf *b, const char *id, const char *path, bool read_only)
+{
+    buf_printf(b,
+               "%s{\"drive_id\":\"%s\",\"is_root_device\":false,\"is_read_only\":%s,"
+               "\"path_on_host\":",
+               b->s[b->len - 1] == '}' ? "," : "", id, read_only ? "true" : "false");
+    buf_json(b, path);
+    buf_str(b, "}");
+}
+
 static void firecracker_args(const struct vm_spec *spec, struct list *a)
 {
     struct buf b = { 0 };
@@ -24,12 +34,12 @@ static void firecracker_args(const struct vm_spec *spec, struct list *a)
     buf_json(&b, spec->append);
     buf_printf(&b, "},\"machine-config\":{\"vcpu_count\":%u,\"mem_size_mib\":%llu},\"drives\":[",
                spec->cpus, (unsigned long long)((spec->memory + (1 << 20) - 1) >> 20));
-    if (spec->root_disk) {
-        buf_str(&b, "{\"drive_id\":\"root\",\"is_root_device\":false,\"is_read_only\":true,"
-                    "\"path_on_host\":");
-        buf_json(&b, path_absolute(spec->root_disk));
-        buf_str(&b, "}");
-    }
+    /* Volumes first: the guest knows them by their places. */
+    for (unsigned i = 0; i < spec->nvolumes; i++)
+        firecracker_drive(&b, xprintf("vol%u", i), spec->volumes[i].path,
+                          spec->volumes[i].read_only);
+    if (spec->root_disk)
+        firecracker_drive(&b, "root", path_absolute(spec->root_disk), true);
     buf_str(&b, "]}\n");
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -39,6 +49,13 @@ static void firecracker_args(const struct vm_spec *spec, struct list *a)
     list_add(a, "--no-api");
     list_add(a, "--config-file");
     list_add(a, path);
+}
+
+static char *cloud_hypervisor_disk(const char *path, bool read_only)
+{
+    if (strpbrk(path, ",[]\""))
+        fail(path, "has a character that cloud-hypervisor takes for its own; rename it");
+    return xprintf("path=%s%s", path, read_only ? ",readonly=on" : "");
 }
 
 static void cloud_hypervisor_args(const struct vm_spec *spec, struct list *a)
@@ -55,10 +72,12 @@ static void cloud_hypervisor_args(const struct vm_spec *spec, struct list *a)
     list_add(a, "tty");
     list_add(a, "--console");
     list_add(a, "off");
-    if (spec->root_disk) {
+    if (spec->nvolumes || spec->root_disk)
         list_add(a, "--disk");
-        list_add(a, xprintf("path=%s,readonly=on", spec->root_disk));
-    }
+    for (unsigned i = 0; i < spec->nvolumes; i++)
+        list_add(a, cloud_hypervisor_disk(spec->volumes[i].path, spec->volumes[i].read_only));
+    if (spec->root_disk)
+        list_add(a, cloud_hypervisor_disk(path_absolute(spec->root_disk), true));
 }
 
 static const struct {

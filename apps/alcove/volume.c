@@ -146,9 +146,10 @@ static void take(const char *text, const struct list *keys, bool *used, struct v
                !v.luks ? ""
                : key   ? "key=host"
                        : "key=console");
-    list_add(mounts,
-             xprintf("SERIAL=alcove-vol%u:%s:%s%s%s", vm->nvolumes, v.luks ? "luks2+ext4" : "ext4",
-                     point, options.len ? ":" : "", options.len ? options.s : ""));
+    const char *source = vm->vmm ? xprintf("vd%c", (int)('a' + vm->nvolumes))
+                                 : xprintf("SERIAL=alcove-vol%u", vm->nvolumes);
+    list_add(mounts, xprintf("%s:%s:%s%s%s", source, v.luks ? "luks2+ext4" : "ext4", point,
+                             options.len ? ":" : "", options.len ? options.s : ""));
     volume_attach(path, ro, point, vm);
     vm->volumes[vm->nvolumes - 1].key = key;
 }
@@ -157,6 +158,9 @@ void volumes_take(const struct list *given, const struct list *keys, struct vm_s
                   struct list *mounts)
 {
     bool *used = xcalloc(keys->n + 1, sizeof(*used));
+    if (keys->n && vm->vmm)
+        fail("--key", "%s has no channel for keys; leave it out and type the passphrase in",
+             vm->vmm);
     for (size_t i = 0; i < given->n; i++)
         take(given->v[i], keys, used, vm, mounts);
     for (size_t i = 0; i < keys->n; i++)

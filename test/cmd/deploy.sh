@@ -75,5 +75,18 @@ same 'the configuration of Firecracker' "$work/my_App.elf console=raw 2 256" \
 same 'nothing else in it' '["boot-source","drives","machine-config"]' "$(jq -c keys fc.json)"
 same 'the command line of Cloud Hypervisor' '--kernel my_App.elf --cmdline console=raw --cpus boot=2 --memory size=256M --serial tty --console off' \
     "$(tr '\n' ' ' <ch.txt | sed 's/ $//')"
+# Their disks: volumes by their places, then the root's. No key can be asked for there.
+"$ALCOVE" volume create d0.img 8M >/dev/null && "$ALCOVE" volume create d1.img 8M >/dev/null
+for vmm in firecracker cloud-hypervisor; do
+    PATH=$work/bin:$PATH "$ALCOVE" run --vmm $vmm --memory 256M -v d0.img:/a -v d1.img:/b:ro --root-disk r.img /bin/true >out.txt 2>err.txt
+    same "$vmm with disks" 0 $?
+done
+same 'drives of Firecracker' "vol0 $work/d0.img false vol1 $work/d1.img true root $work/r.img true" \
+    "$(jq -r '[.drives[] | "\(.drive_id) \(.path_on_host) \(.is_read_only)"] | join(" ")' fc.json)"
+same 'disks of Cloud Hypervisor' "--disk path=$work/d0.img path=$work/d1.img,readonly=on path=$work/r.img,readonly=on" \
+    "$(tr '\n' ' ' <args.txt | sed 's/.*\(--disk.*\) $/\1/')"
+check 'a root on a disk' test "$(stat -c %s r.img)" -gt 4096
+echo secret >key.txt
+refused 125 'has no channel for keys' env PATH="$work/bin:$PATH" "$ALCOVE" run --vmm firecracker -v d0.img:/a --key /a=file:key.txt /bin/true
 refused 125 'needs UEFI' env PATH="$work/bin:$PATH" "$ALCOVE" run --vmm firecracker my_App.efi
 finish
