@@ -2,6 +2,7 @@
 /* Runs a program of test/sys in this process: libOS boots on the host platform, with an empty root or (T_IMAGE) on the image
  * of image.h under verity, and the program's main (compiled as t_main) is what the first process executes. */
 #include <base/log.h>
+#include <libos/dev/blk.h>
 #include <libos/dev/char.h>
 #include <libos/mm.h>
 #include <libos/net.h>
@@ -9,6 +10,7 @@
 #include <libos/process.h>
 #include <libos/procfs.h>
 #include <libos/random.h>
+#include <libos/rootdisk.h>
 #include <libos/sched.h>
 #include <libos/sysfs.h>
 #include <libos/time.h>
@@ -64,14 +66,60 @@ static void take_mm(void)
     sched_set_mm(mm);
 }
 
+#ifdef T_DISK
+static struct file_image root, hash;
+static uint8_t root_hash[32];
+
+/* The image on a disk: T_DISK are mkfs.erofs's options. */
+static void tree(void)
+{
+    image_make(T_DISK);
+    root = image_load("root.img");
+    hash = image_load("root.hash");
+    image_root_hash(root_hash);
+    image_remove();
+    must(vfs_init(NULL, root.size) == 0);
+}
+
+/* A buffer of the host is no memory of the machine. */
+static void put(struct blk_device *dev, uint64_t at, const struct file_image *from)
+{
+    struct page *p = page_alloc(0, PAGE_KERNEL, 0);
+    for (size_t i = 0; i < from->size; i += PAGE_SIZE) {
+        memcpy(page_ptr(p), from->data + i, PAGE_SIZE);
+        must(blk_write(dev, (at + i) / BLK_SECTOR, PAGE_SIZE / BLK_SECTOR, page_ptr(p), 0) == 0);
+    }
+    page_put(p);
+}
+
+static void attach(void)
+{
+    struct blk_device *other, *dev;
+    struct erofs_source source;
+    /* Not the first one, and one with another image does not count. */
+    must(blk_ram_create("vda", root.size + hash.size, &other) == 0);
+    must(blk_ram_create("vdb", root.size + hash.size, &dev) == 0);
+    put(other, 0, &root);
+    put(dev, 0, &root);
+    put(dev, root.size, &hash);
+    must(rootdisk_open(root.size, root_hash, &source) == 0);
+    must(vfs_root_image(&source, root.size) == 0);
+}
+#else
+static void attach(void)
+{
+}
+#endif
+
 static void first(void *arg)
 {
     (void)arg;
+    attach();
     take_mm();
     plat_host_enter(program);
 }
 
-#ifdef T_IMAGE
+#if defined(T_IMAGE) && !defined(T_DISK)
 /* The image has to lie where the machine has memory. */
 static void tree(void)
 {
@@ -93,7 +141,7 @@ static void tree(void)
     must(verity_init(page_ptr(pages), root.size, hash.data, hash.size, root_hash) == 0);
     must(vfs_init(page_ptr(pages), root.size) == 0);
 }
-#else
+#elif !defined(T_DISK)
 void machine_exit(int wait_status)
 {
     log_error("the program ended with wait status 0x%x", (unsigned)wait_status);

@@ -178,9 +178,39 @@ static void content(void)
     CHECK(0, stat_of("/dir/file8").st_size);
 }
 
+/* Mappings of a file of the image: shared ones change it, private ones do not. */
+static void mapped(void)
+{
+    const int both = PROT_READ | PROT_WRITE;
+    char c;
+    long fd = call(SYS_open, "/dir/file7", O_RDWR);
+    char *shared = (char *)call(SYS_mmap, 0, 12000, both, MAP_SHARED, fd, 0);
+    char *private = (char *)call(SYS_mmap, 0, 12000, both, MAP_PRIVATE, fd, 0);
+    bool same = true;
+    for (size_t i = 0; i < 12000; i++)
+        same = same && (unsigned char)shared[i] == byte(7, i) && shared[i] == private[i];
+    CHECK(true, same);
+    shared[5000] = 'X';
+    private[9000] = 'Y';
+    CHECK(1, call(SYS_pread64, fd, &c, 1, 5000));
+    CHECK('X', c);
+    CHECK(1, call(SYS_pread64, fd, &c, 1, 9000));
+    CHECK(byte(7, 9000), (unsigned char)c);
+    CHECK(1, call(SYS_pwrite64, fd, "Z", 1, 1));
+    CHECK('Z', shared[1]);
+    CHECK(0, call(SYS_munmap, shared, 12000));
+    CHECK(0, call(SYS_munmap, private, 12000));
+    CHECK(1, call(SYS_pread64, fd, &c, 1, 5000));
+    CHECK('X', c);
+    CHECK(1, call(SYS_pread64, fd, &c, 1, 5001));
+    CHECK(byte(7, 5001), (unsigned char)c);
+    CHECK(0, call(SYS_close, fd));
+}
+
 int t_main(void)
 {
     reads();
+    mapped();
     shared_inodes();
     names();
     remove_all();
