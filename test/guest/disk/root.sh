@@ -22,7 +22,7 @@ die()
 # boot [OPTION...] IMAGE: its output to $work/out, its status is ours.
 boot()
 {
-    "$alcove" run --accel tcg --cpus 2 -m 48M "$@" </dev/null >"$work/out" 2>&1
+    "$alcove" run --accel tcg -m 48M "$@" </dev/null >"$work/out" 2>&1
 }
 
 # 14 files of 4 MB each that compress to about a half, and their sums.
