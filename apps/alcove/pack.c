@@ -300,6 +300,9 @@ static void write_root_disk(const char *path, const struct packed *out)
         fail_errno(path, errno, "cannot write");
 }
 
+/* The guest unpacks an extent into contiguous memory: well-compressible files would else make extents of a megabyte. */
+#define LZ4_EXTENTS "--max-extent-bytes=65536"
+
 static void make_root_image(struct packed *out, int64_t newest, bool all_root, bool facts, bool lz4)
 {
     struct buf said = { 0 };
@@ -315,12 +318,15 @@ static void make_root_image(struct packed *out, int64_t newest, bool all_root, b
                            dir,
                            NULL,
                            NULL,
+                           NULL,
                            NULL };
-    size_t n = sizeof(mkfs) / sizeof(*mkfs) - 3;
+    size_t n = sizeof(mkfs) / sizeof(*mkfs) - 4;
     if (all_root)
         mkfs[n++] = "--all-root";
-    if (lz4)
+    if (lz4) {
         mkfs[n++] = "-zlz4hc";
+        mkfs[n++] = LZ4_EXTENTS;
+    }
     progress("making the root image");
     tool_run(mkfs, xprintf("SOURCE_DATE_EPOCH=%lld", (long long)newest), "erofs-utils", &said);
     if (facts)

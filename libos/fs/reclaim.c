@@ -11,10 +11,14 @@
 #include <libos/mm.h>
 #include <libos/page.h>
 #include <libos/vfs.h>
+#include <plat/cpu.h>
 #include <utlist.h>
 
 enum {
     BATCH = 32,
+    PATIENCE =
+        1
+        << 20, /* tries to be the one who reclaims; another CPU is done with a batch long before */
     ROUNDS = 3 /* used, then mapped, then free */
 };
 
@@ -177,12 +181,24 @@ static void scan_ring(struct scan *s)
     }
 }
 
+/* Wait for another CPU to be through with its batch: when two run short at a time, neither is out of memory. Who holds the
+ * lock waits for no other, so this is no deadlock whatever the caller holds; bounded all the same. */
+static bool ring_lock(void)
+{
+    for (unsigned i = 0; i < PATIENCE; i++) {
+        if (spin_trylock(&ring.lock))
+            return true;
+        plat_relax();
+    }
+    return false;
+}
+
 size_t pagemap_reclaim(size_t n)
 {
     size_t done = 0;
     struct scan s = { .seen = 0, .most = ROUNDS * not_negative(cached_pages) + 64 };
     do {
-        if (!ring.ring || !spin_trylock(&ring.lock))
+        if (!ring.ring || !ring_lock())
             break;
         s.n = 0;
         s.want = min_u64(BATCH, n - done);
