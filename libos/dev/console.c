@@ -44,7 +44,7 @@ struct output {
     _Atomic uint32_t head, tail;
     uint8_t bytes[RING_SIZE];
 };
-static struct output out = { .tty = &console }, out_errors = { .tty = &errors };
+static struct output out, out_errors; /* all zeros: they take no room in the image */
 static struct waitq ports_wait = { .lock = SPIN_INIT(RANK_WAITQ) };
 
 static bool ready, silent; /* there is a console; struct console_options */
@@ -371,6 +371,8 @@ int console_take_ports(unsigned count)
 int console_init(const struct console_options *o)
 {
     silent = o->silent;
+    out.tty = &console;
+    out_errors.tty = &errors;
     console = tty_create(&console_ops, &out, "console",
                          (uint32_t)abi_makedev(MAJOR_TTY, MINOR_CONSOLE), o->raw);
     if (!console)

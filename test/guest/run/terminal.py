@@ -36,6 +36,8 @@ class Terminal:
         self.text, self.log = '', ''
         self.pid, self.fd = pty.fork()
         if not self.pid:
+            for s in (signal.SIGINT, signal.SIGQUIT):  # ignored, when the tests run in a shell's background
+                signal.signal(s, signal.SIG_DFL)
             os.execvpe(command[0], command, env)
         self.resize(24, 80)
 
