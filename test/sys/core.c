@@ -149,6 +149,7 @@ static void where(void)
 
 static void *sleeper(void *arg)
 {
+    *(volatile pid_t *)arg = gettid();
     /* A register that the note of this thread shows. */
     __asm__ volatile("mov %0, %%r12\n1: mov $34, %%eax\nsyscall\njmp 1b" ::"r"(MARK)
                      : "rax", "rcx", "r11", "r12", "memory");
@@ -160,13 +161,14 @@ static volatile int *volatile nowhere;
 static void faults_with_threads(void)
 {
     pthread_t t[2];
+    volatile pid_t tids[2] = { 0 };
     allow(RLIM_INFINITY);
     for (int i = 0; i < 2; i++)
-        pthread_create(&t[i], NULL, sleeper, NULL);
+        pthread_create(&t[i], NULL, sleeper, (void *)&tids[i]);
     for (int i = 0; i < 2; i++) { /* both are in pause(2) */
         char name[64], text[64] = "";
-        snprintf(name, sizeof(name), "/proc/self/task/%d/syscall", getpid() + 1 + i);
         do {
+            snprintf(name, sizeof(name), "/proc/self/task/%d/syscall", tids[i]);
             int fd = open(name, O_RDONLY);
             ssize_t n = read(fd, text, 3);
             text[n > 0 ? n : 0] = 0;
