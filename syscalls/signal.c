@@ -190,21 +190,31 @@ long sys_kill(int pid, int sig)
 }
 
 /* Send info to thread tid, which must belong to tgid unless that is negative. */
-static long send_thread(int tgid, int tid, int sig, const struct abi_siginfo *info)
+static NOINLINE long send_other(int tgid, int tid, int sig, const struct abi_siginfo *info)
 {
-    struct thread *self = thread_current(), *t = tid == self->tid ? self : thread_find_ended(tid);
+    struct thread *t = thread_find_ended(tid);
     if (!t)
         return -ESRCH;
     int err = 0;
     if (tgid > 0 && t->process->pid != tgid)
         err = -ESRCH;
-    else if (t != self)
+    else
         err = signal_permission_thread(t, sig);
     if (!err && sig && (err = signal_send_thread(t, info)) == -ESRCH)
         err = 0; /* it has ended, and is there until it has been waited for: the signal is lost */
-    if (t != self)
-        thread_put(t);
+    thread_put(t);
     return err;
+}
+
+/* The same, quicker when it is the current thread. */
+static ALWAYS_INLINE long send_thread(int tgid, int tid, int sig, const struct abi_siginfo *info)
+{
+    struct thread *self = thread_current();
+    if (tid != self->tid)
+        return send_other(tgid, tid, sig, info);
+    if (tgid > 0 && self->process->pid != tgid)
+        return -ESRCH;
+    return sig ? signal_send_thread(self, info) : 0;
 }
 
 long sys_tgkill(int tgid, int tid, int sig)

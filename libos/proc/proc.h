@@ -21,9 +21,8 @@ struct sighand *sighand_create(void);
 NODISCARD int sighand_copy(struct sighand *src, bool clear_handlers, struct sighand **ret_sighand);
 /* The handler of sig now. What is done with it is settled by the caller's lock, or a race that Linux has too. */
 uintptr_t sighand_handler(const struct sighand *s, int sig);
-/* A copy of the action of sig. And the same as it is taken: SA_RESETHAND takes effect. */
+/* A copy of the action of sig. */
 void sighand_get_action(struct sighand *s, int sig, struct abi_sigaction *ret);
-void sighand_take_action(struct sighand *s, int sig, struct abi_sigaction *ret);
 void sighand_set_default(struct sighand *s, int sig);
 /* The real user id of p, ended or not. process_lock is held. */
 uint32_t process_uid(const struct process *p);
@@ -33,7 +32,16 @@ void sighand_put(struct sighand *s);
 /* Drop all signals that wait in q; sig_lock is held, or nobody else can see q. */
 void sigpending_clear(struct sigpending *q);
 /* Set or clear WORK_SIGNAL of t by what is pending and not blocked. sig_lock is held. */
-void signal_update_work(struct thread *t);
+static inline void signal_update_work(struct thread *t)
+{
+    uint64_t all = t->pending.set | t->process->pending.set;
+    if (UNLIKELY((all & ~t->sigmask) || t->trace.pending ||
+                 (t->process->stopped && !t->trace.tracer)))
+        thread_set_work(t, WORK_SIGNAL);
+    else if (t == thread_current())
+        thread_clear_work(
+            t, WORK_SIGNAL); /* only by the thread itself: a call it is in may have seen it */
+}
 /* Threads other than t look again at the process's pending signals, because t goes. sig_lock is held. */
 void signal_retarget(struct thread *t, uint64_t set);
 /* The group ends with status: all threads but the current one are told to die. sig_lock is held. */
@@ -43,6 +51,10 @@ bool core_dump(const struct abi_siginfo *info);
 /* t, the current thread, ends: wait as long as the core file of its process is being written. sig_lock is held, and let go
  * meanwhile. */
 void core_park(struct thread *t);
+/* The signals of faults. */
+#define SYNCHRONOUS                                                                                \
+    (ABI_SIGBIT(SIGSEGV) | ABI_SIGBIT(SIGBUS) | ABI_SIGBIT(SIGILL) | ABI_SIGBIT(SIGTRAP) |         \
+     ABI_SIGBIT(SIGFPE) | ABI_SIGBIT(SIGSYS))
 /* Is this signal ignored by its default action? */
 bool signal_ignored_by_default(int sig);
 bool signal_stops_by_default(int sig);
@@ -56,9 +68,6 @@ static inline void siginfo_complete(struct abi_siginfo *info)
 }
 /* Remove all of set from q. sig_lock is held. */
 void sigpending_flush(struct sigpending *q, uint64_t set);
-/* Take one sig, which is in q->set, out of q. False: it was not queued, *ret has only the number. Of *ret the first SIGINFO_KEPT
- * bytes are written. */
-bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret);
 
 /* A one-time event. */
 struct completion {

@@ -8,6 +8,7 @@
 #include <abi/prctl.h>
 #include <libos/heap.h>
 #include <libos/sched.h>
+#include <libos/time.h>
 #include <plat/cpu.h>
 #include <string.h>
 #include <utlist.h>
@@ -95,16 +96,6 @@ void sighand_get_action(struct sighand *s, int sig, struct abi_sigaction *ret)
     spin_unlock(&s->lock);
 }
 
-void sighand_take_action(struct sighand *s, int sig, struct abi_sigaction *ret)
-{
-    struct abi_sigaction *a = &s->action[sig - 1];
-    spin_lock(&s->lock);
-    *ret = *a;
-    if (a->handler > ABI_SIG_IGN && a->flags & SA_RESETHAND)
-        a->handler = ABI_SIG_DFL;
-    spin_unlock(&s->lock);
-}
-
 void sighand_set_default(struct sighand *s, int sig)
 {
     spin_lock(&s->lock);
@@ -118,10 +109,29 @@ void sighand_put(struct sighand *s)
         slab_free(&sighand_slab, s);
 }
 
-static void queue_free(struct sigqueue *e)
+/* One more signal queued for u, which stays there as long; false: p may not have as many. In line, as each signal comes here. */
+static ALWAYS_INLINE bool charge(struct process *p, struct account *u, bool always)
 {
-    account_uncharge(e->account, ACCOUNT_SIGNALS, 1);
-    account_put(e->account);
+    uint64_t n = atomic_fetch_add(&u->counts[ACCOUNT_SIGNALS], 1) + 1;
+    if (UNLIKELY(!always) && n > process_limit(p, RLIMIT_SIGPENDING)) {
+        account_uncharge(u, ACCOUNT_SIGNALS, 1);
+        return false;
+    }
+    u->refs++;
+    return true;
+}
+
+static ALWAYS_INLINE void uncharge(struct account *u)
+{
+    atomic_fetch_sub(&u->counts[ACCOUNT_SIGNALS], 1);
+    uint32_t refs = u->refs;
+    if (UNLIKELY(refs == 1 || !atomic_compare_exchange_strong(&u->refs, &refs, refs - 1)))
+        account_put(u);
+}
+
+static ALWAYS_INLINE void queue_free(struct sigqueue *e)
+{
+    uncharge(e->account);
     slab_free(&queue_slab, e);
 }
 
@@ -160,7 +170,9 @@ static void flush_all(struct process *p, uint64_t set)
     sigpending_flush(&t->pending, set);
 }
 
-bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret)
+/* Take one sig, which is in q->set, out of q. Of *ret the first SIGINFO_KEPT bytes are written: without a queued one the number
+ * alone. */
+static ALWAYS_INLINE void take(struct sigpending *q, int sig, struct abi_siginfo *ret)
 {
     struct sigqueue *e, *found = NULL;
     bool more = false;
@@ -180,26 +192,38 @@ bool sigpending_take(struct sigpending *q, int sig, struct abi_siginfo *ret)
     if (!found) { /* it could not be queued when it was sent */
         memset(ret, 0, SIGINFO_KEPT);
         ret->si_signo = sig;
-        return false;
+        return;
     }
     memcpy(ret, found->info, SIGINFO_KEPT);
     DL_DELETE(q->queue, found);
     queue_free(found);
-    return true;
 }
 
-void signal_update_work(struct thread *t)
+/* The next of set that is pending for t: faults first, then its own, then the process's; lowest number first. 0: none. */
+static ALWAYS_INLINE int next_signal(const struct thread *t, uint64_t set)
 {
-    uint64_t all = t->pending.set | t->process->pending.set;
-    if ((all & ~t->sigmask) || t->trace.pending || (t->process->stopped && !t->trace.tracer))
-        thread_set_work(t, WORK_SIGNAL);
-    else if (t == thread_current())
-        thread_clear_work(
-            t, WORK_SIGNAL); /* only by the thread itself: a call it is in may have seen it */
+    uint64_t own = t->pending.set & set;
+    if (own)
+        return __builtin_ctzll(own & SYNCHRONOUS ? own & SYNCHRONOUS : own) + 1;
+    set &= t->process->pending.set;
+    return set ? __builtin_ctzll(set) + 1 : 0;
+}
+
+int signal_dequeue(struct thread *t, uint64_t set, struct abi_siginfo *ret)
+{
+    int sig = next_signal(t, set);
+    if (!sig)
+        return 0;
+    take(t->pending.set & ABI_SIGBIT(sig) ? &t->pending : &t->process->pending, sig, ret);
+    if (UNLIKELY(ret->si_code == SI_TIMER) && ret->timer.si_sys_private)
+        ktimer_taken(t->process, ret);
+    return sig;
 }
 
 void signal_poke(struct thread *t, unsigned states)
 {
+    if (t == thread_current() && t->state == THREAD_RUNNING)
+        return; /* it looks on its way out */
     if (!thread_wake_state(t, states) && t->on_cpu && t->cpu != plat_cpu_id())
         plat_cpu_kick(t->cpu);
 }
@@ -223,7 +247,7 @@ void process_begin_exit(struct process *p, int status)
 
 static bool is_fatal(const struct sighand *sh, int sig)
 {
-    return sighand_handler(sh, sig) == ABI_SIG_DFL &&
+    return UNLIKELY(sighand_handler(sh, sig) == ABI_SIG_DFL) &&
            !(ABI_SIGBIT(sig) & (IGNORED_BY_DEFAULT | STOP_SIGNALS));
 }
 
@@ -340,13 +364,11 @@ static int queue_info(struct process *p, struct sigpending *q, const struct abi_
     /* The old signals are queued at any rate when they come from kill(2) or from libOS. */
     bool always = sig < ABI_SIGRTMIN && info->si_code >= 0;
     struct sigqueue *e = NULL;
-    if (account_charge(u, ACCOUNT_SIGNALS, 1,
-                       always ? UINT64_MAX : process_limit(p, RLIMIT_SIGPENDING)) &&
-        !(e = slab_alloc(&queue_slab)))
-        account_uncharge(u, ACCOUNT_SIGNALS, 1);
-    if (e) {
+    if (LIKELY(charge(p, u, always)) && UNLIKELY(!(e = slab_alloc(&queue_slab))))
+        uncharge(u);
+    if (LIKELY(e != NULL)) {
         memcpy(e->info, info, SIGINFO_KEPT);
-        e->account = account_get(u);
+        e->account = u;
         DL_APPEND(q->queue, e);
     } else if (sig >= ABI_SIGRTMIN && info->si_code != SI_USER) {
         return -EAGAIN;

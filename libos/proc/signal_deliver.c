@@ -13,31 +13,15 @@
 
 enum { NR_RESTART_SYSCALL = 219 };
 
-#define SYNCHRONOUS                                                                                \
-    (ABI_SIGBIT(SIGSEGV) | ABI_SIGBIT(SIGBUS) | ABI_SIGBIT(SIGILL) | ABI_SIGBIT(SIGTRAP) |         \
-     ABI_SIGBIT(SIGFPE) | ABI_SIGBIT(SIGSYS))
-
-/* The next of set that is pending for t: faults first, then its own, then the process's; lowest number first. 0: none. */
-static int next_signal(const struct thread *t, uint64_t set)
+/* The action of sig as it is taken: SA_RESETHAND takes effect. */
+static ALWAYS_INLINE void take_action(struct sighand *s, int sig, struct abi_sigaction *ret)
 {
-    uint64_t own = t->pending.set & set, all = own | (t->process->pending.set & set);
-    if (own & SYNCHRONOUS)
-        return __builtin_ctzll(own & SYNCHRONOUS) + 1;
-    if (own)
-        return __builtin_ctzll(own) + 1;
-    return all ? __builtin_ctzll(all) + 1 : 0;
-}
-
-int signal_dequeue(struct thread *t, uint64_t set, struct abi_siginfo *ret)
-{
-    int sig = next_signal(t, set);
-    if (!sig)
-        return 0;
-    sigpending_take(t->pending.set & ABI_SIGBIT(sig) ? &t->pending : &t->process->pending, sig,
-                    ret);
-    if (ret->si_code == SI_TIMER && ret->timer.si_sys_private)
-        ktimer_taken(t->process, ret);
-    return sig;
+    struct abi_sigaction *a = &s->action[sig - 1];
+    spin_lock(&s->lock);
+    *ret = *a;
+    if (UNLIKELY(a->flags & SA_RESETHAND) && a->handler > ABI_SIG_IGN)
+        a->handler = ABI_SIG_DFL;
+    spin_unlock(&s->lock);
 }
 
 /* The system call that was interrupted: with handler (and its action) or without one. */
@@ -242,7 +226,7 @@ static int take(struct thread *t, struct plat_frame *f, struct abi_siginfo *info
             if (!(sig = trace_take_signal(t, info)))
                 continue;
         }
-        sighand_take_action(t->process->sighand, sig, ret_action);
+        take_action(t->process->sighand, sig, ret_action);
         if (ret_action->handler == ABI_SIG_IGN)
             continue;
         if (ret_action->handler != ABI_SIG_DFL) {

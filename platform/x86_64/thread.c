@@ -249,7 +249,7 @@ void x86_thread_sync_fpu(struct plat_thread *t)
 }
 
 /* Load t's registers from area, if t is the current thread. */
-static void load_fpu(struct plat_thread *t, const void *area)
+static ALWAYS_INLINE void load_fpu(struct plat_thread *t, const void *area)
 {
     struct x86_cpu *c = x86_this_cpu();
 
