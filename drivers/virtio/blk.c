@@ -23,6 +23,7 @@ enum {
     F_BLK_SIZE = 6,
     F_FLUSH = 9,
     F_TOPOLOGY = 10,
+    F_CONFIG_WCE = 11,
     F_MQ = 12,
     F_DISCARD = 13,
     F_WRITE_ZEROES = 14,
@@ -32,6 +33,7 @@ enum {
     CONFIG_BLK_SIZE = 20,
     CONFIG_PHYSICAL_EXP = 24,
     CONFIG_OPT_IO = 28,
+    CONFIG_WRITEBACK = 32,
     CONFIG_NUM_QUEUES = 34,
     CONFIG_MAX_DISCARD = 36,
     CONFIG_MAX_DISCARD_SEG = 40,
@@ -85,7 +87,8 @@ static uint64_t blk_features(uint64_t offered)
 {
     return offered & (VIRTIO_BIT(F_SIZE_MAX) | VIRTIO_BIT(F_SEG_MAX) | VIRTIO_BIT(F_RO) |
                       VIRTIO_BIT(F_BLK_SIZE) | VIRTIO_BIT(F_FLUSH) | VIRTIO_BIT(F_TOPOLOGY) |
-                      VIRTIO_BIT(F_MQ) | VIRTIO_BIT(F_DISCARD) | VIRTIO_BIT(F_WRITE_ZEROES));
+                      VIRTIO_BIT(F_CONFIG_WCE) | VIRTIO_BIT(F_MQ) | VIRTIO_BIT(F_DISCARD) |
+                      VIRTIO_BIT(F_WRITE_ZEROES));
 }
 
 static struct blk_slot *slot(struct blk *b, const struct blk_request *r)
@@ -229,10 +232,23 @@ static void blk_timeout(struct blk_device *dev, struct blk_request *r)
         virtio_fail(b->dev, "does not answer a request");
 }
 
+/* A device that does not say what it was told has not understood. */
+static int blk_write_cache(struct blk_device *dev, bool on)
+{
+    struct blk *b = dev->data;
+    uint8_t now;
+
+    if (b->dev->failed)
+        return -EIO;
+    b->dev->ops->config_write(b->dev, CONFIG_WRITEBACK, 1, on);
+    return !virtio_config(b->dev, CONFIG_WRITEBACK, &now, 1, 1) && now == on ? 0 : -EIO;
+}
+
 static const struct blk_ops blk_ops = {
     .submit = blk_submit_request,
     .kick = blk_kick,
     .poll = blk_poll,
+    .write_cache = blk_write_cache,
     .timeout = blk_timeout,
 };
 
@@ -274,7 +290,7 @@ static int read_limits(struct blk *b)
     uint32_t size = virtio_has(d, F_SIZE_MAX) ? config32(d, CONFIG_SIZE_MAX) : 0;
     uint32_t segs = virtio_has(d, F_SEG_MAX) ? config32(d, CONFIG_SEG_MAX) : 1;
     uint32_t most = (uint32_t)min_u64(plat_dma_map_max(), 1 << 20);
-    uint8_t exp = 0, unmap = 0;
+    uint8_t exp = 0, unmap = 0, back = 1;
 
     if (block < BLK_SECTOR || block > PAGE_SIZE || !power_of_two(block))
         return -EINVAL;
@@ -302,6 +318,10 @@ static int read_limits(struct blk *b)
         b->can_unmap = !virtio_config(d, CONFIG_ZEROES_UNMAP, &unmap, 1, 1) && unmap == 1;
     }
     l->volatile_cache = virtio_has(d, F_FLUSH);
+    l->cache_switch = l->volatile_cache && virtio_has(d, F_CONFIG_WCE);
+    /* The host may have decided that there shall be none. */
+    if (l->cache_switch && !virtio_config(d, CONFIG_WRITEBACK, &back, 1, 1) && !back)
+        l->volatile_cache = l->cache_switch = false;
     l->read_only = virtio_has(d, F_RO);
     l->queues = b->queues;
     l->queue_depth = b->depth;

@@ -42,17 +42,13 @@ NODISCARD int blk_recovery_start(void);
 /* End io. */
 void blk_io_end(struct blk_io *io, int status);
 
-/* How many requests that change something dev has completed. */
-static inline uint64_t blk_changes(const struct blk_device *dev)
-{
-    return dev->done_ios[BLK_WRITE] + dev->done_ios[BLK_DISCARD] + dev->done_ios[BLK_WRITE_ZEROES];
-}
-/* A flush that began when there were changes of them is done. */
-static inline void blk_flushed(struct blk_device *dev, uint64_t changes)
-{
-    uint64_t old = dev->flushed;
-    while (old < changes && !atomic_compare_exchange_weak(&dev->flushed, &old, changes))
-        ;
-}
+/* A change is about to be handed to dev's driver. True: it is durable when it is done, and blk_cache_end follows then. Else the
+ * device may keep it in its cache: dev->cached counts it when it is done. */
+bool blk_cache_begin(struct blk_device *dev);
+void blk_cache_end(struct blk_device *dev);
+/* Somebody wants everything that is done to be durable: is there something to flush? */
+bool blk_cache_holds(struct blk_device *dev);
+/* A flush that began when dev->cached was changes is done. */
+void blk_cache_flushed(struct blk_device *dev, uint64_t changes);
 
 #endif

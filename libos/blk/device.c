@@ -144,32 +144,32 @@ static bool segs_match(const struct blk_io *io)
     return sum == (uint64_t)io->sectors * BLK_SECTOR;
 }
 
+static struct blk_device *whole(struct blk_device *dev)
+{
+    return dev->whole ? dev->whole : dev;
+}
+
 /* Start io. False: it has ended. */
 static bool prepare(struct blk_io *io)
 {
     struct blk_device *dev = io->dev;
     int err = check(dev, io);
     must(segs_match(io));
-    if (!err && io->op == BLK_FLUSH && !dev->limits.volatile_cache) {
-        blk_io_end(io, 0);
-        return false;
-    }
-    if (err) {
+    bool nothing = !err && io->op == BLK_FLUSH &&
+                   (!dev->limits.volatile_cache || !blk_cache_holds(whole(dev)));
+    if (err || nothing) {
         blk_io_end(io, err);
         return false;
     }
     io->start = io->sector + (dev->whole ? dev->first : 0);
     io->taken = 0;
     io->seg = io->seg_off = 0;
-    io->flushing = false;
+    io->flushing = io->cached = false;
+    if (io->op == BLK_FLUSH)
+        io->covers = whole(dev)->cached;
     atomic_store(&io->parts, 0);
     atomic_store(&io->part_status, 0);
     return true;
-}
-
-static struct blk_device *whole(struct blk_device *dev)
-{
-    return dev->whole ? dev->whole : dev;
 }
 
 void blk_submit(struct blk_io *io, struct blk_plug *plug)

@@ -217,14 +217,17 @@ static void part_done(struct blk_queue *q, struct blk_io *io, int status)
     status = io->part_status;
     if (over && !status && io->flags & BLK_FUA && io->op == BLK_WRITE && !io->flushing &&
         !q->dev->limits.fua && q->dev->limits.volatile_cache) {
-        io->flushing = true;
-        io->covers = blk_changes(q->dev);
-        over = false;
-        DL_APPEND(q->waiting, io);
+        bool held = blk_cache_holds(q->dev);
+        if (held && io->cached) {
+            io->flushing = true;
+            io->covers = q->dev->cached;
+            over = false;
+            DL_APPEND(q->waiting, io);
+        }
     }
     spin_unlock(&q->lock);
-    if (over && io->flushing && !status)
-        blk_flushed(q->dev, io->covers);
+    if (over && (io->flushing || io->op == BLK_FLUSH) && !status)
+        blk_cache_flushed(q->dev, io->covers);
     if (over)
         blk_io_end(io, status);
 }
@@ -244,6 +247,7 @@ static bool offer(struct blk_queue *q, struct blk_request *r, bool more)
     atomic_store(&r->out, 1);
     if (!dev->stacked)
         timer_arm(q, r->deadline_ns);
+    r->through = r->op == BLK_WRITE && blk_cache_begin(dev);
     int err = dev->dead ? -EIO : dev->ops->submit(dev, r, more);
     if (err != -EAGAIN) {
         if (err)
@@ -251,6 +255,8 @@ static bool offer(struct blk_queue *q, struct blk_request *r, bool more)
         return true;
     }
     atomic_store(&r->out, 0);
+    if (r->through)
+        blk_cache_end(dev);
     spin_lock(&q->lock);
     r->next = q->held;
     q->held = r;
@@ -314,13 +320,21 @@ void blk_done(struct blk_request *r, int status)
                  r->sectors, (unsigned long long)r->sector, -status);
     atomic_fetch_add_explicit(&dev->done_ios[r->op], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&dev->done_sectors[r->op], r->sectors, memory_order_relaxed);
+    bool through = r->through, cached = !through && r->op != BLK_READ && r->op != BLK_FLUSH;
+    if (cached)
+        atomic_fetch_add(&dev->cached, 1);
     spin_lock(&q->lock);
     r->next = q->free;
     q->free = r;
     atomic_fetch_add(&q->done_gen, 1);
     spin_unlock(&q->lock);
-    for (uint32_t i = 0; i < n; i++)
+    if (through)
+        blk_cache_end(dev);
+    for (uint32_t i = 0; i < n; i++) {
+        if (cached)
+            ios[i]->cached = true;
         part_done(q, ios[i], status);
+    }
     if (q->waiting || q->held)
         blk_dispatch(q);
 }

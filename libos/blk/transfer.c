@@ -79,14 +79,7 @@ int blk_write(struct blk_device *dev, uint64_t sector, uint32_t sectors, const v
 
 int blk_flush(struct blk_device *dev)
 {
-    struct blk_device *disk = dev->whole ? dev->whole : dev;
-    uint64_t changes = blk_changes(disk);
-    if (changes == disk->flushed && !disk->dead)
-        return 0; /* nothing was written since the last one */
-    int err = blk_transfer(dev, BLK_FLUSH, 0, 0, 0, NULL, 0);
-    if (!err)
-        blk_flushed(disk, changes);
-    return err;
+    return blk_transfer(dev, BLK_FLUSH, 0, 0, 0, NULL, 0);
 }
 
 /* Write pages of zeros. */

@@ -14,6 +14,7 @@
 struct disk {
     struct blk_device dev;
     int fd;
+    bool through;
 };
 
 static FILE *log_file;
@@ -34,7 +35,7 @@ static int transfer(struct disk *d, struct blk_request *r)
 {
     off_t at = (off_t)r->sector * BLK_SECTOR;
     if (r->op == BLK_WRITE)
-        record(DISK_WRITE, r->sector, r->sectors);
+        record(d->through ? DISK_THROUGH : DISK_WRITE, r->sector, r->sectors);
     for (unsigned i = 0; i < r->nsegs; i++) {
         void *p = plat_phys_to_virt(r->segs[i].addr);
         uint32_t len = r->segs[i].len;
@@ -61,9 +62,15 @@ static int disk_submit(struct blk_device *dev, struct blk_request *r, bool more)
     return 0;
 }
 
+static int disk_write_cache(struct blk_device *dev, bool on)
+{
+    ((struct disk *)dev->data)->through = !on;
+    return 0;
+}
+
 struct blk_device *disk_open(const char *name, const char *path, const char *log)
 {
-    static const struct blk_ops ops = { .submit = disk_submit };
+    static const struct blk_ops ops = { .submit = disk_submit, .write_cache = disk_write_cache };
     struct disk *d = calloc(1, sizeof(*d));
     struct stat st;
     d->fd = open(path, O_RDWR | O_CLOEXEC);
@@ -87,6 +94,7 @@ struct blk_device *disk_open(const char *name, const char *path, const char *log
         .queues = 1,
         .queue_depth = 64,
         .volatile_cache = true,
+        .cache_switch = getenv("DISK_CACHE_SWITCH") != NULL,
     };
     snprintf(d->dev.name, sizeof(d->dev.name), "%s", name);
     if (blk_register(&d->dev))

@@ -5,16 +5,17 @@
 
 #include <libos/dev/blk.h>
 
-enum disk_event { DISK_WRITE, DISK_FLUSH, DISK_MARK };
+enum disk_event { DISK_WRITE, DISK_FLUSH, DISK_MARK, DISK_THROUGH };
 
-/* The beginning of each record in the log; a write's data follows. */
+/* The beginning of each record in the log; a write's data follows. DISK_THROUGH: one that was on the medium
+ * when it was done. */
 struct disk_record {
     uint32_t event, sectors;
     uint64_t sector; /* of a mark: its number */
 };
 
 /* Make device name of the file at path. log: NULL, or a file that gets a record of every write and flush. Exits with a message
- * when there is no such file. */
+ * when there is no such file. DISK_CACHE_SWITCH in the environment: it can do without its cache. */
 struct blk_device *disk_open(const char *name, const char *path, const char *log);
 /* Put a mark into the log: everything that the test was told to be on the disk by now has to be. */
 void disk_mark(uint64_t number);

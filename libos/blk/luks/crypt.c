@@ -231,6 +231,7 @@ static void set_limits(struct crypt *c, bool allow_discards)
 {
     struct blk_limits *l = &c->dev.limits;
     *l = c->lower->limits;
+    l->cache_switch = false; /* of the device below */
     l->logical_block = (uint32_t)max_u64(l->logical_block, c->sector_size);
     l->physical_block = (uint32_t)max_u64(l->physical_block, l->logical_block);
     l->max_sectors = SECTORS_MAX;

@@ -66,6 +66,7 @@ struct blk_limits {
     uint32_t queues;              /* 1 to BLK_QUEUES_MAX */
     uint32_t queue_depth;         /* requests that one queue takes at once */
     bool volatile_cache; /* BLK_FLUSH means something; false: completed writes are on the medium */
+    bool cache_switch;   /* write_cache may be called; begins with the cache on */
     bool fua;            /* BLK_FUA is there; else the block layer flushes after the write */
     bool read_only;
     bool rotational;
@@ -83,6 +84,10 @@ struct blk_ops {
     void (*kick)(struct blk_device *dev, unsigned queue);
     /* Look for completions of queue now, without an interrupt. */
     void (*poll)(struct blk_device *dev, unsigned queue);
+    /* Be with or without a volatile cache from now on. Without one, a BLK_WRITE that is submitted later is on the medium when it
+     * is done; what was written before still needs a flush. One call at a time, from any context; no sleep. -EIO: nothing is
+     * known of what it does now, but that flushes work. NULL if !limits.cache_switch. */
+    int (*write_cache)(struct blk_device *dev, bool on);
     /* r, taken BLK_TIMEOUT_S ago, is not done. Runs in a thread of its own and may sleep. Look whether it was completed
      * after all, abort it or reset the device; when this returns, blk_done was called for r. NULL: the device is given up:
      * all its requests end with -EIO, and the driver must not touch their memory again. */
@@ -97,6 +102,7 @@ struct blk_request {
     uint16_t nsegs;
     uint16_t queue,
         tag; /* tag: below limits.queue_depth and unique among the queue's requests that are out */
+    bool through;    /* the device has no cache for it; the block layer's */
     uint64_t sector; /* on the device itself, partitions resolved; multiple of logical_block */
     uint32_t sectors;
     uint64_t driver[4]; /* the driver's own */
@@ -132,7 +138,9 @@ struct blk_device {
     _Atomic bool claimed;         /* a file system is mounted from it */
     _Atomic uint64_t done_ios[5]; /* by enum blk_op, for /proc/diskstats */
     _Atomic uint64_t done_sectors[5];
-    _Atomic uint64_t flushed; /* of the requests that change something, those that a flush covers */
+    /* Of the requests that changed something, those that the volatile cache may hold, and of these those that a flush covers. */
+    _Atomic uint64_t cached, flushed;
+    _Atomic uint32_t cache_state, cache_unasked, cache_calm; /* of libos/blk/cache.c */
 };
 
 /* A driver found a device: from now on it may get requests. Looks for partitions later (blk_scan). -EINVAL: limits that
@@ -165,6 +173,7 @@ struct blk_io {
     uint64_t start;          /* the sector on the whole device */
     uint32_t taken;          /* sectors handed to requests */
     uint32_t seg, seg_off;   /* where the rest's memory begins */
+    bool cached;             /* a part of it may be in the device's cache */
     bool flushing;           /* written; a flush stands for BLK_FUA */
     uint64_t covers;         /* what that flush covers, as blk_device.flushed */
     _Atomic uint32_t parts;  /* requests that have a part of it, and one while it is being cut */
