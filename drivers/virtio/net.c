@@ -352,6 +352,7 @@ static int net_probe(struct virtio_device *d)
     n->header =
         d->modern || virtio_has(d, NET_F_MRG_RXBUF) ? NET_HEADER_BYTES : NET_HEADER_OLD_BYTES;
     n->netdev.ops = &net_ops;
+    n->netdev.copied = NET_TX_COPY_MAX;
     n->netdev.data = n;
     timer_init(&n->restart, restart);
     err = read_config(n);

@@ -59,7 +59,7 @@ struct net_rx {
     uint64_t frames, bytes, dropped, errors;
 };
 
-enum { NET_TX_SLOT_BYTES = 256 };
+enum { NET_TX_SLOT_BYTES = 1024, NET_TX_COPY_MAX = NET_TX_SLOT_BYTES - NET_HEADER_BYTES };
 
 /* What is in flight. */
 struct net_tx_slot {

@@ -13,7 +13,6 @@
 
 enum {
     LAZY = 32,
-    COPY_MAX = NET_TX_SLOT_BYTES - NET_HEADER_BYTES,
     SLOTS = 128,
     NONE = 0xffff,
 };
@@ -123,7 +122,7 @@ static int put(struct net_tx *tx, struct netdev_tx *frame, const struct net_head
     struct virtq_seg segs[1 + NETDEV_SEGS_MAX];
     unsigned header = tx->net->header, at = tx->first_free, n = 1;
     struct net_tx_slot *s = &tx->slots[at];
-    bool copied = total <= COPY_MAX && !frame->gso;
+    bool copied = total <= NET_TX_COPY_MAX && !frame->gso;
     uint8_t *mem = (uint8_t *)tx->mem.ptr + (size_t)at * NET_TX_SLOT_BYTES;
     int err;
 

@@ -234,7 +234,7 @@ static void h21_too_many_buffers(void **state)
 static void h12_failure(void **state)
 {
     uint8_t *memory = page_ptr(page_alloc(0, PAGE_KERNEL, 0));
-    struct netdev_seg seg = { memory, 1000 };
+    struct netdev_seg seg = { memory, 1400 };
     struct netdev_tx tx[3] = { 0 };
 
     (void)state;

@@ -123,6 +123,7 @@ struct netdev {
     uint8_t mac[6]; /* unicast, checked */
     uint16_t mtu;   /* 68 to 65521; of IP packets */
     uint16_t queues;
+    uint16_t copied;   /* transmit copies frames of up to so many bytes, but for gso */
     uint32_t offloads; /* enum netdev_offload */
     volatile bool link;
     uint32_t speed; /* Mbit/s; 0: not known */
