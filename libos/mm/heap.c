@@ -242,12 +242,16 @@ static struct slab classes[] = {
     CLASS(384), CLASS(512), CLASS(768), CLASS(1024), CLASS(1344), CLASS(2048),
 };
 
+/* The class for a size, by its number of 16 bytes begun. */
+static const uint8_t class_of[] = {
+    [0 ... 1] = 0,    [2] = 1,          [3 ... 4] = 2,     [5 ... 6] = 3,   [7 ... 8] = 4,
+    [9 ... 12] = 5,   [13 ... 16] = 6,  [17 ... 24] = 7,   [25 ... 32] = 8, [33 ... 48] = 9,
+    [49 ... 64] = 10, [65 ... 84] = 11, [85 ... 128] = 12,
+};
+
 static struct slab *class_for(size_t size)
 {
-    struct slab *c = classes;
-    while (c->size < size)
-        c++;
-    return c;
+    return &classes[class_of[(size + 15) / 16]];
 }
 
 void *heap_alloc(size_t size)
