@@ -21,6 +21,7 @@
 #include <lwip/dhcp.h>
 #include <lwip/igmp.h>
 #include <lwip/init.h>
+#include <lwip/mem.h>
 #include <lwip/mld6.h>
 #include <lwip/netif.h>
 #include <lwip/priv/tcp_priv.h>
@@ -92,6 +93,16 @@ void net_mem_free(void *p)
     struct mem_head *h = (struct mem_head *)p - 1;
     atomic_fetch_sub_explicit(&mem_used, h->size, memory_order_relaxed);
     heap_free(h);
+}
+
+/* The rest of what lwIP's mem.c would be. */
+void mem_init(void)
+{
+}
+
+void *mem_trim(void *p, size_t size)
+{
+    return p;
 }
 
 /* ---- clocks and secrets ---- */

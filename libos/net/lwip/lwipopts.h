@@ -38,9 +38,9 @@
 #define MEM_LIBC_MALLOC     1
 #define MEMP_MEM_MALLOC     1
 #define MEM_ALIGNMENT       8
-#define mem_clib_malloc     net_mem_alloc
-#define mem_clib_calloc     net_mem_calloc
-#define mem_clib_free       net_mem_free
+#define mem_malloc          net_mem_alloc
+#define mem_calloc          net_mem_calloc
+#define mem_free            net_mem_free
 #define MEMP_OVERFLOW_CHECK 0
 
 /* IP. */
