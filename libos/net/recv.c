@@ -128,7 +128,8 @@ static bool stream_drain(struct stream_read *r, struct netmsg **at)
             stream_pass(r, m);
             continue;
         }
-        r->origin = *m;
+        if (s->ops->recv_joins)
+            r->origin = *m;
         if (!stream_take(r, m))
             return false;
     }
