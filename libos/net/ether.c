@@ -4,8 +4,10 @@
  * is sent goes to the driver as a list of segments over the pbufs, which keep a reference until the device has done. */
 #include "af_packet.h"
 #include "core.h"
+#include "ether.h"
 #include "ip.h"
 #include "netconf.h"
+#include "tcp_path.h"
 #include "tcp_table.h"
 #include <abi/errno.h>
 #include <base/log.h>
@@ -118,46 +120,103 @@ bool ether_all_cut(bool six)
     return nethers && common_offloads & (six ? NETDEV_TSO6 : NETDEV_TSO4);
 }
 
+/* The segments of p; 0: too many. */
+static unsigned segments(const struct pbuf *p, struct netdev_seg *segs)
+{
+    unsigned n = 0;
+    for (; p; p = p->next) {
+        if (!p->len)
+            continue;
+        if (n == NETDEV_SEGS_MAX)
+            return 0;
+        segs[n++] = (struct netdev_seg){ p->payload, p->len };
+    }
+    return n;
+}
+
+/* Send p, which the device may need for a while. */
+static int send_kept(struct ether *e, struct pbuf *p, struct netdev_tx *tx, unsigned queue)
+{
+    struct netdev_seg segs[NETDEV_SEGS_MAX];
+    struct sending *s = slab_alloc(&sendings);
+    if (!s)
+        return -ENOMEM;
+    s->tx = *tx;
+    s->p = p;
+    unsigned n = segments(p, segs);
+    if (n)
+        pbuf_ref(p);
+    else if ((s->p = pbuf_clone(PBUF_RAW, PBUF_RAM, p)))
+        n = segments(s->p, segs);
+    s->tx.segs = segs;
+    s->tx.nsegs = (uint16_t)n;
+    int err = s->p ? e->dev->ops->transmit(e->dev, queue, &s->tx) : -ENOMEM;
+    if (!err)
+        return 0;
+    if (s->p)
+        pbuf_free(s->p);
+    slab_free(&sendings, s);
+    return err;
+}
+
+/* Send the frame p, of which tx says what is the device's to do. */
+static err_t send(struct ether *e, struct pbuf *p, struct netdev_tx *tx)
+{
+    struct netdev_seg segs[NETDEV_SEGS_MAX];
+    unsigned queue = e->dev->queues == 1 ? 0 : plat_cpu_id() % e->dev->queues, n;
+    int err;
+    net_touch();
+    if (syn_cookie_mutes())
+        return ERR_OK;
+    packet_tap(p, netif_get_index(&e->netif), PACKET_OUTGOING);
+    if (!tx->gso && p->tot_len <= e->dev->copied && (n = segments(p, segs))) {
+        tx->segs = segs;
+        tx->nsegs = (uint16_t)n;
+        err = e->dev->ops->transmit(e->dev, queue, tx);
+        must(err);
+    } else {
+        err = send_kept(e, p, tx, queue);
+    }
+    if (err == -EAGAIN)
+        e->blocked = true;
+    return err >= 0 ? ERR_OK : err == -EAGAIN || err == -ENOMEM ? ERR_MEM : ERR_IF;
+}
+
 static err_t ether_output(struct netif *netif, struct pbuf *p)
 {
     struct ether *e = netif->state;
-    struct netdev_seg segs[NETDEV_SEGS_MAX];
-    struct sending *s = slab_alloc(&sendings);
-    unsigned n = 0;
-    if (!s)
-        return ERR_MEM;
-    net_touch();
-    if (syn_cookie_mutes()) {
-        slab_free(&sendings, s);
-        return ERR_OK;
-    }
-    memset(&s->tx, 0, sizeof(s->tx));
-    if (pbuf_clen(p) > NETDEV_SEGS_MAX)
-        s->p = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
-    else
-        pbuf_ref(s->p = p);
-    if (!s->p) {
-        slab_free(&sendings, s);
-        return ERR_MEM;
-    }
+    struct netdev_tx tx = { 0 };
+    tcp_path_learn(p);
     if (e->dev->offloads & NETDEV_CSUM)
-        offload_checksum(&s->tx, s->p);
-    if (s->p->tot_len > e->netif.mtu + ETH_HEADER)
-        offload_cutting(&s->tx, s->p, e->netif.mtu);
-    for (struct pbuf *q = s->p; q; q = q->next)
-        if (q->len)
-            segs[n++] = (struct netdev_seg){ q->payload, q->len };
-    s->tx.segs = segs;
-    s->tx.nsegs = (uint16_t)n;
-    packet_tap(s->p, netif_get_index(&e->netif), PACKET_OUTGOING);
-    int err = e->dev->ops->transmit(e->dev, plat_cpu_id() % e->dev->queues, &s->tx);
-    if (!err)
-        return ERR_OK;
-    pbuf_free(s->p);
-    slab_free(&sendings, s);
-    if (err == -EAGAIN)
-        e->blocked = true;
-    return err == 1 ? ERR_OK : err == -EAGAIN ? ERR_MEM : ERR_IF;
+        offload_checksum(&tx, p);
+    if (p->tot_len > e->netif.mtu + ETH_HEADER)
+        offload_cutting(&tx, p, e->netif.mtu);
+    return send(e, p, &tx);
+}
+
+err_t ether_send_tcp4(struct netif *n, struct pbuf *p)
+{
+    struct ether *e = n->state;
+    struct netdev_tx tx = { 0 };
+    if (e->dev->offloads & NETDEV_CSUM) {
+        uint8_t *ip = (uint8_t *)p->payload + ETH_HEADER;
+        uint32_t ends[2];
+        memcpy(ends, ip + 12, sizeof(ends));
+        uint64_t sum = (uint64_t)ends[0] + ends[1] +
+                       lwip_htons((u16_t)(p->tot_len - ETH_HEADER - IP_HLEN)) +
+                       lwip_htons(PROTO_TCP);
+        sum = (sum & 0xffffffff) + (sum >> 32);
+        sum = (sum & 0xffff) + (sum >> 16);
+        sum = (sum & 0xffff) + (sum >> 16);
+        uint16_t folded = (uint16_t)(sum + (sum >> 16));
+        memcpy(ip + IP_HLEN + CSUM_TCP, &folded, sizeof(folded));
+        tx.csum = true;
+        tx.csum_start = ETH_HEADER + IP_HLEN;
+        tx.csum_offset = CSUM_TCP;
+    }
+    if (p->tot_len > e->netif.mtu + ETH_HEADER)
+        offload_cutting(&tx, p, e->netif.mtu);
+    return send(e, p, &tx);
 }
 
 /* Locks: core held. */
@@ -242,6 +301,9 @@ static struct pbuf *frame_pbuf(struct netbuf *b)
         netbuf_free_frame(b);
         return NULL;
     }
+    uint32_t rest = b->total - head->len;
+    struct pbuf *tail = head;
+    head->tot_len = (u16_t)b->total;
     while (b) {
         struct netbuf *next = b->next;
         if (!b->len) {
@@ -253,7 +315,9 @@ static struct pbuf *frame_pbuf(struct netbuf *b)
         pc->custom_free_function = piece_free;
         struct pbuf *p =
             pbuf_alloced_custom(PBUF_RAW, (u16_t)b->len, PBUF_REF, pc, b->data, (u16_t)b->len);
-        pbuf_cat(head, p);
+        p->tot_len = (u16_t)rest;
+        rest -= p->len;
+        tail = tail->next = p;
         b = next;
     }
     return head;
@@ -268,6 +332,7 @@ static struct netif *netif_for(struct ether *e, const struct pbuf *p)
     struct netif *n = NULL;
     uint32_t target;
     if (p->len >= ARP_TARGET + sizeof(target) && f[12] == 0x08 && f[13] == 0x06) {
+        tcp_path_forget();
         memcpy(&target, f + ARP_TARGET, sizeof(target));
         n = netconf_netif_of(&e->netif, target);
     }
@@ -296,6 +361,8 @@ static void receive_one(struct ether *e, struct netbuf *b)
         e->netif.chksum_flags |= CHECKS;
     uint8_t type = p->len < ETH_HEADER ? PACKET_OTHERHOST : type_of(e, p);
     packet_tap(p, netif_get_index(&e->netif), type);
+    if (LIKELY(good && type == PACKET_HOST) && tcp_path_input(p, &e->netif))
+        return;
     struct netif *n = netif_for(e, p);
     if (type == PACKET_OTHERHOST || n->input(p, n) != ERR_OK)
         pbuf_free(p);
@@ -319,6 +386,7 @@ static void ether_changed(struct netdev *dev, bool announce)
     struct ether *e = dev->user_data;
     net_lock();
     net_touch();
+    tcp_path_forget();
     if (dev->link)
         netif_set_link_up(&e->netif);
     else
@@ -334,7 +402,7 @@ static const struct netdev_user ether_user = { ether_receive, ether_done, ether_
  * fragments of one packet agree, and nobody learns how many packets were sent (RFC 7739). */
 static uint8_t id_rounds[4][256];
 
-static uint16_t id_of(uint16_t id)
+uint16_t ether_ip4_id(uint16_t id)
 {
     uint8_t a = (uint8_t)(id >> 8), b = (uint8_t)id;
     for (size_t i = 0; i < ARRAY_SIZE(id_rounds); i++) {
@@ -348,7 +416,7 @@ static uint16_t id_of(uint16_t id)
 static err_t ether_output_ip4(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 {
     uint8_t *ip = p->payload;
-    uint16_t old = (uint16_t)(ip[4] << 8 | ip[5]), fresh = id_of(old);
+    uint16_t old = (uint16_t)(ip[4] << 8 | ip[5]), fresh = ether_ip4_id(old);
     uint32_t sum = (uint16_t) ~(ip[10] << 8 | ip[11]);
     put16(ip + 4, fresh);
     put16(ip + 10, sum + (uint16_t)~old + fresh); /* RFC 1624 */
@@ -357,10 +425,15 @@ static err_t ether_output_ip4(struct netif *n, struct pbuf *p, const ip4_addr_t 
     return etharp_output(n, p, to);
 }
 
+bool ether_is(const struct netif *n)
+{
+    return n->linkoutput == ether_output;
+}
+
 bool ether_cuts(const struct netif *n, bool six)
 {
     const struct ether *e = n->state;
-    return n->linkoutput == ether_output && e->dev->offloads & NETDEV_CSUM &&
+    return ether_is(n) && e->dev->offloads & NETDEV_CSUM &&
            e->dev->offloads & (six ? NETDEV_TSO6 : NETDEV_TSO4);
 }
 

@@ -5,6 +5,7 @@
 #include "core.h"
 #include "ip.h"
 #include "netconf.h"
+#include "tcp_path.h"
 #include <abi/errno.h>
 #include <abi/if.h>
 #include <libos/dev/netdev.h>
@@ -213,6 +214,7 @@ int netconf_addr_add(unsigned ifindex, const struct inet_addr *a, unsigned prefi
     net_lock();
     struct netif *n = netconf_netif(ifindex);
     net_touch();
+    tcp_path_forget();
     int err = !n              ? -ENODEV
               : addr_is_v4(a) ? addr4_add(n, a->w[3], prefix)
                               : addr6_add(n, a, prefix);
@@ -265,6 +267,7 @@ int netconf_addr_del(unsigned ifindex, const struct inet_addr *a)
     net_lock();
     struct netif *n = netconf_netif(ifindex);
     net_touch();
+    tcp_path_forget();
     int err = !n ? -ENODEV : addr_is_v4(a) ? addr4_del(n, a->w[3]) : addr6_del(n, a);
     net_unlock();
     return err;
@@ -294,6 +297,7 @@ int netconf_set_up(unsigned ifindex, bool up)
     net_lock();
     struct netif *n = netconf_netif(ifindex);
     net_touch();
+    tcp_path_forget();
     if (n)
         each_netif(n, set_up, up);
     net_unlock();
@@ -341,6 +345,7 @@ int netconf_set_mac(unsigned ifindex, const uint8_t mac[6])
     memcpy(n->hwaddr, mac, 6);
     each_netif(n, copy_mac, 0);
     net_touch();
+    tcp_path_forget();
     if (netif_is_up(n) && netif_is_link_up(n))
         etharp_gratuitous(n);
     net_unlock();

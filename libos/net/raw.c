@@ -4,6 +4,7 @@
 #include "core.h"
 #include "ip.h"
 #include "packet.h"
+#include "raw.h"
 #include <abi/errno.h>
 #include <libos/heap.h>
 #include <libos/process.h>
@@ -98,6 +99,11 @@ static int hook(int protocol)
     }
     net_unlock();
     return err;
+}
+
+bool rawsock_hooked(unsigned protocol)
+{
+    return hooked[protocol / 64] >> protocol % 64 & 1;
 }
 
 int rawsock_create(int family, int type, int protocol, struct socket **ret_socket)

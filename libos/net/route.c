@@ -5,6 +5,7 @@
 #include "core.h"
 #include "ip.h"
 #include "netconf.h"
+#include "tcp_path.h"
 #include <abi/errno.h>
 #include <abi/netlink.h>
 #include <lwip/dhcp.h>
@@ -173,6 +174,7 @@ int netconf_route_add(const struct net_route *r, bool replace)
     if (r->prefix > 32 || r->dst.w[3] & ~mask_of(r->prefix))
         return -EINVAL;
     net_lock();
+    tcp_path_forget();
     int err = add_locked(&copy, replace);
     net_unlock();
     return err;
@@ -205,6 +207,7 @@ static int del_locked(const struct net_route *want)
 int netconf_route_del(const struct net_route *r)
 {
     net_lock();
+    tcp_path_forget();
     int err = r->v6 ? -EOPNOTSUPP : del_locked(r);
     net_unlock();
     return err;
@@ -435,6 +438,7 @@ int netconf_neighbour_add(const struct net_neighbour *n)
     if (n->v6)
         return -EOPNOTSUPP;
     net_lock();
+    tcp_path_forget();
     err_t e = netconf_netif(n->ifindex) ? etharp_add_static_entry(&ip, &mac) : ERR_IF;
     net_unlock();
     return e == ERR_OK ? 0 : e == ERR_IF ? -ENODEV : e == ERR_RTE ? -ENETUNREACH : -ENOBUFS;
@@ -449,6 +453,7 @@ int netconf_neighbour_del(const struct net_neighbour *n)
     if (n->v6)
         return -EOPNOTSUPP;
     net_lock();
+    tcp_path_forget();
     if (etharp_find_addr(NULL, &ip, &mac, &found) >= 0) {
         copy = *mac; /* one that was learnt can only go as one that was set */
         e = etharp_add_static_entry(&ip, &copy);

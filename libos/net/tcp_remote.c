@@ -26,6 +26,7 @@ enum {
     REPORT_MIN = 16384,
     BACKLOG = 128, /* half-open connections; what comes beyond gets a cookie (syn_cookie.c) */
     PIECE_MAX = 15 * PAGE_SIZE,
+    COPY_MAX = 896, /* what costs less to copy than to refer to */
 };
 
 /* A port that is open in lwIP. Guarded by the core lock. */
@@ -316,8 +317,11 @@ static uint32_t write_piece(struct tcpsock *t, bool more)
     more = more || at + n < m->len || m->next;
     if (!n)
         return 0;
-    pcb->mss = tcp_segment_size(pcb);
-    err = tcp_write(pcb, data, (u16_t)n, more ? TCP_WRITE_FLAG_MORE : 0);
+    if (pcb->unsent || n > pcb->mss / 2u)
+        pcb->mss = tcp_segment_size(pcb);
+    err = tcp_write(
+        pcb, data, (u16_t)n,
+        (u8_t)((more ? TCP_WRITE_FLAG_MORE : 0) | (n <= COPY_MAX ? TCP_WRITE_FLAG_COPY : 0)));
     pcb->mss = mss;
     return err == ERR_OK ? n : 0;
 }
@@ -413,7 +417,8 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
     }
     if (UNLIKELY(t->urgent_sent) && TCP_SEQ_GEQ(pcb->lastack, t->urgent_out))
         t->urgent_sent = false;
-    flush(t, false);
+    if (t->unsent || t->fin_wanted)
+        flush(t, false);
     if (t->dead && !t->closing && t->pcb && try_close(t))
         t->closing = true;
     if (t->closing && !t->sq.head) {

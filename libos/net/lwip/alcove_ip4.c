@@ -4,3 +4,8 @@
 #define tcp_input(p, netif)      net_tcp_input((p), (netif))
 #define ip4_frag(p, netif, dest) net_ip4_frag((p), (netif), (dest))
 #include <ipv4/ip4.c>
+
+uint16_t net_ip4_id(void)
+{
+    return ip_id++;
+}

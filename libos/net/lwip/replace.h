@@ -7,6 +7,7 @@
 #include <lwip/ip4_frag.h>
 #include <lwip/ip6_frag.h>
 #include <lwip/priv/tcp_priv.h>
+#include <stdbool.h>
 
 /* Put a control block in front of a list; take it out of one. */
 void net_pcb_enter(struct tcp_pcb **list, struct tcp_pcb *pcb);
@@ -23,6 +24,14 @@ void net_pcb_leave(struct tcp_pcb **list, struct tcp_pcb *pcb);
 
 /* A segment has come: what lwIP's tcp_input does, without a search through its lists. p is taken. */
 void net_tcp_input(struct pbuf *p, struct netif *inp);
+/* A segment without its headers goes out by netif n: what lwIP's ip_output_if does. */
+err_t net_tcp_ip_output(struct pbuf *p, const ip_addr_t *src, const ip_addr_t *dest, uint8_t ttl,
+                        uint8_t tos, struct netif *n);
+/* The number that lwIP gives to the next packet. */
+uint16_t net_ip4_id(void);
+/* Take the next segment of an established connection, whose checksum is right, if there is nothing special about it. False:
+ * tcp_input has to look. p: taken only with true. */
+bool net_tcp_predicted(struct tcp_pcb *pcb, struct pbuf *p);
 /* lwIP's tcp_output and tcp_rexmit_rto_commit for segments that are longer than what one frame holds. */
 err_t net_tcp_output(struct tcp_pcb *pcb);
 void net_tcp_rexmit(struct tcp_pcb *pcb);

@@ -25,6 +25,9 @@
 #define BIG_ENDIAN              4321
 #define LWIP_PLATFORM_DIAG(x)   ((void)0)
 #define LWIP_PLATFORM_ASSERT(x) net_hook_assert(x)
+/* What lwIP has functions for. */
+#define lwip_htons(x) __builtin_bswap16((uint16_t)(x))
+#define lwip_htonl(x) __builtin_bswap32((uint32_t)(x))
 /* libk has no atoi. */
 #define atoi(s) ((int)strtol((s), NULL, 10))
 typedef long ssize_t;
