@@ -5,9 +5,12 @@
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mqueue.h>
+#include <libos/netlink_note.h>
 #include <libos/time.h>
 #include <libos/user.h>
 #include <libos/waitq.h>
+
+enum { NOTIFY_COOKIE_LEN = 32 };
 
 /* Fetch a name; the caller frees it. */
 static long get_name(user_str_t name, char **ret)
@@ -117,16 +120,53 @@ long sys_mq_timedreceive(int mqdes, user_u8_out_t msg, size_t len, user_uint_out
     return err;
 }
 
+/* What a thread is told by: the bytes at sigev_value, of which the last says why, in a message to the socket sigev_signo. */
+static int note_for(const struct abi_sigevent *ev, struct netlink_note **ret_note)
+{
+    uint8_t cookie[NOTIFY_COOKIE_LEN];
+    struct fd_ref ref;
+    if (user_get(cookie, user_at(user_u8_in_t, (uintptr_t)ev->sigev_value.sival_ptr),
+                 sizeof(cookie)))
+        return -EFAULT;
+    int err = fd_borrow(ev->sigev_signo, &ref);
+    if (err)
+        return err;
+    err = netlink_note_create(ref.file, cookie, sizeof(cookie), ret_note);
+    fd_return(&ref);
+    return err;
+}
+
+static int check_event(const struct abi_sigevent *ev, struct netlink_note **ret_note)
+{
+    switch (ev->sigev_notify) {
+    case SIGEV_NONE:
+        return 0;
+    case SIGEV_SIGNAL:
+        return ev->sigev_signo < 0 || ev->sigev_signo > ABI_NSIG ? -EINVAL : 0;
+    case SIGEV_THREAD:
+        return note_for(ev, ret_note);
+    default:
+        return -EINVAL;
+    }
+}
+
 long sys_mq_notify(int mqdes, user_sigevent_in_t sev)
 {
     struct abi_sigevent ev;
     struct fd_ref ref;
-    if (!user_is_null(sev) && user_get(&ev, sev, 1))
+    struct netlink_note *note = NULL;
+    bool end = user_is_null(sev);
+    if (!end && user_get(&ev, sev, 1))
         return -EFAULT;
-    long err = fd_borrow(mqdes, &ref);
+    long err = end ? 0 : check_event(&ev, &note);
     if (err)
         return err;
-    err = mq_set_notify(ref.file, user_is_null(sev) ? NULL : &ev);
+    err = fd_borrow(mqdes, &ref);
+    if (err) {
+        netlink_note_destroy(note);
+        return err;
+    }
+    err = mq_set_notify(ref.file, end ? NULL : &ev, note);
     fd_return(&ref);
     return err;
 }

@@ -11,6 +11,7 @@
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mqueue.h>
+#include <libos/netlink_note.h>
 #include <libos/poll.h>
 #include <libos/process.h>
 #include <libos/signal.h>
@@ -39,6 +40,7 @@ struct mqueue {
     uint32_t gen, receiving; /* receiving: threads that wait for a message */
     int notify_pid;          /* 0: nobody is told */
     struct abi_sigevent notify;
+    struct netlink_note *note; /* what SIGEV_THREAD is told by; owned, not NULL with that alone */
     char name[MQ_NAME_MAX + 1];
 };
 
@@ -69,6 +71,7 @@ static void mq_put(struct mqueue *q)
         DL_DELETE(q->messages, m);
         msg_free(m);
     }
+    netlink_note_destroy(q->note);
     inode_put(q->inode);
     account_uncharge(q->payer, ACCOUNT_MQ_BYTES, q->cost);
     account_put(q->payer);
@@ -114,14 +117,33 @@ static unsigned mq_poll(struct file *f, struct poll_table *pt)
     return events;
 }
 
+/* How a note ends: what it is sent for, in its last byte. */
+enum { NOTIFY_WOKEN_UP = 1, NOTIFY_REMOVED = 2 };
+
+/* Nobody is to be told any more; the note, which the caller sends or gives up without the lock. q is locked. */
+static struct netlink_note *drop_notify(struct mqueue *q)
+{
+    struct netlink_note *note = q->note;
+    q->note = NULL;
+    q->notify_pid = 0;
+    return note;
+}
+
+/* The current process wants not to be told any more. */
+static void end_notify(struct mqueue *q)
+{
+    struct netlink_note *note = NULL;
+    spin_lock(&q->lock);
+    if (q->notify_pid == process_current()->pid)
+        note = drop_notify(q);
+    spin_unlock(&q->lock);
+    netlink_note_send(note, NOTIFY_REMOVED);
+}
+
 /* close(2) by the process that is to be told ends that. */
 static int mq_flush(struct file *f)
 {
-    struct mqueue *q = f->data;
-    spin_lock(&q->lock);
-    if (q->notify_pid == process_current()->pid)
-        q->notify_pid = 0;
-    spin_unlock(&q->lock);
+    end_notify(f->data);
     return 0;
 }
 
@@ -399,13 +421,14 @@ static int mq_wait(struct file *f, struct mqueue *q, struct waitq *where, uint64
     return err == -EINTR ? -ERESTARTSYS : err;
 }
 
-/* A message came to an empty queue: who is to be told, if anybody. q is locked. */
-static int take_notify(struct mqueue *q, struct abi_siginfo *ret_info)
+/* A message came to an empty queue: who is to be told, if anybody, by a signal or by *ret_note. q is locked. */
+static int take_notify(struct mqueue *q, struct abi_siginfo *ret_info,
+                       struct netlink_note **ret_note)
 {
     int pid = q->notify_pid;
     if (!pid || q->count || q->receiving)
         return 0;
-    q->notify_pid = 0;
+    *ret_note = drop_notify(q);
     *ret_info = (struct abi_siginfo){ .si_signo = q->notify.sigev_signo,
                                       .si_code = SI_MESGQ,
                                       .rt = { .si_pid = process_current()->pid,
@@ -440,6 +463,7 @@ int mq_send(struct file *f, struct msg *m, uint64_t deadline_ns)
 {
     struct mqueue *q = mq_of(f);
     struct abi_siginfo info;
+    struct netlink_note *note = NULL;
     int err = mq_check_send(f, m->size), pid = 0;
     if (err)
         return err;
@@ -447,13 +471,14 @@ int mq_send(struct file *f, struct msg *m, uint64_t deadline_ns)
     while (!err && q->count >= (uint64_t)q->attr.maxmsg)
         err = mq_wait(f, q, &q->senders, deadline_ns);
     if (!err) {
-        pid = take_notify(q, &info);
+        pid = take_notify(q, &info, &note);
         put_in_order(q, m);
         q->count++;
         q->bytes += m->size;
         mq_changed(q, &q->receivers, EPOLLIN | EPOLLRDNORM);
     }
     spin_unlock(&q->lock);
+    netlink_note_send(note, NOTIFY_WOKEN_UP);
     struct process *p = pid ? process_find(pid) : NULL;
     if (p) {
         (void)signal_send_process(p, &info); /* it ends, or has too many already: not told */
@@ -488,27 +513,29 @@ int mq_receive(struct file *f, size_t size, uint64_t deadline_ns, struct msg **r
     return err;
 }
 
-int mq_set_notify(struct file *f, const struct abi_sigevent *ev)
+int mq_set_notify(struct file *f, const struct abi_sigevent *ev, struct netlink_note *take_note)
 {
     struct mqueue *q = mq_of(f);
-    int pid = process_current()->pid, err = 0;
-    if (ev && ev->sigev_notify != SIGEV_NONE && ev->sigev_notify != SIGEV_SIGNAL)
-        return -EINVAL;
-    if (ev && ev->sigev_notify == SIGEV_SIGNAL && (ev->sigev_signo < 0 || ev->sigev_signo > 64))
-        return -EINVAL;
-    if (!q)
+    int err = 0;
+    if (!q) {
+        netlink_note_destroy(take_note);
         return -EBADF;
-    spin_lock(&q->lock);
+    }
     if (!ev) {
-        if (q->notify_pid == pid)
-            q->notify_pid = 0;
-    } else if (q->notify_pid) {
+        end_notify(q);
+        return 0;
+    }
+    spin_lock(&q->lock);
+    if (q->notify_pid) {
         err = -EBUSY;
     } else {
         q->notify = *ev;
-        q->notify_pid = pid;
+        q->note = take_note;
+        q->notify_pid = process_current()->pid;
     }
     spin_unlock(&q->lock);
+    if (err)
+        netlink_note_destroy(take_note);
     return err;
 }
 

@@ -5,10 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +142,86 @@ static void notification(void)
     call(SYS_close, q);
 }
 
+/* SIGEV_THREAD as libc does it: 32 bytes come back through a netlink socket, the last of which says why. */
+static void cookies(void)
+{
+    struct mq_attr a = { .mq_maxmsg = 4, .mq_msgsize = 100 };
+    char cookie[32] = "what the thread is to do", got[64];
+    struct sockaddr_nl from;
+    unsigned len = sizeof(from);
+    long q = call(SYS_mq_open, NAME, O_RDWR | O_CREAT, 0600, &a);
+    long s = call(SYS_socket, AF_NETLINK, SOCK_RAW, 0),
+         tcp = call(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+    struct sigevent ev = { .sigev_notify = SIGEV_THREAD,
+                           .sigev_signo = (int)s,
+                           .sigev_value.sival_ptr = cookie };
+    CHECK(0, call(SYS_mq_notify, q, &ev));
+    CHECK(-EBUSY, call(SYS_mq_notify, q, &ev));
+    CHECK(-EAGAIN, call(SYS_recvfrom, s, got, sizeof(got), MSG_DONTWAIT, NULL, NULL));
+    memset(cookie, 'x', sizeof(cookie)); /* it was copied */
+    CHECK(0, call(SYS_mq_timedsend, q, "a", 1, 0, NULL));
+    CHECK(32, call(SYS_recvfrom, s, got, sizeof(got), MSG_DONTWAIT, &from, &len));
+    CHECK(0, strcmp(got, "what the thread is to do"));
+    CHECK(1, got[31]);
+    CHECK(AF_NETLINK, from.nl_family);
+    CHECK(0, from.nl_pid);
+    CHECK(0, call(SYS_mq_notify, q, &ev)); /* once only */
+    CHECK(0, call(SYS_mq_timedsend, q, "b", 1, 0, NULL));
+    CHECK(-EAGAIN, call(SYS_recvfrom, s, got, sizeof(got), MSG_DONTWAIT, NULL, NULL));
+    CHECK(0, call(SYS_mq_notify, q, NULL));
+    CHECK(32, call(SYS_recvfrom, s, got, sizeof(got), MSG_DONTWAIT, NULL, NULL));
+    CHECK(2, got[31]);
+    CHECK(0, call(SYS_mq_notify, q, &ev));
+    call(SYS_close, call(SYS_dup, q)); /* any descriptor of the queue */
+    CHECK(32, call(SYS_recvfrom, s, got, sizeof(got), MSG_DONTWAIT, NULL, NULL));
+    CHECK(2, got[31]);
+    /* What is looked at first. */
+    ev.sigev_signo = (int)tcp;
+    CHECK(-EINVAL, call(SYS_mq_notify, -1, &ev));
+    ev.sigev_signo = (int)other;
+    CHECK(-ENOTSOCK, call(SYS_mq_notify, -1, &ev));
+    ev.sigev_signo = -1;
+    CHECK(-EBADF, call(SYS_mq_notify, q, &ev));
+    ev.sigev_value.sival_ptr = T_BAD;
+    CHECK(-EFAULT, call(SYS_mq_notify, q, &ev));
+    /* The socket may be closed; the queue keeps it. */
+    ev.sigev_value.sival_ptr = cookie;
+    ev.sigev_signo = (int)s;
+    CHECK(0, call(SYS_mq_notify, q, &ev));
+    call(SYS_close, s);
+    CHECK(0, call(SYS_mq_unlink, NAME));
+    call(SYS_close, q);
+    call(SYS_close, tcp);
+}
+
+#ifndef T_IN_PROCESS
+static sem_t told;
+static void tell(union sigval v)
+{
+    if (v.sival_int == 77)
+        sem_post(&told);
+}
+
+/* Libc's own. */
+static void threads(void)
+{
+    struct sigevent ev = { .sigev_notify = SIGEV_THREAD,
+                           .sigev_notify_function = tell,
+                           .sigev_value.sival_int = 77 };
+    mqd_t q = mq_open("/t_threads", O_RDWR | O_CREAT, 0600, NULL);
+    CHECK(true, q >= 0);
+    sem_init(&told, 0, 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK(0, mq_notify(q, &ev));
+        CHECK(0, mq_send(q, "m", 1, 0));
+        CHECK(0, sem_wait(&told));
+        CHECK(1, mq_receive(q, buf, sizeof(buf), NULL));
+    }
+    mq_close(q);
+    mq_unlink("/t_threads");
+}
+#endif
+
 /* The file system that shows them; two mounts show the same. */
 static void file_system(void)
 {
@@ -191,5 +274,9 @@ int main(void)
     file_system();
     messages();
     notification();
+    cookies();
+#ifndef T_IN_PROCESS
+    threads();
+#endif
     return t_end();
 }

@@ -9,6 +9,7 @@
 #include <libos/ipc.h>
 
 struct file;
+struct netlink_note;
 struct fs_type;
 
 enum { MQ_PRIO_MAX = 32768, MQ_NAME_MAX = 255 };
@@ -35,8 +36,10 @@ NODISCARD int mq_check_send(struct file *f, size_t size);
 NODISCARD int mq_send(struct file *f, struct msg *m, uint64_t deadline_ns);
 /* The oldest message of the highest priority, which is the caller's then; size: of the caller's buffer. Errnos of mq_send. */
 NODISCARD int mq_receive(struct file *f, size_t size, uint64_t deadline_ns, struct msg **ret_msg);
-/* Tell the current process of the next message, or with NULL no more. -EBADF, -EBUSY, -EINVAL. */
-NODISCARD int mq_set_notify(struct file *f, const struct abi_sigevent *ev);
+/* Tell the current process of the next message, or with NULL no more. With SIGEV_THREAD it is told by take_note (else NULL), which is
+ * sent in both cases. What ev says is right. -EBADF, -EBUSY. */
+NODISCARD int mq_set_notify(struct file *f, const struct abi_sigevent *ev,
+                            struct netlink_note *take_note);
 /* Set O_NONBLOCK as new says, unless it is NULL, and report what was before. -EBADF, -EINVAL. */
 NODISCARD int mq_attributes(struct file *f, const struct abi_mq_attr *new,
                             struct abi_mq_attr *ret_old);
