@@ -8,6 +8,7 @@
 #include <libos/process.h>
 #include <libos/dispatch.h>
 #include <libos/seccomp.h>
+#include <libos/tsc.h>
 #include <libos/user.h>
 #include <string.h>
 
@@ -266,9 +267,12 @@ static long thread_option(int option, unsigned long a2, unsigned long a3, unsign
                : a2 == SECCOMP_MODE_FILTER ? seccomp_filter_from(a3, 0)
                                            : -EINVAL;
     case PR_GET_TSC:
-        return put_int(a2, PR_TSC_ENABLE);
+        return put_int(a2, thread_tsc() ? PR_TSC_ENABLE : PR_TSC_SIGSEGV);
     case PR_SET_TSC:
-        return a2 == PR_TSC_ENABLE ? 0 : -EINVAL;
+        if (a2 != PR_TSC_ENABLE && a2 != PR_TSC_SIGSEGV)
+            return -EINVAL;
+        thread_set_tsc(a2 == PR_TSC_ENABLE);
+        return 0;
     case PR_SET_TIMERSLACK:
         t->timer_slack_ns = (long)a2 <= 0 ? 50000 : a2 > UINT32_MAX ? UINT32_MAX : (uint32_t)a2;
         return 0;

@@ -13,7 +13,9 @@
 #include <libos/page.h>
 #include <libos/sched.h>
 #include <libos/trace.h>
+#include <libos/tsc.h>
 #include <plat/cpu.h>
+#include <plat/debug.h>
 #include <plat/time.h>
 #include <string.h>
 #include <utlist.h>
@@ -218,6 +220,16 @@ int thread_set_tls(enum thread_tls which, uintptr_t base)
 {
     struct plat_thread *t = &thread_current()->plat;
     return which == TLS_FS ? plat_thread_set_fs(t, base) : plat_thread_set_gs(t, base);
+}
+
+void thread_set_tsc(bool may_read)
+{
+    plat_thread_set_tsc(&thread_current()->plat, may_read);
+}
+
+bool thread_tsc(void)
+{
+    return plat_thread_tsc(&thread_current()->plat);
 }
 
 uintptr_t thread_tls(enum thread_tls which)

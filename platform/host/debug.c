@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The host platform's debugger interface: registers are those of the frame; there is no FPU state (signal.c), no debug
- * register and no single step, as the real ones are this process's own. */
+ * register and no single step, as the real ones are this process's own, and the time stamp counter can be read at all times. */
 #include "host.h"
 
 #include <plat/debug.h>
@@ -64,4 +64,14 @@ void plat_thread_step(struct plat_thread *t, bool on)
 void plat_thread_trap_calls(struct plat_thread *t, bool on)
 {
     t->traps_calls = on;
+}
+
+void plat_thread_set_tsc(struct plat_thread *t, bool may_read)
+{
+    t->no_tsc = !may_read;
+}
+
+bool plat_thread_tsc(const struct plat_thread *t)
+{
+    return !t->no_tsc;
 }

@@ -76,6 +76,7 @@ void plat_thread_copy(struct plat_thread *child, struct plat_thread *parent)
     *child->frame = *parent->frame;
     child->fs_base = parent->fs_base;
     child->gs_base = parent->gs_base;
+    child->no_tsc = parent->no_tsc;
 }
 
 void plat_thread_exec(struct plat_thread *t, uintptr_t entry, uintptr_t sp)

@@ -187,6 +187,20 @@ void plat_thread_trap_calls(struct plat_thread *t, bool on)
         x86_debug_switch(x86_this_cpu(), t);
 }
 
+void plat_thread_set_tsc(struct plat_thread *t, bool may_read)
+{
+    if (may_read)
+        __atomic_fetch_and(&t->special, ~(uint32_t)X86_SPECIAL_NO_TSC, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_or(&t->special, X86_SPECIAL_NO_TSC, __ATOMIC_RELAXED);
+    x86_debug_switch(x86_this_cpu(), t);
+}
+
+bool plat_thread_tsc(const struct plat_thread *t)
+{
+    return !(t->special & X86_SPECIAL_NO_TSC);
+}
+
 static void load_debug_registers(const struct x86_debug *d)
 {
     __asm__ volatile("movq %0, %%dr0" : : "r"(d->addr[0]));
@@ -198,10 +212,13 @@ static void load_debug_registers(const struct x86_debug *d)
 
 void x86_debug_switch(struct x86_cpu *c, const struct plat_thread *t)
 {
-    uint32_t wanted = t->special & (X86_SPECIAL_CALLS | X86_SPECIAL_DEBUG);
+    uint32_t wanted = t->special & (X86_SPECIAL_CALLS | X86_SPECIAL_DEBUG | X86_SPECIAL_NO_TSC);
 
     if ((c->special ^ wanted) & X86_SPECIAL_CALLS)
         x86_set_syscall_entry(wanted & X86_SPECIAL_CALLS);
+    if ((c->special ^ wanted) & X86_SPECIAL_NO_TSC)
+        x86_set_cr4(wanted & X86_SPECIAL_NO_TSC ? x86_cr4() | CR4_TSD
+                                                : x86_cr4() & ~(uint64_t)CR4_TSD);
     if (wanted & X86_SPECIAL_DEBUG)
         load_debug_registers(&t->debug);
     else if (c->special & X86_SPECIAL_DEBUG)

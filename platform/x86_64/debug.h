@@ -12,6 +12,7 @@ enum {
     X86_SPECIAL_CALLS = 1, /* system calls take the traced entry */
     X86_SPECIAL_DEBUG = 2, /* debug registers are in use */
     X86_SPECIAL_STEP = 4,  /* the trace flag in the frame is the debugger's */
+    X86_SPECIAL_NO_TSC = 8 /* the time stamp counter may not be read in ring 3 */
 };
 
 /* Load into this CPU what t wants, or what is usual. */

@@ -206,6 +206,7 @@ void plat_thread_copy(struct plat_thread *child, struct plat_thread *parent)
     *child->frame = *parent->frame;
     if (parent->special & X86_SPECIAL_STEP)
         child->frame->rflags &= ~(uint64_t)RFLAGS_TF; /* a debugger's, not the program's */
+    child->special |= parent->special & X86_SPECIAL_NO_TSC;
     child->user = 1;
     child->fs_base = plat_thread_fs(parent);
     child->gs_base = plat_thread_gs(parent);

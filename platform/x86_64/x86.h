@@ -45,6 +45,7 @@
 #define CR0_CD (1u << 30)
 #define CR0_PG (1u << 31)
 
+#define CR4_TSD        (1u << 2)
 #define CR4_PAE        (1u << 5)
 #define CR4_MCE        (1u << 6)
 #define CR4_PGE        (1u << 7)

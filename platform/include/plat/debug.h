@@ -47,4 +47,9 @@ void plat_thread_step(struct plat_thread *t, bool on);
  * back to ring 3 with work to do. */
 void plat_thread_trap_calls(struct plat_thread *t, bool on);
 
+/* Let the current thread read the time stamp counter in ring 3, or have it take an exception instead; threads copied from it
+ * have what it has. And whether t may. */
+void plat_thread_set_tsc(struct plat_thread *t, bool may_read);
+bool plat_thread_tsc(const struct plat_thread *t);
+
 #endif

@@ -14,6 +14,7 @@ struct plat_thread {
     uint64_t kernel_top; /* top of the kernel stack */
     uint64_t fs_base, gs_base;
     bool traps_calls; /* system calls go to upcall_syscall_traced */
+    bool no_tsc;      /* what plat_thread_set_tsc said */
     void *stack;      /* mapping that holds the kernel stack and the signal stack */
 };
 
