@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* prctl(2): what programs ask of it; the rest is EINVAL, as on a Linux without the feature. */
+#include "prctl_mm.h"
 #include "seccomp.h"
 #include "sys_proto.h"
 #include <abi/prctl.h>
@@ -224,6 +225,8 @@ static int mm_option(int option, unsigned long a2, unsigned long a3, unsigned lo
         return 0;
     case PR_GET_THP_DISABLE:
         return a2 | a3 | a4 | a5 ? -EINVAL : !!(mm->def_flags & AREA_NOHUGE);
+    case PR_SET_MM:
+        return prctl_set_mm(a2, a3, a4, a5);
     case PR_SET_VMA:
         return a2 == PR_SET_VMA_ANON_NAME ? name_area(a3, a4, a5) : -EINVAL;
     case PR_GET_AUXV:

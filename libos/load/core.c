@@ -11,6 +11,7 @@
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
+#include <libos/mm_bounds.h>
 #include <libos/process.h>
 #include <libos/sched.h>
 #include <libos/sysinfo.h>
@@ -76,13 +77,15 @@ static void name_number(struct name *n, uint64_t v)
 /* %E, %f: the path of the program, or its last part. */
 static void name_program(struct name *n, bool whole)
 {
-    struct mm *mm = thread_current()->mm;
+    struct file *exe = mm_exe_get(thread_current()->mm);
     char *path = heap_alloc(NAME_SIZE);
-    if (path && mm->exe && file_text(mm->exe, path, NAME_SIZE) > 0) {
+    if (path && exe && file_text(exe, path, NAME_SIZE) > 0) {
         const char *slash = strrchr(path, '/');
         name_add(n, whole || !slash ? path : slash + 1, true);
     }
     heap_free(path);
+    if (exe)
+        file_put(exe);
 }
 
 static void name_host(struct name *n)

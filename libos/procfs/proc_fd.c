@@ -7,6 +7,7 @@
 #include <libos/file.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
+#include <libos/mm_bounds.h>
 #include <libos/process.h>
 #include <stdio.h>
 #include <string.h>
@@ -204,10 +205,11 @@ static int program(const struct gen_ctx *c, struct path *ret)
         return err;
     struct thread *t = proc_thread(c);
     struct mm *mm = t ? thread_mm_get(t) : NULL;
-    struct file *exe = mm ? mm->exe : NULL;
+    struct file *exe = mm ? mm_exe_get(mm) : NULL;
     if (exe) {
         *ret = exe->path;
         path_get(ret);
+        file_put(exe);
     }
     if (mm)
         mm_put(mm);

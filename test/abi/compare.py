@@ -67,6 +67,7 @@ ROWS = [
     ('sys/resource.h', 'resource', {'rlimit': 'struct rlimit', 'rusage': 'struct rusage'}, {}),
     ('sys/prctl.h linux/prctl.h asm/prctl.h linux/capability.h', 'prctl',
      {'cap_header': 'struct __user_cap_header_struct', 'cap_data': 'struct __user_cap_data_struct'}, {}),
+    ('linux/prctl.h', 'prctl_mm', {'prctl_mm_map': 'struct prctl_mm_map'}, {}),
     ('termios.h sys/ioctl.h asm/ioctls.h', 'termios', {'winsize': 'struct winsize'}, {}),
     ('asm/termios.h', '', {'termio': 'struct termio'}, {}),
     ('asm/termbits.h', '', {'termios': 'struct termios', 'termios2': 'struct termios2'}, {}),
