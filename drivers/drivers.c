@@ -30,7 +30,7 @@ static int pci_probe(void)
 
 static const struct driver pci_bus = { "pci", pci_probe };
 static const struct driver *const channels[] = { &uart_driver };
-static const struct driver *const drivers[] = { &virtio_mmio_driver, &pci_bus };
+static const struct driver *const drivers[] = { &virtio_mmio_driver, &pci_bus, &tpm_driver };
 
 static void probe(const struct driver *const *list, size_t n)
 {

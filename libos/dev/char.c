@@ -9,6 +9,7 @@
 #include <libos/file.h>
 #include <libos/mount.h>
 #include <libos/snp.h>
+#include <libos/dev/tpm.h>
 #include <libos/vfs.h>
 #include <plat/cc.h>
 
@@ -18,6 +19,8 @@ static const struct char_device devices[] = {
     { MAJOR_TTY, 0, 3, tty_device_open },
     { MAJOR_PTS, 0, PTS_MAX, pts_open },
     { MAJOR_HVC, MINOR_HVC_ERRORS, 1, console_errors_device_open },
+    { MAJOR_MISC, TPM_MINOR, 1, tpm_open },
+    { TPMRM_MAJOR, TPMRM_MINOR, 1, tpmrm_open },
     { MAJOR_MISC, MINOR_SEV_GUEST, 1, sev_guest_open },
     { MAJOR_MISC, MINOR_TDX_GUEST, 1, tdx_guest_open },
 };

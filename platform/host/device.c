@@ -190,6 +190,11 @@ bool plat_virtio_mmio(size_t i, struct plat_virtio_mmio *ret)
     return bus->slot && bus->slot(i, ret);
 }
 
+bool plat_tpm(struct plat_tpm *ret)
+{
+    return bus->tpm && bus->tpm(ret);
+}
+
 void cc_share(uint64_t pa, uint64_t size)
 {
     (void)pa, (void)size; /* everything in a process is */

@@ -68,6 +68,8 @@ struct acpi_facts {
     uint8_t s5_a, s5_b; /* SLP_TYP values of \_S5 */
     uint64_t dsdt;      /* address */
     uint64_t hpet;      /* address, 0: none */
+    uint64_t tpm;       /* address of a TPM 2.0's registers, 0: none */
+    bool tpm_crb;       /* they are a command response buffer, else a FIFO (TIS) */
     uint64_t ecam;      /* first MCFG entry of segment 0, or what the DSDT says; 0: none */
     uint8_t ecam_first, ecam_last;
     uint64_t pci_window, pci_window_end; /* where BARs may be put, below 4 GiB; 0: not said */
@@ -92,6 +94,7 @@ void acpi_read(const struct acpi_memory *m, uint64_t rsdp, void *scratch, size_t
 void acpi_parse_madt(const uint8_t *table, size_t size, struct acpi_facts *ret);
 void acpi_parse_fadt(const uint8_t *table, size_t size, struct acpi_facts *ret);
 void acpi_parse_hpet(const uint8_t *table, size_t size, struct acpi_facts *ret);
+void acpi_parse_tpm2(const uint8_t *table, size_t size, struct acpi_facts *ret);
 void acpi_parse_mcfg(const uint8_t *table, size_t size, struct acpi_facts *ret);
 
 /* \_S5 in a DSDT's byte code: a Name of a Package of constants. */

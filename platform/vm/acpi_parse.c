@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One function for each table that is used. size bytes are there; each field is looked at only if it lies within them.
- * Pure. Spec: ACPI 6.5, 5.2.9 (FADT), 5.2.12 (MADT), IA-PC HPET 1.0a, PCI firmware 3.3 (MCFG), 20.2 (AML encoding). */
+ * Pure. Spec: ACPI 6.5, 5.2.9 (FADT), 5.2.12 (MADT), IA-PC HPET 1.0a, PCI firmware 3.3 (MCFG), TCG ACPI 1.3 (TPM2), 20.2 (AML encoding). */
 #include "vm/acpi.h"
 #include "vm/acpi_bytes.h"
 
@@ -142,6 +142,23 @@ void acpi_parse_hpet(const uint8_t *t, size_t size, struct acpi_facts *f)
 
     if (r.space == 0 && r.address % 4096 <= 4096 - 1024)
         f->hpet = r.address;
+}
+
+/* TCG ACPI specification 1.3, table 7. The start method says how a command is started: by the registers of a FIFO at the
+ * address that every PC has, or by a control area, which lies in the page of its locality. Others are not driven. */
+void acpi_parse_tpm2(const uint8_t *t, size_t size, struct acpi_facts *f)
+{
+    enum { CONTROL = 40, METHOD = 48, METHOD_TIS = 6, METHOD_CRB = 7, IN_PAGE = 0x40 };
+    uint64_t area;
+
+    if (size < METHOD + 4 || f->tpm)
+        return;
+    area = get64(t + CONTROL);
+    if (get32(t + METHOD) == METHOD_TIS)
+        f->tpm = 0xfed40000;
+    else if (get32(t + METHOD) == METHOD_CRB && area % 4096 == IN_PAGE)
+        f->tpm = area - IN_PAGE;
+    f->tpm_crb = f->tpm && get32(t + METHOD) == METHOD_CRB;
 }
 
 void acpi_parse_mcfg(const uint8_t *t, size_t size, struct acpi_facts *f)

@@ -106,7 +106,7 @@ static void read_table(const struct acpi_memory *m, uint64_t pa, uint8_t *scratc
     if (!pa || !m->read(m->context, signature, pa, 4))
         return;
     if (!same(signature, "APIC", 4) && !same(signature, "FACP", 4) && !same(signature, "HPET", 4) &&
-        !same(signature, "MCFG", 4))
+        !same(signature, "MCFG", 4) && !same(signature, "TPM2", 4))
         return;
     n = load(m, pa, scratch, max);
     if (!n)
@@ -119,6 +119,8 @@ static void read_table(const struct acpi_memory *m, uint64_t pa, uint8_t *scratc
         acpi_parse_hpet(scratch, n, ret);
     else if (same(scratch, "MCFG", 4))
         acpi_parse_mcfg(scratch, n, ret);
+    else if (same(scratch, "TPM2", 4))
+        acpi_parse_tpm2(scratch, n, ret);
 }
 
 void acpi_read(const struct acpi_memory *m, uint64_t rsdp, void *scratch, size_t scratch_size,

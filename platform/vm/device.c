@@ -69,6 +69,12 @@ bool plat_virtio_mmio(size_t i, struct plat_virtio_mmio *ret)
     return true;
 }
 
+bool plat_tpm(struct plat_tpm *ret)
+{
+    *ret = (struct plat_tpm){ .pa = vm_acpi()->tpm, .crb = vm_acpi()->tpm_crb };
+    return ret->pa;
+}
+
 uint8_t plat_io_read8(uint16_t port)
 {
     return x86_in8(port);

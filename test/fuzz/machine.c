@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     acpi_parse_fadt(bytes, size, &f);
     acpi_parse_hpet(bytes, size, &f);
     acpi_parse_mcfg(bytes, size, &f);
+    acpi_parse_tpm2(bytes, size, &f);
     acpi_parse_s5(bytes, size, &f);
     if (size >= sizeof(raw)) {
         memcpy(raw, bytes, sizeof(raw));

@@ -34,6 +34,13 @@ bool plat_pci_buses(bool ports_only, uint8_t *ret_first, uint8_t *ret_last);
 uint32_t plat_pci_read(uint16_t function, unsigned offset, unsigned bytes);
 void plat_pci_write(uint16_t function, unsigned offset, unsigned bytes, uint32_t value);
 
+/* The TPM 2.0 that the machine announces: where its registers (4 KiB) are, and of which kind. False: none. */
+struct plat_tpm {
+    uint64_t pa;
+    bool crb; /* command response buffer; else FIFO (TIS) */
+};
+bool plat_tpm(struct plat_tpm *ret);
+
 /* Addresses below 4 GiB where BARs that nobody assigned may be put; false: not said. */
 bool plat_pci_window(uint64_t *ret_start, uint64_t *ret_end);
 

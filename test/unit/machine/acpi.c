@@ -144,10 +144,12 @@ static void parse_all(const uint8_t *bytes, size_t size)
     acpi_parse_fadt(copy, size, &f);
     acpi_parse_hpet(copy, size, &f);
     acpi_parse_mcfg(copy, size, &f);
+    acpi_parse_tpm2(copy, size, &f);
     acpi_parse_s5(copy, size, &f);
     assert_in_range(f.cpu_count, 0, ACPI_CPU_MAX);
     assert_in_range(f.ioapic_count, 0, ACPI_IOAPIC_MAX);
     assert_in_range(f.override_count, 0, ACPI_OVERRIDE_MAX);
+    assert_int_equal(f.tpm % 4096, 0);
     assert_true(f.s5_a <= 7 && f.s5_b <= 7);
     free(copy);
 }
@@ -215,6 +217,36 @@ static void s5_forms(void **state)
     }
 }
 
+/* Where a TPM's registers are said to be, and by which of the ways to start a command. */
+static void tpm_forms(void **state)
+{
+    static const struct {
+        uint32_t method;
+        uint64_t area, tpm;
+        bool crb;
+    } cases[] = {
+        { 7, 0xfed40040, 0xfed40000, true },
+        { 6, 0, 0xfed40000, false },
+        { 7, 0xfed40000, 0, false }, /* not where a locality has it */
+        { 2, 0xfed40040, 0, false },
+        { 11, 0xfed40040, 0, false },
+        { 7, 0, 0, false },
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t table[76] = { 0 };
+        struct acpi_facts f = { 0 }, shorter = { 0 };
+
+        memcpy(table + 40, &cases[i].area, 8);
+        memcpy(table + 48, &cases[i].method, 4);
+        acpi_parse_tpm2(table, 52, &f);
+        assert_int_equal(f.tpm, cases[i].tpm);
+        assert_int_equal(f.tpm_crb, cases[i].crb);
+        acpi_parse_tpm2(table, 51, &shorter);
+        assert_int_equal(shorter.tpm, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +258,7 @@ int main(void)
         cmocka_unit_test(broken_sums),
         cmocka_unit_test(broken_bodies),
         cmocka_unit_test(s5_forms),
+        cmocka_unit_test(tpm_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
