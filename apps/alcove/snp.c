@@ -62,8 +62,7 @@ static void put(uint8_t *p, uint64_t v, size_t n)
         p[i] = (uint8_t)(v >> (8 * i));
 }
 
-static void update(uint8_t digest[SNP_DIGEST], enum page_type type, uint64_t gpa,
-                   const uint8_t *content)
+void snp_page(uint8_t digest[SNP_DIGEST], uint8_t type, uint64_t gpa, const uint8_t *content)
 {
     uint8_t info[INFO_SIZE] = { 0 }, sum[HASH_MAX];
     memcpy(info, digest, SNP_DIGEST);
@@ -72,7 +71,7 @@ static void update(uint8_t digest[SNP_DIGEST], enum page_type type, uint64_t gpa
         memcpy(info + SNP_DIGEST, sum, SNP_DIGEST);
     }
     put(info + 96, INFO_SIZE, 2);
-    info[98] = (uint8_t)type;
+    info[98] = type;
     put(info + 104, gpa, 8);
     (void)hash_bytes("SHA384", info, sizeof(info), sum);
     memcpy(digest, sum, SNP_DIGEST);
@@ -144,7 +143,7 @@ void snp_firmware_digest(const struct firmware *f, uint8_t ret[SNP_DIGEST])
     if (!f->size || f->size % PAGE || f->size > 1u << 28)
         fail(f->path, "is not a whole number of pages");
     for (size_t at = 0; at < f->size; at += PAGE)
-        update(ret, NORMAL, (1ULL << 32) - f->size + at, f->data + at);
+        snp_page(ret, NORMAL, (1ULL << 32) - f->size + at, f->data + at);
 }
 
 static void update_range(const struct firmware *f, size_t i, const struct snp_vmm *vmm,
@@ -154,7 +153,7 @@ static void update_range(const struct firmware *f, size_t i, const struct snp_vm
     uint32_t type = f->snp[i].type, base = f->snp[i].base;
     bool memory = type == SNP_SEC_MEMORY || type == SNP_SVSM;
     if (type == SNP_SECRETS || type == SNP_CPUID) {
-        update(digest, type == SNP_SECRETS ? SECRETS : CPUID, base, NULL);
+        snp_page(digest, type == SNP_SECRETS ? SECRETS : CPUID, base, NULL);
         return;
     }
     if (!memory && type != SNP_KERNEL_HASHES)
@@ -165,12 +164,12 @@ static void update_range(const struct firmware *f, size_t i, const struct snp_vm
         if (f->hashes_at / PAGE != base / PAGE || f->hashes_at % PAGE > PAGE - HASHES_SIZE)
             fail(f->path, "has damaged metadata (the place of the hashes)");
         make_hashes(hashes, f->hashes_at, page);
-        update(digest, NORMAL, base, page);
+        snp_page(digest, NORMAL, base, page);
         return;
     }
     for (uint32_t at = 0; at < f->snp[i].size; at += PAGE)
-        update(digest, memory && vmm->memory_unmeasured ? UNMEASURED : ZERO, base + (uint64_t)at,
-               NULL);
+        snp_page(digest, memory && vmm->memory_unmeasured ? UNMEASURED : ZERO, base + (uint64_t)at,
+                 NULL);
 }
 
 void snp_launch_digest(const struct firmware *f, const struct snp_vmm *vmm, uint32_t signature,
@@ -183,6 +182,6 @@ void snp_launch_digest(const struct firmware *f, const struct snp_vmm *vmm, uint
                 update_range(f, i, vmm, hashes, digest);
     for (unsigned i = 0; i < cpus; i++) {
         make_vmsa(vmm, signature, i ? f->ap_entry : FIRST_EIP, page);
-        update(digest, VMSA, VMSA_GPA, page);
+        snp_page(digest, VMSA, VMSA_GPA, page);
     }
 }

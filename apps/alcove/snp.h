@@ -34,6 +34,9 @@ struct snp_hashes {
     uint8_t kernel[HASH_MAX], initrd[HASH_MAX], cmdline[HASH_MAX]; /* SHA-256: the first 32 */
 };
 
+/* One page more: its kind (SNP firmware ABI, table 67), where it is, and its 4096 bytes, NULL: its content is not measured. */
+void snp_page(uint8_t digest[SNP_DIGEST], uint8_t type, uint64_t gpa, const uint8_t *content);
+
 /* Digest after the firmware's own pages. */
 void snp_firmware_digest(const struct firmware *f, uint8_t ret[SNP_DIGEST]);
 

@@ -16,6 +16,7 @@ enum {
     RAM = 1,
     RESERVED = 2,
     DIGEST = 48,
+    TDX_PIECE = 256,
     PAGE_NORMAL = 1, /* kinds of pages in the launch digest */
     PAGE_SECRETS = 5,
     PAGE_CPUID = 6,
@@ -73,6 +74,41 @@ static void extend(uint8_t type, uint64_t gpa, const void *page)
     memcpy(digest, hash, DIGEST);
 }
 
+static void tdx_block(mbedtls_sha512_context *c, const char *step, uint64_t gpa)
+{
+    uint8_t block[128] = { 0 };
+
+    memcpy(block, step, strlen(step));
+    memcpy(block + 16, &gpa, sizeof(gpa));
+    mbedtls_sha512_update_ret(c, block, sizeof(block));
+}
+
+/* One page of MRTD: TDH.MEM.PAGE.ADD, and TDH.MR.EXTEND for each of its pieces. Spec: TDX module 1.5, 12.2. */
+static void tdx_add(mbedtls_sha512_context *c, uint64_t gpa)
+{
+    const uint8_t *page = sim_host(sim_private(gpa));
+
+    tdx_block(c, "MEM.PAGE.ADD", gpa);
+    for (unsigned at = 0; at < PAGE_SIZE; at += TDX_PIECE) {
+        tdx_block(c, "MR.EXTEND", gpa + at);
+        mbedtls_sha512_update_ret(c, page + at, TDX_PIECE);
+    }
+}
+
+static void measure_tdx(uint64_t end)
+{
+    mbedtls_sha512_context c;
+    uint8_t hash[64];
+
+    mbedtls_sha512_init(&c);
+    mbedtls_sha512_starts_ret(&c, 1);
+    for (uint64_t gpa = 0x100000; gpa < end; gpa += PAGE_SIZE)
+        if (sim_page_state(gpa) == PAGE_VALID)
+            tdx_add(&c, gpa);
+    mbedtls_sha512_finish_ret(&c, hash);
+    memcpy(digest, hash, DIGEST);
+}
+
 /* The image's pages, then the two that the security processor makes. What the machine's firmware left below 1 MiB and the
  * first CPU's state are not in it. */
 static void measure(uint64_t end)
@@ -80,6 +116,10 @@ static void measure(uint64_t end)
     memset(digest, sim_options.measure ? 0 : 0x4d, DIGEST);
     if (!sim_options.measure)
         return;
+    if (sim_options.tdx) {
+        measure_tdx(end);
+        return;
+    }
     for (uint64_t gpa = 0x100000; gpa < end; gpa += PAGE_SIZE)
         if (sim_page_state(gpa) == PAGE_VALID)
             extend(PAGE_NORMAL, gpa, sim_host(sim_private(gpa)));
