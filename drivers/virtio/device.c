@@ -16,7 +16,8 @@
 enum { CONFIG_RETRIES = 16, RESET_NS = 200000000 };
 
 static const struct virtio_driver *const drivers[] = { &virtio_blk_driver, &virtio_net_driver,
-                                                       &virtio_rng_driver, &virtio_console_driver };
+                                                       &virtio_rng_driver, &virtio_console_driver,
+                                                       &virtio_vsock_driver };
 
 bool virtio_reset(struct virtio_device *d)
 {

@@ -160,5 +160,6 @@ extern const struct virtio_driver virtio_blk_driver;
 extern const struct virtio_driver virtio_net_driver;
 extern const struct virtio_driver virtio_console_driver;
 extern const struct virtio_driver virtio_rng_driver;
+extern const struct virtio_driver virtio_vsock_driver;
 
 #endif

@@ -23,6 +23,7 @@ static const struct char_device devices[] = {
     { TPMRM_MAJOR, TPMRM_MINOR, 1, tpmrm_open },
     { MAJOR_MISC, MINOR_SEV_GUEST, 1, sev_guest_open },
     { MAJOR_MISC, MINOR_TDX_GUEST, 1, tdx_guest_open },
+    { MAJOR_MISC, MINOR_VSOCK, 1, vsock_node_open },
 };
 
 int char_device_open(struct inode *inode, struct file *f)
@@ -53,6 +54,7 @@ static const struct node nodes[] = {
     { "/dev/ttyS0", S_IFCHR | 0620, MAJOR_TTY_SERIAL, MINOR_TTYS0, NULL },
     { "/dev/tty", S_IFCHR | 0666, MAJOR_TTY, MINOR_TTY, NULL },
     { "/dev/console", S_IFCHR | 0620, MAJOR_TTY, MINOR_CONSOLE, NULL },
+    { "/dev/vsock", S_IFCHR | 0666, MAJOR_MISC, MINOR_VSOCK, NULL },
     { "/dev/ptmx", S_IFCHR | 0666, MAJOR_TTY, MINOR_PTMX, NULL },
     { "/dev/fd", S_IFLNK | 0777, 0, 0, "/proc/self/fd" },
     { "/dev/stdin", S_IFLNK | 0777, 0, 0, "/proc/self/fd/0" },

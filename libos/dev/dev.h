@@ -29,6 +29,7 @@ enum {
     MINOR_HVC_ERRORS = 1,  /* standard error's own channel */
     MINOR_SEV_GUEST = 125, /* of those that Linux gives out as they come */
     MINOR_TDX_GUEST = 126,
+    MINOR_VSOCK = 127,
     PTS_MAX = 4096, /* pseudo-terminals at a time */
 };
 
@@ -45,6 +46,8 @@ NODISCARD int ptmx_open(struct file *f);
 NODISCARD int pts_open(struct file *f, uint32_t minor);
 /* /dev/tdx_guest. -ENXIO: not in a TDX guest. */
 NODISCARD int tdx_guest_open(struct file *f, uint32_t minor);
+/* /dev/vsock. 0. */
+NODISCARD int vsock_node_open(struct file *f, uint32_t minor);
 /* The file system of /dev/pts. -ENOMEM. */
 NODISCARD int devpts_create(struct superblock **ret_sb);
 /* What each mount of devtmpfs and devpts shows; set once at boot. */

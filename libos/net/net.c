@@ -4,6 +4,7 @@
 #include "core.h"
 #include "ip.h"
 #include "netconf.h"
+#include "vsock.h"
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <base/log.h>
@@ -169,6 +170,7 @@ int net_start(const struct net_config *c, const char *hostname)
     struct netdev *dev;
     int err = 0;
     snprintf(host, sizeof(host), "%s", hostname);
+    vsock_init();
     for (unsigned i = 0; (dev = netdev_at(i)); i++)
         if ((err = ether_attach(dev)) < 0)
             log_warn("%s: cannot be used (error %d)", dev->name, -err);

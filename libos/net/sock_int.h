@@ -26,7 +26,7 @@ struct socket_family {
     int (*each)(int protocol, int (*fn)(const struct socket_info *info, void *arg), void *arg);
 };
 extern const struct socket_family unix_family, inet4_family, inet6_family, netlink_family,
-    packet_family;
+    packet_family, vsock_family;
 
 /* Call fn for each socket of a list (list_next) under lock, without the lock, until it returns not 0; that value. -ENOMEM. */
 int socket_list_each(struct spin *lock, struct socket **list,

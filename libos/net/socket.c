@@ -18,8 +18,9 @@
 #include <plat/time.h>
 #include <string.h>
 
-static const struct socket_family *const families[] = { &unix_family, &inet4_family, &inet6_family,
-                                                        &netlink_family, &packet_family };
+static const struct socket_family *const families[] = { &unix_family,   &inet4_family,
+                                                        &inet6_family,  &netlink_family,
+                                                        &packet_family, &vsock_family };
 
 static const struct file_ops socket_file_ops;
 

@@ -98,6 +98,7 @@ ROWS = [
     ('sys/socket.h linux/if.h linux/sockios.h linux/if_arp.h linux/route.h', 'if',
      {'ifreq': 'struct ifreq', 'ifconf': 'struct ifconf', 'rtentry': 'struct rtentry'},
      {'ifr_data': 'ifr_ifru', 'ifc_buf': 'ifc_ifcu.ifcu_buf'}),
+    ('sys/socket.h sys/ioctl.h linux/vm_sockets.h', 'vsock', {'sockaddr_vm': 'struct sockaddr_vm'}, {}),
     ('sys/socket.h linux/netlink.h linux/rtnetlink.h linux/if_link.h linux/if_addr.h linux/neighbour.h linux/fib_rules.h '
      'linux/sock_diag.h linux/inet_diag.h linux/unix_diag.h', 'netlink',
      {'sockaddr_nl': 'struct sockaddr_nl', 'nlmsghdr': 'struct nlmsghdr', 'nlattr': 'struct nlattr',

@@ -69,6 +69,7 @@ enum lock_rank {
     RANK_NET_CORE,     /* the protocol stack */
     RANK_SOCKET_TABLE, /* names and ports that sockets are bound to */
     RANK_SOCKET,       /* one socket: its queues and state; two at once in order of address */
+    RANK_VSOCK_OUT,    /* packets of AF_VSOCK on their way out */
     RANK_BLK_LIST,     /* the table of block devices */
     RANK_BLK_QUEUE,    /* one queue of a block device: what waits, and the requests */
     RANK_BLK_DRIVER,   /* one queue of a block device's driver */
