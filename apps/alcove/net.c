@@ -97,6 +97,18 @@ static void set_dns(struct net_spec *n, const char *v)
     n->dns = v;
 }
 
+static void set_vsock(struct net_spec *n, const char *v)
+{
+    enum { FIRST = 3 };
+    char *end;
+    unsigned long cid = isdigit((unsigned char)*v) ? strtoul(v, &end, 10) : 0;
+    if (cid < FIRST || cid >= UINT32_MAX ||
+        (*end && (strncmp(end, ",socket=", 8) != 0 || !end[8] || strpbrk(end + 8, ",\""))))
+        fail("--vsock", "'%s' is not CID or CID,socket=PATH; CID is a number from 3 on", v);
+    n->vsock_cid = (unsigned)cid;
+    n->vsock_socket = *end ? end + 8 : NULL;
+}
+
 void net_option(struct net_spec *n, const char *name, const char *v)
 {
     if (strcmp(name, "publish") == 0)
@@ -105,6 +117,8 @@ void net_option(struct net_spec *n, const char *name, const char *v)
         choose(n, v);
     else if (strcmp(name, "ip") == 0)
         set_ip(n, v);
+    else if (strcmp(name, "vsock") == 0)
+        set_vsock(n, v);
     else
         set_dns(n, v);
 }
@@ -136,6 +150,28 @@ void net_qemu_args(const struct net_spec *n, const char *machine, struct list *a
                                                    : "virtio-net-pci,netdev=net0,romfile=");
     if (strcmp(machine, "microvm") == 0) {
         list_add(args, "-global"); /* the current version of the device, not the one of 2010 */
+        list_add(args, "virtio-mmio.force-legacy=false");
+    }
+}
+
+void vsock_qemu_args(const struct net_spec *n, const char *machine, struct list *args)
+{
+    bool mmio = strcmp(machine, "microvm") == 0;
+    if (!n->vsock_cid)
+        return;
+    if (n->vsock_socket) {
+        list_add(args, "-chardev");
+        list_add(args, xprintf("socket,id=vsock0,path=%s", n->vsock_socket));
+        list_add(args, "-device");
+        list_add(args, mmio ? "vhost-user-vsock-device,chardev=vsock0"
+                            : "vhost-user-vsock-pci,chardev=vsock0");
+    } else {
+        list_add(args, "-device");
+        list_add(args,
+                 xprintf("vhost-vsock-%s,guest-cid=%u", mmio ? "device" : "pci", n->vsock_cid));
+    }
+    if (mmio) {
+        list_add(args, "-global"); /* the device has no older version */
         list_add(args, "virtio-mmio.force-legacy=false");
     }
 }

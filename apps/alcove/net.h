@@ -11,16 +11,20 @@ struct net_spec {
     bool user, none;          /* as --net says */
     const char *ip, *gateway; /* as --ip says */
     const char *dns;
-    struct list ports; /* QEMU's hostfwd= values */
+    struct list ports;        /* QEMU's hostfwd= values */
+    unsigned vsock_cid;       /* 0: no socket device to the host */
+    const char *vsock_socket; /* of what serves it; NULL: the host's kernel */
 };
 
-/* One of the options publish, net, ip and dns; ends the command with a line when its value is wrong. */
+/* One of the options publish, net, ip, dns and vsock; ends the command with a line when its value is wrong. */
 void net_option(struct net_spec *n, const char *name, const char *v);
 
 /* Is there a network device? With -p and no --net it is QEMU's user network; with neither there is none. */
 bool net_is_on(const struct net_spec *n);
 /* Add what QEMU needs to its arguments; and to the guest's boot command line, what its addresses are. */
 void net_qemu_args(const struct net_spec *n, const char *machine, struct list *args);
+/* The same of the socket device to the host. */
+void vsock_qemu_args(const struct net_spec *n, const char *machine, struct list *args);
 void net_append(const struct net_spec *n, struct buf *append);
 
 #endif

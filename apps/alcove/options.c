@@ -61,6 +61,7 @@ static const struct option_row rows[] = {
     { OPT_NETWORK, 0, "net", "user|tap=NAME|none" },
     { OPT_NETWORK, 0, "ip", "A.B.C.D/P[,GATEWAY]" },
     { OPT_NETWORK, 0, "dns", "ADDRESS[,ADDRESS]" },
+    { OPT_NETWORK, 0, "vsock", "CID[,socket=PATH]" },
 };
 
 /* What people type from other tools. */

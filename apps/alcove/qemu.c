@@ -77,6 +77,13 @@ static void qemu_args(const struct vm_spec *spec, struct list *a)
     list_add(a, spec->kvm ? "host" : "max");
     list_add(a, "-m");
     list_add(a, xprintf("%lluK", (unsigned long long)(spec->memory >> 10)));
+    if (spec->net->vsock_socket) { /* another process serves the device: it sees the memory */
+        list_add(a, "-object");
+        list_add(a, xprintf("memory-backend-memfd,id=memory,share=on,size=%lluK",
+                            (unsigned long long)(spec->memory >> 10)));
+        list_add(a, "-machine");
+        list_add(a, "memory-backend=memory");
+    }
     list_add(a, "-smp");
     list_add(a, xprintf("%u", spec->cpus));
     list_add(a, "-nodefaults");
@@ -112,6 +119,7 @@ static void qemu_args(const struct vm_spec *spec, struct list *a)
         list_add(a, spec->append);
     }
     net_qemu_args(spec->net, spec->machine, a);
+    vsock_qemu_args(spec->net, spec->machine, a);
     list_add(a, "-chardev");
     list_add(a, xprintf("socket,id=console,fd=%d", FD_CONSOLE));
     list_add(a, "-serial");

@@ -199,6 +199,8 @@ static int run(const char *command, int argc, char **argv, bool trace)
         kernel_need(kernel_of_image(&image), KERNEL_DECODER, command);
     if (net_is_on(&o.net))
         kernel_need(kernel_of_image(&image), KERNEL_NET, "-p and --net");
+    if (o.net.vsock_cid)
+        kernel_need(kernel_of_image(&image), KERNEL_NET, "--vsock");
     if ((o.given & OPT_GDB) && !vm.gdb)
         vm.gdb = gdb_start(kernel_of_image(&image), NULL);
     if (vm.gdb && image.efi)

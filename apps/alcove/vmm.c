@@ -40,7 +40,13 @@ static void firecracker_args(const struct vm_spec *spec, struct list *a)
                           spec->volumes[i].read_only);
     if (spec->root_disk)
         firecracker_drive(&b, "root", path_absolute(spec->root_disk), true);
-    buf_str(&b, "]}\n");
+    buf_str(&b, "]");
+    if (spec->net->vsock_cid) {
+        buf_printf(&b, ",\"vsock\":{\"guest_cid\":%u,\"uds_path\":", spec->net->vsock_cid);
+        buf_json(&b, spec->net->vsock_socket);
+        buf_str(&b, "}");
+    }
+    buf_str(&b, "}\n");
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         fail_errno(path, errno, "cannot write");
@@ -72,6 +78,10 @@ static void cloud_hypervisor_args(const struct vm_spec *spec, struct list *a)
     list_add(a, "tty");
     list_add(a, "--console");
     list_add(a, "off");
+    if (spec->net->vsock_cid) {
+        list_add(a, "--vsock");
+        list_add(a, xprintf("cid=%u,socket=%s", spec->net->vsock_cid, spec->net->vsock_socket));
+    }
     if (spec->nvolumes || spec->root_disk)
         list_add(a, "--disk");
     for (unsigned i = 0; i < spec->nvolumes; i++)
@@ -102,6 +112,8 @@ int vmm_run(const struct vm_spec *spec, const char *name)
         i++;
     if (spec->firmware)
         fail(path_base(spec->image), "needs UEFI, which %s does not bring; give it app.elf", name);
+    if (spec->net->vsock_cid && !spec->net->vsock_socket)
+        fail("--vsock", "%s serves it behind a socket of its own; write CID,socket=PATH", name);
     char *path = tool_find(name);
     if (!path)
         fail(name, "is not installed; install %s", vmms[i].install);

@@ -85,6 +85,14 @@ same 'drives of Firecracker' "vol0 $work/d0.img false vol1 $work/d1.img true roo
     "$(jq -r '[.drives[] | "\(.drive_id) \(.path_on_host) \(.is_read_only)"] | join(" ")' fc.json)"
 same 'disks of Cloud Hypervisor' "--disk path=$work/d0.img path=$work/d1.img,readonly=on path=$work/r.img,readonly=on" \
     "$(tr '\n' ' ' <args.txt | sed 's/.*\(--disk.*\) $/\1/')"
+# A socket device: both serve it behind a path.
+PATH=$work/bin:$PATH "$ALCOVE" run --vmm firecracker --vsock 7,socket=vs my_App.elf >out.txt 2>err.txt
+same 'vsock of Firecracker' '{"guest_cid":7,"uds_path":"vs"}' "$(jq -c .vsock fc.json)"
+PATH=$work/bin:$PATH "$ALCOVE" run --vmm cloud-hypervisor --vsock 7,socket=vs my_App.elf >out.txt 2>err.txt
+same 'vsock of Cloud Hypervisor' '--vsock cid=7,socket=vs' "$(tr '\n' ' ' <args.txt | sed 's/.*\(--vsock.*\) $/\1/')"
+refused 125 'write CID,socket=PATH' env PATH="$work/bin:$PATH" "$ALCOVE" run --vmm firecracker --vsock 7 my_App.elf
+refused 125 "'2' is not CID" "$ALCOVE" run --vsock 2 /bin/true
+refused 125 "'7,x' is not CID" "$ALCOVE" run --vsock 7,x /bin/true
 check 'a root on a disk' test "$(stat -c %s r.img)" -gt 4096
 echo secret >key.txt
 refused 125 'has no channel for keys' env PATH="$work/bin:$PATH" "$ALCOVE" run --vmm firecracker -v d0.img:/a --key /a=file:key.txt /bin/true
