@@ -13,6 +13,10 @@ uint32_t plat_crc32c(uint32_t crc, const void *buf, size_t len)
     uint64_t c = crc, eight;
     if (!x86_facts.crc32)
         return crc32c_add(crc, buf, len);
+    for (; len >= 256; len -= 256, p += 256)
+        __asm__(".set at, 0\n .rept 32\n crc32q at(%1), %0\n .set at, at + 8\n .endr"
+                : "+r"(c)
+                : "r"(p), "m"(*(const char(*)[256])p));
     for (; len >= 64; len -= 64, p += 64)
         __asm__("crc32q (%1), %0; crc32q 8(%1), %0; crc32q 16(%1), %0; crc32q 24(%1), %0;"
                 "crc32q 32(%1), %0; crc32q 40(%1), %0; crc32q 48(%1), %0; crc32q 56(%1), %0"

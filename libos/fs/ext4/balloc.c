@@ -122,31 +122,40 @@ static int load_group(struct ext4 *fs, uint32_t group)
     return err;
 }
 
+/* The 64 bits of map that bit at lies in, from it on. */
+static uint64_t bits_from(const uint8_t *map, uint32_t at)
+{
+    uint64_t w;
+    memcpy(&w, map + at / 64 * 8, 8);
+    return w >> at % 64;
+}
+
 /* The first free bit from at on; limit: none. */
 static uint32_t next_free(const uint8_t *map, uint32_t at, uint32_t limit)
 {
     while (at < limit) {
-        if (at % 64 == 0) {
-            uint64_t w;
-            memcpy(&w, map + at / 8, 8);
-            if (w == UINT64_MAX) {
-                at += 64;
-                continue;
-            }
-        }
-        if (!bit(map, at))
-            return at;
-        at++;
+        /* Zeros that came in at the top must not look free. */
+        uint64_t taken = bits_from(map, at) | ~(UINT64_MAX >> at % 64);
+        if (taken != UINT64_MAX)
+            return (uint32_t)min_u64(at + (unsigned)__builtin_ctzll(~taken), limit);
+        at += 64 - at % 64;
     }
     return limit;
 }
 
+/* How many bits from at on are free, at most want. */
 static uint32_t run_length(const uint8_t *map, uint32_t at, uint32_t limit, uint32_t want)
 {
-    uint32_t n = 0;
-    while (n < want && at + n < limit && !bit(map, at + n))
-        n++;
-    return n;
+    uint32_t end = (uint32_t)min_u64((uint64_t)at + want, limit), from = at;
+    while (at < end) {
+        uint64_t taken = bits_from(map, at);
+        if (taken) {
+            at += (unsigned)__builtin_ctzll(taken);
+            break;
+        }
+        at += 64 - at % 64;
+    }
+    return (uint32_t)min_u64(at, end) - from;
 }
 
 /* The first free run of want bits from `from` on, else the longest seen. */
@@ -261,7 +270,7 @@ static int change(struct ext4 *fs, uint64_t block, uint32_t count, bool on)
     if (!err)
         err = txn_access(fs, b, BUF_BBITMAP, 0);
     if (!err)
-        err = txn_access(fs, gdt, BUF_GDT, 0);
+        err = txn_access_group(fs, gdt, g);
     for (uint32_t i = 0; i < count && !err; i++)
         if (bit(b->data, first + i) == on) {
             ext4_error(fs, on ? "block used twice:" : "free block freed again:", block + i);

@@ -361,14 +361,14 @@ static void super_checksum(struct ext4 *fs, struct buf *b)
     s->checksum = ext4_csum(fs, ~0u, s, offsetof(struct ext4_super, checksum));
 }
 
-/* What is as it was committed last has its checksum. */
+/* Of the groups that were changed. */
 static void gdt_checksums(struct ext4 *fs, struct buf *b)
 {
+    uint64_t changed = atomic_exchange(&b->changed, 0);
     for (uint32_t i = 0; i < fs->descs_per_block; i++) {
         uint32_t group = b->group + i;
         struct ext4_group *g = (void *)(b->data + i * fs->desc_size);
-        bool same = b->frozen && !memcmp(g, b->frozen + i * fs->desc_size, fs->desc_size);
-        if (group < fs->groups && !same)
+        if (changed >> i % 64 & 1 && group < fs->groups)
             g->checksum = group_csum(fs, group, g);
     }
 }

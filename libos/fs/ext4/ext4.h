@@ -46,6 +46,8 @@ struct buf {
     uint32_t group; /* bitmaps */
     uint32_t seed;  /* extents, directories: the inode's checksum seed */
     uint8_t kind;   /* enum buf_kind */
+    _Atomic uint64_t
+        changed; /* groups of a descriptor block, by number modulo 64, whose checksums are to be made */
     bool uptodate, on_lru, verified;
     bool filling;   /* guarded by fs->buf_lock: being read */
     bool escaped;   /* its first word is written as 0 in the journal */
@@ -257,8 +259,7 @@ enum { IO_BATCH = 63 }; /* the structure is two pages */
 struct io_batch {
     struct blk_io io[IO_BATCH];
     struct blk_seg seg[IO_BATCH];
-    unsigned n;
-    struct blk_plug plug;
+    unsigned n, nsegs;
     struct waitq wait;
     uint32_t pending; /* guarded by wait.lock */
     int status;       /* guarded by wait.lock: the first error */
@@ -276,6 +277,8 @@ NODISCARD int txn_start(struct ext4 *fs, uint32_t credits);
 void txn_stop(struct ext4 *fs);
 /* Before b is changed. -ENOMEM. */
 NODISCARD int txn_access(struct ext4 *fs, struct buf *b, enum buf_kind kind, uint32_t seed);
+/* The same for g in its block of descriptors. Locks: the group's is held. */
+int txn_access_group(struct ext4 *fs, struct buf *gdt, const struct ext4_group *g);
 /* [block, block + count) was freed in this transaction. */
 NODISCARD int txn_freed(struct ext4 *fs, uint64_t block, uint32_t count, bool metadata);
 uint32_t txn_tid(struct ext4 *fs);

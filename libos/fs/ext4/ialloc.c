@@ -72,7 +72,7 @@ static int take_slot(struct ext4 *fs, struct ext4_group *g, struct buf *b, struc
 {
     int err = txn_access(fs, b, BUF_IBITMAP, 0);
     if (!err)
-        err = txn_access(fs, gdt, BUF_GDT, 0);
+        err = txn_access_group(fs, gdt, g);
     uint32_t used = fs->inodes_per_group - group_itable_unused(fs, g);
     if (g->flags & BG_INODE_UNINIT)
         used = 0;
@@ -161,7 +161,7 @@ int ialloc_free(struct ext4 *fs, uint32_t ino, bool directory)
     if (!err)
         err = txn_access(fs, b, BUF_IBITMAP, 0);
     if (!err)
-        err = txn_access(fs, gdt, BUF_GDT, 0);
+        err = txn_access_group(fs, gdt, g);
     if (!err && !bit(b->data, i)) {
         ext4_error(fs, "free inode freed again:", ino);
         err = -EIO;

@@ -20,16 +20,20 @@ static void io_done(struct blk_io *io)
 void io_batch_init(struct io_batch *b)
 {
     waitq_init(&b->wait);
-    b->n = 0;
+    b->n = b->nsegs = 0;
     b->pending = 0;
     b->status = 0;
-    blk_plug_start(&b->plug);
 }
 
 static void start_and_wait(struct io_batch *b)
 {
+    struct blk_plug plug;
     struct waiter me;
-    blk_plug_finish(&b->plug);
+    b->pending = b->n; /* nobody else knows the batch yet */
+    blk_plug_start(&plug);
+    for (unsigned i = 0; i < b->n; i++)
+        blk_submit(&b->io[i], &plug);
+    blk_plug_finish(&plug);
     waitq_add(&b->wait, &me);
     /* Uninterruptible: thread_sleep gives 0. */
     while (thread_prepare_sleep(SLEEP_UNINTERRUPTIBLE),
@@ -37,32 +41,32 @@ static void start_and_wait(struct io_batch *b)
         ;
     thread_finish_sleep();
     waitq_remove(&b->wait, &me);
-    b->n = 0;
-    blk_plug_start(&b->plug);
+    b->n = b->nsegs = 0;
 }
 
 void io_batch_add(struct ext4 *fs, struct io_batch *b, enum blk_op op, uint64_t sector, void *data,
                   uint32_t bytes)
 {
-    if (b->n == IO_BATCH)
+    if (b->nsegs == IO_BATCH)
         start_and_wait(b);
-    struct blk_io *io = &b->io[b->n];
-    b->seg[b->n] = (struct blk_seg){ plat_virt_to_phys(data), bytes };
-    *io = (struct blk_io){
+    struct blk_io *last = b->n ? &b->io[b->n - 1] : NULL;
+    struct blk_seg *seg = &b->seg[b->nsegs++];
+    *seg = (struct blk_seg){ plat_virt_to_phys(data), bytes };
+    if (last && last->op == op && last->dev == fs->dev && last->sector + last->sectors == sector) {
+        last->sectors += bytes / BLK_SECTOR;
+        last->nsegs++;
+        return;
+    }
+    b->io[b->n++] = (struct blk_io){
         .dev = fs->dev,
         .op = (uint8_t)op,
         .sector = sector,
         .sectors = bytes / BLK_SECTOR,
-        .segs = &b->seg[b->n],
+        .segs = seg,
         .nsegs = 1,
         .done = io_done,
         .arg = b,
     };
-    b->n++;
-    spin_lock(&b->wait.lock);
-    b->pending++;
-    spin_unlock(&b->wait.lock);
-    blk_submit(io, &b->plug);
 }
 
 int io_batch_wait(struct io_batch *b)

@@ -106,6 +106,15 @@ int txn_access(struct ext4 *fs, struct buf *b, enum buf_kind kind, uint32_t seed
     return 0;
 }
 
+int txn_access_group(struct ext4 *fs, struct buf *gdt, const struct ext4_group *g)
+{
+    uint32_t i = (uint32_t)((const char *)g - gdt->data) / fs->desc_size;
+    int err = txn_access(fs, gdt, BUF_GDT, 0);
+    if (!err)
+        atomic_fetch_or(&gdt->changed, 1ull << i % 64);
+    return err;
+}
+
 int txn_freed(struct ext4 *fs, uint64_t block, uint32_t count, bool metadata)
 {
     struct ext4_freed *f = heap_alloc(sizeof(*f));
