@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* TDX quotes: the module's report on this guest goes to the host in a shared buffer, its quoting service answers there some
- * time later. The buffer is the host's to write at any time: its status is read once per look, and the quote copied once,
+ * time later, and tells by an interrupt if it can. The buffer is the host's to write at any time: its status is read once per look, and the quote copied once,
  * with a length that was checked. One request at a time, under lock; a buffer that the host has not given back
  * is not used again. Spec: GHCI 1.5, 3.3 (TDG.VP.VMCALL<GetQuote>). */
 #include "cc_int.h"
@@ -18,6 +18,7 @@ enum { BUFFER = 16 * 1024, HEAD = 24, VERSION = 1, DONE = 0 };
 #define IN_FLIGHT UINT64_MAX
 #define LIMIT_NS  (30ull * 1000000000)
 #define LOOK_NS   (5ull * 1000000)
+#define TOLD_NS   (1000ull * 1000000) /* a host that tells may forget to */
 
 /* What the buffer begins with. */
 struct quote_head {
@@ -29,6 +30,8 @@ _Static_assert(sizeof(struct quote_head) == HEAD, "struct tdx_quote_buf");
 static struct {
     struct mutex lock;
     struct plat_dma buffer; /* guarded by lock */
+    struct waitq done;      /* the host has told */
+    uint64_t look_ns;       /* how long to wait for that; set once at boot */
 } service;
 
 static uint64_t status(void)
@@ -42,13 +45,13 @@ static int wait_done(void)
     uint64_t end = plat_time_ns() + LIMIT_NS;
 
     while (status() == IN_FLIGHT) {
+        uint64_t now = plat_time_ns();
         int err;
 
-        if (plat_time_ns() > end)
+        if (now > end)
             return -ETIMEDOUT;
-        thread_prepare_sleep(SLEEP_INTERRUPTIBLE);
-        err = thread_sleep(plat_time_ns() + LOOK_NS);
-        thread_finish_sleep();
+        err = WAIT_EVENT(&service.done, SLEEP_INTERRUPTIBLE, now + service.look_ns,
+                         status() != IN_FLIGHT);
         if (err == -EINTR)
             return err;
     }
@@ -112,7 +115,15 @@ int tdx_quote(struct tsm_request *r)
     return err;
 }
 
+static void told(void *arg)
+{
+    (void)arg;
+    waitq_wake(&service.done, WAITQ_ALL, 0);
+}
+
 void tdx_quote_init(void)
 {
     mutex_init(&service.lock, RANK_CC);
+    waitq_init(&service.done);
+    service.look_ns = plat_tdx_quote_notify(told, NULL) ? LOOK_NS : TOLD_NS;
 }

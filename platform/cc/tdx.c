@@ -10,6 +10,7 @@
 #include <abi/errno.h>
 #include <plat/cc.h>
 #include <plat/cpu.h>
+#include <plat/irq.h>
 
 enum {
     LEAF_TDX = 0x21,
@@ -33,6 +34,7 @@ enum {
 #define VMCALL_MAP_GPA     0x10001ull
 #define VMCALL_GET_QUOTE   0x10002ull
 #define VMCALL_FATAL_ERROR 0x10003ull
+#define VMCALL_SET_NOTIFY  0x10004ull
 #define SIZE_MISMATCH      0xc0000b0bull /* the status's upper half */
 
 static bool debug;
@@ -142,6 +144,21 @@ int plat_tdx_get_quote(uint64_t addr, size_t size)
     if (!plat_tdx())
         return -ENODEV;
     return tdx_vmcall(VMCALL_GET_QUOTE, EXPOSE_R12 | EXPOSE_R13, &r) ? -EIO : 0;
+}
+
+/* The host raises the vector on the CPU that gave it. GHCI 1.5, 3.5 (TDG.VP.VMCALL<SetupEventNotifyInterrupt>). */
+int plat_tdx_quote_notify(void (*fn)(void *arg), void *arg)
+{
+    struct plat_msi m;
+    struct tdx_regs r = { 0 };
+
+    if (!plat_tdx() || plat_msi_attach(plat_cpu_id(), fn, arg, &m))
+        return -ENODEV;
+    r.r12 = m.data & 0xff;
+    if (!tdx_vmcall(VMCALL_SET_NOTIFY, EXPOSE_R12, &r))
+        return 0;
+    plat_msi_detach(&m);
+    return -ENODEV;
 }
 
 /* Level 0: 4 KiB, 1: 2 MiB, 2: 1 GiB. False: the host has mapped it in smaller pages. */

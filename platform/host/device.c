@@ -259,6 +259,12 @@ int plat_tdx_get_quote(uint64_t addr, size_t size)
     return -ENODEV;
 }
 
+int plat_tdx_quote_notify(void (*fn)(void *arg), void *arg)
+{
+    (void)fn, (void)arg;
+    return -ENODEV;
+}
+
 int plat_tdx_extend(unsigned n, const uint8_t digest[PLAT_TDX_DIGEST])
 {
     (void)n, (void)digest;

@@ -85,6 +85,9 @@ struct sim_counts {
 };
 extern struct sim_counts sim_counts;
 
+/* smp.c: send an interrupt to a CPU of the machine, by a command of the local APIC. */
+void sim_send(uint32_t apic_id, uint32_t command);
+
 /* io.c */
 PRINTF(1, 2) void sim_say(const char *format, ...);
 /* The run has failed: say why and what the guest was doing, end the machine. */

@@ -49,7 +49,7 @@ static volatile uint32_t *apic(unsigned reg)
     return (volatile uint32_t *)(APIC + reg);
 }
 
-static void send(uint32_t id, uint32_t command)
+void sim_send(uint32_t id, uint32_t command)
 {
     uint32_t high = *apic(APIC_COMMAND_HIGH); /* the guest may be in the middle of sending */
 
@@ -83,8 +83,8 @@ void sim_start_cpus(void)
     for (unsigned i = 1; i < sim_cpu_count; i++) {
         unsigned spins = 0;
 
-        send(sim_cpus[i].apic_id, COMMAND_INIT);
-        send(sim_cpus[i].apic_id, COMMAND_STARTUP | TRAMPOLINE >> PAGE_SHIFT);
+        sim_send(sim_cpus[i].apic_id, COMMAND_INIT);
+        sim_send(sim_cpus[i].apic_id, COMMAND_STARTUP | TRAMPOLINE >> PAGE_SHIFT);
         while (__atomic_load_n(&arrived, __ATOMIC_ACQUIRE) != i) {
             x86_pause();
             if (++spins == PATIENCE)
@@ -141,7 +141,7 @@ void sim_flush_others(struct vcpu *c)
         for (unsigned spins = 0; __atomic_load_n(&o->in_guest, __ATOMIC_SEQ_CST); spins++) {
             if (spins % RESEND == 0) { /* it may have been on the way in */
                 __atomic_store_n(&o->kicked, true, __ATOMIC_SEQ_CST);
-                send(o->apic_id, COMMAND_NMI);
+                sim_send(o->apic_id, COMMAND_NMI);
             }
             x86_pause();
         }

@@ -28,6 +28,7 @@ enum {
 #define VMCALL_MAP_GPA  0x10001ull
 #define VMCALL_RETRY    1
 #define VMCALL_QUOTE    0x10002ull
+#define VMCALL_NOTIFY   0x10004ull
 #define VMCALL_FATAL    0x10003ull
 
 bool sim_tdx_cpuid(struct vcpu *c)
@@ -190,6 +191,12 @@ static void map_gpa(struct vcpu *c, struct regs *r)
 
 static void get_quote(struct regs *r);
 
+/* Who is told that a quote is finished, by which vector; 0: nobody. */
+static struct {
+    struct vcpu *cpu;
+    uint8_t vector;
+} notify;
+
 /* The function in r11, with what of r the guest exposes. */
 static void serve(struct vcpu *c, uint64_t function, struct regs *r)
 {
@@ -217,6 +224,14 @@ static void serve(struct vcpu *c, uint64_t function, struct regs *r)
         break;
     case VMCALL_QUOTE:
         get_quote(r);
+        break;
+    case VMCALL_NOTIFY:
+        if (r->r12 < 32 || r->r12 > 255)
+            sim_fail("it wants to be notified by vector %lu", r->r12);
+        notify.cpu = c;
+        notify.vector = (uint8_t)r->r12;
+        if (sim_attack("quote-silent"))
+            r->r10 = VMCALL_INVALID;
         break;
     case VMCALL_FATAL:
         sim_end_terminated((unsigned)(r->r12 >> 8), r->r12 & 255);
@@ -329,6 +344,8 @@ void sim_tdx_work(void)
     if (sim_attack("quote-length"))
         q->out = 0xfffffff0;
     q->status = sim_attack("quote-error") ? 1ull << 63 : 0;
+    if (notify.vector && !sim_attack("quote-silent") && !sim_attack("quote-forgotten"))
+        sim_send(notify.cpu->apic_id, notify.vector);
 }
 
 static void get_quote(struct regs *r)

@@ -65,6 +65,9 @@ NODISCARD int plat_tdx_report(const uint8_t data[PLAT_TDX_DATA],
  * answer comes there later: its status says when. -ENODEV: no TDX guest, -EIO: the host refused. Does not sleep.
  * Spec: GHCI 1.5, TDG.VP.VMCALL<GetQuote>. */
 NODISCARD int plat_tdx_get_quote(uint64_t addr, size_t size);
+/* Have fn(arg) called, in an interrupt, when the host has finished a quote. At boot, once. -ENODEV: no TDX guest, or the host
+ * does not tell. */
+NODISCARD int plat_tdx_quote_notify(void (*fn)(void *arg), void *arg);
 
 /* Extend RTMR n with a digest. -ENODEV: no TDX guest, -EINVAL: no such register, -EIO: the module refused. Does not sleep.
  * Spec: Intel TDX module 1.5 ABI reference, TDG.MR.RTMR.EXTEND. */
