@@ -18,6 +18,9 @@ enum {
     VECTOR_END = 256,
     IMAGE = 0x100000, /* a page of the guest that is always there */
     STEP_BACK = 300000000,
+    SCRIBBLE_AFTER = 4000, /* exits: the devices are at work */
+    SCRIBBLE_NEAR = 4096,  /* pages looked at */
+    SCRIBBLE_WORDS = 4,
 };
 
 static uint8_t kept[PAGE_SIZE]; /* of a page, for replay */
@@ -81,12 +84,56 @@ static bool inject(struct vcpu *c)
     return !sim_attack("inject-all") || vector == VECTOR_END;
 }
 
+static uint32_t any(void)
+{
+    static uint64_t seed = 88172645463325252ull;
+
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)seed;
+}
+
+/* A shared page from a place of chance on that something was written to, and that is no GHCB; NULL: none near. */
+static uint32_t *used_shared_page(void)
+{
+    uint64_t gpa = (uint64_t)(any() % SIM_PAGES) << PAGE_SHIFT;
+
+    for (unsigned i = 0; i < SCRIBBLE_NEAR; i++, gpa = (gpa + PAGE_SIZE) % GUEST_MEMORY) {
+        uint32_t *words = sim_host(sim_shared(gpa));
+        bool ghcb = false;
+
+        for (unsigned k = 0; k < sim_cpu_count; k++)
+            ghcb |= sim_cpus[k].ghcb_page == gpa;
+        if (sim_page_state(gpa) != PAGE_SHARED || ghcb)
+            continue;
+        for (unsigned k = 0; k < PAGE_SIZE / 4; k++)
+            if (words[k])
+                return words;
+    }
+    return NULL;
+}
+
+/* Rings, buffers, whatever is shared: other bytes each time that the guest looks. */
+static void scribble(void)
+{
+    uint32_t *words = used_shared_page();
+
+    for (unsigned i = 0; words && i < SCRIBBLE_WORDS; i++) {
+        unsigned at =
+            any() % (any() & 1 ? 16 : PAGE_SIZE / 4); /* what a page begins with matters most */
+        words[at] = any() & 1 ? any() : words[at] + (any() & 1 ? 1 : 1u << 16);
+    }
+}
+
 bool sim_attack_running(struct vcpu *c)
 {
     static bool done;
     static uint64_t next = AFTER;
     struct vmcb *v = c->vmcb;
 
+    if (sim_counts.exits > SCRIBBLE_AFTER && sim_attack("scribble"))
+        scribble();
     if (done || !*sim_options.attack || sim_counts.exits < next || v->exit_code != EXIT_IOIO ||
         v->cpl || v->event_inject)
         return false;

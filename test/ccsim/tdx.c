@@ -203,6 +203,8 @@ static void serve(struct vcpu *c, uint64_t function, struct regs *r)
     switch (function) {
     case 10:
         r->r12 = r->r13 = r->r14 = r->r15 = 0; /* no hypervisor leaves */
+        if (sim_attack("cpuid"))
+            r->r12 = r->r13 = r->r14 = r->r15 = UINT64_MAX; /* and all of them */
         break;
     case 12:
         halt(c);
