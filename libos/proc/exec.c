@@ -41,8 +41,10 @@ static void become_leader(struct thread *t)
     struct thread *old = NULL, *ended = NULL;
     spin_lock(&process_lock);
     if (t->tid != p->pid) {
+        spin_lock(&p->sig_lock);
         ended = p->ended_leader;
         p->ended_leader = NULL;
+        spin_unlock(&p->sig_lock);
         struct pid_slot *s = pid_slot(t->tid);
         s->thread = NULL;
         t->tid = p->pid;

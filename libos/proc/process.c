@@ -101,8 +101,10 @@ void process_unlink(struct process *p)
 
 void process_release(struct process *p)
 {
+    spin_lock(&p->sig_lock);
     struct thread *t = p->ended_leader;
     p->ended_leader = NULL;
+    spin_unlock(&p->sig_lock);
     if (t)
         thread_put(t);
     process_put(p);

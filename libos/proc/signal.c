@@ -501,7 +501,7 @@ int signal_permission(struct process *p, int sig)
     if (p == process_current())
         return 0;
     spin_lock(&p->sig_lock);
-    const struct thread *t = p->leader ? p->leader : p->threads;
+    const struct thread *t = p->leader ? p->leader : p->threads ? p->threads : p->ended_leader;
     int err = t ? permit(p, t->cred, sig) : 0;
     spin_unlock(&p->sig_lock);
     return err;

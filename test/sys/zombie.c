@@ -132,6 +132,20 @@ static void test_proc(void)
     call(SYS_close, dir);
 }
 
+/* What kill(2) says to another user: how many of its answers are not as they should be. */
+static int zombie_of_user(int uid, int pid)
+{
+    int status = -1, child = fork();
+    if (!child) {
+        if (call(SYS_setresuid, uid, uid, uid))
+            _exit(9);
+        _exit((call(SYS_kill, pid, 0) != -EPERM) + (call(SYS_kill, pid, SIGKILL) != -EPERM) +
+              (call(SYS_kill, pid, SIGCONT) != 0)); /* the same session */
+    }
+    waitpid(child, &status, 0);
+    return status;
+}
+
 static void test_calls(void)
 {
     struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -144,6 +158,8 @@ static void test_calls(void)
     CHECK(0, call(SYS_kill, pid, 0));
     CHECK(0, call(SYS_kill, pid, SIGTERM));
     CHECK(0, call(SYS_kill, pid, SIGKILL));
+    int other = zombie_of_user(4321, pid);
+    CHECK(0, other);
     CHECK(0, call(SYS_tgkill, pid, pid, 0));
     CHECK(0, call(SYS_tgkill, pid, pid, SIGUSR1));
     CHECK(-ESRCH, call(SYS_tgkill, getpid(), pid, 0));
