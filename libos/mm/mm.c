@@ -7,6 +7,7 @@
  * held for writing. */
 #include "area.h"
 #include "marks.h"
+#include "uffd.h"
 
 #include <abi/errno.h>
 #include <abi/prctl.h>
@@ -127,6 +128,7 @@ void mm_put(struct mm *mm)
     if (mm->aio)
         aio_exit(mm);
     lazy_forget(mm);
+    uffd_mm_gone(mm);
     /* Nobody runs in it. Out of the files' lists first, so that nobody takes leaves away either; pages hold on by
      * their references. */
     struct span span[SPAN_MAX];

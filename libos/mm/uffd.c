@@ -38,13 +38,46 @@ struct note {
 struct uffd {
     _Atomic uint32_t refs; /* the file's, and one for each thread that sleeps */
     struct spin lock;
-    struct mm *mm;                /* a reference */
+    struct uffd *next, *prev; /* utlist DL; guarded by living_lock */
+    struct mm *
+        mm; /* not counted, so that it ends with its last thread; NULL then. Guarded by living_lock; stays while the
+                                     address space is in use */
     _Atomic uint64_t features;    /* agreed on; with READY */
     bool user_only;               /* never changes */
     struct note *notes;           /* guarded by lock */
     struct waitq readers, faults; /* those who handle, those who fault */
 };
 #define READY (1ull << 63)
+
+static struct spin living_lock = SPIN_INIT(RANK_FILE);
+static struct uffd *living; /* guarded by living_lock: whose address space has not ended */
+
+/* The address space of u, in use as long as the caller wants. False: it has ended. */
+static bool hold_mm(struct uffd *u)
+{
+    spin_lock(&living_lock);
+    uint32_t users = u->mm ? u->mm->users : 0;
+    while (users && !atomic_compare_exchange_weak(&u->mm->users, &users, users + 1))
+        ;
+    spin_unlock(&living_lock);
+    return users;
+}
+
+void uffd_mm_gone(struct mm *mm)
+{
+    struct uffd *u, *next;
+    if (LIKELY(!__atomic_load_n(&living, __ATOMIC_RELAXED)))
+        return; /* whoever could have made one for it is no more */
+    spin_lock(&living_lock);
+    DL_FOREACH_SAFE(living, u, next)
+    {
+        if (u->mm != mm)
+            continue;
+        DL_DELETE(living, u);
+        u->mm = NULL;
+    }
+    spin_unlock(&living_lock);
+}
 
 static void uffd_put(struct uffd *u)
 {
@@ -213,11 +246,14 @@ int uffd_register(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode,
     uint32_t flags = (mode & UFFDIO_REGISTER_MODE_MISSING ? AREA_UFFD_MISSING : 0u) |
                      (mode & UFFDIO_REGISTER_MODE_WP ? AREA_UFFD_WP : 0u) |
                      (mode & UFFDIO_REGISTER_MODE_MINOR ? AREA_UFFD_MINOR : 0u);
+    if (!hold_mm(u))
+        return -ENOMEM;
     rwmutex_write_lock(&u->mm->lock);
     err = check_areas(u, start, start + len, flags);
     if (!err)
         err = set_areas(u->mm, u, start, start + len, flags);
     rwmutex_write_unlock(&u->mm->lock);
+    mm_put(u->mm);
     if (err)
         return err;
     *ret_ioctls = IOCTL_BIT(UFFDIO_WAKE) | IOCTL_BIT(UFFDIO_COPY) | IOCTL_BIT(UFFDIO_ZEROPAGE) |
@@ -231,11 +267,14 @@ int uffd_unregister(struct uffd *u, uintptr_t start, uint64_t len)
     int err = check_range(start, len);
     if (err)
         return err;
+    if (!hold_mm(u))
+        return -ENOMEM;
     rwmutex_write_lock(&u->mm->lock);
     err = check_areas(u, start, start + len, 0);
     if (!err)
         err = set_areas(u->mm, NULL, start, start + len, 0);
     rwmutex_write_unlock(&u->mm->lock);
+    mm_put(u->mm);
     wake(u, start, start + len);
     return err == -EPERM || err == -EBUSY ? -EINVAL : err;
 }
@@ -378,6 +417,8 @@ int uffd_fill(struct uffd *u, enum uffd_fill how, const struct abi_uffdio_copy *
         err = -EINVAL;
     if (err)
         return err;
+    if (!hold_mm(u))
+        return -ESRCH;
     uint64_t done = 0;
     while (done < c->len && !err) {
         err = how == UFFD_FILL_MINOR ? reveal(u, c->dst + done, watch)
@@ -386,6 +427,7 @@ int uffd_fill(struct uffd *u, enum uffd_fill how, const struct abi_uffdio_copy *
         if (!err && thread_preempt_point())
             err = -EINTR;
     }
+    mm_put(u->mm);
     *ret_done = done ? (int64_t)done : err;
     if (done && !(c->mode & UFFDIO_COPY_MODE_DONTWAKE))
         wake(u, c->dst, c->dst + done);
@@ -419,6 +461,8 @@ int uffd_protect(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode)
     int err = mode & ~both || mode == both ? -EINVAL : check_range(start, len);
     if (err)
         return err;
+    if (!hold_mm(u))
+        return -ESRCH;
     uintptr_t end = start + len;
     rwmutex_write_lock(&u->mm->lock);
     struct area *a = area_find(u->mm, start);
@@ -433,6 +477,7 @@ int uffd_protect(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode)
             marks_clear(u->mm, from, to, MARK_WATCH);
     }
     rwmutex_write_unlock(&u->mm->lock);
+    mm_put(u->mm);
     if (!err && !mode)
         wake(u, start, end);
     return err;
@@ -477,16 +522,18 @@ struct uffd *uffd_create(bool user_only)
     u->refs = 1;
     u->user_only = user_only;
     u->mm = thread_current()->mm;
-    mm_get(u->mm);
     spin_init(&u->lock, RANK_FILE);
     waitq_init(&u->readers);
     waitq_init(&u->faults);
+    spin_lock(&living_lock);
+    DL_APPEND(living, u);
+    spin_unlock(&living_lock);
     return u;
 }
 
-void uffd_destroy(struct uffd *u)
+/* Nothing of mm is u's any more. */
+static void leave_areas(struct uffd *u, struct mm *mm)
 {
-    struct mm *mm = u->mm;
     rwmutex_write_lock(&mm->lock);
     for (struct area *a = area_find(mm, 0); a; a = area_next(a)) {
         if (a->uffd != u)
@@ -496,7 +543,21 @@ void uffd_destroy(struct uffd *u)
         a = area_join(a);
     }
     rwmutex_write_unlock(&mm->lock);
+}
+
+void uffd_destroy(struct uffd *u)
+{
+    struct mm *mm = hold_mm(u) ? u->mm : NULL;
+    if (mm)
+        leave_areas(u, mm);
+    spin_lock(&living_lock);
+    if (u->mm) {
+        DL_DELETE(living, u);
+        u->mm = NULL;
+    }
+    spin_unlock(&living_lock);
+    if (mm)
+        mm_put(mm);
     wake(u, 0, PLAT_USER_MAX);
-    mm_put(mm);
     uffd_put(u);
 }

@@ -17,6 +17,9 @@ enum { UFFD_AGAIN = 1, UFFD_SIGNAL = 2 };
  * dropped, and the thread may have slept: UFFD_AGAIN: look again; UFFD_SIGNAL: a signal comes first; -EIO: SIGBUS; -EFAULT. */
 int uffd_handle(struct area *a, const struct uffd_fault *f);
 
+/* mm has no users any more, and its memory goes: files of its faults that are still open know that from here on. */
+void uffd_mm_gone(struct mm *mm);
+
 /* a is not watched any more, or (a copy) never was. */
 static inline void uffd_forget(struct area *a)
 {

@@ -8,12 +8,14 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -408,6 +410,49 @@ static char *of_file(void)
     return m;
 }
 
+/* The file outlives the process whose faults it is about; the memory does not. */
+static void after_death(void)
+{
+    enum { BIG = 48 << 20 };
+    struct sysinfo before, after;
+    struct uffdio_api api = { .api = UFFD_API };
+    struct uffdio_register r = { .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP };
+    struct uffdio_copy c = { .src = (unsigned long)source, .len = PAGE };
+    struct uffdio_writeprotect w = { .mode = 0 };
+    struct uffd_msg msg;
+    volatile int *shared =
+        mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *m = mmap(NULL, BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int status = -1;
+    sysinfo(&before);
+    long pid = call(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+    if (!pid) {
+        memset(m, 1, BIG);
+        *shared = (int)call(SYS_userfaultfd, O_NONBLOCK);
+        r.range.start = (unsigned long)m;
+        r.range.len = BIG;
+        _exit(call(SYS_ioctl, *shared, UFFDIO_API, &api) ||
+              call(SYS_ioctl, *shared, UFFDIO_REGISTER, &r));
+    }
+    CHECK(pid, call(SYS_wait4, pid, &status, 0, NULL));
+    CHECK(0, status);
+    sysinfo(&after);
+    if (t_alcove()) /* else others use memory as well */
+        CHECK(true, after.freeram + BIG / 4 > before.freeram);
+    long fd = *shared;
+    c.dst = w.range.start = r.range.start = (unsigned long)m;
+    w.range.len = r.range.len = PAGE;
+    CHECK(-ESRCH, call(SYS_ioctl, fd, UFFDIO_COPY, &c));
+    CHECK(-ESRCH, call(SYS_ioctl, fd, UFFDIO_WRITEPROTECT, &w));
+    CHECK(-ENOMEM, call(SYS_ioctl, fd, UFFDIO_REGISTER, &r));
+    CHECK(-ENOMEM, call(SYS_ioctl, fd, UFFDIO_UNREGISTER, &r.range));
+    CHECK(0, call(SYS_ioctl, fd, UFFDIO_WAKE, &r.range));
+    CHECK(-EAGAIN, call(SYS_read, fd, &msg, sizeof(msg)));
+    CHECK(0, call(SYS_close, fd));
+    CHECK(0, munmap(m, BIG));
+    CHECK(0, munmap((void *)shared, PAGE));
+}
+
 int main(void)
 {
     memset(source, 'a', PAGE);
@@ -422,5 +467,6 @@ int main(void)
     copied_watched();
     minor();
     by_signal();
+    after_death();
     return t_end();
 }

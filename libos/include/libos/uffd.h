@@ -19,7 +19,7 @@ void uffd_destroy(struct uffd *u);
 /* UFFDIO_API, once: false the second time. Before it nothing else works. */
 bool uffd_agree(struct uffd *u, uint64_t features);
 bool uffd_agreed(const struct uffd *u);
-/* UFFDIO_REGISTER: *ret_ioctls: what can be done there. -EINVAL, -EPERM, -EBUSY, -ENOMEM. Takes mm->lock, as all that follow but
+/* UFFDIO_REGISTER: *ret_ioctls: what can be done there. -EINVAL, -EPERM, -EBUSY, -ENOMEM (also: the process has ended). Takes mm->lock, as all that follow but
  * uffd_next and uffd_readers. */
 NODISCARD int uffd_register(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode,
                             uint64_t *ret_ioctls);
@@ -34,10 +34,10 @@ enum uffd_fill {
     UFFD_FILL_MINOR, /* UFFDIO_CONTINUE, neither */
 };
 /* Give pages. *ret_done: bytes, or an errno when it is none; untouched on -EINVAL. -EAGAIN: some; -ENOENT, -EEXIST, -EFAULT, -ENOMEM,
- * -EINVAL, -EINTR (a fatal signal). */
+ * -EINVAL, -EINTR (a fatal signal), -ESRCH (the process has ended). */
 NODISCARD int uffd_fill(struct uffd *u, enum uffd_fill how, const struct abi_uffdio_copy *c,
                         int64_t *ret_done);
-/* UFFDIO_WRITEPROTECT. -EINVAL, -ENOENT, -ENOMEM. */
+/* UFFDIO_WRITEPROTECT. -EINVAL, -ENOENT, -ENOMEM, -ESRCH (the process has ended). */
 NODISCARD int uffd_protect(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode);
 /* The first message that nobody was told, which is told now; ret NULL: only look. False: there is none. */
 bool uffd_next(struct uffd *u, struct abi_uffd_msg *ret);
