@@ -227,6 +227,92 @@ static unsigned cached(long fd, unsigned from, unsigned n)
     return sum;
 }
 
+static struct {
+    unsigned bytes;
+    int type;
+    unsigned data[32];
+} handle;
+
+static void get_handle(const char *name)
+{
+    int id;
+    handle.bytes = sizeof(handle.data);
+    CHECK(0, call(SYS_name_to_handle_at, AT_FDCWD, name, &handle, &id, 0));
+    CHECK(8, handle.bytes);
+    CHECK(1, handle.type);
+}
+
+static long open_handle(int flags)
+{
+    long top = call(SYS_open, "/mnt", O_RDONLY | O_DIRECTORY, 0);
+    long fd = call(SYS_open_by_handle_at, top, &handle, flags);
+    CHECK(0, call(SYS_close, top));
+    return fd;
+}
+
+/* Handles outlive the mount that gave them: with nothing in memory, files and directories are found by number. */
+static void handles(void)
+{
+    char name[64], text[64] = "";
+    struct stat st, other;
+    long fd;
+    CHECK(0, call(SYS_mkdir, "/mnt/h", 0755));
+    for (unsigned i = 0; i < 300; i++) {
+        sprintf(name, "/mnt/h/%u", i);
+        CHECK(0, call(SYS_mkdir, name, 0755));
+    }
+    CHECK(0, call(SYS_mkdir, "/mnt/h/299/deep", 0755));
+    fd = open_file("/mnt/h/299/deep/file", O_RDWR | O_CREAT | O_EXCL);
+    CHECK(6, call(SYS_write, fd, "inside", 6));
+    CHECK(0, call(SYS_close, fd));
+    get_handle("/mnt/h/299/deep");
+    CHECK(0, call(SYS_rename, "/mnt/h/299", "/mnt/h/moved"));
+    unmount();
+    mount_disk();
+    fd = open_handle(O_RDONLY | O_DIRECTORY);
+    CHECK(true, fd >= 0);
+    CHECK(0, call(SYS_fchdir, fd));
+    CHECK(18, call(SYS_getcwd, text, sizeof(text)));
+    CHECK(0, strcmp(text, "/mnt/h/moved/deep"));
+    CHECK(0, call(SYS_fstat, fd, &st));
+    CHECK(0, call(SYS_stat, "/mnt/h/moved/deep", &other));
+    CHECK(st.st_ino, other.st_ino);
+    CHECK(0, call(SYS_chdir, "/"));
+    CHECK(0, call(SYS_close, fd));
+    get_handle("/mnt/h/moved/deep/file");
+    unmount();
+    mount_disk();
+    fd = open_handle(O_RDWR);
+    CHECK(true, fd >= 0);
+    CHECK(6, call(SYS_read, fd, text, sizeof(text)));
+    CHECK(0, memcmp(text, "inside", 6));
+    CHECK(6, call(SYS_write, fd, ", more", 6));
+    CHECK(0, call(SYS_close, fd));
+    CHECK(0, call(SYS_stat, "/mnt/h/moved/deep/file", &st));
+    CHECK(12, st.st_size);
+    CHECK(-ENOTDIR, open_handle(O_RDONLY | O_DIRECTORY));
+    /* Another generation, no such number, and those that are not for programs. */
+    handle.data[1] ^= 1;
+    CHECK(-ESTALE, open_handle(O_RDONLY));
+    handle.data[1] ^= 1;
+    CHECK(0, call(SYS_unlink, "/mnt/h/moved/deep/file"));
+    CHECK(-ESTALE, open_handle(O_RDONLY));
+    handle.data[1] = 0;
+    static const unsigned bad[] = { 0, 1, 3, 7, 8, 10, 0x7fffffff, ~0u };
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        handle.data[0] = bad[i];
+        CHECK(-ESTALE, open_handle(O_RDONLY));
+    }
+    handle.data[0] = 2; /* the root, of whatever generation */
+    fd = open_handle(O_RDONLY | O_DIRECTORY);
+    CHECK(0, call(SYS_fstat, fd, &st));
+    CHECK(2, st.st_ino);
+    CHECK(0, call(SYS_close, fd));
+    get_handle("/mnt");
+    handle.bytes = 4;
+    CHECK(-ESTALE, open_handle(O_RDONLY));
+}
+
 static void hints(void)
 {
     long fd = open_file("/mnt/hints", O_RDWR | O_CREAT);
@@ -253,6 +339,7 @@ static void hints(void)
 int t_main(void)
 {
     mount_disk();
+    handles();
     hints();
     contents();
     names();

@@ -447,6 +447,36 @@ static int list_block(struct ext4_inode *dir, struct dir_sink *s, uint64_t *pos,
     return err;
 }
 
+/* Looks for a number in a listing. */
+struct search {
+    struct dir_sink sink;
+    uint32_t ino;
+    char *name;
+    bool found;
+};
+
+static bool compare(struct dir_sink *s, const char *name, size_t len, uint64_t ino,
+                    uint64_t next_pos, unsigned type)
+{
+    struct search *x = CONTAINER_OF(s, struct search, sink);
+    if (ino != x->ino)
+        return true;
+    memcpy(x->name, name, len);
+    x->name[len] = 0;
+    x->found = true;
+    return false;
+}
+
+int dir_name_of(struct ext4_inode *dir, uint32_t ino, char *ret_name)
+{
+    struct search s = { .sink.emit = compare, .ino = ino, .name = ret_name };
+    uint64_t pos = DIR_POS_FIRST;
+    int err = 0;
+    for (uint32_t i = 0; !err && i < dir_blocks(dir); i++)
+        err = list_block(dir, &s.sink, &pos, i);
+    return err < 0 ? err : s.found ? 0 : -ENOENT;
+}
+
 static int dir_read(struct file *f, struct dir_sink *s, uint64_t *pos)
 {
     struct inode *inode = f->inode;

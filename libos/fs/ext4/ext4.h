@@ -338,6 +338,8 @@ int ialloc_free(struct ext4 *fs, uint32_t ino, bool directory);
 
 /* inode.c */
 NODISCARD int ext4_iget(struct ext4 *fs, uint32_t ino, struct inode **ret);
+/* The same for a number that nobody vouches for: -ESTALE when the inode is free or has no name any more. No locks are held. */
+NODISCARD int ext4_iget_named(struct ext4 *fs, uint32_t ino, struct inode **ret);
 NODISCARD int ext4_inode_new(struct ext4_inode *dir, uint32_t mode, uint32_t rdev,
                              struct inode **ret);
 /* Write the core to the inode table; within a transaction. */
@@ -380,6 +382,8 @@ NODISCARD int dir_remove(struct ext4_inode *dir, const char *name, size_t len, u
 NODISCARD int dir_set(struct ext4_inode *dir, const char *name, size_t len, uint32_t old_ino,
                       uint32_t ino, uint32_t mode);
 NODISCARD int dir_is_empty(struct ext4_inode *dir);
+/* The name, of at most 255 bytes and a zero, of ino in dir. -ENOENT; dir's inode is locked. */
+NODISCARD int dir_name_of(struct ext4_inode *dir, uint32_t ino, char *ret_name);
 NODISCARD int dir_make_first(struct ext4_inode *dir, uint32_t parent);
 bool dirent_ok(const struct ext4 *fs, uint32_t at, const struct ext4_dirent *e);
 uint32_t dir_usable(const struct ext4 *fs);
@@ -454,6 +458,7 @@ int symlink_text(struct ext4_inode *ei, const char **ret);              /* its l
 
 /* namei.c */
 extern const struct inode_ops ext4_dir_ops, ext4_file_ops;
+extern const struct handle_ops ext4_handle_ops;
 extern const struct superblock_ops ext4_sb_ops;
 
 #endif

@@ -332,17 +332,10 @@ static int read_inode(struct ext4 *fs, uint32_t ino, struct inode **ret)
     return err;
 }
 
-int ext4_iget(struct ext4 *fs, uint32_t ino, struct inode **ret)
+/* Read an inode that is not in memory; it is in the cache then, unless it has no name. */
+static int read_and_keep(struct ext4 *fs, uint32_t ino, struct inode **ret)
 {
     struct inode *inode;
-    if (!ino || ino > fs->inodes) {
-        ext4_error(fs, "reference to inode", ino);
-        return -EIO;
-    }
-    if ((*ret = cached(fs, ino)))
-        return 0;
-    if (fs->ncached > CACHED_MAX)
-        ext4_inodes_shrink(fs, SHRINK_BATCH, false);
     int err = read_inode(fs, ino, &inode);
     if (err)
         return err;
@@ -352,6 +345,42 @@ int ext4_iget(struct ext4 *fs, uint32_t ino, struct inode **ret)
     }
     *ret = inode->nlink ? keep(fs, inode) : inode;
     return 0;
+}
+
+/* An inode that lost its last name is an orphan before it leaves the cache, and until it is free on the disk. */
+int ext4_iget_named(struct ext4 *fs, uint32_t ino, struct inode **ret)
+{
+    struct inode *inode = NULL;
+    struct ext4_inode *ei;
+    int err = 0;
+    mutex_lock(&fs->orphan);
+    if (!(inode = cached(fs, ino))) {
+        DL_SEARCH_SCALAR2(fs->orphans, ei, ino, ino, orphan_next);
+        err = ei ? -ESTALE : read_and_keep(fs, ino, &inode);
+        if (!err && !inode->nlink)
+            ext4_i(inode)->discard = true; /* it is free, and nobody else has it */
+    }
+    mutex_unlock(&fs->orphan);
+    if (!err && !inode->nlink) {
+        inode_put(inode);
+        return -ESTALE;
+    }
+    if (!err)
+        *ret = inode;
+    return err;
+}
+
+int ext4_iget(struct ext4 *fs, uint32_t ino, struct inode **ret)
+{
+    if (!ino || ino > fs->inodes) {
+        ext4_error(fs, "reference to inode", ino);
+        return -EIO;
+    }
+    if ((*ret = cached(fs, ino)))
+        return 0;
+    if (fs->ncached > CACHED_MAX)
+        ext4_inodes_shrink(fs, SHRINK_BATCH, false);
+    return read_and_keep(fs, ino, ret);
 }
 
 int ext4_inode_new(struct ext4_inode *dir, uint32_t mode, uint32_t rdev, struct inode **ret)

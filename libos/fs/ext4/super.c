@@ -549,4 +549,5 @@ const struct superblock_ops ext4_sb_ops = {
     .unmount = sb_unmount,
     .remount = sb_remount,
     .stop = sb_stop,
+    .handles = &ext4_handle_ops,
 };

@@ -7,7 +7,9 @@
 #include <stdint.h>
 
 struct file;
+struct inode;
 struct path;
+struct superblock;
 
 enum { HANDLE_MAX = 128 };
 
@@ -15,6 +17,17 @@ struct handle {
     uint32_t bytes; /* of data that count */
     int32_t type;
     uint8_t data[HANDLE_MAX];
+};
+
+/* What a file system with handles can do. */
+struct handle_ops {
+    /* What tells an inode from others that had its number. */
+    uint32_t (*generation)(const struct inode *inode);
+    /* The inode of that number and generation (0: any), with a reference. -ESTALE: there is none; -EIO, -ENOMEM. */
+    int (*find)(struct superblock *sb, uint64_t ino, uint32_t generation, struct inode **ret_inode);
+    /* The directory that dir, not the root, is in, with a reference, and dir's name there, of at most 255 bytes and a zero. -ESTALE,
+     * -ENOENT (it is moving), -EIO, -ENOMEM. */
+    int (*parent)(struct inode *dir, struct inode **ret_parent, char *ret_name);
 };
 
 /* The handle of what p names. -EOPNOTSUPP: its file system has none. */

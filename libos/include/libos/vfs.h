@@ -17,6 +17,7 @@ struct inode;
 struct mount;
 struct cred;
 struct acl;
+struct handle_ops;
 struct xattr;
 
 struct path {
@@ -130,6 +131,8 @@ struct superblock_ops {
     int (*remount)(struct superblock *sb, uint32_t flags);
     void (*stop)(
         struct superblock *sb); /* the machine ends: like unmount, but users are still there */
+    const struct handle_ops
+        *handles; /* NULL: files have no handles, but where all names are in the cache (tmpfs) */
 };
 
 struct superblock {
