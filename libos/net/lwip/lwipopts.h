@@ -116,7 +116,7 @@
 #define TCP_OOSEQ_MAX_PBUFS        2048
 #define TCP_LISTEN_BACKLOG         1
 #define TCP_DEFAULT_LISTEN_BACKLOG 255
-#define TCP_OVERSIZE               TCP_MSS
+#define TCP_OVERSIZE               0 /* segments differ in their most: what one has room for, the next may not take */
 #define TCP_TTL                    64
 #define TCP_TMR_INTERVAL           50 /* so that what is lost is sent again in less than seconds */
 #define LWIP_TCP_RTO_TIME          1000 /* RFC 6298 */
