@@ -18,16 +18,19 @@ static unsigned netdev_count;
 static struct slab netbufs = SLAB_INIT("netbuf", struct netbuf);
 
 /* Buffers that were freed on a CPU, with their pages, for the next frames: as in heap.c, nothing comes in between there. */
-enum { SPARES = 64 };
 static struct spare {
+    struct netbuf *first;
     unsigned n;
-    struct netbuf *b[SPARES];
 } spares[PLAT_CPU_MAX];
+static unsigned spares_max; /* of one CPU */
+enum { SPARES_LEAST = 16, SPARES_MOST = 256, SPARE_SHARE = 512 /* of memory */ };
 
 int netdev_register(struct netdev *n)
 {
     if (netdev_count == NETDEV_MAX)
         return -ENOSPC;
+    spares_max =
+        (unsigned)min_u64(SPARES_MOST, max_u64(SPARES_LEAST, page_total_count() / SPARE_SHARE));
     snprintf(n->name, sizeof(n->name), "eth%u", netdev_count);
     netdevs[netdev_count++] = n;
     return 0;
@@ -69,10 +72,14 @@ static NOINLINE struct netbuf *netbuf_fresh(void)
 struct netbuf *netbuf_alloc(void)
 {
     struct spare *s = &spares[plat_cpu_id()];
-    struct netbuf *b = s->n ? s->b[--s->n] : netbuf_fresh();
+    struct netbuf *b = s->first;
 
-    if (!b)
+    if (b) {
+        s->first = b->next;
+        s->n--;
+    } else if (!(b = netbuf_fresh())) {
         return NULL;
+    }
     b->next = b->next_frame = NULL;
     b->data = page_ptr(b->page);
     b->len = PAGE_SIZE;
@@ -84,8 +91,10 @@ void netbuf_free(struct netbuf *b)
 {
     struct spare *s = &spares[plat_cpu_id()];
 
-    if (s->n < SPARES && b->page->refs == 1) {
-        s->b[s->n++] = b;
+    if (s->n < spares_max && b->page->refs == 1) {
+        b->next = s->first;
+        s->first = b;
+        s->n++;
         return;
     }
     page_put(b->page);
