@@ -128,7 +128,7 @@ static int put(struct net_tx *tx, struct netdev_tx *frame, const struct net_head
 
     if (!tx->nfree)
         return -EAGAIN;
-    memcpy(mem, h, header);
+    memcpy(mem, h, header == NET_HEADER_BYTES ? NET_HEADER_BYTES : NET_HEADER_OLD_BYTES);
     segs[0] = (struct virtq_seg){ .addr = tx->mem.addr + (uint64_t)at * NET_TX_SLOT_BYTES,
                                   .len = header };
     for (unsigned i = 0; i < frame->nsegs; i++) {

@@ -114,7 +114,8 @@ static void release(struct virtq *q, unsigned head, uint32_t written, bool leak)
 }
 
 /* Fill descriptor i, privately and in the shared table. */
-static int fill(struct virtq *q, unsigned i, const struct virtq_seg *s, bool write, bool more)
+static ALWAYS_INLINE int fill(struct virtq *q, unsigned i, const struct virtq_seg *s, bool write,
+                              bool more)
 {
     struct virtq_desc *d = &q->descs[i];
     struct vring_desc *shared = &q->desc[i];
@@ -137,6 +138,23 @@ static int fill(struct virtq *q, unsigned i, const struct virtq_seg *s, bool wri
     return 0;
 }
 
+/* A chain of one piece, as most are. */
+static int put_one(struct virtq *q, const struct virtq_seg *s, bool write, void *token)
+{
+    unsigned i = q->first_free;
+    int err = fill(q, i, s, write, false);
+
+    if (err)
+        return err;
+    q->heads[i] = (struct virtq_head){ token, write ? s->len : 0, 1 };
+    q->first_free = q->descs[i].next;
+    q->free--;
+    q->in_flight++;
+    q->avail[RING + (q->avail_next & (q->size - 1))] = (uint16_t)i;
+    q->avail_next++;
+    return 0;
+}
+
 int virtq_put(struct virtq *q, const struct virtq_seg *segs, unsigned nout, unsigned nin,
               void *token)
 {
@@ -148,6 +166,8 @@ int virtq_put(struct virtq *q, const struct virtq_seg *segs, unsigned nout, unsi
         return -EIO;
     if (n > q->free)
         return -EAGAIN;
+    if (LIKELY(n == 1))
+        return put_one(q, segs, nin, token);
     h = &q->heads[head];
     *h = (struct virtq_head){ .token = token };
     for (unsigned k = 0; k < n && !err; k++) {
