@@ -19,11 +19,14 @@
 #include <libos/random.h>
 #include <libos/timer.h>
 #include <lwip/dhcp.h>
+#include <lwip/etharp.h>
 #include <lwip/igmp.h>
 #include <lwip/init.h>
 #include <lwip/mem.h>
 #include <lwip/mld6.h>
+#include <lwip/nd6.h>
 #include <lwip/netif.h>
+#include <lwip/priv/nd6_priv.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/sys.h>
 #include <lwip/timeouts.h>
@@ -63,16 +66,28 @@ struct mem_head {
     size_t unused; /* keeps 16 bytes */
 };
 
+bool net_mem_take(size_t size)
+{
+    if (LIKELY(atomic_fetch_add_explicit(&mem_used, size, memory_order_relaxed) + size <=
+               mem_limit))
+        return true;
+    net_mem_give(size);
+    return false;
+}
+
+void net_mem_give(size_t size)
+{
+    atomic_fetch_sub_explicit(&mem_used, size, memory_order_relaxed);
+}
+
 void *net_mem_alloc(size_t n)
 {
     size_t size = n + sizeof(struct mem_head);
-    if (atomic_fetch_add_explicit(&mem_used, size, memory_order_relaxed) + size > mem_limit) {
-        atomic_fetch_sub_explicit(&mem_used, size, memory_order_relaxed);
+    if (!net_mem_take(size))
         return NULL;
-    }
     struct mem_head *h = heap_alloc(size);
     if (!h) {
-        atomic_fetch_sub_explicit(&mem_used, size, memory_order_relaxed);
+        net_mem_give(size);
         return NULL;
     }
     h->size = size;
@@ -91,7 +106,7 @@ void *net_mem_calloc(size_t n, size_t size)
 void net_mem_free(void *p)
 {
     struct mem_head *h = (struct mem_head *)p - 1;
-    atomic_fetch_sub_explicit(&mem_used, h->size, memory_order_relaxed);
+    net_mem_give(h->size);
     heap_free(h);
 }
 
@@ -164,15 +179,12 @@ static bool tcp_waits(bool *ret_slow)
     return false;
 }
 
-/* Does something wait for an answer that lwIP itself asks for again? */
-static bool negotiates(void)
+/* Is there a report of a group to be made? */
+static bool reports(void)
 {
     struct netif *n;
     NETIF_FOREACH(n)
     {
-        struct dhcp *d = netif_dhcp_data(n);
-        if (d && netif_is_link_up(n) && !dhcp_supplied_address(n))
-            return true;
         for (const struct igmp_group *g = netif_igmp_data(n); g; g = g->next)
             if (g->timer)
                 return true;
@@ -183,6 +195,54 @@ static bool negotiates(void)
     return false;
 }
 
+/* Does something wait for an answer that lwIP itself asks for again? */
+static bool negotiates(void)
+{
+    struct netif *n;
+    NETIF_FOREACH(n)
+    {
+        struct dhcp *d = netif_dhcp_data(n);
+        if (d && netif_is_link_up(n) && !dhcp_supplied_address(n))
+            return true;
+    }
+    return reports();
+}
+
+/* May IPv6's clock stand still: does nothing that it knows end, or is to be asked again? */
+static bool nd6_rests(void)
+{
+    struct netif *n;
+    for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++)
+        if (neighbor_cache[i].state != ND6_NO_ENTRY && neighbor_cache[i].state != ND6_STALE)
+            return false;
+    for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++)
+        if (default_router_list[i].neighbor_entry)
+            return false;
+    for (int i = 0; i < LWIP_ND6_NUM_PREFIXES; i++)
+        if (prefix_list[i].netif)
+            return false;
+    NETIF_FOREACH(n)
+    {
+        if (n->rs_count && netif_is_up(n) && netif_is_link_up(n))
+            return false;
+        for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++) {
+            u8_t state = netif_ip6_addr_state(n, i);
+            if (ip6_addr_istentative(state) ||
+                (!ip6_addr_isinvalid(state) && !netif_ip6_addr_isstatic(n, i)))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Is there nothing for a clock to do? */
+static bool rests(lwip_cyclic_timer_handler handler)
+{
+    return handler == igmp_tmr || handler == mld6_tmr ? !reports()
+           : handler == nd6_tmr                       ? nd6_rests()
+                                                      : false;
+}
+
 static void run(unsigned i, uint64_t now)
 {
     const struct lwip_cyclic_timer *t = &lwip_cyclic_timers[i];
@@ -190,6 +250,12 @@ static void run(unsigned i, uint64_t now)
     if (!due)
         return;
     last_ms[i] += due * t->interval_ms;
+    if (rests(t->handler))
+        return;
+    if (t->handler == etharp_tmr) {
+        net_arp_ticks((uint32_t)min_u64(due, CATCH_UP_MAX));
+        return;
+    }
     for (due = due < CATCH_UP_MAX ? due : CATCH_UP_MAX; due; due--)
         t->handler();
 }
@@ -208,7 +274,9 @@ static void run_tcp(uint64_t now)
         tcp_ticks += (u32_t)(due - 2) / 2; /* every second one is a slow one */
     for (unsigned i = 0; i < due && i < 2; i++) {
         tcp_table_begin_walk();
+        tcp_guard_hold_acks();
         lwip_cyclic_timers[0].handler();
+        tcp_guard_let_acks_go();
         tcp_table_end_walk();
     }
     last_ms[0] += due * TCP_TMR_INTERVAL;

@@ -14,6 +14,9 @@ void net_lock(void);
 void net_unlock(void);
 /* A packet comes or goes: the stack's timers run for a while. */
 void net_touch(void);
+/* Memory within lwIP's bound (lwip/hooks.h) that is got elsewhere: may there be so much more; so much is free again. */
+NODISCARD bool net_mem_take(size_t size);
+void net_mem_give(size_t size);
 /* Set up lwIP. Called once, with no lock. */
 void net_core_init(void);
 /* Bring up an interface of the machine; its number. -ENOMEM. */

@@ -266,6 +266,35 @@ static uint32_t header_len(const uint8_t *h, uint32_t n)
     return end < tcp + TCP_HLEN || end > n ? n : end;
 }
 
+/* A frame that was copied, behind its pbuf. */
+struct small {
+    struct pbuf_custom pc;
+    uint8_t data[COPY_MAX];
+};
+static struct slab smalls = SLAB_INIT("net_rx", struct small);
+
+static void small_free(struct pbuf *p)
+{
+    net_mem_give(sizeof(struct small));
+    slab_free(&smalls, p);
+}
+
+static struct pbuf *small_frame(const void *data, uint32_t n)
+{
+    _Static_assert(offsetof(struct small, data) == sizeof(struct pbuf_custom),
+                   "lwIP looks for room there");
+    if (!net_mem_take(sizeof(struct small)))
+        return NULL;
+    struct small *s = slab_alloc(&smalls);
+    if (!s) {
+        net_mem_give(sizeof(struct small));
+        return NULL;
+    }
+    s->pc.custom_free_function = small_free;
+    memcpy(s->data, data, n);
+    return pbuf_alloced_custom(PBUF_RAW, (u16_t)n, PBUF_RAM, &s->pc, s->data, sizeof(s->data));
+}
+
 /* A pbuf with a private copy of a frame's headers: what is parsed must not change meanwhile. The first piece, of at least
  * COPY_MAX bytes or all of the frame, begins behind them then. NULL: no memory. */
 static struct pbuf *take_headers(struct netbuf *b)
@@ -289,9 +318,7 @@ static struct pbuf *frame_pbuf(struct netbuf *b)
     _Static_assert(sizeof(struct pbuf_custom) <= sizeof(b->user), "a pbuf fits");
     struct pbuf *head = NULL;
     if (b->total <= COPY_MAX && !b->next) {
-        head = pbuf_alloc(PBUF_RAW, (u16_t)b->total, PBUF_RAM);
-        if (head)
-            memcpy(head->payload, b->data, b->total);
+        head = small_frame(b->data, b->total);
         netbuf_free(b);
         return head;
     }

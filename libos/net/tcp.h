@@ -62,6 +62,8 @@ struct tcpsock {
     bool urgent_sent;        /* urgent_out is not acknowledged */
     uint64_t stuck_since_ms; /* nothing more was acknowledged since then; 0: nothing is to be */
     uint32_t stuck_ack;
+    uint32_t ack_seen; /* what was to be acknowledged at the last tick of the clock */
+    bool ack_held;     /* during a tick: it has not waited for a whole one */
 };
 
 static inline struct tcpsock *tcpsock_of(struct socket *s)
@@ -105,6 +107,9 @@ void tcpsock_remote_refused(struct tcpsock *t, uint32_t seq, int error);
 void tcpsock_remote_timed_out(struct tcpsock *t);
 /* What tcp_guard.c has to do twice a second. Locks: core held. */
 void tcp_guard_tick(void);
+/* Around lwIP's fast clock: what is to be acknowledged since its last tick only can wait for the next. */
+void tcp_guard_hold_acks(void);
+void tcp_guard_let_acks_go(void);
 void tcpsock_remote_push(struct tcpsock *t);
 
 /* ---- urgent data on the wire (tcp_urgent.c) ---- */

@@ -63,6 +63,29 @@ static void bound_time_wait(void)
     }
 }
 
+void tcp_guard_hold_acks(void)
+{
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
+        struct tcpsock *t = p->callback_arg;
+        if (!t || !(p->flags & TF_ACK_DELAY) || t->ack_seen == p->rcv_nxt)
+            continue;
+        t->ack_seen = p->rcv_nxt;
+        t->ack_held = true;
+        tcp_clear_flags(p, TF_ACK_DELAY);
+    }
+}
+
+void tcp_guard_let_acks_go(void)
+{
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
+        struct tcpsock *t = p->callback_arg;
+        if (!t || !t->ack_held)
+            continue;
+        t->ack_held = false;
+        tcp_set_flags(p, TF_ACK_DELAY);
+    }
+}
+
 void tcp_guard_tick(void)
 {
     uint64_t now_ms = plat_time_ns() / NS_PER_MS;

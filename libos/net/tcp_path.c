@@ -34,7 +34,7 @@ enum {
 
 /* Where frames to an address go. Guarded by the core lock. */
 struct neighbour {
-    const struct netif *netif; /* NULL: not known */
+    struct netif *netif; /* NULL: not known */
     uint32_t addr;
     uint8_t mac[ETH_HWADDR_LEN];
     uint64_t until_ns;
@@ -46,10 +46,8 @@ static struct neighbour *learning;
 static uint32_t header_sum(const struct ip_hdr *ip)
 {
     uint32_t w[5];
-    uint64_t sum = 0;
     memcpy(w, ip, sizeof(w));
-    for (int i = 0; i < 5; i++)
-        sum += w[i];
+    uint64_t sum = (uint64_t)w[0] + w[1] + w[2] + w[3] + w[4];
     sum = (sum & 0xffffffff) + (sum >> 32);
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
@@ -161,13 +159,27 @@ static void write_headers(struct pbuf *p, const struct netif *n, const struct ne
     ip->_chksum = (u16_t)~header_sum(ip);
 }
 
+static struct neighbour *neighbour_at(uint32_t addr)
+{
+    return &neighbours[(addr ^ addr >> 24) % NEIGHBOURS];
+}
+
+/* No route asks who sends (net_hook_route). */
+struct netif *net_tcp_route(const ip_addr_t *src, const ip_addr_t *dest)
+{
+    const struct neighbour *b = neighbour_at(ip_2_ip4(dest)->addr);
+    if (IP_IS_V4(dest) && b->netif && b->addr == ip_2_ip4(dest)->addr)
+        return b->netif;
+    return ip_route(src, dest);
+}
+
 err_t net_tcp_ip_output(struct pbuf *p, const ip_addr_t *src, const ip_addr_t *dest, uint8_t ttl,
                         uint8_t tos, struct netif *n)
 {
     if (!IP_IS_V4(dest) || !ether_is(n) || !src || !IP_IS_V4(src) || ip_addr_isany(src))
         return ip_output_if(p, src, dest, ttl, tos, IP_PROTO_TCP, n);
     uint32_t addr = ip_2_ip4(dest)->addr;
-    struct neighbour *b = &neighbours[(addr ^ addr >> 24) % NEIGHBOURS];
+    struct neighbour *b = neighbour_at(addr);
     if (b->netif != n || b->addr != addr || plat_time_ns() >= b->until_ns || p->ref != 1 ||
         (p->tot_len + IP_HLEN > n->mtu && !ether_cuts(n, false)))
         return output_and_learn(p, src, dest, ttl, tos, n, b);

@@ -564,11 +564,10 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
         return ERR_OK;
     }
     while (p) {
-        /* The chain's own reference on what follows goes when it is taken apart. */
+        /* The chain's own reference on what follows is ours then. */
         struct pbuf *rest = p->next;
-        if (rest)
-            pbuf_ref(rest);
-        pbuf_dechain(p);
+        p->next = NULL;
+        p->tot_len = p->len;
         if (!queue_piece(t, p)) {
             /* No memory for the message: bytes must not be lost, so the connection is. */
             if (rest)

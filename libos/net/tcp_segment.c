@@ -84,13 +84,10 @@ static void trim(struct tcp_pcb *pcb)
 }
 
 /* Make the first unsent segment so short that the windows take it, if that must be. True: it was split. */
-static bool fit(struct tcp_pcb *pcb)
+static NOINLINE bool fit_long(struct tcp_pcb *pcb)
 {
-    const struct tcp_seg *s = pcb->unsent;
-    if (!s || s->len <= pcb->mss)
-        return false;
     trim(pcb);
-    s = pcb->unsent;
+    const struct tcp_seg *s = pcb->unsent;
     if (s->len <= pcb->mss)
         return false;
     uint32_t wnd = pcb->snd_wnd < pcb->cwnd ? pcb->snd_wnd : pcb->cwnd;
@@ -105,6 +102,11 @@ static bool fit(struct tcp_pcb *pcb)
         return false;
     split(pcb, n);
     return pcb->unsent->len <= n;
+}
+
+static ALWAYS_INLINE bool fit(struct tcp_pcb *pcb)
+{
+    return UNLIKELY(pcb->unsent && pcb->unsent->len > pcb->mss) && fit_long(pcb);
 }
 
 err_t net_tcp_output(struct tcp_pcb *pcb)

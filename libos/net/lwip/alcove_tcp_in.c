@@ -68,7 +68,7 @@ static bool deliver(struct tcp_pcb *pcb)
         if (err == ERR_ABRT)
             return false;
     }
-    if (tcp_input_delayed_close(pcb))
+    if (recv_flags & TF_CLOSED && tcp_input_delayed_close(pcb))
         return false;
     if (!recv_data)
         return true;
@@ -82,7 +82,7 @@ static bool deliver(struct tcp_pcb *pcb)
         return false;
     if (err != ERR_OK)
         pcb->refused_data = recv_data;
-    return !tcp_input_delayed_close(pcb);
+    return !(recv_flags & TF_CLOSED) || !tcp_input_delayed_close(pcb);
 }
 
 bool net_tcp_predicted(struct tcp_pcb *pcb, struct pbuf *p)

@@ -116,17 +116,18 @@
 #define TCP_OOSEQ_MAX_PBUFS        2048
 #define TCP_LISTEN_BACKLOG         1
 #define TCP_DEFAULT_LISTEN_BACKLOG 255
-#define TCP_OVERSIZE               0 /* segments differ in their most: what one has room for, the next may not take */
-#define TCP_TTL                    64
-#define TCP_TMR_INTERVAL           50 /* so that what is lost is sent again in less than seconds */
-#define LWIP_TCP_RTO_TIME          1000 /* RFC 6298 */
-#define TCP_MAXRTX                 12
-#define TCP_SYNMAXRTX              6
-#define TCP_MSL                    30000UL
-#define LWIP_CALLBACK_API          1
-#define SO_REUSE                   1
-#define SO_REUSE_RXTOALL           0
-#define IP_SOF_BROADCAST           0
+#define TCP_OVERSIZE                                                                               \
+    0 /* segments differ in their most: what one has room for, the next may not take */
+#define TCP_TTL           64
+#define TCP_TMR_INTERVAL  50   /* so that what is lost is sent again in less than seconds */
+#define LWIP_TCP_RTO_TIME 1000 /* RFC 6298 */
+#define TCP_MAXRTX        12
+#define TCP_SYNMAXRTX     6
+#define TCP_MSL           30000UL
+#define LWIP_CALLBACK_API 1
+#define SO_REUSE          1
+#define SO_REUSE_RXTOALL  0
+#define IP_SOF_BROADCAST  0
 
 /* UDP: for DHCP. */
 #define LWIP_UDP     1

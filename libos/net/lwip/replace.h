@@ -27,11 +27,15 @@ void net_tcp_input(struct pbuf *p, struct netif *inp);
 /* A segment without its headers goes out by netif n: what lwIP's ip_output_if does. */
 err_t net_tcp_ip_output(struct pbuf *p, const ip_addr_t *src, const ip_addr_t *dest, uint8_t ttl,
                         uint8_t tos, struct netif *n);
+/* The netif that a segment to dest leaves by: lwIP's ip_route. */
+struct netif *net_tcp_route(const ip_addr_t *src, const ip_addr_t *dest);
 /* The number that lwIP gives to the next packet. */
 uint16_t net_ip4_id(void);
 /* Take the next segment of an established connection, whose checksum is right, if there is nothing special about it. False:
  * tcp_input has to look. p: taken only with true. */
 bool net_tcp_predicted(struct tcp_pcb *pcb, struct pbuf *p);
+/* lwIP's etharp_tmr, n times. */
+void net_arp_ticks(uint32_t n);
 /* lwIP's tcp_output and tcp_rexmit_rto_commit for segments that are longer than what one frame holds. */
 err_t net_tcp_output(struct tcp_pcb *pcb);
 void net_tcp_rexmit(struct tcp_pcb *pcb);
