@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,31 @@ static void set_vsock(struct net_spec *n, const char *v)
     n->vsock_socket = *end ? end + 8 : NULL;
 }
 
+static void set_notify(struct net_spec *n, const char *v)
+{
+    static const char *const kinds[] = { "vsock:", "vsock-stream:", "vsock-seqpacket:" };
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        unsigned cid, p;
+        char rest;
+        size_t len = strlen(kinds[i]);
+        if (strncmp(v, kinds[i], len) == 0 && isdigit((unsigned char)v[len]) && !strchr(v, ' ') &&
+            sscanf(v + len, "%u:%u%c", &cid, &p, &rest) == 2) {
+            n->notify = v;
+            return;
+        }
+    }
+    fail("--notify", "'%s' is not vsock-stream:CID:PORT; the host's CID is 2", v);
+}
+
+static void set_metrics(struct net_spec *n, const char *v)
+{
+    char *end;
+    unsigned long p = isdigit((unsigned char)*v) ? strtoul(v, &end, 10) : 0;
+    if (!p || *end || p >= UINT32_MAX)
+        fail("--metrics", "'%s' is not a port of AF_VSOCK, for example 9100", v);
+    n->metrics = (unsigned)p;
+}
+
 void net_option(struct net_spec *n, const char *name, const char *v)
 {
     if (strcmp(name, "publish") == 0)
@@ -119,6 +145,10 @@ void net_option(struct net_spec *n, const char *name, const char *v)
         set_ip(n, v);
     else if (strcmp(name, "vsock") == 0)
         set_vsock(n, v);
+    else if (strcmp(name, "notify") == 0)
+        set_notify(n, v);
+    else if (strcmp(name, "metrics") == 0)
+        set_metrics(n, v);
     else
         set_dns(n, v);
 }
@@ -178,6 +208,13 @@ void vsock_qemu_args(const struct net_spec *n, const char *machine, struct list 
 
 void net_append(const struct net_spec *n, struct buf *append)
 {
+    if ((n->notify || n->metrics) && !n->vsock_cid)
+        fail(n->notify ? "--notify" : "--metrics",
+             "needs a socket device to the host; add --vsock CID");
+    if (n->notify)
+        cmdline_add(append, xprintf("notify=%s", n->notify));
+    if (n->metrics)
+        cmdline_add(append, xprintf("metrics=%u", n->metrics));
     if (!net_is_on(n))
         return;
     if (n->ip) {

@@ -11,12 +11,14 @@ struct net_spec {
     bool user, none;          /* as --net says */
     const char *ip, *gateway; /* as --ip says */
     const char *dns;
-    struct list ports;        /* QEMU's hostfwd= values */
-    unsigned vsock_cid;       /* 0: no socket device to the host */
+    struct list ports;  /* QEMU's hostfwd= values */
+    unsigned vsock_cid; /* 0: no socket device to the host */
+    const char *notify; /* what the guest tells of the program's start and end; NULL: nobody */
+    unsigned metrics;   /* the guest's port for its counters; 0: none */
     const char *vsock_socket; /* of what serves it; NULL: the host's kernel */
 };
 
-/* One of the options publish, net, ip, dns and vsock; ends the command with a line when its value is wrong. */
+/* One of the options publish, net, ip, dns, vsock, notify and metrics; ends the command with a line when its value is wrong. */
 void net_option(struct net_spec *n, const char *name, const char *v);
 
 /* Is there a network device? With -p and no --net it is QEMU's user network; with neither there is none. */

@@ -62,6 +62,8 @@ static const struct option_row rows[] = {
     { OPT_NETWORK, 0, "ip", "A.B.C.D/P[,GATEWAY]" },
     { OPT_NETWORK, 0, "dns", "ADDRESS[,ADDRESS]" },
     { OPT_NETWORK, 0, "vsock", "CID[,socket=PATH]" },
+    { OPT_NETWORK, 0, "notify", "vsock-stream:CID:PORT" },
+    { OPT_NETWORK, 0, "metrics", "PORT" },
 };
 
 /* What people type from other tools. */

@@ -39,7 +39,7 @@ enum opt {
     OPT_NOMAD = 1 << 29,
     OPT_QUIET = 1 << 30,
     OPT_VOLUME = 1u << 31,
-    OPT_NETWORK = 1ll << 32, /* -p, --net, --ip, --dns, --vsock */
+    OPT_NETWORK = 1ll << 32, /* -p, --net, --ip, --dns, --vsock, --notify, --metrics */
     OPT_GDB = 1ll << 33,
     OPT_INIT = 1ll << 34,
     OPT_LIBOS = 1ll << 35,

@@ -13,6 +13,7 @@
 #include <libos/file.h>
 #include <libos/load.h>
 #include <libos/luks.h>
+#include <libos/host.h>
 #include <libos/net.h>
 #include <libos/page.h>
 #include <libos/process.h>
@@ -170,6 +171,8 @@ static void first(void *arg)
     /* Before the volumes: the key of one may come from a server. */
     boot_check("network", "bad network configuration", net_start(&c->net, c->hostname));
     tell_address();
+    if (c->metrics)
+        host_metrics_start((unsigned)c->metrics);
     err = volumes_mount();
     if (err)
         machine_exit(125 << 8);
@@ -188,6 +191,8 @@ static void first(void *arg)
         machine_exit((err == -ENOENT ? 127 : 126) << 8);
     }
     plat_boot_mark("program");
+    if (c->notify)
+        host_notify(c->notify, "READY=1\n");
     if (c->boot_trace)
         say_steps();
 }
@@ -251,11 +256,24 @@ void upcall_boot(void)
     sched_idle();
 }
 
+/* How the program ended, as a shell says it. */
+static void notify_exit(int wait_status)
+{
+    char text[48];
+
+    if (!config()->notify)
+        return;
+    snprintf(text, sizeof(text), "STOPPING=1\nEXIT_STATUS=%d\n",
+             wait_status & 127 ? 128 + (wait_status & 127) : wait_status >> 8 & 255);
+    host_notify(config()->notify, text);
+}
+
 void machine_exit(int wait_status)
 {
     vfs_stop(); /* data disks get what programs did not sync */
     luks_wipe();
     sys_missing_report();
+    notify_exit(wait_status);
     control_send_exit(wait_status);
     plat_power_off(wait_status != 0);
 }

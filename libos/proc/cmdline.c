@@ -234,6 +234,10 @@ static bool option(char *token, struct config *c)
         return *value && (c->net.gateway = heap_strdup(value));
     if (!strcmp(token, "dns"))
         return *value && (c->net.dns = heap_strdup(value));
+    if (!strcmp(token, "notify"))
+        return *value && (c->notify = heap_strdup(value));
+    if (!strcmp(token, "metrics"))
+        return parse_number(value, UINT32_MAX - 1, &c->metrics);
     if (!strcmp(token, "user"))
         return parse_user(value, c);
     if (!strcmp(token, "winsize"))
@@ -307,8 +311,10 @@ int config_parse(const char *text, size_t len, struct config *ret)
 /* Is it an option that the loader may give, since it does not change what runs? */
 static bool of_loader(const char *token)
 {
-    static const char *const names[] = { "console=", "ports=", "winsize=", "log=", "boot-trace",
-                                         "trace",    "ip=",    "gateway=", "dns=" };
+    static const char *const names[] = {
+        "console=", "ports=",   "winsize=", "log=",    "boot-trace", "trace",
+        "ip=",      "gateway=", "dns=",     "notify=", "metrics="
+    };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         size_t n = strlen(names[i]);

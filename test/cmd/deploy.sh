@@ -92,6 +92,9 @@ PATH=$work/bin:$PATH "$ALCOVE" run --vmm cloud-hypervisor --vsock 7,socket=vs my
 same 'vsock of Cloud Hypervisor' '--vsock cid=7,socket=vs' "$(tr '\n' ' ' <args.txt | sed 's/.*\(--vsock.*\) $/\1/')"
 refused 125 'write CID,socket=PATH' env PATH="$work/bin:$PATH" "$ALCOVE" run --vmm firecracker --vsock 7 my_App.elf
 refused 125 "'2' is not CID" "$ALCOVE" run --vsock 2 /bin/true
+refused 125 'add --vsock CID' "$ALCOVE" run --metrics 9100 /bin/true
+refused 125 'is not vsock-stream:CID:PORT' "$ALCOVE" run --vsock 7 --notify vsock-stream:2 /bin/true
+refused 125 'is not a port' "$ALCOVE" run --vsock 7 --metrics 91x /bin/true
 refused 125 "'7,x' is not CID" "$ALCOVE" run --vsock 7,x /bin/true
 check 'a root on a disk' test "$(stat -c %s r.img)" -gt 4096
 echo secret >key.txt

@@ -30,6 +30,9 @@ struct config {
     uint64_t clock_hz; /* 0: find out */
     int log_level;
     struct net_config net;
+    const char
+        *notify; /* where the host is told that the program runs (libos/host.h); NULL: nowhere */
+    uint64_t metrics;    /* port of AF_VSOCK at which the counters are; 0: none */
     char **argv, **envp; /* NULL-terminated; point into the parsed text */
     int argc, envc;
     char *mounts[CONFIG_MOUNTS_MAX]; /* SOURCE:TYPE:POINT[:ro][,key=FROM] */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The command line where a boot entry has none: an OEM string of SMBIOS (type 11) with systemd-stub's prefix, as QEMU's
- * "-smbios type=11,value=" sets it. Spec: DMTF DSP0134 3.6; systemd-stub(7). The table's bytes are the VMM's: bounded. */
+ * "-smbios type=11,value=" sets it; and whom to notify, as systemd-vmspawn says it there, as a further word of it. Spec: DMTF DSP0134 3.6; systemd-stub(7). The table's bytes are the VMM's: bounded. */
 #include "stub.h"
 
 enum { TYPE_OEM_STRINGS = 11, TYPE_END = 127, TABLE_MAX = 1 << 20 };
 
 static const char prefix[] = "io.systemd.stub.kernel-cmdline-extra=";
+static const char notify[] = "io.systemd.credential:vmm.notify_socket=";
 
 static bool same_guid(const EFI_GUID *a, const EFI_GUID *b)
 {
@@ -45,18 +46,29 @@ static ptrdiff_t length(const uint8_t *p, const uint8_t *end)
     return -1;
 }
 
-static bool take(const uint8_t *text, size_t n, char *dst)
+static size_t text_length(const char *s)
 {
-    const size_t skip = sizeof(prefix) - 1;
+    size_t n = 0;
 
-    if (n < skip || n - skip >= CMDLINE_SPACE || memcmp(text, prefix, skip))
-        return false;
+    while (s[n])
+        n++;
+    return n;
+}
+
+/* Append what follows start in text (n bytes) to dst, behind word; nothing when it begins otherwise, is too long or has bytes
+ * that no option has. */
+static void take(const uint8_t *text, size_t n, const char *start, const char *word, char *dst)
+{
+    const size_t skip = text_length(start), used = text_length(dst), more = text_length(word);
+
+    if (n < skip || memcmp(text, start, skip) || used + more + (n - skip) >= CMDLINE_SPACE)
+        return;
     for (size_t i = skip; i < n; i++)
-        if (text[i] < ' ' || text[i] > '~')
-            return false;
-    memcpy(dst, text + skip, n - skip);
-    dst[n - skip] = 0;
-    return true;
+        if (text[i] < ' ' || text[i] > '~' || (more && text[i] == ' '))
+            return;
+    memcpy(dst + used, word, more);
+    memcpy(dst + used + more, text + skip, n - skip);
+    dst[used + more + n - skip] = 0;
 }
 
 void smbios_cmdline(const EFI_SYSTEM_TABLE *st, char *dst)
@@ -69,8 +81,10 @@ void smbios_cmdline(const EFI_SYSTEM_TABLE *st, char *dst)
         ptrdiff_t n;
 
         for (p += p[1]; (n = length(p, end)) > 0; p += n + 1)
-            if (oem && take(p, (size_t)n, dst))
-                return;
+            if (oem) {
+                take(p, (size_t)n, prefix, "", dst);
+                take(p, (size_t)n, notify, " notify=", dst);
+            }
         if (n < 0)
             return;
         /* Two zeros end the strings; without any string there are two as well. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* In the guest: AF_VSOCK with a peer at the host (run.py). The first argument chooses what is done; "vsock: PASSED" at the end.
- * Host ports: 1000 echoes, 1001 counts and answers with the sum, 1002 asks for connections to a port of ours, 1003 lies. */
+ * Host ports: 1000 echoes, 1001 counts and answers with the sum, 1002 asks for connections to a port of ours, 1003 lies,
+ * 1004 is told that it may call. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -171,6 +172,21 @@ static void lied_to(const char *how, int others)
     NEED(others || errno == ENODEV);
 }
 
+/* Until the host has called us, and hung up. */
+static void wait_for_host(void)
+{
+    struct sockaddr_vm a = { .svm_family = AF_VSOCK,
+                             .svm_cid = VMADDR_CID_ANY,
+                             .svm_port = OUR_PORT };
+    int l = socket(AF_VSOCK, SOCK_STREAM, 0), c;
+    char buf[64];
+    NEED(l >= 0 && bind(l, (void *)&a, sizeof(a)) == 0 && listen(l, 1) == 0);
+    NEED((c = dial(SOCK_STREAM, 1004)) >= 0 && close(c) == 0); /* it may call now */
+    NEED((c = accept(l, NULL, NULL)) >= 0);
+    while (read(c, buf, sizeof(buf)) > 0)
+        ;
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -181,6 +197,9 @@ int main(int argc, char **argv)
         called();
         bulk();
         NEED(echoes());
+    } else if (strcmp(argv[1], "wait") == 0) {
+        wait_for_host();
+        return 7;
     } else { /* what the host does on port 1003; upper case: the device does not survive it */
         NEED(echoes());
         lied_to(argv[1], argv[1][0] >= 'a');

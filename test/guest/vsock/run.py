@@ -96,6 +96,65 @@ class Liar(vs.Service):
             b.interrupt(b.queues[vs.RX])
 
 
+class Host(vs.Service):
+    """Collects notifications, then what the metrics' port says, then lets the program end."""
+
+    def __init__(self, asked):
+        self.asked, self.told, self.page, self.ready, self.listens, self.refused = asked, [], b'', False, False, False
+
+    def opened(self, c):
+        if c.remote == METRICS:
+            c.send(b'GET /metrics HTTP/1.0\r\nHost: guest\r\n\r\n')
+        elif c.remote == 2000:
+            c.say(vs.SHUTDOWN, 3)
+        elif c.local == 1004:
+            self.listens = True
+            self.go_on(c)
+
+    def data(self, c, data, flags):
+        if c.remote == METRICS:
+            self.page += data
+        elif c.local == 3000:
+            c.got = getattr(c, 'got', b'') + data
+
+    def shutdown(self, c, flags):
+        if c.remote == METRICS:
+            c.backend.connect(2000, self)
+        c.end()
+
+    def ended(self, c):
+        if c.local == 3000:
+            self.told.append(c.got.decode())
+            self.ready = True
+            self.go_on(c)
+        elif c.remote == METRICS and not self.page:
+            self.refused = True
+            c.backend.connect(2000, self)
+
+    def go_on(self, c):
+        if self.listens and (self.ready or not self.asked):
+            self.listens = False
+            c.backend.connect(METRICS, self)
+
+    def check(self):
+        if not self.asked:
+            return [] if self.refused and not self.told and not self.page else ['somebody listens, or tells, unasked']
+        header, _, body = self.page.decode().partition('\r\n\r\n')
+        line = re.compile(r'(# (HELP|TYPE) alcove_\w+ .+|alcove_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? [0-9.]+)$')
+        bad = [l for l in body.splitlines() if not line.match(l)]
+        value = dict(l.rsplit(' ', 1) for l in body.splitlines() if not l.startswith('#'))
+        print(self.told, len(body))
+        if self.told != ['READY=1\n', 'STOPPING=1\nEXIT_STATUS=7\n']:
+            bad.append(f'told {self.told}')
+        if not header.startswith('HTTP/1.0 200 ') or not body.endswith('\n'):
+            bad.append(f'header {header}')
+        total = int(value.get('alcove_memory_bytes{use="total"}', 0))
+        if not 48 << 20 < total <= 64 << 20 or int(value.get('alcove_threads', 0)) < 2 or 'alcove_tcp_segments_sent_total' not in value:
+            bad.append(f'values {value}')
+        return bad
+
+
+METRICS = 9100
 LINES = {'LENGTH': 'a packet longer than what came; it was reset', 'SHORT': 'a packet longer than what came; it was reset',
          'ID': 'out of range; it was reset', 'INDEX': 'it was reset'}
 
@@ -107,8 +166,12 @@ def main():
         holder = []
         b = vs.Backend(path, CID, {1000: Echo(), 1002: Caller(holder), 1003: Liar()})
         holder.append(b)
+        host = Host(case == 'notify')
+        b.ports.update({1004: host, 3000: host})
+        words = ['--notify', 'vsock-stream:2:3000', '--metrics', str(METRICS)] if case == 'notify' else []
         b.start()
-        command = [alcove, 'run', '--machine', machine, '-m', '64M', '--vsock', f'{CID},socket={path}', '--verbose', probe, case]
+        command = [alcove, 'run', '--machine', machine, '-m', '64M', '--vsock', f'{CID},socket={path}', '--verbose', *words, probe,
+                   'wait' if case in ('notify', 'unasked') else case]
         print(' '.join(command))
         try:
             r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280)
@@ -116,14 +179,15 @@ def main():
         except subprocess.TimeoutExpired as e:
             out, status = (e.stdout or b'').decode(errors='replace'), 'timeout'
     print(out)
-    wanted = ['vsock: PASSED']
+    waits = case in ('notify', 'unasked')
+    wanted = host.check() if waits else ['vsock: PASSED']
     if case == 'serve':
         wanted += [f'cid: {CID}', 'called: 20 times']
     if case in LINES:
         wanted.append(LINES[case])
     missing = [w for w in wanted if w not in out]
     failed = len(re.findall('it was reset', out)) != (case in LINES)
-    if missing or failed or status != 0 or b.broken or re.search(r'panic|warning:', out):
+    if missing or failed or status != (7 if waits else 0) or b.broken or re.search(r'panic|warning:', out):
         print(f'missing {missing}, status {status}, back-end {b.broken}')
         return 1
     return 0
