@@ -145,8 +145,9 @@ static int take_frame(struct net_rx *rx, struct netbuf **ret_frame)
     return 1;
 }
 
-/* Up to BUDGET frames as a list; NULL with *ret_err 0: there was nothing. Locks: q->lock held. */
-static struct netbuf *take_frames(struct net_rx *rx, int *ret_err)
+/* Up to BUDGET frames as a list; NULL with *ret_err 0: there was nothing. *ret_starved: the device has no buffers, and there is
+ * no memory for any. Locks: q->lock held. */
+static struct netbuf *take_frames(struct net_rx *rx, int *ret_err, bool *ret_starved)
 {
     struct netbuf *head = NULL, **tail = &head, *b;
     int got = 0;
@@ -157,8 +158,7 @@ static struct netbuf *take_frames(struct net_rx *rx, int *ret_err)
             tail = &b->next_frame;
         }
     *ret_err = got < 0 ? got : 0;
-    if (!fill_locked(rx) && got >= 0)
-        timer_start(&rx->later, plat_time_ns() + NO_MEMORY_NS);
+    *ret_starved = !fill_locked(rx) && got >= 0;
     return head;
 }
 
@@ -170,14 +170,16 @@ static bool serve(struct net_rx *rx, int *ret_err)
 
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct netbuf *list;
-        bool more;
+        bool more, starved;
 
         spin_lock(&rx->q->lock);
         rx->again = false;
         virtq_disable(&rx->q->ring);
-        list = take_frames(rx, ret_err);
+        list = take_frames(rx, ret_err, &starved);
         more = !*ret_err && virtq_enable(&rx->q->ring, 1);
         spin_unlock(&rx->q->lock);
+        if (starved)
+            timer_start(&rx->later, plat_time_ns() + NO_MEMORY_NS);
         if (list && n->netdev.user)
             n->netdev.user->receive(&n->netdev, rx->index, list);
         else

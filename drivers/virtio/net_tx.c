@@ -176,13 +176,14 @@ int net_transmit(struct netdev *netdev, unsigned queue, struct netdev_tx *frame)
     if (err == -EAGAIN) {
         tx->blocked = true;
         virtio_kick(tx->q);
-        timer_start(&tx->watch, plat_time_ns() + STUCK_NS);
     } else if (err >= 0 && !frame->more) {
         virtio_kick(tx->q);
     }
     if (err != -EIO)
         arm(tx);
     spin_unlock(&tx->q->lock);
+    if (err == -EAGAIN)
+        timer_start(&tx->watch, plat_time_ns() + STUCK_NS);
     if (err == -EIO)
         virtio_fail(n->dev, tx->q->ring.why ? tx->q->ring.why : "send queue broken");
     return err;
