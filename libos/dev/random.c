@@ -24,6 +24,10 @@ static unsigned credited; /* guarded by lock */
 static uint8_t pool[POOL_BYTES];
 static size_t pooled; /* bytes at the end of pool that were not given out */
 
+/* The machine that the key belongs to: another one that goes on from the same snapshot must not give the same output.
+ * Guarded by lock. */
+static uint64_t generation[2];
+
 /* Replace the key by output of the generator. */
 static void turn_key(void)
 {
@@ -34,11 +38,11 @@ static void turn_key(void)
     memset(block, 0, sizeof block);
 }
 
-void random_add(const void *data, size_t n, unsigned bits)
+/* Locks: lock held. */
+static void mix(const void *data, size_t n)
 {
     const uint8_t *p = data;
 
-    spin_lock(&lock);
     while (n) {
         uint32_t piece[KEY_WORDS] = { 0 };
         size_t len = n < sizeof piece ? n : sizeof piece;
@@ -52,6 +56,44 @@ void random_add(const void *data, size_t n, unsigned bits)
     }
     memset(pool, 0, sizeof pool);
     pooled = 0;
+}
+
+/* New entropy: what tells two machines apart, the processor's, and the time, which goes on differently in each.
+ * Locks: lock held. */
+static void reseed(void)
+{
+    uint8_t seed[64];
+    uint64_t time = plat_time_ns();
+
+    plat_generation(generation);
+    (void)plat_random(seed, sizeof seed); /* where there is none, what tells them apart has to do */
+    mix(generation, sizeof generation);
+    mix(seed, sizeof seed);
+    mix(&time, sizeof time);
+    memset(seed, 0, sizeof seed);
+}
+
+/* Before any output. Locks: lock held. */
+static void look_at_generation(void)
+{
+    uint64_t now[2];
+
+    plat_generation(now);
+    if (UNLIKELY(now[0] != generation[0] || now[1] != generation[1]))
+        reseed();
+}
+
+void random_reseed(void)
+{
+    spin_lock(&lock);
+    reseed();
+    spin_unlock(&lock);
+}
+
+void random_add(const void *data, size_t n, unsigned bits)
+{
+    spin_lock(&lock);
+    mix(data, n);
     credited = bits > ENOUGH_BITS - credited ? ENOUGH_BITS : credited + bits;
     spin_unlock(&lock);
 }
@@ -62,6 +104,7 @@ void random_init(void)
     uint64_t time[2] = { plat_time_ns(), plat_wall_at_boot_ns() };
     unsigned bits = plat_random(seed, sizeof seed);
 
+    plat_generation(generation);
     random_add(time, sizeof time, 0);
     random_add(seed, sizeof seed, bits);
     memset(seed, 0, sizeof seed);
@@ -89,6 +132,7 @@ static void pool_fill(void)
 static void few_bytes(void *buf, size_t n)
 {
     spin_lock(&lock);
+    look_at_generation();
     if (UNLIKELY(n > pooled))
         pool_fill();
     uint8_t *from = pool + sizeof pool - pooled;
@@ -109,6 +153,7 @@ void random_bytes(void *buf, size_t n)
         return;
     }
     spin_lock(&lock);
+    look_at_generation();
     while (n) {
         size_t len = n < sizeof block ? n : sizeof block;
 

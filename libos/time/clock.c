@@ -5,15 +5,18 @@
 #include <base/log.h>
 #include <libos/page.h>
 #include <libos/process.h>
+#include <libos/random.h>
 #include <libos/sched.h>
 #include <libos/time.h>
 #include <libos/timer.h>
 #include <libos/vdso.h>
 #include <libos/waitq.h>
 #include <plat/time.h>
+#include <plat/upcall.h>
 
 static struct spin clock_lock = SPIN_INIT(RANK_TIMER);
 static _Atomic uint64_t offset_ns;   /* CLOCK_REALTIME - CLOCK_MONOTONIC */
+static uint64_t platform_wall;       /* the same as the platform last said; guarded by clock_lock */
 static struct abi_timezone timezone; /* guarded by clock_lock */
 static struct waitq was_set = { .lock = SPIN_INIT(RANK_WAITQ) };
 static struct vdso_data *vvar;
@@ -64,6 +67,7 @@ void time_init(void)
     must(vvar_page);
     vvar = page_ptr(vvar_page);
     atomic_store(&offset_ns, wall);
+    platform_wall = wall;
     spin_lock(&clock_lock);
     publish();
     spin_unlock(&clock_lock);
@@ -76,6 +80,38 @@ void clock_set_realtime(uint64_t realtime_ns)
     publish();
     spin_unlock(&clock_lock);
     waitq_wake(&was_set, WAITQ_ALL, 0);
+}
+
+void clock_resumed(void)
+{
+    uint64_t doubt, now = plat_wall_again_ns(&doubt);
+    spin_lock(&clock_lock);
+    int64_t step = now ? (int64_t)(now - platform_wall) : 0;
+    /* Two readings, each off by as much. */
+    if ((step < 0 ? -step : step) <= (int64_t)(2 * doubt)) {
+        spin_unlock(&clock_lock);
+        return;
+    }
+    platform_wall = now;
+    atomic_fetch_add(&offset_ns, (uint64_t)step);
+    publish();
+    spin_unlock(&clock_lock);
+    log_info("clock: wall time goes on %s by %lu ms", step < 0 ? "earlier" : "later",
+             (unsigned long)((step < 0 ? -step : step) / 1000000));
+    waitq_wake(&was_set, WAITQ_ALL, 0);
+}
+
+void upcall_clock_changed(void)
+{
+    spin_lock(&clock_lock);
+    publish();
+    spin_unlock(&clock_lock);
+}
+
+void upcall_resumed(void)
+{
+    random_reseed();
+    clock_resumed();
 }
 
 void clock_set_timezone(const struct abi_timezone *tz)

@@ -184,7 +184,7 @@ void boot_main(uint64_t info)
     vm_apic_init();
     vm_clock_init();
     vm_timer_init();
-    vm_button_init();
+    vm_events_init();
     plat_boot_mark("clock");
     vm_smp_reserve();
     boot_memory_done();

@@ -117,6 +117,20 @@ unsigned plat_random(void *buf, size_t n)
     return getrandom(buf, n, 0) == (ssize_t)n ? (unsigned)n * 8 : 0;
 }
 
+static uint64_t generation[2];
+
+void plat_host_generation_set(uint64_t a, uint64_t b)
+{
+    generation[0] = a;
+    generation[1] = b;
+}
+
+void plat_generation(uint64_t ret[2])
+{
+    ret[0] = generation[0];
+    ret[1] = generation[1];
+}
+
 void plat_boot_mark(const char *step)
 {
     (void)step;

@@ -8,6 +8,7 @@
 
 #include <plat/console.h>
 #include <plat/cpu.h>
+#include <plat/host.h>
 #include <plat/time.h>
 #include <plat/upcall.h>
 
@@ -144,6 +145,19 @@ void host_traps_init(void)
 uint64_t plat_time_ns(void)
 {
     return now_ns(CLOCK_MONOTONIC) - boot_ns;
+}
+
+static int64_t wall_step; /* what a test makes of wall time */
+
+void plat_host_wall_step(int64_t ns)
+{
+    wall_step += ns;
+}
+
+uint64_t plat_wall_again_ns(uint64_t *ret_doubt_ns)
+{
+    *ret_doubt_ns = 1000000;
+    return now_ns(CLOCK_REALTIME) - plat_time_ns() + (uint64_t)wall_step;
 }
 
 uint64_t plat_wall_at_boot_ns(void)

@@ -11,6 +11,7 @@ enum {
     ACPI_OVERRIDE_MAX = 16,
     ACPI_CPU_MAX = 64,
     ACPI_SLOT_MAX = 32,
+    ACPI_GED_MAX = 4,
     ACPI_TABLE_MAX = 64,           /* tables looked at */
     ACPI_TABLE_SIZE_MAX = 1 << 20, /* bytes of one table */
 };
@@ -62,8 +63,20 @@ struct acpi_facts {
     uint16_t smi_command;
     uint8_t
         acpi_enable; /* written to the port smi_command it hands the registers over; 0: they are */
-    uint64_t ged;    /* address of QEMU's generic event device, 0: none */
-    uint32_t ged_gsi;
+    uint64_t ged;    /* address of the generic event device's register, 0: none */
+    uint8_t ged_bytes, ged_power; /* its width, and the bit that says power button */
+    unsigned ged_gsi_count;       /* its interrupts: one, or with Firecracker one for each event */
+    uint32_t ged_gsis[ACPI_GED_MAX];
+    struct acpi_register
+        gpe0; /* general-purpose events: status, half of gpe0_bytes further: enable */
+    uint8_t gpe0_bytes;
+    uint64_t
+        generation; /* address of the 16 bytes that name this run of the machine (VMGenID), 0: none */
+    uint64_t vmclock; /* address of the vmclock page, 0: none */
+    uint32_t vmclock_size;
+    uint16_t pvpanic;     /* port, 0: none */
+    uint16_t cpu_hotplug; /* first port of QEMU's CPU hot-plug registers, 0: none */
+    bool keyboard;        /* an i8042 with a keyboard on interrupt 1 */
     bool have_s5;
     uint8_t s5_a, s5_b; /* SLP_TYP values of \_S5 */
     uint64_t dsdt;      /* address */
@@ -99,7 +112,9 @@ void acpi_parse_mcfg(const uint8_t *table, size_t size, struct acpi_facts *ret);
 
 /* \_S5 in a DSDT's byte code: a Name of a Package of constants. */
 void acpi_parse_s5(const uint8_t *table, size_t size, struct acpi_facts *ret);
-/* All that is taken from a DSDT: \_S5, virtio-mmio slots, the PCI window where there was no MCFG. */
+/* All that is taken from a DSDT: \_S5, virtio-mmio slots, the PCI window where there was no MCFG, and what an SSDT may have. */
 void acpi_parse_dsdt(const uint8_t *table, size_t size, struct acpi_facts *ret);
+/* What tells of snapshots: VMGenID and vmclock. */
+void acpi_parse_ssdt(const uint8_t *table, size_t size, struct acpi_facts *ret);
 
 #endif

@@ -92,25 +92,108 @@ static bool bar_window(const uint8_t *t, size_t size, size_t at, struct acpi_fac
     return true;
 }
 
-/* QEMU's generic event device (ACPI0013): an interrupt, then, within the same device, a memory region of four bytes whose
- * bits say what happened. Other VMMs give the bits other meanings: the table's maker must be QEMU. */
+/* OperationRegion(name, space, address, ...) whose name is at i: its address. */
+static bool region(const uint8_t *t, size_t size, size_t i, uint8_t space, uint64_t *ret)
+{
+    size_t at = i + 5;
+
+    return i >= 2 && at < size && t[i - 2] == 0x5b && t[i - 1] == 0x80 && t[i + 4] == space &&
+           get_constant(t, size, &at, ret);
+}
+
+/* The generic event device (ACPI0013): interrupts, then, within the same device, a register whose bits say what happened.
+ * What they mean is the VMM's, by which the table is made: QEMU, Cloud Hypervisor, or Firecracker, which has no register but
+ * an interrupt for each event. */
 static void event_device(const uint8_t *t, size_t size, size_t i, struct acpi_facts *f)
 {
-    size_t at = resources(t, size, i), end = min_u64(size, at + NEAR);
+    bool qemu = same(t + 10, "BOCHS ", 6), chv = same(t + 10, "CLOUDH", 6);
+    size_t at = resources(t, size, i);
+    uint64_t address;
 
-    if (!at || !same(t + 10, "BOCHS ", 6) || at + 9 > size || t[at] != EXTENDED_INTERRUPT ||
-        get16(t + at + 1) != 6 || t[at + 4] != 1)
+    if (!at || f->ged_gsi_count || !(qemu || chv || same(t + 10, "FIRECK", 6)))
         return;
-    /* OperationRegion(EREG, SystemMemory, a dword, ...) */
-    for (size_t r = at + 9; r + 12 <= end; r++)
-        if (t[r] == 0x5b && same(t + r,
-                                 "\x5b\x80"
-                                 "EREG\x00\x0c",
-                                 8)) {
-            f->ged = get32(t + r + 8);
-            f->ged_gsi = get32(t + at + 5);
+    for (; at + 9 <= size && f->ged_gsi_count < ACPI_GED_MAX && t[at] == EXTENDED_INTERRUPT &&
+           get16(t + at + 1) == 6 && t[at + 4] == 1;
+         at += 9)
+        f->ged_gsis[f->ged_gsi_count++] = get32(t + at + 5);
+    for (size_t r = at, end = min_u64(size, at + NEAR); (qemu || chv) && r + 12 <= end; r++)
+        if (same(t + r, qemu ? "EREG" : "GDST", 4) && region(t, size, r, 0, &address)) {
+            f->ged = address;
+            f->ged_bytes = qemu ? 4 : 1;
+            f->ged_power = qemu ? 1 << 1 : 1 << 3;
             return;
         }
+}
+
+/* VMGenID. Firecracker has the address as a Package beside the _CID; QEMU as a Name, in a table of its own. */
+static void generation(const uint8_t *t, size_t size, size_t i, struct acpi_facts *f)
+{
+    size_t end = min_u64(size, i + NEAR);
+    uint64_t low, high, address = 0;
+
+    for (size_t at = i; at + 8 <= end && !address; at++)
+        if (t[at] == 'A' && same(t + at, "ADDR\x12", 5)) {
+            at += 5;
+            at += 2u + (t[at] >> 6); /* PkgLength, NumElements */
+            if (get_constant(t, size, &at, &low) && get_constant(t, size, &at, &high))
+                address = high << 32 | (uint32_t)low;
+        }
+    for (size_t at = HEADER; at + 9 <= i && same(t + 16, "VMGENID", 7) && !address; at++)
+        if (t[at] == 8 && same(t + at + 1, "VGIA\x0c", 5))
+            address = get32(t + at + 6) ? get32(t + at + 6) + 40ull : 0;
+    if (address % 8 == 0)
+        f->generation = address;
+}
+
+/* vmclock (AMZNC10C): one range of memory. */
+static void vmclock(const uint8_t *t, size_t size, size_t i, struct acpi_facts *f)
+{
+    size_t at = resources(t, size, i);
+    uint64_t base, last;
+
+    if (!at || at + QWORD_SPACE_BYTES > size || t[at] != QWORD_SPACE ||
+        get16(t + at + 1) != QWORD_SPACE_BYTES - 3 || t[at + 3] != 0)
+        return;
+    base = get64(t + at + 14);
+    last = get64(t + at + 22);
+    if (!base || base % 8 || last < base || last - base >= 1 << 20)
+        return;
+    f->vmclock = base;
+    f->vmclock_size = (uint32_t)(last - base + 1);
+}
+
+void acpi_parse_ssdt(const uint8_t *t, size_t size, struct acpi_facts *f)
+{
+    for (size_t i = HEADER; i + 15 <= size; i++) {
+        if (t[i] == 'V' && same(t + i, "VM_Gen_Counter", 15) && !f->generation)
+            generation(t, size, i, f);
+        else if (t[i] == 'A' && same(t + i, "AMZNC10C", HID_BYTES) && !f->vmclock)
+            vmclock(t, size, i, f);
+    }
+}
+
+/* QEMU's registers that are known by the names of their regions. */
+static void qemu_region(const uint8_t *t, size_t size, size_t i, struct acpi_facts *f)
+{
+    uint64_t port;
+
+    if (!same(t + 10, "BOCHS ", 6))
+        return;
+    if (same(t + i, "PRST", 4) && region(t, size, i, 1, &port) && port < 0xfff0)
+        f->cpu_hotplug = (uint16_t)port;
+    else if (same(t + i, "PEOR", 4) && region(t, size, i, 1, &port) && port < 0xfff0)
+        f->pvpanic = (uint16_t)port;
+}
+
+static void letter_p(const uint8_t *t, size_t size, size_t i, bool *bridge, bool *sought,
+                     struct acpi_facts *f)
+{
+    if (same(t + i, "PNP0A08", 8))
+        *bridge = *sought = true;
+    else if (*bridge && same(t + i, "PNP0C02", 8))
+        window(t, size, i - 1, f); /* one byte shorter than the other */
+    else
+        qemu_region(t, size, i, f);
 }
 
 void acpi_parse_dsdt(const uint8_t *t, size_t size, struct acpi_facts *f)
@@ -118,16 +201,17 @@ void acpi_parse_dsdt(const uint8_t *t, size_t size, struct acpi_facts *f)
     bool bridge = false, sought = false;
 
     acpi_parse_s5(t, size, f);
+    acpi_parse_ssdt(t, size, f);
     for (size_t i = HEADER; i + HID_BYTES <= size; i++) {
         if (t[i] == 'L' && same(t + i, "LNRO0005", HID_BYTES))
             slot(t, size, i, f);
         else if (t[i] == 'A' && same(t + i, "ACPI0013", HID_BYTES))
             event_device(t, size, i, f);
-        else if (t[i] == 'P' && same(t + i, "PNP0A08", 8))
-            bridge = sought = true;
+        else if (t[i] == 'P')
+            letter_p(t, size, i, &bridge, &sought, f);
+        else if (t[i] == 0x0c && same(t + i + 1, "\x41\xd0\x03\x03", 4))
+            f->keyboard = true; /* PNP0303 */
         else if (sought && bar_window(t, size, i, f))
             sought = false;
-        else if (bridge && t[i] == 'P' && same(t + i, "PNP0C02", 8))
-            window(t, size, i - 1, f); /* one byte shorter than the other */
     }
 }

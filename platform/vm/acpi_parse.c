@@ -122,6 +122,8 @@ void acpi_parse_fadt(const uint8_t *t, size_t size, struct acpi_facts *f)
     f->pm1a_event = block(t, size, 56, 148);
     f->pm1b_event = block(t, size, 60, 160);
     f->pm1_event_bytes = t[88];
+    f->gpe0 = block(t, size, 80, 220);
+    f->gpe0_bytes = t[92];
     f->sci = (uint16_t)get16(t + 46);
     f->smi_command = get32(t + 48) <= 0xffff ? (uint16_t)get32(t + 48) : 0;
     f->acpi_enable = t[52];
@@ -175,34 +177,12 @@ void acpi_parse_mcfg(const uint8_t *t, size_t size, struct acpi_facts *f)
     }
 }
 
-/* A constant at *at: zero, one, or a byte, word or dword with its prefix. Its low byte. */
-static bool constant(const uint8_t *t, size_t size, size_t *at, uint8_t *ret)
-{
-    static const struct {
-        uint8_t op, bytes;
-    } sizes[] = { { 0x0a, 1 }, { 0x0b, 2 }, { 0x0c, 4 } };
-
-    if (*at >= size)
-        return false;
-    if (t[*at] <= 1) {
-        *ret = t[(*at)++];
-        return true;
-    }
-    for (unsigned i = 0; i < 3; i++)
-        if (t[*at] == sizes[i].op && size - *at > sizes[i].bytes) {
-            *ret = t[*at + 1];
-            *at += 1u + sizes[i].bytes;
-            return true;
-        }
-    return false;
-}
-
 void acpi_parse_s5(const uint8_t *t, size_t size, struct acpi_facts *f)
 {
     /* NameOp "_S5_" (or "\_S5_") PackageOp PkgLength NumElements constants... */
     for (size_t i = HEADER; i + 8 <= size; i++) {
         size_t at = i + 4;
-        uint8_t a, b;
+        uint64_t a, b;
 
         if (t[i] != '_' || !same(t + i, "_S5_", 4) || t[at] != 0x12)
             continue;
@@ -214,15 +194,15 @@ void acpi_parse_s5(const uint8_t *t, size_t size, struct acpi_facts *f)
         if (at >= size || t[at] < 1)
             continue;
         at++;
-        if (!constant(t, size, &at, &a))
+        if (!get_constant(t, size, &at, &a))
             continue;
-        if (!constant(t, size, &at, &b))
+        if (!get_constant(t, size, &at, &b))
             b = a;
         if (a > 7 || b > 7)
             continue;
         f->have_s5 = true;
-        f->s5_a = a;
-        f->s5_b = b;
+        f->s5_a = (uint8_t)a;
+        f->s5_b = (uint8_t)b;
         return;
     }
 }

@@ -96,7 +96,15 @@ static size_t load(const struct acpi_memory *m, uint64_t pa, uint8_t *scratch, s
     return length;
 }
 
-/* One table that the root table names. */
+/* What is read of the tables that the root table names. */
+static const struct {
+    char signature[5];
+    void (*parse)(const uint8_t *table, size_t size, struct acpi_facts *ret);
+} kinds[] = {
+    { "APIC", acpi_parse_madt }, { "FACP", acpi_parse_fadt }, { "HPET", acpi_parse_hpet },
+    { "MCFG", acpi_parse_mcfg }, { "TPM2", acpi_parse_tpm2 }, { "SSDT", acpi_parse_ssdt },
+};
+
 static void read_table(const struct acpi_memory *m, uint64_t pa, uint8_t *scratch, size_t max,
                        struct acpi_facts *ret)
 {
@@ -105,22 +113,12 @@ static void read_table(const struct acpi_memory *m, uint64_t pa, uint8_t *scratc
 
     if (!pa || !m->read(m->context, signature, pa, 4))
         return;
-    if (!same(signature, "APIC", 4) && !same(signature, "FACP", 4) && !same(signature, "HPET", 4) &&
-        !same(signature, "MCFG", 4) && !same(signature, "TPM2", 4))
-        return;
-    n = load(m, pa, scratch, max);
-    if (!n)
-        return;
-    if (same(scratch, "APIC", 4))
-        acpi_parse_madt(scratch, n, ret);
-    else if (same(scratch, "FACP", 4))
-        acpi_parse_fadt(scratch, n, ret);
-    else if (same(scratch, "HPET", 4))
-        acpi_parse_hpet(scratch, n, ret);
-    else if (same(scratch, "MCFG", 4))
-        acpi_parse_mcfg(scratch, n, ret);
-    else if (same(scratch, "TPM2", 4))
-        acpi_parse_tpm2(scratch, n, ret);
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (same(signature, kinds[i].signature, 4)) {
+            n = load(m, pa, scratch, max);
+            if (n && same(scratch, kinds[i].signature, 4))
+                kinds[i].parse(scratch, n, ret);
+        }
 }
 
 void acpi_read(const struct acpi_memory *m, uint64_t rsdp, void *scratch, size_t scratch_size,

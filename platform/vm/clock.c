@@ -9,6 +9,7 @@
 #include "boot/memory.h"
 #include "cc/cc.h"
 #include "vm/clockmath.h"
+#include "vm/kvmclock.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
 #include "x86_64/x86.h"
@@ -23,7 +24,9 @@
 #define PIT_HZ      1193182u
 #define LAPIC_HZ    1000000000u
 
-static struct plat_clock clock;
+/* The facts in use, one of a few: readers on other CPUs may still hold the ones before, for some instructions. */
+static struct plat_clock clocks[8];
+static _Atomic(const struct plat_clock *) clock = &clocks[0];
 static uint64_t boot_tsc;
 static bool held;               /* the host may turn the counter back: time stands still then */
 static _Atomic uint64_t latest; /* the highest that was read, when held */
@@ -146,97 +149,6 @@ static uint64_t try_reference(const struct reference *ref)
     return clock_fit(edges, n, ref->hz, ref->mask, 10);
 }
 
-static uint32_t hypervisor_top(char signature[13])
-{
-    struct x86_cpuid r;
-
-    signature[0] = 0;
-    if (!(x86_cpuid(1, 0).ecx & 1u << 31))
-        return 0;
-    r = x86_cpuid(0x40000000, 0);
-    __builtin_memcpy(signature, &r.ebx, 4);
-    __builtin_memcpy(signature + 4, &r.ecx, 4);
-    __builtin_memcpy(signature + 8, &r.edx, 4);
-    signature[12] = 0;
-    return r.eax;
-}
-
-static bool is(const char *signature, const char *name)
-{
-    return __builtin_memcmp(signature, name, 9) == 0;
-}
-
-/* Spec: Linux's Documentation/virt/kvm/x86/msr.rst. The host writes these pages: read once, version checked, bounded. */
-struct kvm_time {
-    uint32_t version, pad;
-    uint64_t tsc, ns;
-    uint32_t mult;
-    int8_t shift;
-    uint8_t flags, pad2[2];
-};
-
-static bool has_kvmclock(void)
-{
-    char signature[13];
-
-    /* A confidential guest's host can say anything by it, and cannot read where the page is. */
-    return cc_kind() == CC_NONE && hypervisor_top(signature) >= 0x40000001 &&
-           is(signature, "KVMKVMKVM") && x86_cpuid(0x40000001, 0).eax & 1u << 3;
-}
-
-static bool read_kvm_time(struct kvm_time *ret)
-{
-    static ALIGNED(64) volatile struct kvm_time page;
-    bool good = false;
-
-    x86_wrmsr(MSR_KVM_CLOCK, x86_image_phys(&page) | 1);
-    for (unsigned i = 0; i < 100 && !good; i++) {
-        uint32_t version = page.version;
-
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        ret->tsc = page.tsc;
-        ret->ns = page.ns;
-        ret->mult = page.mult;
-        ret->shift = page.shift;
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        good = !(version & 1) && version == page.version;
-    }
-    x86_wrmsr(MSR_KVM_CLOCK, 0);
-    return good;
-}
-
-static uint64_t from_kvmclock(void)
-{
-    struct kvm_time t;
-
-    return has_kvmclock() && read_kvm_time(&t) ? clock_kvm_hz(t.mult, t.shift) : 0;
-}
-
-uint64_t vm_kvm_wall_at_boot_ns(void)
-{
-    static ALIGNED(16) volatile struct {
-        uint32_t version, seconds, ns;
-    } wall;
-    struct kvm_time t;
-    uint64_t at;
-
-    if (!has_kvmclock() || !read_kvm_time(&t))
-        return 0;
-    x86_wrmsr(MSR_KVM_WALL, x86_image_phys(&wall));
-    for (unsigned i = 0; i < 100; i++) {
-        uint32_t version = wall.version;
-
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        at = wall.seconds * NS_PER_SEC + wall.ns;
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (wall.seconds && !(version & 1) && version == wall.version)
-            /* Wall time when the host's clock for this machine was 0; that clock now, less ours now. */
-            return at + t.ns -
-                   (plat_time_ns() - (x86_rdtsc() - t.tsc) * 1000000 / (clock.tsc_hz / 1000));
-    }
-    return 0;
-}
-
 /* Frequencies that CPUID states. */
 static uint64_t from_cpuid(uint32_t hv_top, const char *signature, const char **ret_name)
 {
@@ -249,10 +161,10 @@ static uint64_t from_cpuid(uint32_t hv_top, const char *signature, const char **
     }
     if (!clock_plausible(hz)) {
         *ret_name = "kvmclock";
-        hz = from_kvmclock();
+        hz = vm_kvm_hz();
     }
     if (!clock_plausible(hz) && cc_kind() == CC_NONE && hv_top >= 0x40000003 &&
-        is(signature, "Microsoft") && x86_cpuid(0x40000003, 0).eax & 1u << 11) {
+        vm_is(signature, "Microsoft") && x86_cpuid(0x40000003, 0).eax & 1u << 11) {
         *ret_name = "hyperv";
         hz = x86_rdmsr(0x40000022);
     }
@@ -285,7 +197,7 @@ static uint64_t from_counting(const char *signature, const char **ret_name)
         }
     }
     refs[n++] = (struct reference){ "pit", read_pit, PIT_HZ, 0xffff };
-    if (is(signature, "KVMKVMKVM"))
+    if (vm_is(signature, "KVMKVMKVM"))
         refs[n++] = (struct reference){ "lapic", read_lapic, LAPIC_HZ, 0xffffffff };
 
     for (unsigned i = 0; i < n; i++) {
@@ -310,16 +222,16 @@ uint64_t vm_lapic_promise(void)
 {
     char signature[13];
 
-    hypervisor_top(signature);
-    return is(signature, "TCGTCGTCG") || is(signature, "KVMKVMKVM") ? LAPIC_HZ : 0;
+    vm_hypervisor(signature);
+    return vm_is(signature, "TCGTCGTCG") || vm_is(signature, "KVMKVMKVM") ? LAPIC_HZ : 0;
 }
 
 uint64_t vm_lapic_hz(void)
 {
     char signature[13];
 
-    hypervisor_top(signature);
-    return is(signature, "TCGTCGTCG") ? LAPIC_HZ : 0;
+    vm_hypervisor(signature);
+    return vm_is(signature, "TCGTCGTCG") ? LAPIC_HZ : 0;
 }
 
 void vm_clock_begin(void)
@@ -357,7 +269,7 @@ static uint64_t from_configuration(void)
 void vm_clock_init(void)
 {
     char signature[13];
-    uint32_t top = hypervisor_top(signature);
+    uint32_t top = vm_hypervisor(signature);
     const char *name = "option";
     uint64_t hz = cc_counter_hz();
 
@@ -373,7 +285,7 @@ void vm_clock_init(void)
         boot_fail("alcove: no clock tells the CPU's frequency; build the image with clock=HZ");
     held = cc_counter_moves();
     atomic_store(&latest, boot_tsc);
-    clock = (struct plat_clock){
+    clocks[0] = (struct plat_clock){
         .tsc_base = boot_tsc,
         .usable = !cc_counter_moves(), /* ring 3 cannot hold it back */
         .mult = clock_factor(hz),
@@ -396,7 +308,11 @@ static uint64_t hold(uint64_t tsc)
 
 static ALWAYS_INLINE uint64_t ns_at(uint64_t tsc)
 {
-    return (uint64_t)((unsigned __int128)(tsc - clock.tsc_base) * clock.mult >> PLAT_CLOCK_SHIFT);
+    /* Consume: what it points to was written before. */
+    const struct plat_clock *c = atomic_load_explicit(&clock, memory_order_acquire);
+
+    return (uint64_t)((unsigned __int128)(tsc - c->tsc_base) * c->mult >> PLAT_CLOCK_SHIFT) +
+           c->ns_base;
 }
 
 static NOINLINE uint64_t ns_held(uint64_t tsc)
@@ -413,12 +329,30 @@ uint64_t plat_time_ns(void)
     return UNLIKELY(held) ? ns_held(tsc) : ns_at(tsc);
 }
 
+void vm_clock_rebase(uint64_t tsc, uint64_t ns, uint64_t hz, bool distrust)
+{
+    const struct plat_clock *now = atomic_load(&clock);
+    struct plat_clock *next = &clocks[(now - clocks + 1) % (ptrdiff_t)ARRAY_SIZE(clocks)];
+
+    *next = *now;
+    next->tsc_base = tsc;
+    next->ns_base = ns;
+    next->tsc_hz = hz;
+    next->mult = clock_factor(hz);
+    if (distrust || held) {
+        next->usable = false;
+        atomic_store(&latest, tsc);
+        held = true;
+    }
+    atomic_store(&clock, next);
+}
+
 uint64_t vm_clock_ticks(uint64_t ns)
 {
-    return ns * (clock.tsc_hz / 1000) / 1000000;
+    return ns * (atomic_load(&clock)->tsc_hz / 1000) / 1000000;
 }
 
 void plat_clock(struct plat_clock *ret)
 {
-    *ret = clock;
+    *ret = *atomic_load(&clock);
 }

@@ -83,6 +83,14 @@ uint64_t clock_kvm_hz(uint32_t mult, int8_t shift)
     return clock_plausible(hz) ? hz : 0;
 }
 
+uint64_t clock_kvm_ns(uint64_t ticks, uint32_t mult, int8_t shift)
+{
+    if (!mult || shift < -31 || shift > 31)
+        return 0;
+    ticks = shift >= 0 ? ticks << shift : ticks >> -shift;
+    return (uint64_t)((unsigned __int128)ticks * mult >> 32);
+}
+
 static bool starts(const char *text, size_t size, const char *prefix)
 {
     size_t i = 0;

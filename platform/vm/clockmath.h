@@ -30,6 +30,9 @@ uint64_t clock_factor(uint64_t hz);
 /* kvmclock's factors as a frequency; 0: nonsense. */
 uint64_t clock_kvm_hz(uint32_t mult, int8_t shift);
 
+/* kvmclock's nanoseconds for so many ticks; 0: its factors are nonsense. */
+uint64_t clock_kvm_ns(uint64_t ticks, uint32_t mult, int8_t shift);
+
 /* The value of the option clock= in a command line, before "--". 0: none, or not a plausible number. */
 uint64_t clock_option(const char *text, size_t size);
 

@@ -70,15 +70,21 @@ uint64_t vm_rtc_seconds(void)
     return 0;
 }
 
+uint64_t plat_wall_again_ns(uint64_t *ret_doubt_ns)
+{
+    uint64_t seconds = vm_rtc_seconds();
+
+    *ret_doubt_ns = seconds ? NS_PER_SEC : 10000000;
+    return seconds ? seconds * NS_PER_SEC - plat_time_ns() : vm_kvm_wall_at_boot_ns();
+}
+
 uint64_t plat_wall_at_boot_ns(void)
 {
-    static uint64_t at_boot;
+    static uint64_t at_boot, doubt;
     static bool known;
 
     if (!known) {
-        uint64_t seconds = vm_rtc_seconds();
-
-        at_boot = seconds ? seconds * NS_PER_SEC - plat_time_ns() : vm_kvm_wall_at_boot_ns();
+        at_boot = plat_wall_again_ns(&doubt);
         known = true;
     }
     return at_boot;

@@ -55,6 +55,7 @@ void vm_timer_init(void)
     if (!hz || hz >> 36)
         panic("the local APIC's timer does not count");
     count_mult = (hz << COUNT_SHIFT) / NS_PER_SEC;
+    vm_clock_check_init();
     vm_timer_init_cpu();
 }
 
@@ -89,6 +90,7 @@ void vm_timer_interrupt(bool in_program)
 {
     struct x86_cpu *c = x86_this_cpu();
 
+    vm_clock_check();
     if (c->timer_deadline == UINT64_MAX)
         return;
     if (plat_time_ns() < c->timer_deadline) {

@@ -59,6 +59,13 @@ uint64_t vm_lapic_promise(void);
 void vm_clock_init(void);
 /* The counter's ticks for ns, at most a minute. */
 uint64_t vm_clock_ticks(uint64_t ns);
+/* Go on from ns at the counter's value tsc with another frequency. distrust: the counter went back, so from now on the highest
+ * value counts. At most once a second: readers on other CPUs may still be at the facts before. */
+void vm_clock_rebase(uint64_t tsc, uint64_t ns, uint64_t hz, bool distrust);
+/* Choose a clock to compare with; after vm_clock_init. */
+void vm_clock_check_init(void);
+/* Compare, when it is time for it. In a timer interrupt. */
+void vm_clock_check(void);
 /* Wall time at boot by KVM's clock, nanoseconds since 1970; 0: there is none. */
 uint64_t vm_kvm_wall_at_boot_ns(void);
 /* Seconds since 1970 of the CMOS clock, 0: none. */
@@ -80,7 +87,13 @@ void vm_smp_say_others(void);
 
 /* Map what ending the machine needs. */
 void vm_power_init(void);
-/* Listen for the power button; after vm_apic_init. Not in a confidential guest. */
-void vm_button_init(void);
+/* Listen for the power button, snapshots and what else ACPI tells; after vm_apic_init. Not in a confidential guest. */
+void vm_events_init(void);
+/* Find VMGenID and vmclock. */
+void vm_generation_init(void);
+/* The VMM says that the machine goes on from a snapshot. */
+void vm_generation_told(void);
+/* See whether it does, where nobody says so. */
+void vm_generation_look(void);
 
 #endif

@@ -11,6 +11,8 @@
 void random_init(void);
 /* Mix n bytes in, crediting bits. */
 void random_add(const void *data, size_t n, unsigned bits);
+/* Mix new entropy of the platform in, as when the machine goes on from a snapshot. */
+void random_reseed(void);
 bool random_ready(void);
 /* Fill buf. Panics before random_ready(): callers for programs check first (getrandom blocks). */
 void random_bytes(void *buf, size_t n);

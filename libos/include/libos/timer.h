@@ -29,6 +29,9 @@ void timer_tick_at(uint64_t deadline_ns);
  * through clock_was_set. */
 uint64_t clock_realtime_offset(void);
 void clock_set_realtime(uint64_t realtime_ns);
+/* Look at the platform's wall time again and step CLOCK_REALTIME by as much as it has moved since, as after a snapshot; what a
+ * program has set stays a difference to it. */
+void clock_resumed(void);
 struct waitq *clock_was_set(void);
 
 #endif

@@ -22,6 +22,10 @@ const struct plat_boot *plat_boot_info(void);
 /* Fill buf with n random bytes from the CPU (RDSEED, RDRAND). Bits of entropy to credit, 0 when there is none. */
 unsigned plat_random(void *buf, size_t n);
 
+/* Two words that stay as they are for as long as the machine goes on from where it was, and change when it is continued from a
+ * snapshot: the VMM's, so no secret. All zero where nothing tells. */
+void plat_generation(uint64_t ret[2]);
+
 /* Record a boot step's time for --boot-trace; steps past the 24th are not recorded. step is kept, not copied. */
 void plat_boot_mark(const char *step);
 /* The i-th recorded step and when it ended, ns since boot; false past the last one. */

@@ -12,6 +12,10 @@ uint64_t plat_time_ns(void);
 /* Wall time, nanoseconds since 1970 (UTC), as the platform's clock says at the moment of boot; 0: there is none. */
 uint64_t plat_wall_at_boot_ns(void);
 
+/* The same as the platform's clock says now: wall time less plat_time_ns(); 0: there is none. *ret_doubt_ns: how far off it may be.
+ * Does not sleep; takes up to some milliseconds. */
+uint64_t plat_wall_again_ns(uint64_t *ret_doubt_ns);
+
 /* Call upcall_timer on this CPU when plat_time_ns() reaches deadline, once; UINT64_MAX: never. */
 void plat_timer_set(uint64_t deadline_ns);
 

@@ -50,6 +50,13 @@ void upcall_kick(void);
 /* The machine's power button was pressed: the VMM wants an orderly end. In an interrupt. */
 void upcall_power_button(void);
 
+/* The machine goes on from a snapshot, or was stopped for a while: what is known of wall time is stale, and another machine may
+ * have the same state of the random generator. In an interrupt. */
+void upcall_resumed(void);
+
+/* plat_clock's facts are others than before; plat_time_ns went on without a step back. In an interrupt. */
+void upcall_clock_changed(void);
+
 /* Page-table pages: one zeroed page, or v == 0; and its return. Must not sleep. */
 paddr_t upcall_page_alloc(void);
 void upcall_page_free(paddr_t pa);

@@ -230,6 +230,14 @@ void upcall_power_button(void)
 {
 }
 
+void upcall_resumed(void)
+{
+}
+
+void upcall_clock_changed(void)
+{
+}
+
 void upcall_kick(void)
 {
     kicks++;

@@ -38,4 +38,9 @@ bool plat_host_irq(unsigned gsi);
 void *plat_host_irq_arg(unsigned gsi);
 bool plat_host_msi(uint64_t address, uint32_t data);
 
+/* What plat_generation says from now on. */
+void plat_host_generation_set(uint64_t a, uint64_t b);
+/* Let the platform's wall time be ns later than it was, as plat_wall_again_ns tells. */
+void plat_host_wall_step(int64_t ns);
+
 #endif
