@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The power button: the program gets SIGTERM, and SIGKILL when it does not end.
+"""The power button, and Ctrl-Alt-Del: the program gets SIGTERM, and SIGKILL when it does not end. A CPU that the VMM wants back: no.
 
 usage: power.py ALCOVE
 """
@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-QEMU = ['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'max', '-m', '128', '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none']
+QEMU = ['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'max', '-m', '128', '-smp', '2', '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none']
 ENDS = '''#include <signal.h>
 #include <unistd.h>
 static void term(int sig)
@@ -30,20 +30,42 @@ int main(int argc, char **argv)
 '''
 
 
-def press(path):
-    """Press the button through QEMU's monitor."""
+BUTTON = [('system_powerdown', {})]
+KEYS = [('send-key', {'keys': [{'type': 'qcode', 'data': k} for k in ('ctrl', 'alt', 'delete')]})]
+
+
+def press(path, commands):
+    """Press the button, or what it is, through QEMU's monitor."""
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(path)
         f = s.makefile('rw')
         f.readline()
-        for command in ('qmp_capabilities', 'system_powerdown'):
-            f.write(json.dumps({'execute': command}) + '\n')
+
+        def call(command, arguments):
+            f.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
             f.flush()
-            while 'return' not in json.loads(f.readline()):
-                pass
+            while True:
+                answer = json.loads(f.readline())
+                if 'error' in answer:
+                    sys.exit(f'{command}: {answer}')
+                if 'return' in answer:
+                    return answer['return']
+
+        call('qmp_capabilities', {})
+        for command, arguments in commands:
+            if command == 'unplug':
+                cpus = [c['qom-path'] for c in call('query-hotpluggable-cpus', {}) if c['props'].get('core-id', c['props'].get('socket-id'))]
+                call('device_del', {'id': cpus[0]})
+                event = {}
+                while event.get('event') != 'ACPI_DEVICE_OST':
+                    event = json.loads(f.readline())
+                if event['data']['info']['status'] != 0x80 or event['data']['info']['source'] != 3:
+                    sys.exit(f'the answer to the wish for a CPU: {event}')
+            else:
+                call(command, arguments)
 
 
-def guest(d, image, machine):
+def guest(d, image, machine, commands=BUTTON):
     monitor = f'{d}/qmp'
     with subprocess.Popen([*QEMU, '-M', machine, '-serial', 'stdio', '-kernel', image, '-qmp', f'unix:{monitor},server=on,wait=off'],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
@@ -55,7 +77,7 @@ def guest(d, image, machine):
                     sys.exit(f'{machine}: ended early: {out!r}')
                 out += byte
             begin = time.monotonic()
-            press(monitor)
+            press(monitor, commands)
             rest, _ = p.communicate(timeout=240)
         finally:
             p.kill()
@@ -73,6 +95,13 @@ def main():
             print(machine, repr(out))
             if out.splitlines() != ['ready', 'got SIGTERM']:
                 sys.exit(f'{machine}: the program did not get SIGTERM, or more was said')
+        for machine in ('pc', 'q35'):
+            out, _ = guest(d, f'{d}/ends.elf', machine, KEYS)
+            if out.splitlines() != ['ready', 'got SIGTERM']:
+                sys.exit(f'{machine}: Ctrl-Alt-Del: {out!r}')
+            out, _ = guest(d, f'{d}/ends.elf', machine, [('unplug', {}), *BUTTON])
+            if 'CPU 1 back; a CPU in use stays' not in out or out.splitlines()[-1:] != ['got SIGTERM']:
+                sys.exit(f'{machine}: a CPU was taken: {out!r}')
         out, seconds = guest(d, f'{d}/stays.elf', 'q35')
         print(repr(out), seconds)
         if 'did not end within 30 s of SIGTERM' not in out or seconds < 25:
