@@ -41,11 +41,14 @@ def press(path, commands):
         f = s.makefile('rw')
         f.readline()
 
+        events = []  # those that came before an answer
+
         def call(command, arguments):
             f.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
             f.flush()
             while True:
                 answer = json.loads(f.readline())
+                events.append(answer)
                 if 'error' in answer:
                     sys.exit(f'{command}: {answer}')
                 if 'return' in answer:
@@ -56,9 +59,9 @@ def press(path, commands):
             if command == 'unplug':
                 cpus = [c['qom-path'] for c in call('query-hotpluggable-cpus', {}) if c['props'].get('core-id', c['props'].get('socket-id'))]
                 call('device_del', {'id': cpus[0]})
-                event = {}
-                while event.get('event') != 'ACPI_DEVICE_OST':
-                    event = json.loads(f.readline())
+                while not any(e.get('event') == 'ACPI_DEVICE_OST' for e in events):
+                    events.append(json.loads(f.readline()))
+                event = next(e for e in events if e.get('event') == 'ACPI_DEVICE_OST')
                 if event['data']['info']['status'] != 0x80 or event['data']['info']['source'] != 3:
                     sys.exit(f'the answer to the wish for a CPU: {event}')
             else:
