@@ -15,9 +15,10 @@
 
 enum { CONFIG_RETRIES = 16, RESET_NS = 200000000 };
 
-static const struct virtio_driver *const drivers[] = { &virtio_blk_driver, &virtio_net_driver,
-                                                       &virtio_rng_driver, &virtio_console_driver,
-                                                       &virtio_vsock_driver };
+static const struct virtio_driver *const drivers[] = {
+    &virtio_blk_driver,     &virtio_net_driver,   &virtio_rng_driver,
+    &virtio_console_driver, &virtio_vsock_driver, &virtio_balloon_driver
+};
 
 bool virtio_reset(struct virtio_device *d)
 {
@@ -57,6 +58,14 @@ static int negotiate(struct virtio_device *d)
         return 0;
     d->ops->set_status(d, VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK);
     return d->ops->status(d) & VIRTIO_S_FEATURES_OK ? 0 : -EIO;
+}
+
+bool virtio_polls(enum virtio_type type)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+        if (drivers[i]->type == type)
+            return drivers[i]->polls;
+    return false;
 }
 
 int virtio_attach(struct virtio_device *d)

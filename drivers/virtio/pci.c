@@ -174,6 +174,8 @@ static int queue_vector(struct virtio_device *d, struct virtio_queue *q)
     struct plat_msi *m = &d->queues[i].msi;
     int err = 0;
 
+    if (d->polled)
+        return VIRTIO_NO_VECTOR;
     if (d->vectors == 1)
         return 0;
     if (!m->address)
@@ -407,8 +409,14 @@ static bool find_legacy(struct virtio_device *d, const struct pci_function *f)
 /* Turn MSI-X on, with the configuration's entry. */
 static int set_vectors(struct virtio_device *d, struct pci_function *f)
 {
-    int err = pci_msix_enable(f);
+    int err;
 
+    /* A register layout without MSI-X is another one where it is not modern. */
+    if (!f->vectors && d->modern && virtio_polls(d->type)) {
+        d->polled = true;
+        return 0;
+    }
+    err = pci_msix_enable(f);
     if (err)
         return err;
     d->vectors = f->vectors;

@@ -81,6 +81,7 @@ struct virtio_device {
     void *data; /* of the driver */
     enum virtio_type type;
     bool modern;
+    bool polled;       /* there are no interrupts: its driver has to look */
     bool fixed_size;   /* a ring has as many entries as the device says */
     char where[24];    /* "pci 00:03.0", "mmio 0xfeb00e00" */
     uint64_t features; /* agreed on */
@@ -106,6 +107,8 @@ struct virtio_device {
 struct virtio_driver {
     enum virtio_type type;
     const char *name;
+    bool
+        polls; /* it can do without interrupts: QEMU's balloon on PCI has only lines, which only AML says where they lead */
     /* Of what the device offers, the bits of this type to take (VIRTIO_BIT): no set that contradicts itself. */
     uint64_t (*features)(uint64_t offered);
     /* Features were agreed on; set up and call virtio_ready. Not 0: the device is reset and forgotten. */
@@ -123,6 +126,9 @@ static inline bool virtio_has(const struct virtio_device *d, unsigned bit)
 
 /* A transport found a device: agree on features and hand it to its driver. d: the heap's, kept when 0 is returned. */
 int virtio_attach(struct virtio_device *d);
+
+/* Can devices of this type do without interrupts? */
+bool virtio_polls(enum virtio_type type);
 
 /* Read n bytes of configuration at offset as one consistent whole; bounded. -EIO: it never stands still. Fields are 8, 4, 2
  * or 1 bytes wide, as their alignment in the specification: width. */
@@ -156,6 +162,7 @@ void virtio_interrupt(struct virtio_device *d, unsigned i);
 void virtio_interrupt_all(struct virtio_device *d);
 void virtio_config_changed(struct virtio_device *d);
 
+extern const struct virtio_driver virtio_balloon_driver;
 extern const struct virtio_driver virtio_blk_driver;
 extern const struct virtio_driver virtio_net_driver;
 extern const struct virtio_driver virtio_console_driver;

@@ -28,6 +28,8 @@ enum {
     RESERVE_MAX = 256,
     PRESSURE_MAX = 4,
     BLOCK_TRIES = 6,
+    REPORT_LOOKS = 4096,      /* blocks looked at under the lock */
+    REPORT_SPARE = 4 * CHUNK, /* free pages that stay while others are with the host */
 };
 
 struct chunks {
@@ -47,6 +49,7 @@ static struct chunks chunks[REGION_MAX]; /* guarded by lock */
 static uint32_t nchunks;    /* guarded by lock: entries of chunks that have some left */
 static uint64_t free_pages; /* written with lock; unopened chunks included */
 static uint64_t total_pages, table_pages, reserve;
+static _Atomic uint64_t lent_pages; /* allocated, and the host's */
 static struct page *frames;
 static uint64_t nframes;
 static struct store stores[PLAT_CPU_MAX];
@@ -118,6 +121,7 @@ static bool chunk_open(void)
     if (c->next == c->end)
         nchunks--;
     memset(p, 0, CHUNK * sizeof *p);
+    p->flags = PAGE_REPORTED; /* the host has not given it so far */
     list_push(p, PAGE_ORDER_MAX);
     return true;
 }
@@ -511,7 +515,43 @@ void page_split(struct page *p)
 
 uint64_t page_total_count(void)
 {
-    return total_pages;
+    return total_pages - lent_pages;
+}
+
+void page_lend(int64_t n)
+{
+    atomic_fetch_add(&lent_pages, (uint64_t)n);
+}
+
+size_t page_unreported(struct page **out, size_t n)
+{
+    struct store *s = &stores[plat_cpu_id()];
+    size_t got = 0;
+    spin_lock(&lock);
+    struct page *p = free_list[PAGE_ORDER_MAX], *next;
+    for (unsigned looked = 0; p && got < n && looked < REPORT_LOOKS; p = next, looked++) {
+        next = p->next;
+        if (p->flags & PAGE_REPORTED || free_pages < reserve + REPORT_SPARE)
+            continue;
+        list_remove(p, PAGE_ORDER_MAX);
+        free_pages -= CHUNK;
+        block_scatter(p, 1, PAGE_KERNEL, 1);
+        p->order = PAGE_ORDER_MAX;
+        s->used[PAGE_KERNEL] += CHUNK;
+        out[got++] = p;
+    }
+    spin_unlock(&lock);
+    return got;
+}
+
+void page_reported(struct page *p)
+{
+    atomic_store_explicit(&p->refs, 0, memory_order_relaxed);
+    stores[plat_cpu_id()].used[PAGE_KERNEL] -= CHUNK;
+    spin_lock(&lock);
+    block_free(p, PAGE_ORDER_MAX);
+    p->flags = PAGE_REPORTED;
+    spin_unlock(&lock);
 }
 
 uint64_t page_free_count(void)
@@ -534,9 +574,10 @@ void page_stats(struct page_stats *ret)
         for (size_t k = 0; k <= PAGE_FILE; k++)
             used[k] += stores[i].used[k];
     }
-    ret->total = total_pages;
+    uint64_t lent = lent_pages;
+    ret->total = total_pages - lent;
     ret->free = page_free_count() + stored;
-    ret->kernel = (uint64_t)used[PAGE_KERNEL] + table_pages;
+    ret->kernel = (uint64_t)used[PAGE_KERNEL] + table_pages - lent;
     ret->anon = (uint64_t)used[PAGE_ANON];
     ret->file = (uint64_t)used[PAGE_FILE];
 }

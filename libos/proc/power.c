@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* An orderly end that the machine asks for: SIGTERM to the first process, and SIGKILL when it has not ended in time,
+/* What the machine tells: that it goes on from a snapshot, and an orderly end that it asks for: SIGTERM to the first process, and SIGKILL when it has not ended in time,
  * which is half of what VMMs and clouds commonly allow before they turn the machine off. */
 #include <abi/signal.h>
 #include <base/log.h>
 #include <libos/process.h>
+#include <libos/random.h>
 #include <libos/signal.h>
 #include <libos/timer.h>
 #include <plat/time.h>
@@ -31,6 +32,12 @@ static void too_late(struct timer *t)
     log_warn("power button: the program did not end within %u s of SIGTERM",
              (unsigned)(GRACE_NS / 1000000000));
     send(SIGKILL);
+}
+
+void upcall_resumed(void)
+{
+    random_reseed();
+    clock_resumed();
 }
 
 void upcall_power_button(void)

@@ -5,7 +5,6 @@
 #include <base/log.h>
 #include <libos/page.h>
 #include <libos/process.h>
-#include <libos/random.h>
 #include <libos/sched.h>
 #include <libos/time.h>
 #include <libos/timer.h>
@@ -106,12 +105,6 @@ void upcall_clock_changed(void)
     spin_lock(&clock_lock);
     publish();
     spin_unlock(&clock_lock);
-}
-
-void upcall_resumed(void)
-{
-    random_reseed();
-    clock_resumed();
 }
 
 void clock_set_timezone(const struct abi_timezone *tz)

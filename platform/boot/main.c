@@ -152,6 +152,7 @@ static void log_stop(void)
 static NORETURN void log_finish(void)
 {
     vm_smp_say_others();
+    vm_power_panicked();
     plat_power_off(true);
 }
 

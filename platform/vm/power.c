@@ -3,12 +3,19 @@
  * reset register, the keyboard controller, and the triple fault that always works. Each gets a moment to take effect.
  * A VMM that announces no power-off (Firecracker, microvm without ACPI) ends at the reset. */
 #include "vm/vm.h"
+#include "cc/cc.h"
 #include "x86_64/kmap.h"
 #include "x86_64/x86.h"
 
 #include <plat/boot.h>
 
-enum { SLP_EN_PM1 = 1 << 13, SLP_EN_REDUCED = 1 << 5, I8042 = 0x64, I8042_RESET = 0xfe };
+enum {
+    SLP_EN_PM1 = 1 << 13,
+    SLP_EN_REDUCED = 1 << 5,
+    I8042 = 0x64,
+    I8042_RESET = 0xfe,
+    PVPANIC_PANICKED = 1
+};
 
 /* Memory-mapped registers that were found; NULL: none. */
 static volatile uint8_t *sleep_mmio, *reset_mmio;
@@ -51,6 +58,16 @@ static NORETURN void triple_fault(void)
     __asm__ volatile("lidt %0; int3" : : "m"(none));
     for (;;)
         __asm__ volatile("cli; hlt");
+}
+
+void vm_power_panicked(void)
+{
+    uint16_t port = vm_acpi()->pvpanic;
+
+    if (port && cc_kind() == CC_NONE && x86_in8(port) & PVPANIC_PANICKED) {
+        x86_out8(port, PVPANIC_PANICKED);
+        moment();
+    }
 }
 
 void plat_reset(void)

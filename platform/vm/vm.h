@@ -87,6 +87,8 @@ void vm_smp_say_others(void);
 
 /* Map what ending the machine needs. */
 void vm_power_init(void);
+/* Tell the VMM of a panic, after everything about it was printed: it may end the machine at once. */
+void vm_power_panicked(void);
 /* Listen for the power button, snapshots and what else ACPI tells; after vm_apic_init. Not in a confidential guest. */
 void vm_events_init(void);
 /* Find VMGenID and vmclock. */

@@ -158,6 +158,7 @@ static NORETURN COLD void die(unsigned vector, unsigned long error, const struct
     x86_say_hex("CPU 0x", plat_cpu_id());
     x86_say_stack(f);
     vm_smp_say_others();
+    vm_power_panicked();
     plat_power_off(true);
 }
 

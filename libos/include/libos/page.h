@@ -33,6 +33,8 @@ _Static_assert(sizeof(struct page) == 32, "the frame table is 32 bytes a page");
 
 /* struct page.flags of a PAGE_ANON page; guarded by the range lock of the leaf that shows it. */
 enum { PAGE_LAZY = 1 /* its content may go, unless it is written to (MADV_FREE) */ };
+/* The same of a free block of the largest size; guarded by the allocator's lock. */
+enum { PAGE_REPORTED = 2 /* the host knows that its content need not be kept */ };
 
 enum page_flags {
     PAGE_ZERO = 1, /* cleared */
@@ -96,6 +98,14 @@ uint64_t page_available_count(void);
 /* Register what is asked for memory when there is none: fn tries to free n pages and says how many it freed. It must not
  * sleep and may be called with any lock below RANK_PAGES held, so it only tries locks. At most 4. */
 void page_on_pressure(size_t (*fn)(size_t n));
+
+/* n allocated pages more (or fewer) are the host's: the machine's total is without them. */
+void page_lend(int64_t n);
+/* Take up to n free blocks of the largest size that the host was not told of; how many. They are in use until page_reported, and
+ * memory that is short stays where it is. */
+size_t page_unreported(struct page **out, size_t n);
+/* Free one of them; the host has been told. */
+void page_reported(struct page *p);
 
 struct page_stats {
     uint64_t total, free, kernel, anon, file; /* pages */
