@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The power button, and Ctrl-Alt-Del: the program gets SIGTERM, and SIGKILL when it does not end. A CPU that the VMM wants back: no.
+A panic is told to pvpanic.
 
 usage: power.py ALCOVE
 """
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -64,13 +66,17 @@ def press(path, commands):
                 event = next(e for e in events if e.get('event') == 'ACPI_DEVICE_OST')
                 if event['data']['info']['status'] != 0x80 or event['data']['info']['source'] != 3:
                     sys.exit(f'the answer to the wish for a CPU: {event}')
+            elif command == 'hang':  # what somebody does who thinks that it hangs; libOS says where each CPU is
+                call('inject-nmi', {})
+                while not any(e.get('event') == 'GUEST_PANICKED' for e in events):
+                    events.append(json.loads(f.readline() or sys.exit('pvpanic was not told')))
             else:
                 call(command, arguments)
 
 
-def guest(d, image, machine, commands=BUTTON):
+def guest(d, image, machine, commands=BUTTON, *args):
     monitor = f'{d}/qmp'
-    with subprocess.Popen([*QEMU, '-M', machine, '-serial', 'stdio', '-kernel', image, '-qmp', f'unix:{monitor},server=on,wait=off'],
+    with subprocess.Popen([*QEMU, '-M', machine, '-serial', 'stdio', '-kernel', image, '-qmp', f'unix:{monitor},server=on,wait=off', *args],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
         try:
             out = b''
@@ -105,6 +111,9 @@ def main():
             out, _ = guest(d, f'{d}/ends.elf', machine, [('unplug', {}), *BUTTON])
             if 'CPU 1 back; a CPU in use stays' not in out or out.splitlines()[-1:] != ['got SIGTERM']:
                 sys.exit(f'{machine}: a CPU was taken: {out!r}')
+            out, _ = guest(d, f'{d}/stays.elf', machine, [('hang', {})], '-device', 'pvpanic')
+            if 'panic: ' not in out or not re.search(r'^ *#0 +0x', out, re.M):
+                sys.exit(f'{machine}: no panic, or not before pvpanic was told: {out!r}')
         out, seconds = guest(d, f'{d}/stays.elf', 'q35')
         print(repr(out), seconds)
         if 'did not end within 30 s of SIGTERM' not in out or seconds < 25:
