@@ -15,7 +15,7 @@
 enum {
     FEATURES = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_SIGBUS |
                UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_EXACT_ADDRESS |
-               UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED
+               UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_MOVE
 };
 
 /* Bits of what ioctl can do. */
@@ -82,6 +82,17 @@ static int fill(struct uffd *u, uintptr_t user, enum uffd_fill how)
     return err;
 }
 
+static int move(struct uffd *u, uintptr_t user)
+{
+    const size_t answer = offsetof(struct abi_uffdio_copy, copy);
+    struct abi_uffdio_copy m;
+    int64_t done = 0;
+    if (get(&m, user, answer))
+        return -EFAULT;
+    int err = uffd_move(u, &m, &done);
+    return done && put(user + answer, &done, sizeof(done)) ? -EFAULT : err;
+}
+
 static int protect(struct uffd *u, uintptr_t user)
 {
     struct abi_uffdio_writeprotect w;
@@ -108,6 +119,8 @@ static long uffd_ioctl(struct file *f, unsigned cmd, unsigned long arg)
         return fill(u, arg, UFFD_FILL_ZERO);
     case UFFDIO_CONTINUE:
         return fill(u, arg, UFFD_FILL_MINOR);
+    case UFFDIO_MOVE:
+        return move(u, arg);
     case UFFDIO_WRITEPROTECT:
         return protect(u, arg);
     default:

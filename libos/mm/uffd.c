@@ -257,6 +257,7 @@ int uffd_register(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode,
     if (err)
         return err;
     *ret_ioctls = IOCTL_BIT(UFFDIO_WAKE) | IOCTL_BIT(UFFDIO_COPY) | IOCTL_BIT(UFFDIO_ZEROPAGE) |
+                  IOCTL_BIT(UFFDIO_MOVE) |
                   (flags & AREA_UFFD_WP ? IOCTL_BIT(UFFDIO_WRITEPROTECT) : 0) |
                   (flags & AREA_UFFD_MINOR ? IOCTL_BIT(UFFDIO_CONTINUE) : 0);
     return 0;
@@ -432,6 +433,106 @@ int uffd_fill(struct uffd *u, enum uffd_fill how, const struct abi_uffdio_copy *
     if (done && !(c->mode & UFFDIO_COPY_MODE_DONTWAKE))
         wake(u, c->dst, c->dst + done);
     return done == c->len ? 0 : done ? -EAGAIN : err;
+}
+
+/* Private anonymous memory that holds all of [start, start + len); NULL. mm->lock is held. */
+static struct area *plain_area(struct mm *mm, uintptr_t start, uint64_t len)
+{
+    struct area *a = area_at(mm, start);
+    return a && start + len <= a->end && !a->file && !a->pages && !(a->flags & AREA_SPECIAL) ? a
+                                                                                             : NULL;
+}
+
+/* May [src, src + len) move to dst? Both are of one kind, and u watches the second. mm->lock is held. */
+static bool can_move(struct uffd *u, uintptr_t dst, uintptr_t src, uint64_t len,
+                     struct area **ret_src, struct area **ret_dst)
+{
+    struct area *s = plain_area(u->mm, src, len), *d = plain_area(u->mm, dst, len);
+    if (!s || !d || d->uffd != u || s->prot != d->prot || !(s->prot & PLAT_WRITE) ||
+        (s->flags ^ d->flags) & AREA_LOCKED)
+        return false;
+    *ret_src = s;
+    *ret_dst = d;
+    return true;
+}
+
+/* Is the page that a leaf shows in this one place only? */
+static bool is_alone(const struct plat_leaf *leaf)
+{
+    const struct page *p = page_of(leaf->pa);
+    return p == zero_page() ||
+           (p->kind == PAGE_ANON && p->refs == 1 && (leaf->size == PAGE_SIZE || p->larges == 1));
+}
+
+/* Move the page at src, whatever it is, to dst. 1: there is none. mm->lock is held for writing. */
+static int move_leaf(struct mm *mm, uintptr_t dst, uintptr_t src)
+{
+    struct plat_leaf leaf;
+    plat_mmu_query(&mm->aspace, dst, &leaf);
+    if (leaf.present || marks_at(mm, dst, MARK_GUARD))
+        return -EEXIST;
+    int err = plat_mmu_own(&mm->aspace, src);
+    if (err)
+        return err;
+    plat_mmu_query(&mm->aspace, src, &leaf);
+    if (!leaf.present)
+        return marks_at(mm, src, MARK_GUARD) ? -EBUSY : 1;
+    if (!is_alone(&leaf))
+        return -EBUSY;
+    spin_lock(&mm->move_lock);
+    err = plat_mmu_move(&mm->aspace, src, dst, PAGE_SIZE);
+    spin_unlock(&mm->move_lock);
+    return err;
+}
+
+/* One page of UFFDIO_MOVE. */
+static int move_page(struct uffd *u, uintptr_t dst, uintptr_t src, bool holes)
+{
+    struct mm *mm = u->mm;
+    struct area *s, *d;
+    rwmutex_write_lock(&mm->lock);
+    int err = can_move(u, dst, src, PAGE_SIZE, &s, &d) ? move_leaf(mm, dst, src) : -EINVAL;
+    if (!err) {
+        marks_clear(mm, src, src + PAGE_SIZE, MARK_WATCH);
+        d->flags |= AREA_COW; /* the page may be one that cannot be written to as it is */
+    }
+    rwmutex_write_unlock(&mm->lock);
+    return err == 1 ? holes ? 0 : -ENOENT : err;
+}
+
+static int check_move(struct uffd *u, const struct abi_uffdio_copy *m)
+{
+    struct area *s, *d;
+    rwmutex_read_lock(&u->mm->lock);
+    bool can = can_move(u, m->dst, m->src, m->len, &s, &d);
+    rwmutex_read_unlock(&u->mm->lock);
+    return can ? 0 : -EINVAL;
+}
+
+int uffd_move(struct uffd *u, const struct abi_uffdio_copy *m, int64_t *ret_done)
+{
+    const uint64_t modes = UFFDIO_MOVE_MODE_DONTWAKE | UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES;
+    int err = m->mode & ~modes ? -EINVAL : check_range(m->dst, m->len);
+    if (!err)
+        err = check_range(m->src, m->len);
+    if (err)
+        return err;
+    if (!hold_mm(u))
+        return -EINVAL; /* not the caller's, at any rate */
+    uint64_t done = 0;
+    err = u->mm == thread_current()->mm ? check_move(u, m) : -EINVAL;
+    while (done < m->len && !err) {
+        err =
+            move_page(u, m->dst + done, m->src + done, m->mode & UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES);
+        done += err ? 0 : PAGE_SIZE;
+        if (!err && thread_preempt_point())
+            err = -EINTR;
+    }
+    mm_put(u->mm);
+    *ret_done = done ? (int64_t)done : err;
+    if (done && !(m->mode & UFFDIO_MOVE_MODE_DONTWAKE))
+        wake(u, m->dst, m->dst + done);
+    return done == m->len ? 0 : done ? -EAGAIN : err;
 }
 
 /* Watch writes to the pages of [start, end), part of a: those that are there, or all. */

@@ -37,6 +37,8 @@ enum uffd_fill {
  * -EINVAL, -EINTR (a fatal signal), -ESRCH (the process has ended). */
 NODISCARD int uffd_fill(struct uffd *u, enum uffd_fill how, const struct abi_uffdio_copy *c,
                         int64_t *ret_done);
+/* UFFDIO_MOVE, as uffd_fill. -EBUSY: somebody else has a page too; -ENOENT: there is none at the source. */
+NODISCARD int uffd_move(struct uffd *u, const struct abi_uffdio_copy *m, int64_t *ret_done);
 /* UFFDIO_WRITEPROTECT. -EINVAL, -ENOENT, -ENOMEM, -ESRCH (the process has ended). */
 NODISCARD int uffd_protect(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode);
 /* The first message that nobody was told, which is told now; ret NULL: only look. False: there is none. */

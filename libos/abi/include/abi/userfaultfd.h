@@ -15,6 +15,7 @@
 #define UFFDIO_WAKE         0x8010aa02u
 #define UFFDIO_COPY         0xc028aa03u
 #define UFFDIO_ZEROPAGE     0xc020aa04u
+#define UFFDIO_MOVE         0xc028aa05u
 #define UFFDIO_WRITEPROTECT 0xc018aa06u
 #define UFFDIO_CONTINUE     0xc020aa07u
 
@@ -32,6 +33,7 @@
 #define UFFD_FEATURE_EXACT_ADDRESS      0x800
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM 0x1000
 #define UFFD_FEATURE_WP_UNPOPULATED     0x2000
+#define UFFD_FEATURE_MOVE               0x10000
 
 #define UFFDIO_REGISTER_MODE_MISSING      1
 #define UFFDIO_REGISTER_MODE_WP           2
@@ -43,6 +45,8 @@
 #define UFFDIO_WRITEPROTECT_MODE_DONTWAKE 2
 #define UFFDIO_CONTINUE_MODE_DONTWAKE     1
 #define UFFDIO_CONTINUE_MODE_WP           2
+#define UFFDIO_MOVE_MODE_DONTWAKE         1
+#define UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES  2
 
 struct abi_uffd_msg {
     uint8_t event, reserved[7];
@@ -62,6 +66,7 @@ struct abi_uffdio_register {
     uint64_t start, len, mode, ioctls;
 };
 
+/* UFFDIO_COPY, and UFFDIO_MOVE. */
 struct abi_uffdio_copy {
     uint64_t dst, src, len, mode;
     int64_t copy;
