@@ -56,7 +56,7 @@ struct stream_read {
     struct socket *s;
     struct socket_msg *to;
     ssize_type done;
-    struct netmsg origin; /* what came last: for recv_joins only */
+    struct abi_ucred origin; /* whose the message was that came last: for recv_joins only */
 };
 
 /* Copy from one message. False: the call ends here. */
@@ -74,7 +74,7 @@ static bool stream_take(struct stream_read *r, struct netmsg *m)
         r->done = r->done ? r->done : -EFAULT;
         return false;
     }
-    if (!r->done && s->ops->recv_name)
+    if (r->to->name && !r->done && s->ops->recv_name)
         s->ops->recv_name(s, m, r->to);
     r->done += (ssize_type)n;
     bool last = s->ops->recv_control && s->ops->recv_control(s, m, r->to, peek);
@@ -129,7 +129,7 @@ static bool stream_drain(struct stream_read *r, struct netmsg **at)
             continue;
         }
         if (s->ops->recv_joins)
-            r->origin = *m;
+            r->origin = m->cred;
         if (!stream_take(r, m))
             return false;
     }
@@ -183,7 +183,7 @@ static ssize_type message_copy(struct socket *s, struct netmsg *m, struct socket
         return -EFAULT;
     if (m->len > want)
         to->ret_flags |= MSG_TRUNC;
-    if (s->ops->recv_name)
+    if (to->name && s->ops->recv_name)
         s->ops->recv_name(s, m, to);
     socket_put_stamp(s, m, to);
     if (s->ops->recv_control)

@@ -109,7 +109,7 @@ int unix_recv_empty(struct socket *s);
 void unix_consumed(struct socket *s, uint32_t bytes);
 void unix_recv_name(struct socket *s, struct netmsg *m, struct socket_msg *to);
 bool unix_recv_control(struct socket *s, struct netmsg *m, struct socket_msg *to, bool peek);
-bool unix_recv_joins(struct socket *s, const struct netmsg *a, const struct netmsg *b);
+bool unix_recv_joins(struct socket *s, const struct netmsg *m, const struct abi_ucred *before);
 
 /* Read SCM_RIGHTS and SCM_CREDENTIALS of a message that is sent. -EINVAL, -EBADF, -EPERM, -ENOMEM, -ETOOMANYREFS. */
 NODISCARD int unix_control_get(const struct socket_msg *m, struct unix_rights **ret_rights,

@@ -274,7 +274,7 @@ void unix_recv_name(struct socket *s, struct netmsg *m, struct socket_msg *to)
         socket_put(&p->s);
 }
 
-bool unix_recv_joins(struct socket *s, const struct netmsg *a, const struct netmsg *b)
+bool unix_recv_joins(struct socket *s, const struct netmsg *m, const struct abi_ucred *before)
 {
-    return !(s->flags & SOCKET_PASSCRED) || !memcmp(&a->cred, &b->cred, sizeof(a->cred));
+    return !(s->flags & SOCKET_PASSCRED) || !memcmp(&m->cred, before, sizeof(*before));
 }

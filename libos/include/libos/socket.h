@@ -79,7 +79,7 @@ struct socket_ops {
     /* Its ancillary data. True: the call ends after this message. May be NULL. */
     bool (*recv_control)(struct socket *s, struct netmsg *m, struct socket_msg *to, bool peek);
     /* Streams: may one read cover both? NULL: yes. */
-    bool (*recv_joins)(struct socket *s, const struct netmsg *a, const struct netmsg *b);
+    bool (*recv_joins)(struct socket *s, const struct netmsg *m, const struct abi_ucred *before);
 };
 
 enum socket_flag {
