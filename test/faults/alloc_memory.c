@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <mqueue.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #ifndef MADV_COLLAPSE
@@ -260,7 +262,16 @@ static long do_mqueue(void)
         r = call(SYS_mq_timedsend, fd, text, sizeof(text), 1, NULL);
     if (r >= 0)
         r = call(SYS_mq_timedreceive, fd, text, sizeof(text), NULL, NULL);
+    struct sigevent ev = { .sigev_notify = SIGEV_THREAD, .sigev_value.sival_ptr = text };
+    long s = call(SYS_socket, AF_NETLINK, SOCK_RAW, 0);
+    ev.sigev_signo = (int)s;
+    if (r >= 0)
+        r = s < 0 ? s : call(SYS_mq_notify, fd, &ev);
+    if (r >= 0)
+        r = call(SYS_mq_timedsend, fd, text, 1, 0, NULL);
     faults_end();
+    if (s >= 0)
+        close((int)s);
     if (fd >= 0)
         close((int)fd);
     mq_unlink("/alloc-queue");
