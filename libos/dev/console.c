@@ -357,7 +357,7 @@ int console_take_ports(unsigned count)
     uint64_t end = plat_time_ns() + PORTS_NS;
     (void)WAIT_EVENT(&ports_wait, SLEEP_KILLABLE, end, ports_there());
     if (!(s = channels[SERIAL_STDIO])) {
-        log_warn("console: the ports that the command line speaks of are not there");
+        log_info("console: the ports that the command line speaks of are not there");
         return 0;
     }
     s->user_data = &out;

@@ -120,6 +120,7 @@ static bool chunk_open(void)
     c->next += CHUNK;
     if (c->next == c->end)
         nchunks--;
+    plat_mem_accept(page_addr(p), (uint64_t)CHUNK << PAGE_SHIFT);
     memset(p, 0, CHUNK * sizeof *p);
     p->flags = PAGE_REPORTED; /* the host has not given it so far */
     list_push(p, PAGE_ORDER_MAX);
@@ -595,6 +596,7 @@ static void entries_clear(uint64_t from, uint64_t to, uint64_t *done)
 /* Give the pages [from, to) to the free lists; their entries are clear. */
 static void pages_add(uint64_t from, uint64_t to)
 {
+    plat_mem_accept(PADDR(from << PAGE_SHIFT), (to - from) << PAGE_SHIFT);
     while (from < to) {
         unsigned align = (unsigned)__builtin_ctzll(from | CHUNK);
         unsigned fit = (unsigned)(63 - __builtin_clzll(to - from));
@@ -648,6 +650,7 @@ void page_init(void)
     struct plat_mem_region r;
     must(plat_mem_region(home, &r));
     uint64_t table = r.start.v + r.size - bytes;
+    plat_mem_accept(PADDR(table), bytes);
     frames = plat_phys_to_virt(PADDR(table));
     table_pages = bytes >> PAGE_SHIFT;
 

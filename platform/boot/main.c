@@ -3,6 +3,7 @@
  * info, from the UEFI stub too. Spec: Xen's public/arch-x86/hvm/start_info.h; the loader's data is hostile: sizes are
  * bounded and everything is copied before it is used. */
 #include "boot/boot.h"
+#include "boot/lazy.h"
 #include "boot/memory.h"
 #include "cc/cc.h"
 #include "vm/vm.h"
@@ -92,7 +93,7 @@ static void copy_cmdline(uint64_t pa)
     boot.vmm_cmdline = copy;
 }
 
-/* RAM that the host has not given to this guest so far is asked for and checked, all at once. */
+/* RAM that the host has not given to this guest so far is asked for when it is needed. */
 static void accept_memory(struct memmap_entry *map, size_t count)
 {
     for (size_t i = 0; i < count && cc_kind() != CC_NONE; i++) {
@@ -103,7 +104,8 @@ static void accept_memory(struct memmap_entry *map, size_t count)
             continue;
         if (map[i].addr + map[i].size < map[i].addr || end > x86_facts.phys_limit)
             boot_fail("alcove: the loader's memory map is out of reach");
-        cc_accept(start, end);
+        if (start < end)
+            lazy_add(start, end);
         map[i] = (struct memmap_entry){ start, end > start ? end - start : 0, MEMMAP_RAM, 0 };
     }
 }

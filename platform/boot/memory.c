@@ -164,6 +164,7 @@ void *boot_keep(size_t size)
     } else {
         r->end = pa;
     }
+    plat_mem_accept(PADDR(pa), size);
     p = plat_phys_to_virt(PADDR(pa));
     x86_clear(p, size);
     return p;
@@ -182,6 +183,7 @@ void *boot_scratch(size_t size)
 
     if (!r)
         return NULL;
+    plat_mem_accept(PADDR(r->start), size);
     return plat_phys_to_virt(PADDR(r->start));
 }
 

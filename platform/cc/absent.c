@@ -69,7 +69,7 @@ bool cc_counter_moves(void)
     return false;
 }
 
-void cc_accept(uint64_t start, uint64_t end)
+void cc_accept(uint64_t start, uint64_t end, bool mapped)
 {
 }
 

@@ -73,10 +73,10 @@ bool cc_counter_moves(void)
     return kind != CC_NONE && kind != CC_TDX && !(kind == CC_SNP && snp_secure_tsc());
 }
 
-void cc_accept(uint64_t start, uint64_t end)
+void cc_accept(uint64_t start, uint64_t end, bool mapped)
 {
     if (kind == CC_SNP)
-        snp_accept(start, end);
+        snp_accept(start, end, mapped);
     else if (kind == CC_TDX)
         tdx_accept(start, end);
 }

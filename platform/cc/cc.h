@@ -56,8 +56,8 @@ uint64_t cc_counter_hz(void);
 bool cc_counter_moves(void);
 
 /* Make RAM in [start, end), page aligned and not accepted so far, private and accepted. Ends the guest where the host
- * does not play along. Boot only: uses boot_window. */
-void cc_accept(uint64_t start, uint64_t end);
+ * does not play along. mapped: the linear map has them; else it is boot, which uses boot_window. One caller at a time. */
+void cc_accept(uint64_t start, uint64_t end, bool mapped);
 
 /* Make RAM in [pa, pa + size), both multiples of 2 MiB, shared with the host and map it so in the linear map; cleared. Its
  * content is lost. Nothing in a guest that is not confidential. Before further CPUs run. */

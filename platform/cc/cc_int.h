@@ -51,7 +51,7 @@ uint64_t snp_counter_hz(void);
 uint32_t snp_tsc_factor(void);
 bool snp_prepare_cpu(struct x86_cpu *c);
 bool snp_start_cpu(uint32_t apic_id, uintptr_t entry);
-void snp_accept(uint64_t start, uint64_t end);
+void snp_accept(uint64_t start, uint64_t end, bool mapped);
 void snp_share(uint64_t pa, uint64_t size);
 bool snp_vc(unsigned long error, struct plat_frame *f, bool from_user);
 /* One byte on the console without a trap. */

@@ -247,9 +247,9 @@ static void validate_list(const struct psc_list *l, bool on)
     svsm_validate(entries, l->end + 1u);
 }
 
-static struct psc_list list; /* boot runs on one CPU */
+static struct psc_list list; /* boot runs on one CPU; plat_mem_accept has one caller at a time */
 
-void snp_accept(uint64_t start, uint64_t end)
+void snp_accept(uint64_t start, uint64_t end, bool mapped)
 {
     while (start < end) {
         uint64_t stop = fill_list(&list, start, end, PSC_PRIVATE);
@@ -264,7 +264,9 @@ void snp_accept(uint64_t start, uint64_t end)
             uint64_t size =
                 start % LARGE_SIZE == 0 && end - start >= LARGE_SIZE ? LARGE_SIZE : PAGE_SIZE;
 
-            validate((uintptr_t)boot_window(start, size), size, true);
+            const void *va = mapped ? plat_phys_to_virt(PADDR(start)) : boot_window(start, size);
+
+            validate((uintptr_t)va, size, true);
             start += size;
         }
     }

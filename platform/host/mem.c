@@ -36,6 +36,11 @@ bool plat_mem_region(size_t i, struct plat_mem_region *ret)
     return true;
 }
 
+void plat_mem_accept(paddr_t pa, uint64_t size)
+{
+    (void)pa, (void)size;
+}
+
 paddr_t plat_mem_end(void)
 {
     return PADDR(ARENA_BYTES);

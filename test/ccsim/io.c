@@ -76,7 +76,7 @@ void sim_scan_shared(void)
 
         if (!sim_options.sev && sim_page_state(gpa) != PAGE_SHARED)
             continue;
-        if (empty((const uint64_t *)p) && sim_options.sev)
+        if (empty((const uint64_t *)p))
             continue;
         pages++;
         for (unsigned i = 0; i + 16 <= PAGE_SIZE; i++) {

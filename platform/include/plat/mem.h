@@ -19,6 +19,10 @@ bool plat_mem_region(size_t i, struct plat_mem_region *ret);
 /* The end of the highest RAM address of any kind, so that a frame table can be sized. */
 paddr_t plat_mem_end(void);
 
+/* Memory in [pa, pa + size) of a region is about to be used for the first time: a confidential guest may still have to take it
+ * over from its host. Nothing but what was asked for, by this or at boot, is touched. One caller at a time. */
+void plat_mem_accept(paddr_t pa, uint64_t size);
+
 /* void *plat_phys_to_virt(paddr_t pa): libOS's address of RAM at pa, readable and writable, not executable.
  * paddr_t plat_virt_to_phys(const void *p): the reverse, for addresses that plat_phys_to_virt gave. */
 
