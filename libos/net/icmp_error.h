@@ -20,6 +20,10 @@ void inet_report(struct inet_sock *in, struct netmsg *take_m, const struct inet_
 /* Nobody of this machine takes what was sent to it. */
 void inet_report_refused(struct inet_sock *in, struct netmsg *take_m, const struct inet_end *to);
 /* recvmsg with MSG_ERRQUEUE. -EAGAIN: the queue is empty. */
+/* MSG_ZEROCOPY (msg_zerocopy.rst): a send of s begins, whose report is made first; NULL: no memory. Once it has sent something, the
+ * report, taken, goes into the error queue, or is joined to the last one there. */
+struct netmsg *inet_zerocopy_begin(struct socket *s);
+void inet_zerocopy_end(struct socket *s, struct netmsg *take_report, bool sent);
 ssize_type inet_recv_error(struct socket *s, struct socket_msg *m);
 /* Have lwIP hand ICMP packets to this. Locks: core held. */
 void icmp_error_init(void);

@@ -43,7 +43,7 @@ struct netmsg {
         struct { /* in an error queue: what is reported */
             uint32_t error;
             uint8_t origin, type, code;
-            uint32_t info;
+            uint32_t info, data;
         } report;
     };
     union {

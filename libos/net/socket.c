@@ -2,6 +2,7 @@
 /* struct socket over struct file: making sockets, the calls on them, and what all families share. socket(7).
  * A socket has one wait queue; those who sleep on it say which events they want, so a wake for writers does not use up
  * the turn of a reader. */
+#include "icmp_error.h"
 #include "inet.h"
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -296,8 +297,20 @@ int socket_shutdown(struct socket *s, int how)
     return s->ops->shutdown ? s->ops->shutdown(s, how) : -EOPNOTSUPP;
 }
 
+static NOINLINE ssize_type send_reported(struct socket *s, struct socket_msg *m)
+{
+    struct netmsg *report = inet_zerocopy_begin(s);
+    if (!report)
+        return -ENOBUFS;
+    ssize_type n = s->ops->send(s, m);
+    inet_zerocopy_end(s, report, n > 0);
+    return n;
+}
+
 ssize_type socket_send(struct socket *s, struct socket_msg *m)
 {
+    if (UNLIKELY(m->flags & MSG_ZEROCOPY && s->flags & SOCKET_ZEROCOPY && m->it->left))
+        return send_reported(s, m);
     return s->ops->send(s, m);
 }
 

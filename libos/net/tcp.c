@@ -4,6 +4,7 @@
  * the same queue to read from, the same states and errors. tcp(7).
  *
  * state is changed under s.lock, or before anybody else knows the socket; peer is set once, and cleared by close. */
+#include "icmp_error.h"
 #include "tcp.h"
 #include "core.h"
 #include <abi/errno.h>
@@ -52,6 +53,7 @@ static void tcp_free(struct socket *s)
 {
     struct tcpsock *t = tcpsock_of(s);
     netmsg_purge(&s->rq);
+    netmsg_purge(&s->errors);
     inet_fini(&t->in);
     if (t->peer)
         socket_put(&t->peer->in.s);
@@ -472,7 +474,7 @@ static ssize_type tcp_recv(struct socket *s, struct socket_msg *m)
 {
     struct tcpsock *t = tcpsock_of(s);
     if (m->flags & MSG_ERRQUEUE)
-        return -EAGAIN;
+        return inet_recv_error(s, m);
     if (t->state == TCP_IS_LISTEN)
         return -ENOTCONN;
     m->name_len = 0; /* a stream's reader knows its peer */
@@ -685,7 +687,7 @@ static unsigned tcp_poll(struct socket *s)
     unsigned events = 0, state = t->state, shut = s->shut;
     if (state == TCP_IS_LISTEN)
         return *(struct tcpsock *volatile *)&t->pending ? EPOLLIN | EPOLLRDNORM : 0;
-    if (s->error)
+    if (s->error || s->errors.head)
         events |= EPOLLERR;
     if (shut == (SOCKET_SHUT_RD | SOCKET_SHUT_WR) || state == TCP_IS_CLOSED)
         events |= EPOLLHUP;

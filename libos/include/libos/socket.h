@@ -115,6 +115,7 @@ struct socket {
     /* guarded by lock */
     struct netmsg_queue rq;
     struct netmsg_queue errors;   /* error queue */
+    uint32_t zerocopy_next;       /* number of the next send with MSG_ZEROCOPY */
     uint32_t dropped;             /* messages, for SO_RXQ_OVFL */
     uint8_t urgent, urgent_byte;  /* of a stream: enum socket_urgent, and what it is about */
     struct netmsg *urgent_at;     /* in rq, while urgent is SOCKET_URGENT_HERE or _READ */

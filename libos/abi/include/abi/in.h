@@ -27,6 +27,7 @@
 #define IP_MTU                  14
 #define IP_FREEBIND             15
 #define IP_TRANSPARENT          19
+#define IP_MINTTL               21
 #define IP_RECVORIGDSTADDR      20
 #define IP_BIND_ADDRESS_NO_PORT 24
 #define IP_MULTICAST_IF         32
@@ -86,10 +87,11 @@
 #define UDP_SEGMENT 103
 #define UDP_GRO     104
 
-#define SO_EE_ORIGIN_LOCAL    1
-#define SO_EE_ORIGIN_ICMP     2
-#define SO_EE_ORIGIN_ICMP6    3
-#define SO_EE_ORIGIN_ZEROCOPY 5
+#define SO_EE_ORIGIN_LOCAL         1
+#define SO_EE_ORIGIN_ICMP          2
+#define SO_EE_ORIGIN_ICMP6         3
+#define SO_EE_ORIGIN_ZEROCOPY      5
+#define SO_EE_CODE_ZEROCOPY_COPIED 1
 
 struct abi_sock_extended_err {
     uint32_t ee_errno;
