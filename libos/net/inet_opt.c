@@ -282,12 +282,21 @@ static int set_bit(struct inet_sock *in, int i, int v)
 {
     if (bits[i].bit == INET_HDRINCL && in->s.type != SOCK_RAW)
         return -ENOPROTOOPT;
+    if (bits[i].level == IPPROTO_IP && bits[i].name == IP_MULTICAST_ALL && (v < 0 || v > 1))
+        return -EINVAL;
     if (bits[i].bit == INET_TRANSPARENT && v && !cred_capable(12) && !cred_capable(13))
         return -EPERM;
     spin_lock(&in->s.lock);
     in->want = (v != 0) != bits[i].inverted ? in->want | bits[i].bit : in->want & ~bits[i].bit;
     spin_unlock(&in->s.lock);
     return 0;
+}
+
+/* An option of IPPROTO_IP without a value is one of 0, but for these. */
+static bool needs_value(int name)
+{
+    return name == IP_TTL || name == IP_FREEBIND || name == IP_TRANSPARENT || name == IP_MINTTL ||
+           name == IP_MULTICAST_TTL || name == IP_MULTICAST_LOOP || name == IP_MULTICAST_ALL;
 }
 
 int inet_set_option(struct socket *s, int level, int name, const void *value, unsigned len)
@@ -306,7 +315,7 @@ int inet_set_option(struct socket *s, int level, int name, const void *value, un
         memcpy(&v, value, sizeof(v));
     else if (len >= 1 && level == IPPROTO_IP)
         v = *(const uint8_t *)value;
-    else
+    else if (len || level != IPPROTO_IP || needs_value(name))
         return -EINVAL;
     int i = bit_index(level, name);
     if (i >= 0)

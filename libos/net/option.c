@@ -5,6 +5,7 @@
 #include <abi/errno.h>
 #include <abi/time.h>
 #include <libos/process.h>
+#include <libos/vfs.h>
 #include <limits.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ enum {
     RCVBUF_MIN = 2304,
     PRIORITY_FREE = 6, /* up to here without a capability */
     LINGER_MAX = INT_MAX / 1000,
+    BPF_EXTENSIONS = 64, /* loads of what is beside the packet, as Linux numbers them */
 };
 
 static const struct {
@@ -258,6 +260,44 @@ static int get_number(struct socket *s, int name, int *ret)
     }
 }
 
+/* What has a form of its own. -ENOPROTOOPT: it is no such option. */
+static int get_special(struct socket *s, int name, void *value, unsigned *len)
+{
+    struct abi_sockaddr_storage peer;
+    uint64_t cookie;
+    const void *from = &cookie;
+    int n = 0;
+    unsigned size = sizeof(cookie);
+    switch (name) {
+    case SO_PEERNAME:
+        n = socket_name(s, true, &peer);
+        if (n >= 0 && (unsigned)n < *len)
+            n = -EINVAL;
+        if (n < 0)
+            return n;
+        from = &peer;
+        size = *len;
+        break;
+    case SO_COOKIE:
+        if (*len < sizeof(cookie))
+            return -EINVAL;
+        cookie = s->inode ? s->inode->ino : 0;
+        break;
+    case SO_BPF_EXTENSIONS:
+    case SO_INCOMING_NAPI_ID:
+        n = name == SO_BPF_EXTENSIONS ? BPF_EXTENSIONS : 0;
+        from = &n;
+        size = sizeof(n);
+        break;
+    default:
+        return -ENOPROTOOPT;
+    }
+    if (*len > size)
+        *len = size;
+    memcpy(value, from, *len);
+    return 0;
+}
+
 static int get_general(struct socket *s, int name, void *value, unsigned *len)
 {
     union {
@@ -295,5 +335,8 @@ int socket_get_option(struct socket *s, int level, int name, void *value, unsign
         if (level != SOL_SOCKET || err != -ENOPROTOOPT)
             return err;
     }
-    return level == SOL_SOCKET ? get_general(s, name, value, len) : err;
+    if (level != SOL_SOCKET)
+        return err;
+    err = get_special(s, name, value, len);
+    return err == -ENOPROTOOPT ? get_general(s, name, value, len) : err;
 }

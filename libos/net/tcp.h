@@ -43,7 +43,8 @@ struct tcpsock {
     struct tcpsock
         *parent; /* the listener in whose waiting list it is, borrowed; guarded by its lock */
     /* Options. */
-    bool nodelay, cork, quickack, defer;
+    bool nodelay, cork, quickack;
+    uint8_t defer; /* TCP_DEFER_ACCEPT: in tries of a SYN-ACK */
     uint32_t keepidle_s, keepintvl_s, keepcnt, user_timeout_ms, notsent_lowat;
     int linger2, syncnt, maxseg, fastopen;
     char congestion[16];

@@ -18,6 +18,29 @@ static int set_congestion(struct tcpsock *t, const void *value, unsigned len)
     return 0;
 }
 
+enum { DEFER_TRIES_MAX = 255, RETRY_S_MAX = 120, LINGER2_MAX = 120, LINGER2_DEFAULT = 60 };
+
+/* Seconds as the tries of a SYN-ACK that begin in them, the first after one second, each wait twice the one before. */
+static uint8_t tries_of(int seconds)
+{
+    unsigned tries = seconds > 0, wait = 1;
+    for (int64_t all = 1; tries && seconds > all && tries < DEFER_TRIES_MAX; tries++) {
+        wait = wait * 2 < RETRY_S_MAX ? wait * 2 : RETRY_S_MAX;
+        all += wait;
+    }
+    return (uint8_t)tries;
+}
+
+static int seconds_of(unsigned tries)
+{
+    int all = tries ? 1 : 0;
+    for (int wait = 1; tries > 1; tries--) {
+        wait = wait * 2 < RETRY_S_MAX ? wait * 2 : RETRY_S_MAX;
+        all += wait;
+    }
+    return all;
+}
+
 static int set_range(uint32_t *at, int value, int least, int most)
 {
     if (value < least || value > most)
@@ -62,10 +85,10 @@ static int set_number(struct tcpsock *t, int name, int v)
         t->syncnt = v;
         return 0;
     case TCP_LINGER2:
-        t->linger2 = v < 0 ? -1 : v > 120 ? 0 : v;
+        t->linger2 = v < 0 ? -1 : v > LINGER2_MAX ? LINGER2_MAX : v ? v : LINGER2_DEFAULT;
         return 0;
     case TCP_DEFER_ACCEPT:
-        t->defer = v > 0;
+        t->defer = tries_of(v);
         return 0;
     case TCP_QUICKACK:
         t->quickack = v & 1;
@@ -166,7 +189,7 @@ static int get_number(struct tcpsock *t, int name, int *v)
         *v = t->linger2;
         return 0;
     case TCP_DEFER_ACCEPT:
-        *v = t->defer;
+        *v = seconds_of(t->defer);
         return 0;
     case TCP_QUICKACK:
         *v = !t->quickack ? 1 : t->quickack;
