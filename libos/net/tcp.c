@@ -436,6 +436,15 @@ static ssize_type send_piece(struct tcpsock *t, struct socket_msg *m)
     return err ? err : (ssize_type)n;
 }
 
+/* Wait for room. What ended the connection stays for the next call when this one has sent something. */
+static ssize_type wait_room(struct socket *s, uint64_t deadline, bool sent)
+{
+    int err = socket_wait_room(s, deadline);
+    if (sent && err && err != -EPIPE && err != -EAGAIN && err != -EINTR && err != -ERESTARTSYS)
+        s->error = -err;
+    return err;
+}
+
 static ssize_type tcp_send(struct socket *s, struct socket_msg *m)
 {
     struct tcpsock *t = tcpsock_of(s);
@@ -449,7 +458,7 @@ static ssize_type tcp_send(struct socket *s, struct socket_msg *m)
     n = send_state(t, deadline);
     while (!n && m->it->left) {
         if (UNLIKELY(s->error || s->shut & SOCKET_SHUT_WR || !socket_has_room(s)))
-            n = socket_wait_room(s, deadline);
+            n = wait_room(s, deadline, done);
         if (!n)
             n = send_piece(t, m);
         if (n < 0)
@@ -459,7 +468,10 @@ static ssize_type tcp_send(struct socket *s, struct socket_msg *m)
     }
     if (done)
         return done;
-    return n == -EPIPE ? socket_broken_pipe(m->flags) : n;
+    if (n != -EPIPE)
+        return n;
+    n = socket_take_error(s); /* why it is broken, to the first who asks */
+    return n ? n : socket_broken_pipe(m->flags);
 }
 
 /* ---- receiving ---- */
