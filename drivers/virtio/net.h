@@ -74,8 +74,9 @@ struct net_tx {
     unsigned index;
     unsigned nslots, nfree;
     uint16_t first_free;
-    bool armed;   /* an interrupt was asked for */
-    bool blocked; /* the user waits for room */
+    uint16_t kept; /* slots of frames that are not copied */
+    bool armed;    /* an interrupt was asked for */
+    bool blocked;  /* the user waits for room */
     struct net_tx_slot *slots;
     struct plat_dma mem; /* the slots' headers and copies */
     struct netdev_tx *done;

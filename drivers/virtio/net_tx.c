@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* virtio-net, sending. Each frame has a slot in memory that the device knows: its header, and the frame itself when it is
- * small, so that it costs one descriptor and no wait. What was sent is taken back when more is sent, when frames come in,
- * when the user asks, and by interrupt only once LAZY frames are in flight or the user waits for room.
+ * small, so that it costs one descriptor and no wait. What was sent is taken back when more is sent, when frames come in
+ * while there are some that were not copied, when the user asks, and by interrupt only once LAZY frames are in flight or the user waits for room.
  * Spec: virtio 1.2, 5.1.6.2. */
 #include "virtio/net.h"
 
@@ -38,6 +38,7 @@ int net_tx_init(struct net *n, unsigned i)
         tx->slots[k].next = (uint16_t)(k + 1 < tx->nslots ? k + 1 : NONE);
     tx->first_free = 0;
     tx->nfree = tx->nslots;
+    tx->kept = 0;
     tx->armed = tx->blocked = false;
     return 0;
 }
@@ -49,6 +50,7 @@ static void slot_free(struct net_tx *tx, struct net_tx_slot *s)
         s->tx->next = tx->done;
         tx->done = s->tx;
         s->tx = NULL;
+        tx->kept--;
     }
     s->next = tx->first_free;
     tx->first_free = (uint16_t)(s - tx->slots);
@@ -147,6 +149,7 @@ static int put(struct net_tx *tx, struct netdev_tx *frame, const struct net_head
     tx->first_free = s->next;
     tx->nfree--;
     s->tx = copied ? NULL : frame;
+    tx->kept = (uint16_t)(tx->kept + !copied);
     tx->frames++;
     tx->bytes += total;
     return copied;
@@ -168,7 +171,8 @@ int net_transmit(struct netdev *netdev, unsigned queue, struct netdev_tx *frame)
         spin_unlock(&tx->q->lock);
         return -EIO;
     }
-    if (tx->nfree < tx->nslots / 4 || tx->q->ring.free <= NETDEV_SEGS_MAX)
+    if (tx->nfree < tx->nslots / 4 || tx->q->ring.free <= NETDEV_SEGS_MAX ||
+        tx->q->ring.in_flight >= LAZY)
         reap(tx);
     err = put(tx, frame, &h, total);
     if (err == -ENOMEM)
@@ -239,7 +243,7 @@ void net_tx_interrupt(struct virtio_queue *q)
 
 void net_tx_tidy(struct net_tx *tx)
 {
-    if (tx->q->ring.in_flight || tx->done)
+    if (tx->kept || tx->done || tx->blocked)
         finish(tx, false);
 }
 
