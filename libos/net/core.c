@@ -347,6 +347,12 @@ void net_touch(void)
     }
 }
 
+void net_touch_tcp(void)
+{
+    if (UNLIKELY(tick_idle || tick_slow))
+        net_touch();
+}
+
 /* lwIP asks for its TCP clock (the only one that it asks for): run_all knows when that is needed. */
 void sys_timeout(u32_t ms, sys_timeout_handler handler, void *arg)
 {

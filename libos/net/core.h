@@ -14,6 +14,8 @@ void net_lock(void);
 void net_unlock(void);
 /* A packet comes or goes: the stack's timers run for a while. */
 void net_touch(void);
+/* A segment of a connection goes out, which has a clock of its own. */
+void net_touch_tcp(void);
 /* Memory within lwIP's bound (lwip/hooks.h) that is got elsewhere: may there be so much more; so much is free again. */
 NODISCARD bool net_mem_take(size_t size);
 void net_mem_give(size_t size);

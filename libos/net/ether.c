@@ -165,7 +165,6 @@ static err_t send(struct ether *e, struct pbuf *p, struct netdev_tx *tx)
     struct netdev_seg segs[NETDEV_SEGS_MAX];
     unsigned queue = e->dev->queues == 1 ? 0 : plat_cpu_id() % e->dev->queues, n;
     int err;
-    net_touch();
     if (syn_cookie_mutes())
         return ERR_OK;
     packet_tap(p, netif_get_index(&e->netif), PACKET_OUTGOING);
@@ -186,6 +185,7 @@ static err_t ether_output(struct netif *netif, struct pbuf *p)
 {
     struct ether *e = netif->state;
     struct netdev_tx tx = { 0 };
+    net_touch();
     tcp_path_learn(p);
     if (e->dev->offloads & NETDEV_CSUM)
         offload_checksum(&tx, p);
@@ -198,6 +198,7 @@ err_t ether_send_tcp4(struct netif *n, struct pbuf *p)
 {
     struct ether *e = n->state;
     struct netdev_tx tx = { 0 };
+    net_touch_tcp();
     if (e->dev->offloads & NETDEV_CSUM) {
         uint8_t *ip = (uint8_t *)p->payload + ETH_HEADER;
         uint32_t ends[2];
