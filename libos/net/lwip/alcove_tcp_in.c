@@ -58,8 +58,8 @@ static void receive_next(struct tcp_pcb *pcb, struct pbuf *p, struct tcp_hdr *h)
     tcp_receive(pcb);
 }
 
-/* Tell the socket what was acknowledged, and what came. False: the control block is gone. */
-static bool deliver(struct tcp_pcb *pcb)
+/* Tell the socket what was acknowledged. False: the control block is gone. */
+static bool tell_acked(struct tcp_pcb *pcb)
 {
     err_t err = ERR_OK;
     for (u32_t n; recv_acked; recv_acked -= n) {
@@ -68,8 +68,18 @@ static bool deliver(struct tcp_pcb *pcb)
         if (err == ERR_ABRT)
             return false;
     }
-    if (recv_flags & TF_CLOSED && tcp_input_delayed_close(pcb))
+    return !(recv_flags & TF_CLOSED) || !tcp_input_delayed_close(pcb);
+}
+
+/* Tell it that, and what came. False: the control block is gone. */
+static bool deliver(struct tcp_pcb *pcb)
+{
+    err_t err = ERR_OK;
+    if (!tell_acked(pcb)) {
+        if (recv_data)
+            pbuf_free(recv_data);
         return false;
+    }
     if (!recv_data)
         return true;
     if (pcb->flags & TF_RXCLOSED) {
