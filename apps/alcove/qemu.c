@@ -27,12 +27,30 @@ static char *escape(const char *s)
     return b.s ? b.s : xstrdup("");
 }
 
+/* A directory, as the user who runs QEMU may use it. */
+static void share_args(const struct vm_spec *spec, unsigned i, struct list *a)
+{
+    const struct vm_volume *v = &spec->volumes[i];
+    list_add(a, "-fsdev");
+    list_add(a, xprintf("local,id=vol%u,path=%s,security_model=none,multidevs=remap%s", i,
+                        escape(v->path), v->read_only ? ",readonly=on" : ""));
+    list_add(a, "-device");
+    list_add(a,
+             xprintf("%s,fsdev=vol%u,mount_tag=alcove-vol%u",
+                     strcmp(spec->machine, "microvm") == 0 ? "virtio-9p-device" : "virtio-9p-pci",
+                     i, i));
+}
+
 static void volume_args(const struct vm_spec *spec, struct list *a)
 {
     const char *device =
         strcmp(spec->machine, "microvm") == 0 ? "virtio-blk-device" : "virtio-blk-pci";
     for (unsigned i = 0; i < spec->nvolumes; i++) {
         const struct vm_volume *v = &spec->volumes[i];
+        if (v->directory) {
+            share_args(spec, i, a);
+            continue;
+        }
         list_add(a, "-drive");
         list_add(a, xprintf("file=%s,if=none,id=vol%u,format=raw,cache=writeback%s",
                             escape(v->path), i, v->read_only ? ",readonly=on" : ""));

@@ -13,6 +13,7 @@ enum { VM_VOLUMES_MAX = 16 };
 struct vm_volume {
     const char *path;
     bool read_only;
+    bool directory;    /* shared, not a disk */
     const char *point; /* where it is mounted */
     const char *key;   /* the file with its passphrase; NULL: it has none, or it is typed in */
 };

@@ -113,7 +113,25 @@ void volume_attach(const char *path, bool ro, const char *point, struct vm_spec 
         fail_errno(path, errno, "cannot be used");
     if (vm->nvolumes == VM_VOLUMES_MAX)
         fail("-v", "more than %d volumes", VM_VOLUMES_MAX);
-    vm->volumes[vm->nvolumes++] = (struct vm_volume){ path_absolute(path), ro, point, NULL };
+    vm->volumes[vm->nvolumes++] =
+        (struct vm_volume){ .path = path_absolute(path), .read_only = ro, .point = point };
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A directory of this machine, by virtio-9p. */
+static void take_directory(const char *path, bool ro, const char *point, struct vm_spec *vm,
+                           struct list *mounts)
+{
+    if (vm->vmm)
+        fail("-v", "%s cannot share the directory %s; QEMU can", vm->vmm, path);
+    list_add(mounts, xprintf("alcove-vol%u:9p:%s%s", vm->nvolumes, point, ro ? ":ro" : ""));
+    volume_attach(path, ro, point, vm);
+    vm->volumes[vm->nvolumes - 1].directory = true;
 }
 
 /* FILE:/POINT[:ro] */
@@ -133,6 +151,10 @@ static void take(const char *text, const struct list *keys, bool *used, struct v
     *point++ = '\0';
     if (strpbrk(point, " \""))
         fail("-v", "'%s': a mount point has no spaces or quotes", point);
+    if (is_directory(path)) {
+        take_directory(path, ro, point, vm, mounts);
+        return;
+    }
     const char *wrong = volume_read(path, &v);
     if (wrong)
         fail(path, "%s", wrong);

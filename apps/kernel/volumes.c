@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* mount=SOURCE:TYPE:POINT[:ro][,key=FROM]. SOURCE is what blk_find knows; TYPE is stated, never guessed: ext4, or luks2+ext4, for
- * which FROM says where the passphrase comes from (keys.c). */
+ * which FROM says where the passphrase comes from (keys.c); or 9p, and SOURCE is the tag of a directory of the host. */
 #include "volumes.h"
 
 #include "keys.h"
@@ -11,6 +11,7 @@
 #include <libos/cmdline.h>
 #include <libos/dev/blk.h>
 #include <libos/ext4.h>
+#include <libos/p9.h>
 #include <libos/vfs.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,6 +83,20 @@ static int unlock(struct wanted *w, struct blk_device **dev)
     return err;
 }
 
+/* A directory of the host. What it says of set-id bits and devices counts for nothing here. */
+static int share_mount(const struct wanted *w)
+{
+    struct superblock *sb;
+    int err = p9_mount(w->source, w->read_only, &sb);
+    if (!err)
+        err = vfs_mount(sb, w->point, w->source,
+                        ST_NOSUID | ST_NODEV | (w->read_only ? ST_RDONLY : 0));
+    if (err)
+        log_error("volume %s: the host's directory %s cannot be mounted (error %d)", w->point,
+                  w->source, -err);
+    return err;
+}
+
 static int volume_mount(char *text)
 {
     struct wanted w;
@@ -90,6 +105,8 @@ static int volume_mount(char *text)
         log_error("volume: '%s' is not SOURCE:TYPE:POINT[:ro][,key=FROM]", text);
         return -EINVAL;
     }
+    if (!strcmp(w.type, "9p"))
+        return share_mount(&w);
     bool luks = !strcmp(w.type, "luks2+ext4");
     if ((!luks && strcmp(w.type, "ext4")) || !ext4_is("ext4")) {
         log_error("volume %s: file system '%s' is not known", w.point, w.type);

@@ -15,10 +15,10 @@
 
 enum { CONFIG_RETRIES = 16, RESET_NS = 200000000 };
 
-static const struct virtio_driver *const drivers[] = {
-    &virtio_blk_driver,     &virtio_net_driver,   &virtio_rng_driver,
-    &virtio_console_driver, &virtio_vsock_driver, &virtio_balloon_driver
-};
+static const struct virtio_driver *const drivers[] = { &virtio_blk_driver,   &virtio_net_driver,
+                                                       &virtio_rng_driver,   &virtio_console_driver,
+                                                       &virtio_vsock_driver, &virtio_balloon_driver,
+                                                       &virtio_9p_driver };
 
 bool virtio_reset(struct virtio_device *d)
 {

@@ -21,6 +21,7 @@ enum virtio_type {
     VIRTIO_CONSOLE = 3,
     VIRTIO_RNG = 4,
     VIRTIO_BALLOON = 5,
+    VIRTIO_9P = 9,
     VIRTIO_VSOCK = 19,
 };
 
@@ -167,6 +168,7 @@ extern const struct virtio_driver virtio_blk_driver;
 extern const struct virtio_driver virtio_net_driver;
 extern const struct virtio_driver virtio_console_driver;
 extern const struct virtio_driver virtio_rng_driver;
+extern const struct virtio_driver virtio_9p_driver;
 extern const struct virtio_driver virtio_vsock_driver;
 
 #endif

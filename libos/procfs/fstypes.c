@@ -47,7 +47,7 @@ static const struct fs_type erofs_type = { .name = "erofs", .device = true, .hid
 static const struct fs_type *const types[] = {
     &sysfs_type,  &tmpfs_type, &proc_type,   &devtmpfs_type, &sockfs_type,
     &pipefs_type, &ramfs_type, &devpts_type, &ext3_type,     &ext2_type,
-    &ext4_type,   &erofs_type, &mqueue_type, &overlay_type,
+    &ext4_type,   &erofs_type, &mqueue_type, &overlay_type,  &p9_type,
 };
 
 const struct fs_type *fs_type_at(size_t n)

@@ -45,6 +45,7 @@ NODISCARD int fs_setup_text(struct fs_setup *s, char *text);
 NODISCARD int fs_setup_get(struct fs_setup *s, struct superblock **ret_sb);
 
 /* Types of the modules. */
-extern const struct fs_type tmpfs_type, ramfs_type, ext4_type, ext3_type, ext2_type, overlay_type;
+extern const struct fs_type tmpfs_type, ramfs_type, ext4_type, ext3_type, ext2_type, overlay_type,
+    p9_type;
 
 #endif
