@@ -2,6 +2,7 @@
 /* libOS's own loader on damaged programs. libOS boots in this process; each input is a list of changes to a program or to its
  * interpreter: how many, then three bytes each, two of them the place, where the upper half of it is the headers once more, and one to xor. What is loaded
  * is gone afterwards to the last page, whatever the loader said. Begun with '#', the input is a script's first line. */
+#include "../unit/boot.h"
 #include "../../libos/load/load.h"
 
 #include <abi/elf.h>
@@ -178,28 +179,10 @@ static void first(void *arg)
     _exit(status);
 }
 
-void machine_exit(int wait_status)
-{
-    _exit(wait_status != 0);
-}
-
-void upcall_boot(void)
-{
-    panic("not booted this way");
-}
-
 int main(int argc, char **argv)
 {
-    struct thread *thread;
     arg_count = argc;
     arg_values = argv;
-    plat_host_init();
-    page_init();
-    sched_init_cpu(0);
-    random_init();
-    time_init();
-    must(vfs_init(NULL, 0) == 0);
-    must(process_create_first(first, NULL, &thread) == 0);
-    sched_start(thread);
-    sched_idle();
+    boot();
+    boot_enter(first);
 }

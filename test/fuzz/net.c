@@ -2,6 +2,7 @@
 /* The protocol stack, sockets included, behind the real driver and ring: the input is a list of frames that come, most of them
  * with lengths, checksums and sequence numbers put right so that they get far, and of calls that a program makes meanwhile. After
  * each input a datagram still reaches its socket. */
+#include "../unit/boot.h"
 #include "fake.h"
 #include "virtio/net.h"
 
@@ -417,28 +418,12 @@ static void no_log(enum log_level level, const char *text, size_t len)
     (void)level, (void)text, (void)len;
 }
 
-void machine_exit(int wait_status)
-{
-    _exit(wait_status != 0);
-}
-
-void upcall_boot(void)
-{
-    panic("not booted this way");
-}
-
 int main(int argc, char **argv)
 {
-    struct thread *thread;
     arg_count = argc;
     arg_values = argv;
-    plat_host_init();
-    page_init();
-    sched_init_cpu(0);
-    random_init();
-    time_init();
+    boot();
     log_set_sink(no_log);
-    must(vfs_init(NULL, 0) == 0);
     fake_init(VIRTIO_NET, VIRTIO_BIT(NET_F_MAC) | VIRTIO_BIT(NET_F_STATUS) |
                               VIRTIO_BIT(NET_F_MRG_RXBUF) | VIRTIO_BIT(NET_F_CSUM) |
                               VIRTIO_BIT(NET_F_GUEST_CSUM));
@@ -446,7 +431,5 @@ int main(int argc, char **argv)
     fake.config[6] = 1;
     fake_probe();
     net_init();
-    must(process_create_first(first, NULL, &thread) == 0);
-    sched_start(thread);
-    sched_idle();
+    boot_enter(first);
 }

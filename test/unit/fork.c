@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Address spaces that fork each other, against a model: each mapped page has a number, which only its own address space
  * changes. Random maps, writes, protections, moves, forks and ends; then every page of memory is back. */
+#include "boot.h"
 #include <abi/mman.h>
 #include <base/log.h>
 #include <libos/file.h>
@@ -325,32 +326,13 @@ static void test(void *arg)
     _exit(failures != 0);
 }
 
-void machine_exit(int wait_status);
-void machine_exit(int wait_status)
-{
-    _exit(wait_status != 0);
-}
-
-void upcall_boot(void)
-{
-    panic("not booted this way");
-}
-
 /* unit-fork [SEED [STEPS]] */
 int main(int argc, char **argv)
 {
-    struct thread *thread;
     if (argc > 1)
         seed = strtoull(argv[1], NULL, 0);
     if (argc > 2)
         steps = (unsigned)strtoul(argv[2], NULL, 0);
-    plat_host_init();
-    page_init();
-    sched_init_cpu(0);
-    random_init();
-    time_init();
-    must(vfs_init(NULL, 0) == 0);
-    must(process_create_first(test, NULL, &thread) == 0);
-    sched_start(thread);
-    sched_idle();
+    boot();
+    boot_enter(test);
 }
