@@ -134,8 +134,10 @@ int volumes_mount(void)
 {
     const struct config *c = config();
     int err = 0;
-    if (c->mountc)
+    if (blk_next(NULL)) {
         blk_scan();
+        err = blk_nodes_make();
+    }
     for (int i = 0; i < c->mountc && !err; i++)
         err = volume_mount(c->mounts[i]);
     return err;

@@ -10,8 +10,23 @@ struct blk_device *blk_find(const char *name)
     return NULL;
 }
 
+struct blk_device *blk_next(const struct blk_device *dev)
+{
+    return NULL;
+}
+
 void blk_scan(void)
 {
+}
+
+int blk_node_open(uint32_t rdev, bool exclusive, struct file *f)
+{
+    return -ENXIO;
+}
+
+int blk_nodes_make(void)
+{
+    return 0;
 }
 
 int luks_open(struct blk_device *dev, const char *name, const struct luks_key_source *key,

@@ -39,6 +39,8 @@ void blk_enqueue(struct blk_queue *q, struct blk_io *io);
 void blk_dispatch(struct blk_queue *q);
 /* Start the thread that deals with timeouts, once. -ENOMEM. */
 NODISCARD int blk_recovery_start(void);
+/* UUID and label of the file system or LUKS2 volume on d. False: neither is known. May sleep. */
+bool blk_content_names(struct blk_device *d, char uuid[41], char label[49]);
 /* End io. */
 void blk_io_end(struct blk_io *io, int status);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding a device by what is known of it: its name, its partition's, or what the file system on it says of itself. */
-#include <libos/dev/blk.h>
+#include "blk_int.h"
 
 #include <libos/page.h>
 #include <stdio.h>
@@ -43,19 +43,25 @@ static bool luks_names(const char *h, char uuid[41], char label[49])
     return true;
 }
 
-static bool content_matches(struct blk_device *d, const char *value, bool by_label)
+bool blk_content_names(struct blk_device *d, char uuid[41], char label[49])
 {
-    char uuid[41], label[49];
     struct page *p = page_alloc(0, PAGE_KERNEL, 0);
     bool found = false;
     if (!p)
         return false;
     char *buf = page_ptr(p);
-    if (d->sectors >= PAGE_SIZE / BLK_SECTOR && !blk_read(d, 0, PAGE_SIZE / BLK_SECTOR, buf) &&
-        (luks_names(buf, uuid, label) || ext_names(buf + 1024, uuid, label)))
-        found = by_label ? *label && !strcmp(label, value) : equal_nocase(uuid, value);
+    if (d->sectors >= PAGE_SIZE / BLK_SECTOR && !blk_read(d, 0, PAGE_SIZE / BLK_SECTOR, buf))
+        found = luks_names(buf, uuid, label) || ext_names(buf + 1024, uuid, label);
     page_put(p);
     return found;
+}
+
+static bool content_matches(struct blk_device *d, const char *value, bool by_label)
+{
+    char uuid[41], label[49];
+    if (!blk_content_names(d, uuid, label))
+        return false;
+    return by_label ? *label && !strcmp(label, value) : equal_nocase(uuid, value);
 }
 
 struct blk_device *blk_find(const char *name)

@@ -7,6 +7,7 @@
 #include <abi/stat.h>
 #include <abi/statfs.h>
 #include <libos/acl.h>
+#include <libos/dev/blk.h>
 #include <libos/dev/char.h>
 #include <libos/errseq.h>
 #include <libos/flock.h>
@@ -69,7 +70,7 @@ static int may_open(const struct open_state *o, const struct path *p)
 }
 
 /* Give the file its operations. */
-static int open_kind(struct inode *inode, struct file *f)
+static int open_kind(const struct open_state *o, struct inode *inode, struct file *f)
 {
     switch (inode->mode & S_IFMT) {
     case S_IFIFO:
@@ -77,6 +78,7 @@ static int open_kind(struct inode *inode, struct file *f)
     case S_IFCHR:
         return char_device_open(inode, f);
     case S_IFBLK:
+        return blk_node_open(inode->rdev, o->flags & O_EXCL, f);
     case S_IFSOCK:
         return -ENXIO;
     default:
@@ -129,13 +131,13 @@ static int open_inode(const struct open_state *o, struct file *f)
         if (err)
             return err;
     }
-    err = open_kind(inode, f);
+    err = open_kind(o, inode, f);
     if (err) {
         f->ops = &file_path_ops; /* there is nothing of the kind to release */
         f->data = NULL;
         return err;
     }
-    if (o->flags & O_DIRECT && !regular && !S_ISFIFO(inode->mode))
+    if (o->flags & O_DIRECT && !regular && !S_ISFIFO(inode->mode) && !S_ISBLK(inode->mode))
         return -EINVAL;
     if (o->flags & O_TRUNC && regular && !o->created)
         return open_truncate(f);

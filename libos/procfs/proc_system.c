@@ -2,6 +2,7 @@
 /* The files at the top of /proc: memory, CPUs, load, time, and the lists of what there is. */
 #include "proc.h"
 #include <abi/errno.h>
+#include <libos/dev/blk.h>
 #include <libos/heap.h>
 #include <libos/page.h>
 #include <libos/pagemap.h>
@@ -180,6 +181,32 @@ static int show_vmstat(struct text *t, const struct gen_ctx *c)
     return 0;
 }
 
+static int show_partitions(struct text *t, const struct gen_ctx *c)
+{
+    text_printf(t, "major minor  #blocks  name\n\n");
+    for (struct blk_device *d = blk_next(NULL); d; d = blk_next(d))
+        text_printf(t, "%4u  %7u %10llu %s\n", abi_major(d->rdev), abi_minor(d->rdev),
+                    (unsigned long long)(d->sectors / 2), d->name);
+    return 0;
+}
+
+/* Merges and times are not counted, nor what goes to a partition apart from its disk. Documentation/admin-guide/iostats.rst. */
+static int show_diskstats(struct text *t, const struct gen_ctx *c)
+{
+    for (struct blk_device *d = blk_next(NULL); d; d = blk_next(d)) {
+        unsigned long long n[5], sectors[5];
+        for (unsigned i = 0; i < 5; i++) {
+            n[i] = d->done_ios[i];
+            sectors[i] = d->done_sectors[i];
+        }
+        text_printf(t, "%4u %7u %s %llu 0 %llu 0 %llu 0 %llu 0 0 0 0 %llu 0 %llu 0 %llu 0\n",
+                    abi_major(d->rdev), abi_minor(d->rdev), d->name, n[BLK_READ], sectors[BLK_READ],
+                    n[BLK_WRITE], sectors[BLK_WRITE], n[BLK_DISCARD], sectors[BLK_DISCARD],
+                    n[BLK_FLUSH]);
+    }
+    return 0;
+}
+
 /* Lines are not counted; the columns are there. */
 static int show_interrupts(struct text *t, const struct gen_ctx *c)
 {
@@ -213,12 +240,13 @@ const struct gen_entry proc_system_entries[] = {
     GEN_FIXED("devices", "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  "
                          "5 /dev/ptmx\n136 pts\n"
                          "\nBlock devices:\n"),
+    GEN_FILE("diskstats", show_diskstats),
     GEN_FILE("filesystems", proc_show_filesystems),
     GEN_FILE("interrupts", show_interrupts),
     GEN_FILE("loadavg", show_loadavg),
     GEN_FILE("meminfo", show_meminfo),
     { .name = "net", .mode = S_IFLNK | 0777, .fixed = "self/net" },
-    GEN_FIXED("partitions", "major minor  #blocks  name\n\n"),
+    GEN_FILE("partitions", show_partitions),
     GEN_FILE("stat", show_stat),
     GEN_FIXED("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     GEN_FILE("uptime", show_uptime),

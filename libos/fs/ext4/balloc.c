@@ -186,9 +186,11 @@ static int take_in_group(struct ext4 *fs, uint32_t group, uint32_t from, uint32_
     mutex_lock(&gi->lock);
     int err = gi->free < min ? -ENOSPC : load_group(fs, group);
     if (!err && gi->free >= min) {
-        at = find_run(gi->busy, n, from < n ? from : 0, *count, &len);
+        gi->low = next_free(gi->busy, gi->low, n);
+        at = find_run(gi->busy, n, from < n ? (uint32_t)max_u64(from, gi->low) : gi->low, *count,
+                      &len);
         if (len < *count && from) {
-            uint32_t len2, at2 = find_run(gi->busy, n, 0, *count, &len2);
+            uint32_t len2, at2 = find_run(gi->busy, n, gi->low, *count, &len2);
             if (len2 > len) {
                 at = at2;
                 len = len2;
@@ -235,8 +237,10 @@ static void give_back(struct ext4 *fs, uint64_t block, uint32_t count)
     uint32_t group = (uint32_t)((block - fs->first_data) / fs->blocks_per_group);
     struct ext4_group_info *gi = &fs->group[group];
     mutex_lock(&gi->lock);
+    uint32_t first = (uint32_t)(block - ext4_group_first(fs, group));
     if (gi->busy)
-        set_bits(gi->busy, (uint32_t)(block - ext4_group_first(fs, group)), count, false);
+        set_bits(gi->busy, first, count, false);
+    gi->low = (uint32_t)min_u64(gi->low, first);
     gi->free += count;
     fs->free_blocks += count;
     mutex_unlock(&gi->lock);

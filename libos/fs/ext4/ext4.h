@@ -76,6 +76,7 @@ struct ext4_group_info {
     uint8_t *busy; /* guarded by lock: blocks that must not be allocated; NULL: not loaded */
     uint32_t free; /* guarded by lock: bits clear in busy; before loading: of the descriptor */
     uint32_t next; /* guarded by lock: where the last allocation ended */
+    uint32_t low;  /* guarded by lock: no bit below is clear in busy */
     bool bad;      /* a bitmap is damaged: not used */
 };
 

@@ -18,6 +18,7 @@ struct blk_device;
 struct blk_io;
 struct blk_queue;
 struct blk_request;
+struct file;
 
 enum {
     BLK_SECTOR = 512, /* the unit of all positions and lengths, whatever the device's blocks are */
@@ -222,6 +223,11 @@ struct blk_device *blk_of_rdev(uint32_t rdev);
 /* Read the partition tables (GPT, MBR) of all devices and register what they say. Once, from a thread that may sleep. A table
  * that is damaged is named in a logged line and not used. */
 void blk_scan(void);
+/* Open the node with this number: sets f's operations and data. exclusive: as O_EXCL, which no mount goes with. -ENXIO, -EBUSY,
+ * -ENOMEM. */
+NODISCARD int blk_node_open(uint32_t rdev, bool exclusive, struct file *f);
+/* Make the nodes of all devices in /dev, and links by what is known of them in /dev/disk. Once, after blk_scan. -ENOMEM. */
+NODISCARD int blk_nodes_make(void);
 /* Take or release the right to mount from dev (or to use it exclusively). -EBUSY. */
 NODISCARD int blk_claim(struct blk_device *dev);
 void blk_release(struct blk_device *dev);

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* Device nodes: a disk or partition as a file. There is no cache in between: what is read comes from the device, what is written goes
+ * there, through memory of libOS. Blocks that are written in part are read first, under one lock for all devices. A file system
+ * that is mounted from the device has a cache of its own, so who changes a mounted disk gets what he asked for, as on Linux. */
+#include "blk_int.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <abi/prctl.h>
+#include <abi/stat.h>
+#include <libos/file.h>
+#include <libos/heap.h>
+#include <libos/process.h>
+#include <libos/sched.h>
+#include <libos/user.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    BUFFER = 65536,
+    BLKROGET = 0x125e,
+    BLKGETSIZE = 0x1260,
+    BLKFLSBUF = 0x1261,
+    BLKSSZGET = 0x1268,
+    BLKDISCARD = 0x1277,
+    BLKIOMIN = 0x1278,
+    BLKIOOPT = 0x1279,
+    BLKALIGNOFF = 0x127a,
+    BLKPBSZGET = 0x127b,
+    BLKDISCARDZEROES = 0x127c,
+    BLKROTATIONAL = 0x127e,
+    BLKZEROOUT = 0x127f,
+};
+#define BLKBSZGET    0x80081270u
+#define BLKGETSIZE64 0x80081272u
+
+typedef USER(int) user_blk_int_t;
+typedef USER(uint16_t) user_blk_u16_t;
+typedef USER(uint64_t) user_blk_u64_t;
+typedef USER(const uint64_t) user_blk_range_t;
+
+/* What f->data points to. */
+struct node {
+    struct blk_device *dev;
+    bool exclusive; /* it is claimed */
+};
+
+static struct mutex part_lock;
+
+static struct blk_device *dev_of(const struct file *f)
+{
+    return ((struct node *)f->data)->dev;
+}
+
+static uint64_t size_of(const struct blk_device *dev)
+{
+    return dev->sectors * BLK_SECTOR;
+}
+
+/* The blocks that [pos, pos + n) lies in, at most a buffer of them; n becomes what of it that is. */
+struct span {
+    uint64_t sector;
+    uint32_t sectors, skip, n;
+};
+
+static struct span span_at(const struct blk_device *dev, uint64_t pos, size_t n)
+{
+    uint64_t block = dev->limits.logical_block, from = align_down(pos, block);
+    uint64_t end = min_u64(align_up(pos + n, block), from + BUFFER);
+    return (struct span){ .sector = from / BLK_SECTOR,
+                          .sectors = (uint32_t)((end - from) / BLK_SECTOR),
+                          .skip = (uint32_t)(pos - from),
+                          .n = (uint32_t)min_u64(n, end - pos) };
+}
+
+/* O_DIRECT wants whole blocks, and memory that is aligned like them. */
+static bool refused(const struct file *f, const struct iter *it, uint64_t pos)
+{
+    uint64_t bits = pos | it->left | (it->kind & ITER_VECTOR ? 0 : it->at);
+    return f->flags & O_DIRECT && bits & (dev_of(f)->limits.logical_block - 1);
+}
+
+static ssize_type node_read(struct file *f, struct iter *it, uint64_t *pos)
+{
+    struct blk_device *dev = dev_of(f);
+    uint64_t size = size_of(dev), want = *pos < size ? min_u64(it->left, size - *pos) : 0;
+    size_t done = 0;
+    int err = 0;
+    if (refused(f, it, *pos))
+        return -EINVAL;
+    char *buf = want ? heap_alloc(BUFFER) : NULL;
+    if (want && !buf)
+        return -ENOMEM;
+    while (done < want && !err) {
+        struct span s = span_at(dev, *pos + done, want - done);
+        err = blk_read(dev, s.sector, s.sectors, buf);
+        if (!err) {
+            size_t put = iter_put(it, buf + s.skip, s.n);
+            done += put;
+            if (put < s.n)
+                err = -EFAULT;
+        }
+        if (thread_preempt_point())
+            break;
+    }
+    heap_free(buf);
+    *pos += done;
+    return done ? (ssize_type)done : err;
+}
+
+static int write_span(struct blk_device *dev, const struct span *s, struct iter *it, char *buf,
+                      size_t *ret_got)
+{
+    bool whole = s->n == s->sectors * BLK_SECTOR;
+    int err = whole ? 0 : blk_read(dev, s->sector, s->sectors, buf);
+    if (err)
+        return err;
+    size_t got = iter_get(it, buf + s->skip, s->n);
+    *ret_got = got;
+    /* Memory that cannot be read to its end: of the last block nothing is written, unless it was read before. */
+    uint32_t block = dev->limits.logical_block;
+    uint64_t bytes = whole ? align_down(got, block) : align_up(s->skip + got, block);
+    if (whole)
+        *ret_got = bytes;
+    return bytes ? blk_write(dev, s->sector, (uint32_t)(bytes / BLK_SECTOR), buf, 0) : 0;
+}
+
+static ssize_type node_write(struct file *f, struct iter *it, uint64_t *pos)
+{
+    struct blk_device *dev = dev_of(f);
+    uint64_t size = size_of(dev), at = f->flags & O_APPEND || it->append ? size : *pos;
+    size_t done = 0;
+    int err = 0;
+    if (dev->limits.read_only)
+        return -EPERM;
+    if (!it->left)
+        return 0;
+    if (at >= size)
+        return -ENOSPC;
+    if (refused(f, it, at))
+        return -EINVAL;
+    uint64_t want = min_u64(it->left, size - at);
+    char *buf = heap_alloc(BUFFER);
+    if (!buf)
+        return -ENOMEM;
+    while (done < want && !err) {
+        struct span s = span_at(dev, at + done, want - done);
+        size_t got = 0;
+        mutex_lock(&part_lock);
+        err = write_span(dev, &s, it, buf, &got);
+        mutex_unlock(&part_lock);
+        done += err ? 0 : got;
+        if (!err && got < s.n)
+            err = -EFAULT;
+        if (thread_preempt_point())
+            break;
+    }
+    heap_free(buf);
+    if (done && (f->flags & O_DSYNC || it->sync)) {
+        int err2 = blk_flush(dev);
+        if (err2)
+            return err2;
+    }
+    *pos = at + done;
+    return done ? (ssize_type)done : err;
+}
+
+static int64_t node_seek(struct file *f, int64_t off, int whence)
+{
+    int64_t size = (int64_t)size_of(dev_of(f));
+    if (whence == SEEK_CUR)
+        off += (int64_t)f->pos;
+    else if (whence == SEEK_END)
+        off += size;
+    else if (whence == SEEK_DATA || whence == SEEK_HOLE) {
+        if (off < 0 || off >= size)
+            return -ENXIO;
+        off = whence == SEEK_DATA ? off : size;
+    } else if (whence != SEEK_SET)
+        return -EINVAL;
+    if (off < 0 || off > size)
+        return -EINVAL;
+    f->pos = (uint64_t)off;
+    return off;
+}
+
+static int node_sync(struct file *f, bool data_only)
+{
+    (void)data_only;
+    return blk_flush(dev_of(f)) ? -EIO : 0;
+}
+
+/* BLKDISCARD, BLKZEROOUT: a range of bytes. */
+static long range_ioctl(struct file *f, bool zero, unsigned long arg)
+{
+    struct blk_device *dev = dev_of(f);
+    uint64_t range[2], size = size_of(dev);
+    if (!f->can_write)
+        return -EBADF;
+    if (dev->limits.read_only)
+        return -EPERM;
+    if (!zero && !dev->limits.max_discard_sectors)
+        return -EOPNOTSUPP;
+    if (user_get(range, user_at(user_blk_range_t, arg), 2))
+        return -EFAULT;
+    if ((range[0] | range[1]) % BLK_SECTOR || range[0] > size || range[1] > size - range[0])
+        return -EINVAL;
+    if ((range[0] | range[1]) % dev->limits.logical_block)
+        return -EINVAL;
+    if (zero)
+        return blk_zero(dev, range[0] / BLK_SECTOR, range[1] / BLK_SECTOR);
+    blk_discard(dev, range[0] / BLK_SECTOR, range[1] / BLK_SECTOR);
+    return 0;
+}
+
+static long put_int(unsigned long arg, uint32_t value)
+{
+    int v = (int)value;
+    return user_put(user_at(user_blk_int_t, arg), &v, 1);
+}
+
+static long put_u64(unsigned long arg, uint64_t v)
+{
+    return user_put(user_at(user_blk_u64_t, arg), &v, 1);
+}
+
+static long node_ioctl(struct file *f, unsigned cmd, unsigned long arg)
+{
+    struct blk_device *dev = dev_of(f);
+    const struct blk_limits *l = &dev->limits;
+    uint16_t turns = l->rotational;
+    switch (cmd) {
+    case BLKROGET:
+        return put_int(arg, l->read_only);
+    case BLKGETSIZE:
+        return put_u64(arg, dev->sectors);
+    case BLKGETSIZE64:
+        return put_u64(arg, size_of(dev));
+    case BLKFLSBUF:
+        return cred_capable(CAP_SYS_ADMIN) ? blk_flush(dev) : -EACCES;
+    case BLKSSZGET:
+        return put_int(arg, l->logical_block);
+    case BLKBSZGET:
+        return put_int(arg, PAGE_SIZE);
+    case BLKPBSZGET:
+    case BLKIOMIN:
+        return put_int(arg, l->physical_block);
+    case BLKIOOPT:
+        return put_int(arg, l->optimal_io);
+    case BLKALIGNOFF:
+    case BLKDISCARDZEROES:
+        return put_int(arg, 0);
+    case BLKROTATIONAL:
+        return user_put(user_at(user_blk_u16_t, arg), &turns, 1);
+    case BLKDISCARD:
+    case BLKZEROOUT:
+        return range_ioctl(f, cmd == BLKZEROOUT, arg);
+    default:
+        return -ENOTTY;
+    }
+}
+
+static void node_release(struct file *f)
+{
+    struct node *n = f->data;
+    if (n->exclusive)
+        blk_release(n->dev);
+    heap_free(n);
+}
+
+static const struct file_ops node_fops = {
+    .read = node_read,
+    .write = node_write,
+    .seek = node_seek,
+    .ioctl = node_ioctl,
+    .sync = node_sync,
+    .release = node_release,
+};
+
+int blk_node_open(uint32_t rdev, bool exclusive, struct file *f)
+{
+    struct blk_device *dev = blk_of_rdev(rdev);
+    struct node *n = dev ? heap_zalloc(sizeof(*n)) : NULL;
+    if (!n)
+        return dev ? -ENOMEM : -ENXIO;
+    int err = exclusive ? blk_claim(dev) : 0;
+    if (err) {
+        heap_free(n);
+        return err;
+    }
+    *n = (struct node){ dev, exclusive };
+    f->data = n;
+    f->ops = &node_fops;
+    f->seekable = f->one_by_one = true;
+    return 0;
+}
+
+/* A link in /dev/disk/FOLDER, of which the first one makes the folder. */
+static void link_make(const char *folder, const char *name, const struct blk_device *d)
+{
+    char path[96], target[BLK_NAME_MAX + 8];
+    if (!*name || strchr(name, '/') || strlen(name) > 60)
+        return;
+    (void)!vfs_make("/dev/disk", S_IFDIR | 0755, 0, NULL);
+    snprintf(path, sizeof(path), "/dev/disk/%s", folder);
+    (void)!vfs_make(path, S_IFDIR | 0755, 0, NULL);
+    snprintf(path, sizeof(path), "/dev/disk/%s/%s", folder, name);
+    snprintf(target, sizeof(target), "../../%s", d->name);
+    (void)!vfs_make(path, S_IFLNK | 0777, 0, target); /* two of one name: the first counts */
+}
+
+int blk_nodes_make(void)
+{
+    char path[BLK_NAME_MAX + 8], uuid[41], label[49];
+    int err = 0;
+    mutex_init(&part_lock, RANK_FS_MAP);
+    for (struct blk_device *d = blk_next(NULL); d && !err; d = blk_next(d)) {
+        snprintf(path, sizeof(path), "/dev/%s", d->name);
+        err = vfs_make(path, S_IFBLK | 0660, d->rdev, NULL);
+        if (err == -EEXIST)
+            err = 0;
+        link_make("by-partuuid", d->partuuid, d);
+        link_make("by-partlabel", d->partlabel, d);
+        if (*d->serial && !d->whole) {
+            snprintf(path, sizeof(path), "%s-%.20s", d->name[0] == 'v' ? "virtio" : "nvme",
+                     d->serial);
+            link_make("by-id", path, d);
+        }
+        if (blk_content_names(d, uuid, label)) {
+            link_make("by-uuid", uuid, d);
+            link_make("by-label", label, d);
+        }
+    }
+    return err;
+}
