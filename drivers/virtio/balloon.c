@@ -94,7 +94,7 @@ static void tell_actual(struct balloon *b)
 }
 
 /* Locks: the first queue's. */
-static int step_locked(struct balloon *b, uint64_t want)
+static int step_locked(struct balloon *b, uint64_t want, bool *ret_short)
 {
     uint64_t have = balloon_count();
     size_t n;
@@ -107,14 +107,14 @@ static int step_locked(struct balloon *b, uint64_t want)
         return n ? hand_over(b, DEFLATE, n) : 0;
     }
     n = balloon_inflate(b->pages.ptr, min_u64(BATCH, want - have));
-    if (!n)
-        timer_start(&b->again, plat_time_ns() + AGAIN_NS);
+    *ret_short = !n;
     return n ? hand_over(b, INFLATE, n) : 0;
 }
 
 static void step(struct balloon *b)
 {
     struct virtio_device *d = b->dev;
+    bool short_of = false;
     uint32_t want;
     int err;
 
@@ -123,9 +123,11 @@ static void step(struct balloon *b)
     err = virtio_config(d, WANTED, &want, sizeof(want), 4);
     if (!err) {
         spin_lock(&d->queues[0].lock);
-        err = step_locked(b, want);
+        err = step_locked(b, want, &short_of);
         spin_unlock(&d->queues[0].lock);
     }
+    if (!err && short_of)
+        timer_start(&b->again, plat_time_ns() + AGAIN_NS);
     if (err)
         virtio_fail(d, "the balloon cannot be served");
 }

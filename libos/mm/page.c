@@ -15,6 +15,7 @@
 #include <plat/boot.h>
 #include <plat/cpu.h>
 #include <plat/mem.h>
+#include <plat/node.h>
 #include <plat/thread.h>
 #include <plat/upcall.h>
 #include <string.h>
@@ -43,10 +44,19 @@ struct store {
 } ALIGNED(64);
 
 static struct spin lock = SPIN_INIT(RANK_PAGES);
-static struct page *free_list[PAGE_ORDER_MAX + 1]; /* guarded by lock */
-static uint32_t free_orders;             /* guarded by lock: bit o: free_list[o] is not empty */
-static struct chunks chunks[REGION_MAX]; /* guarded by lock */
-static uint32_t nchunks;    /* guarded by lock: entries of chunks that have some left */
+
+/* What is free of one node's memory; guarded by lock. */
+struct node {
+    struct page *free_list[PAGE_ORDER_MAX + 1];
+    uint32_t free_orders; /* bit o: free_list[o] is not empty */
+    uint32_t nchunks;     /* entries of chunks that have some left */
+    struct chunks chunks[REGION_MAX];
+};
+static struct node nodes[PLAT_NODE_MAX];
+static unsigned nnodes = 1;
+/* For each node: itself, then the others, nearest first. */
+static uint8_t near[PLAT_NODE_MAX][PLAT_NODE_MAX];
+static uint8_t cpu_node[PLAT_CPU_MAX];
 static uint64_t free_pages; /* written with lock; unopened chunks included */
 static uint64_t total_pages, table_pages, reserve;
 static _Atomic uint64_t lent_pages; /* allocated, and the host's */
@@ -71,26 +81,34 @@ void *page_ptr(const struct page *p)
     return plat_phys_to_virt(page_addr(p));
 }
 
+static struct node *node_of(const struct page *p)
+{
+    uint64_t end;
+    return LIKELY(nnodes == 1) ? &nodes[0] : &nodes[plat_node_of(page_addr(p), &end)];
+}
+
 static void list_push(struct page *p, unsigned order)
 {
+    struct node *nd = node_of(p);
     p->kind = PAGE_FREE;
     p->order = (uint8_t)order;
     p->prev = NULL;
-    p->next = free_list[order];
+    p->next = nd->free_list[order];
     if (p->next)
         p->next->prev = p;
-    free_list[order] = p;
-    free_orders |= 1u << order;
+    nd->free_list[order] = p;
+    nd->free_orders |= 1u << order;
 }
 
 static void list_remove(struct page *p, unsigned order)
 {
+    struct node *nd = node_of(p);
     if (p->next)
         p->next->prev = p->prev;
     if (p->prev)
         p->prev->next = p->next;
-    else if (!(free_list[order] = p->next))
-        free_orders &= ~(1u << order);
+    else if (!(nd->free_list[order] = p->next))
+        nd->free_orders &= ~(1u << order);
     p->kind = PAGE_KERNEL;
 }
 
@@ -103,6 +121,8 @@ static void block_free(struct page *p, unsigned order)
         uint64_t m = n ^ (1ull << order);
         if (m >= nframes || frames[m].kind != PAGE_FREE || frames[m].order != order)
             break;
+        if (UNLIKELY(nnodes > 1) && node_of(&frames[m]) != node_of(&frames[n]))
+            break;
         list_remove(&frames[m], order);
         n &= ~(1ull << order);
         order++;
@@ -111,15 +131,15 @@ static void block_free(struct page *p, unsigned order)
 }
 
 /* Open one more chunk. */
-static bool chunk_open(void)
+static bool chunk_open(struct node *nd)
 {
-    if (nchunks == 0)
+    if (nd->nchunks == 0)
         return false;
-    struct chunks *c = &chunks[nchunks - 1];
+    struct chunks *c = &nd->chunks[nd->nchunks - 1];
     struct page *p = &frames[c->next];
     c->next += CHUNK;
     if (c->next == c->end)
-        nchunks--;
+        nd->nchunks--;
     plat_mem_accept(page_addr(p), (uint64_t)CHUNK << PAGE_SHIFT);
     memset(p, 0, CHUNK * sizeof *p);
     p->flags = PAGE_REPORTED; /* the host has not given it so far */
@@ -127,17 +147,16 @@ static bool chunk_open(void)
     return true;
 }
 
-/* Take a block of exactly this order, or NULL. */
-static struct page *block_take(unsigned order)
+static struct page *node_take(struct node *nd, unsigned order)
 {
-    uint32_t fits = free_orders & (~0u << order);
+    uint32_t fits = nd->free_orders & (~0u << order);
     if (UNLIKELY(!fits)) {
-        if (!chunk_open())
+        if (!chunk_open(nd))
             return NULL;
         fits = 1u << PAGE_ORDER_MAX;
     }
     unsigned o = (unsigned)__builtin_ctz(fits);
-    struct page *p = free_list[o];
+    struct page *p = nd->free_list[o];
     list_remove(p, o);
     while (o > order) {
         o--;
@@ -145,6 +164,25 @@ static struct page *block_take(unsigned order)
     }
     free_pages -= 1ull << order;
     return p;
+}
+
+/* Take a block of exactly this order, the nearest to this CPU, or NULL. */
+static struct page *block_take(unsigned order)
+{
+    const uint8_t *order_of = near[cpu_node[plat_cpu_id()]];
+    struct page *p = NULL;
+    for (unsigned i = 0; i < nnodes && !p; i++)
+        p = node_take(&nodes[order_of[i]], order);
+    return p;
+}
+
+/* Is there a block of this order, or a larger one? */
+static bool block_any(unsigned order)
+{
+    for (unsigned i = 0; i < nnodes; i++)
+        if (nodes[i].free_orders >> order || nodes[i].nchunks)
+            return true;
+    return false;
 }
 
 /* May an allocation of n pages with these flags go below what others need? */
@@ -296,7 +334,7 @@ size_t page_alloc_bulk(struct page **out, size_t n, enum page_kind kind, unsigne
         struct page *p = NULL;
         if (order) {
             spin_lock(&lock);
-            if (above_reserve(1ull << order, kind, flags) && (free_orders >> order || nchunks))
+            if (above_reserve(1ull << order, kind, flags) && block_any(order))
                 p = block_take(order);
             spin_unlock(&lock);
         }
@@ -313,8 +351,22 @@ size_t page_alloc_bulk(struct page **out, size_t n, enum page_kind kind, unsigne
     return got;
 }
 
+/* A page of another node does not stay at this CPU. */
+static NOINLINE bool sent_home(struct store *s, struct page *p)
+{
+    if (node_of(p) == &nodes[cpu_node[plat_cpu_id()]])
+        return false;
+    s->used[p->kind]--;
+    spin_lock(&lock);
+    block_free(p, 0);
+    spin_unlock(&lock);
+    return true;
+}
+
 static void single_free(struct store *s, struct page *p)
 {
+    if (UNLIKELY(nnodes > 1) && sent_home(s, p))
+        return;
     if (UNLIKELY(s->n == STORE)) {
         spin_lock(&lock);
         while (s->n > STORE / 2)
@@ -529,17 +581,20 @@ size_t page_unreported(struct page **out, size_t n)
     struct store *s = &stores[plat_cpu_id()];
     size_t got = 0;
     spin_lock(&lock);
-    struct page *p = free_list[PAGE_ORDER_MAX], *next;
-    for (unsigned looked = 0; p && got < n && looked < REPORT_LOOKS; p = next, looked++) {
-        next = p->next;
-        if (p->flags & PAGE_REPORTED || free_pages < reserve + REPORT_SPARE)
-            continue;
-        list_remove(p, PAGE_ORDER_MAX);
-        free_pages -= CHUNK;
-        block_scatter(p, 1, PAGE_KERNEL, 1);
-        p->order = PAGE_ORDER_MAX;
-        s->used[PAGE_KERNEL] += CHUNK;
-        out[got++] = p;
+    unsigned looked = 0;
+    for (unsigned i = 0; i < nnodes; i++) {
+        struct page *p = nodes[i].free_list[PAGE_ORDER_MAX], *next;
+        for (; p && got < n && looked < REPORT_LOOKS; p = next, looked++) {
+            next = p->next;
+            if (p->flags & PAGE_REPORTED || free_pages < reserve + REPORT_SPARE)
+                continue;
+            list_remove(p, PAGE_ORDER_MAX);
+            free_pages -= CHUNK;
+            block_scatter(p, 1, PAGE_KERNEL, 1);
+            p->order = PAGE_ORDER_MAX;
+            s->used[PAGE_KERNEL] += CHUNK;
+            out[got++] = p;
+        }
     }
     spin_unlock(&lock);
     return got;
@@ -606,11 +661,11 @@ static void pages_add(uint64_t from, uint64_t to)
     }
 }
 
-/* Whole chunks of the region stay closed; the rest is added now. */
-static void region_add(uint64_t from, uint64_t to, uint64_t *done)
+/* Whole chunks of the region, which is of one node, stay closed; the rest is added now. */
+static void part_add(uint64_t from, uint64_t to, struct node *nd, uint64_t *done)
 {
     uint64_t first = align_up(from, CHUNK), last = align_down(to, CHUNK);
-    if (first >= last || nchunks == REGION_MAX) {
+    if (first >= last || nd->nchunks == REGION_MAX) {
         entries_clear(align_down(from, CHUNK), align_up(to, CHUNK), done);
         pages_add(from, to);
         return;
@@ -618,10 +673,44 @@ static void region_add(uint64_t from, uint64_t to, uint64_t *done)
     entries_clear(align_down(from, CHUNK), first, done);
     *done = max_u64(*done, last);
     pages_add(from, first);
-    chunks[nchunks++] = (struct chunks){ first, last };
+    nd->chunks[nd->nchunks++] = (struct chunks){ first, last };
     free_pages += last - first;
     entries_clear(last, align_up(to, CHUNK), done);
     pages_add(last, to);
+}
+
+static void region_add(uint64_t from, uint64_t to, uint64_t *done)
+{
+    while (from < to) {
+        uint64_t end;
+        unsigned node = plat_node_of(PADDR(from << PAGE_SHIFT), &end);
+        /* A boundary within a page: it is the first node's. */
+        uint64_t stop = end == UINT64_MAX ? to : min_u64(to, (end + PAGE_SIZE - 1) >> PAGE_SHIFT);
+        part_add(from, stop, &nodes[node], done);
+        from = stop;
+    }
+}
+
+static void nodes_init(void)
+{
+    nnodes = plat_node_count();
+    for (unsigned i = 0; i < nnodes; i++) {
+        unsigned n = 0;
+        /* By insertion: near[i][0..n) is in order. */
+        for (unsigned k = 0; k < nnodes; k++) {
+            unsigned at = n++;
+            for (; at > 0 && plat_node_distance(i, k) < plat_node_distance(i, near[i][at - 1]);
+                 at--)
+                near[i][at] = near[i][at - 1];
+            near[i][at] = (uint8_t)k;
+        }
+    }
+    cpu_node[plat_cpu_id()] = (uint8_t)plat_node_of_cpu(plat_cpu_id());
+}
+
+void page_init_cpu(unsigned cpu)
+{
+    cpu_node[cpu] = (uint8_t)plat_node_of_cpu(cpu);
 }
 
 /* Find room for the frame table at the end of the largest region. Its index. */
@@ -644,6 +733,7 @@ static size_t table_place(uint64_t bytes)
 
 void page_init(void)
 {
+    nodes_init();
     nframes = align_up(plat_mem_end().v >> PAGE_SHIFT, CHUNK);
     uint64_t bytes = align_up(nframes * sizeof *frames, PAGE_SIZE);
     size_t home = table_place(bytes);

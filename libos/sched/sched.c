@@ -14,6 +14,7 @@
 #include <base/log.h>
 #include <libos/heap.h>
 #include <libos/mm.h>
+#include <libos/page.h>
 #include <plat/time.h>
 #include <string.h>
 
@@ -538,6 +539,7 @@ uint64_t sched_idle_ns(unsigned cpu)
 
 void upcall_cpu_start(unsigned cpu)
 {
+    page_init_cpu(cpu);
     sched_init_cpu(cpu);
     sched_idle();
 }

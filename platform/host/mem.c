@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "host.h"
 
+#include <plat/host.h>
+#include <plat/node.h>
 #include <plat/mem.h>
 
 #include <base/log.h>
@@ -25,6 +27,42 @@ void host_mem_init(void)
     void *p = mmap((void *)PLAT_HOST_ARENA, ARENA_BYTES, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_FIXED_NOREPLACE, arena_fd, 0);
     must(p == (void *)PLAT_HOST_ARENA);
+}
+
+/* The arena in equal parts, for tests; the CPU is of the last node. */
+static unsigned host_nodes = 1;
+
+void plat_host_nodes(unsigned n)
+{
+    host_nodes = n;
+}
+
+unsigned plat_node_count(void)
+{
+    return host_nodes;
+}
+
+unsigned plat_node_of(paddr_t pa, uint64_t *ret_end)
+{
+    struct plat_mem_region r;
+    uint64_t part, i;
+    (void)plat_mem_region(0, &r);
+    part = r.size / host_nodes;
+    i = pa.v < r.start.v ? 0 : (pa.v - r.start.v) / part;
+    i = i < host_nodes ? i : host_nodes - 1;
+    *ret_end = i + 1 < host_nodes ? r.start.v + (i + 1) * part : UINT64_MAX;
+    return (unsigned)i;
+}
+
+unsigned plat_node_of_cpu(unsigned cpu)
+{
+    (void)cpu;
+    return host_nodes - 1;
+}
+
+unsigned plat_node_distance(unsigned from, unsigned to)
+{
+    return from == to ? 10 : 20;
 }
 
 bool plat_mem_region(size_t i, struct plat_mem_region *ret)

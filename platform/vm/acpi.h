@@ -12,6 +12,8 @@ enum {
     ACPI_CPU_MAX = 64,
     ACPI_SLOT_MAX = 32,
     ACPI_GED_MAX = 4,
+    ACPI_NODE_MAX = 8,
+    ACPI_NUMA_RANGES = 16,
     ACPI_TABLE_MAX = 64,           /* tables looked at */
     ACPI_TABLE_SIZE_MAX = 1 << 20, /* bytes of one table */
 };
@@ -38,6 +40,23 @@ struct acpi_override {
 struct acpi_slot {
     uint64_t pa;
     uint32_t size, gsi;
+};
+
+/* Memory of a node; a CPU in a domain. */
+struct acpi_numa_range {
+    uint64_t start, end;
+    uint8_t node;
+};
+struct acpi_numa_cpu {
+    uint32_t apic_id, domain;
+};
+
+struct acpi_numa {
+    uint8_t nodes, ranges, cpus, slit; /* how many; slit: rows of distance, by domain */
+    uint32_t domains[ACPI_NODE_MAX];   /* of each node */
+    struct acpi_numa_range range[ACPI_NUMA_RANGES];
+    struct acpi_numa_cpu cpu[ACPI_CPU_MAX];
+    uint8_t distance[ACPI_NODE_MAX][ACPI_NODE_MAX];
 };
 
 struct acpi_facts {
@@ -86,6 +105,7 @@ struct acpi_facts {
     uint64_t ecam;      /* first MCFG entry of segment 0, or what the DSDT says; 0: none */
     uint8_t ecam_first, ecam_last;
     uint64_t pci_window, pci_window_end; /* where BARs may be put, below 4 GiB; 0: not said */
+    struct acpi_numa numa;
     unsigned slot_count;
     struct acpi_slot slots[ACPI_SLOT_MAX];
 };
@@ -109,6 +129,13 @@ void acpi_parse_fadt(const uint8_t *table, size_t size, struct acpi_facts *ret);
 void acpi_parse_hpet(const uint8_t *table, size_t size, struct acpi_facts *ret);
 void acpi_parse_tpm2(const uint8_t *table, size_t size, struct acpi_facts *ret);
 void acpi_parse_mcfg(const uint8_t *table, size_t size, struct acpi_facts *ret);
+void acpi_parse_srat(const uint8_t *table, size_t size, struct acpi_facts *ret);
+void acpi_parse_slit(const uint8_t *table, size_t size, struct acpi_facts *ret);
+
+/* The node of an address, and where that may end; of a CPU; and the distance of two nodes. */
+unsigned acpi_node_of(const struct acpi_numa *n, uint64_t pa, uint64_t *ret_end);
+unsigned acpi_node_of_cpu(const struct acpi_numa *n, uint32_t apic_id);
+unsigned acpi_node_distance(const struct acpi_numa *n, unsigned from, unsigned to);
 
 /* \_S5 in a DSDT's byte code: a Name of a Package of constants. */
 void acpi_parse_s5(const uint8_t *table, size_t size, struct acpi_facts *ret);

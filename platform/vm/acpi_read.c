@@ -103,6 +103,7 @@ static const struct {
 } kinds[] = {
     { "APIC", acpi_parse_madt }, { "FACP", acpi_parse_fadt }, { "HPET", acpi_parse_hpet },
     { "MCFG", acpi_parse_mcfg }, { "TPM2", acpi_parse_tpm2 }, { "SSDT", acpi_parse_ssdt },
+    { "SRAT", acpi_parse_srat }, { "SLIT", acpi_parse_slit },
 };
 
 static void read_table(const struct acpi_memory *m, uint64_t pa, uint8_t *scratch, size_t max,

@@ -18,6 +18,10 @@ _Noreturn void machine_exit(int wait_status)
     exit(wait_status ? 1 : 0);
 }
 
+#ifndef NODES
+#define NODES 1
+#endif
+
 static uint64_t free_now(void)
 {
     struct page_stats s;
@@ -132,6 +136,7 @@ static void heap(void **state)
 int main(void)
 {
     plat_host_init();
+    plat_host_nodes(NODES);
     page_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks),

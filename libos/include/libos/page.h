@@ -48,6 +48,9 @@ enum { PAGE_ORDER_MAX = 10 }; /* the largest block: 4 MiB */
  * needed, when memory is too small for the table. */
 void page_init(void);
 
+/* A further CPU runs: its memory comes from its node from now on. */
+void page_init_cpu(unsigned cpu);
+
 /* A block of 1 << order pages with one reference (its head has), kind set; NULL when there is none even after reclaim.
  * Locks: takes RANK_PAGES. May sleep: no. */
 struct page *page_alloc(unsigned order, enum page_kind kind, unsigned flags);

@@ -38,6 +38,8 @@ bool plat_host_irq(unsigned gsi);
 void *plat_host_irq_arg(unsigned gsi);
 bool plat_host_msi(uint64_t address, uint32_t data);
 
+/* Let memory be n nodes; before page_init. */
+void plat_host_nodes(unsigned n);
 /* What plat_generation says from now on. */
 void plat_host_generation_set(uint64_t a, uint64_t b);
 /* Let the platform's wall time be ns later than it was, as plat_wall_again_ns tells. */
