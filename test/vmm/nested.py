@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """KVM for real: Debian's kernel with kvm-amd under TCG's emulated SVM, and in it QEMU with -accel kvm that boots an image.
 
-usage: nested.py ALCOVE PROGRAM STRESS
+usage: nested.py ALCOVE PROGRAM STRESS [stop]
 
+stop: a guest that the monitor stops for a while. Its counter goes on meanwhile and kvmclock does not, which is to be noticed.
 What TCG lacks is tested here: kvmclock, KVM's local APIC as x2APIC with TSC deadline, interrupts between CPUs through it.
 The outer emulator is a newer one than Debian 12's, whose SVM loses registers of a guest with one CPU (HACKING.md).
 VMM_FIRECRACKER and VMM_CLOUD_HYPERVISOR name binaries that then boot the image here too; unset, that is said.
@@ -26,6 +27,33 @@ INNER = ['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio
          '-cpu', 'host']
 WAYS = {'cpus': [('-M microvm', 1), ('-M microvm', 2), ('-M q35', 2)],
         'stress': [('-M microvm', 1)] * 4 + [('-M q35', 1), ('-M microvm', 2), ('-M q35', 2)]}
+
+
+# Looks at the clock for 25 seconds, by the vDSO and by system calls.
+CLOCK = r'''#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int main(void)
+{
+    struct timespec a, b, begin;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    a = begin;
+    do {
+        for (int i = 0; i < 1000; i++) {
+            if (i & 1)
+                clock_gettime(CLOCK_MONOTONIC, &b);
+            else
+                syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &b);
+            if (b.tv_sec < a.tv_sec || (b.tv_sec == a.tv_sec && b.tv_nsec < a.tv_nsec))
+                return 1;
+            a = b;
+        }
+    } while (a.tv_sec - begin.tv_sec < 25);
+    puts("clock: monotonic");
+    return 0;
+}
+'''
 
 
 def content(path):
@@ -60,10 +88,10 @@ FC_JSON = b'''{"boot-source": {"kernel_image_path": "/cpus.elf", "boot_args": "x
 "machine-config": {"vcpu_count": 2, "mem_size_mib": 128}}'''
 
 
-def archive(d, kernel, images):
+def archive(d, kernel, images, ways):
     root = kernel[:kernel.index('/boot/')]
     extra, more = monitors('/cpus.elf')
-    commands = [[QEMU, *way.split(), '-smp', str(n), *INNER, '-kernel', f'/{name}.elf'] for name in images for way, n in WAYS[name]]
+    commands = [[QEMU, *way.split(), '-smp', str(n), *INNER, '-kernel', f'/{name}.elf'] for name in images for way, n in ways[name]]
     commands += more
     files = [('init', f'{d}/init')] + [(os.path.basename(p), p) for m in ('irqbypass', 'kvm', 'kvm-amd')
                                        for p in glob.glob(f'{root}/lib/modules/*/kernel/**/{m}.ko', recursive=True)]
@@ -81,14 +109,17 @@ def archive(d, kernel, images):
 
 
 def main():
-    alcove, program, stress = sys.argv[1:]
+    alcove, program, stress = sys.argv[1:4]
+    stop = sys.argv[4:] == ['stop']
+    ways = {'clock': [('-append log=info -qmp unix:/tmp/qmp,server=on,wait=off -M q35', 2)]} if stop else WAYS
     cache = os.path.join(os.environ.get('XDG_CACHE_HOME', os.path.expanduser('~/.cache')), 'alcove', 'linux')
     kernel = bench.linux_kernel(cache)
     with tempfile.TemporaryDirectory() as d:
         subprocess.run(['gcc', '-O2', '-static', '-o', f'{d}/init', f'{HERE}/nested_init.c'], check=True)
-        for name, args in (('cpus', [program]), ('stress', [stress, '2'])):
+        subprocess.run(['gcc', '-O1', '-static', '-x', 'c', '-', '-o', f'{d}/clock'], input=CLOCK, text=True, check=True)
+        for name, args in (('cpus', [program]), ('stress', [stress, '2']), ('clock', [f'{d}/clock'])):
             subprocess.run([alcove, 'build', '-o', f'{d}/{name}.elf', *args], check=True, stdout=subprocess.DEVNULL)
-        commands = archive(d, kernel, ['cpus', 'stress'])
+        commands = archive(d, kernel, list(ways), ways)
         outer = subprocess.run([f'{HERE}/../../ci/newer-qemu.sh'], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
         p = subprocess.run([*outer, '-accel', 'tcg', '-M', 'q35', '-cpu', 'max,+svm', '-m', '2048', '-nographic', '-no-reboot', '-nic', 'none',
                             '-kernel', kernel, '-initrd', f'{d}/initrd',
@@ -98,7 +129,11 @@ def main():
     out = re.sub(r'\x1bc|\x1b\[[0-9;?]*[A-Za-z]', '\n', out)  # firmware clears the screen before the first line
     print(out[-12000:])
     good = out.count('nested: status 0') == len(commands) and 'nested: done' in out
-    good = good and out.count('stress: good') == len(WAYS['stress']) and all(f'\ncpus: {n}' in out for _, n in WAYS['cpus'])
+    if stop:
+        good = good and 'clock: monotonic' in out and 'warning: clock: kvmclock stopped' in out and 'the host stopped this machine' in out and 'nested: stopped and continued' in out
+        out = out.replace('alcove: warning: clock: kvmclock stopped', '')
+    else:
+        good = good and out.count('stress: good') == len(WAYS['stress']) and all(f'\ncpus: {n}' in out for _, n in WAYS['cpus'])
     if not good or any(w in out for w in ('panic:', 'alcove: warning', 'alcove: error', 'did not start')):
         sys.exit('not every guest ended well')
 
