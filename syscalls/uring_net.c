@@ -64,13 +64,25 @@ static long with_done(struct uring_req *r, long n, size_t want)
 
 /* ---- SEND ---- */
 
+/* The flags that an operation has in ioprio. */
+static unsigned send_known(unsigned opcode)
+{
+    if (opcode == IORING_OP_SEND_ZC)
+        return IORING_RECVSEND_POLL_FIRST | IORING_RECVSEND_FIXED_BUF | IORING_SEND_ZC_REPORT_USAGE;
+    if (opcode == IORING_OP_SENDMSG_ZC)
+        return IORING_RECVSEND_POLL_FIRST | IORING_SEND_ZC_REPORT_USAGE;
+    return IORING_RECVSEND_POLL_FIRST;
+}
+
 int uring_prep_send(struct uring_req *r)
 {
     const struct abi_io_uring_sqe *s = &r->sqe;
     unsigned name_len = s->file_index & 0xffff;
-    int err = prep_flags(r, IORING_RECVSEND_POLL_FIRST);
+    int err = prep_flags(r, send_known(s->opcode));
     if (err)
         return err;
+    if (s->opcode == IORING_OP_SEND_ZC && s->flags & IOSQE_CQE_SKIP_SUCCESS)
+        return -EINVAL;
     if (s->file_index >> 16 || (!s->off != !name_len))
         return -EINVAL;
     r->sqe.rw_flags |= MSG_NOSIGNAL;
@@ -90,14 +102,20 @@ long uring_op_send(struct uring_req *r, unsigned flags)
     long n = socket_for(r, &s);
     if (n)
         return n;
+    struct iter_seg *segs = NULL;
     size_t want = r->sqe.len - r->done;
     iter_user(&it, r->sqe.addr + r->done, want);
+    if (UNLIKELY(r->sqe.ioprio & IORING_RECVSEND_FIXED_BUF))
+        n = uring_buffer_iter(r, r->sqe.addr + r->done, want, flags, &it, &segs);
+    if (n)
+        return n;
     struct socket_msg m = { .it = &it, .flags = message_flags(r, flags) };
     if (r->data) {
         m.name = r->data;
         m.name_len = r->sqe.file_index & 0xffff;
     }
     n = m.name_len == 1 ? -EINVAL : socket_send(s, &m);
+    heap_free(segs);
     if (n == -EAGAIN && !(flags & URING_MAY_WAIT) && !(r->flags & URING_F_NOWAIT))
         return n;
     if (short_of(r, n, want, flags))
@@ -196,15 +214,17 @@ static int header_get(struct kept *k, uintptr_t addr)
 
 int uring_prep_msg(struct uring_req *r)
 {
-    bool send = r->sqe.opcode == IORING_OP_SENDMSG;
-    int err = prep_flags(r, send ? IORING_RECVSEND_POLL_FIRST : RECVSEND_KNOWN);
+    bool send = r->sqe.opcode != IORING_OP_RECVMSG;
+    int err = prep_flags(r, send ? send_known(r->sqe.opcode) : RECVSEND_KNOWN);
+    if (!err && r->sqe.opcode == IORING_OP_SENDMSG_ZC && r->sqe.flags & IOSQE_CQE_SKIP_SUCCESS)
+        err = -EINVAL;
     if (err)
         return err;
     if (r->sqe.off || r->sqe.file_index)
         return -EINVAL;
     if (send)
         r->sqe.rw_flags |= MSG_NOSIGNAL;
-    if (r->sqe.ioprio & IORING_RECV_MULTISHOT) {
+    if (!send && r->sqe.ioprio & IORING_RECV_MULTISHOT) {
         if (!(r->sqe.flags & IOSQE_BUFFER_SELECT) || r->sqe.rw_flags & MSG_WAITALL)
             return -EINVAL;
         r->flags |= URING_F_MULTISHOT;
@@ -466,4 +486,35 @@ long uring_op_socket(struct uring_req *r, unsigned flags)
     if (err)
         return err;
     return uring_install(r, f, s->file_index, s->off & SOCK_CLOEXEC, flags);
+}
+
+/* ---- SEND_ZC, SENDMSG_ZC ---- */
+
+/* n is the result, unless the operation goes on. What was sent has been copied, so that the notification follows at once: it is
+ * r's completion, after that of the result. */
+static long notified(struct uring_req *r, long n, unsigned flags)
+{
+    if (n == -EAGAIN && !(flags & URING_MAY_WAIT) && !(r->flags & URING_F_NOWAIT))
+        return n;
+    if (n < 0)
+        r->flags |= URING_F_FAIL;
+    uring_post_result(r, n);
+    r->cflags = IORING_CQE_F_NOTIF;
+    return r->sqe.ioprio & IORING_SEND_ZC_REPORT_USAGE ? ABI_NOTIF_USAGE_ZC_COPIED : 0;
+}
+
+static bool takes_zerocopy(const struct uring_req *r)
+{
+    const struct socket *s = socket_of(r->file);
+    return !s || ((s->family == AF_INET || s->family == AF_INET6) && s->type != SOCK_RAW);
+}
+
+long uring_op_send_zc(struct uring_req *r, unsigned flags)
+{
+    return notified(r, takes_zerocopy(r) ? uring_op_send(r, flags) : -EOPNOTSUPP, flags);
+}
+
+long uring_op_sendmsg_zc(struct uring_req *r, unsigned flags)
+{
+    return notified(r, takes_zerocopy(r) ? uring_op_sendmsg(r, flags) : -EOPNOTSUPP, flags);
 }

@@ -38,6 +38,16 @@ long uring_op_sendmsg(struct uring_req *r, unsigned flags)
     return -ENOTSOCK;
 }
 
+long uring_op_send_zc(struct uring_req *r, unsigned flags)
+{
+    return -ENOTSOCK;
+}
+
+long uring_op_sendmsg_zc(struct uring_req *r, unsigned flags)
+{
+    return -ENOTSOCK;
+}
+
 long uring_op_recvmsg(struct uring_req *r, unsigned flags)
 {
     return -ENOTSOCK;

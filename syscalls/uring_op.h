@@ -60,6 +60,8 @@ long uring_op_renameat(struct uring_req *r, unsigned flags);
 long uring_op_rw(struct uring_req *r, unsigned flags);
 long uring_op_send(struct uring_req *r, unsigned flags);
 long uring_op_sendmsg(struct uring_req *r, unsigned flags);
+long uring_op_send_zc(struct uring_req *r, unsigned flags);
+long uring_op_sendmsg_zc(struct uring_req *r, unsigned flags);
 long uring_op_shutdown(struct uring_req *r, unsigned flags);
 long uring_op_socket(struct uring_req *r, unsigned flags);
 long uring_op_splice(struct uring_req *r, unsigned flags);

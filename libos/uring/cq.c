@@ -90,6 +90,12 @@ bool uring_post_more(struct uring_req *r, long res)
     return room;
 }
 
+void uring_post_result(struct uring_req *r, long res)
+{
+    (void)uring_post(r->ring, r->sqe.user_data, (int32_t)res, r->cflags | IORING_CQE_F_MORE);
+    r->cflags = 0;
+}
+
 int uring_post_to(struct uring *u, uint64_t user_data, int32_t res, uint32_t cflags)
 {
     const struct abi_io_uring_cqe cqe = { user_data, res, cflags };

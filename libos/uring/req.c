@@ -164,8 +164,9 @@ static struct uring_req *complete(struct uring_req *r, long res, unsigned flags)
     struct uring *u = r->ring;
     if (UNLIKELY(r->worker))
         uring_worker_drop(r);
-    if (res < 0 && !(res == -ETIME && r->flags & URING_F_TIMER &&
-                     r->sqe.rw_flags & IORING_TIMEOUT_ETIME_SUCCESS))
+    if (res < 0 && !(r->cflags & IORING_CQE_F_NOTIF) &&
+        !(res == -ETIME && r->flags & URING_F_TIMER &&
+          r->sqe.rw_flags & IORING_TIMEOUT_ETIME_SUCCESS))
         r->flags |= URING_F_FAIL;
     if (UNLIKELY(r->flags & URING_F_BUFFER)) {
         if (res < 0)

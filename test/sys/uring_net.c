@@ -306,6 +306,61 @@ static void recvmsg_multishot(void)
     call(SYS_close, c);
 }
 
+/* A result and a notification; where the result is want, and the notification says how (0, unless it was asked to say more). */
+static void both(uint64_t data, long want, int32_t how)
+{
+    struct done d = next(&r);
+    CHECK(data, d.user_data);
+    CHECK(want, d.res);
+    CHECK(IORING_CQE_F_MORE, d.flags);
+    d = next(&r);
+    CHECK(data, d.user_data);
+    CHECK(how, d.res);
+    CHECK(IORING_CQE_F_NOTIF, d.flags);
+}
+
+static void zerocopy(void)
+{
+    enum { REPORT_USAGE = 8 };
+    struct sockaddr_in a;
+    int l = listener(&a), c = (int)call(SYS_socket, AF_INET, SOCK_STREAM, 0), pair[2];
+    CHECK(0, call(SYS_connect, c, &a, sizeof(a)));
+    int s = (int)call(SYS_accept4, l, NULL, NULL, 0);
+    io(IORING_OP_SEND_ZC, c, 50, buf, 1000);
+    CHECK(1, submit(&r, 0));
+    CHECK(1000, call(SYS_recvfrom, s, buf + 4096, 1000, MSG_WAITALL, NULL, NULL));
+    both(50, 1000, 0);
+    struct iovec v[2] = { { buf, 10 }, { buf + 100, 20 } };
+    struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
+    io(IORING_OP_SENDMSG_ZC, c, 51, &m, 1);
+    CHECK(1, submit(&r, 0));
+    CHECK(30, call(SYS_recvfrom, s, buf + 4096, 30, MSG_WAITALL, NULL, NULL));
+    both(51, 30, 0);
+    /* It was copied, as the loopback must. A Linux before 6.2 cannot say so. */
+    io(IORING_OP_SEND_ZC, c, 52, buf, 100)->ioprio = REPORT_USAGE;
+    CHECK(1, submit(&r, 1));
+    if (t_alcove() || call(SYS_recvfrom, s, buf + 4096, 100, MSG_DONTWAIT, NULL, NULL) == 100)
+        both(52, 100, INT32_MIN);
+    else
+        CHECK(-EINVAL, next(&r).res);
+    /* Sockets without it, and entries that have only one completion. */
+    CHECK(0, call(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pair));
+    io(IORING_OP_SEND_ZC, pair[0], 53, buf, 100);
+    CHECK(1, submit(&r, 1));
+    both(53, -EOPNOTSUPP, 0);
+    io(IORING_OP_SEND_ZC, c, 54, buf, 100)->flags = IOSQE_CQE_SKIP_SUCCESS;
+    CHECK(1, submit(&r, 1));
+    CHECK(-EINVAL, next(&r).res);
+    io(IORING_OP_SEND_ZC, c, 55, buf, 100)->ioprio = 0x100;
+    CHECK(1, submit(&r, 1));
+    CHECK(-EINVAL, next(&r).res);
+    call(SYS_close, pair[0]);
+    call(SYS_close, pair[1]);
+    call(SYS_close, c);
+    call(SYS_close, s);
+    call(SYS_close, l);
+}
+
 static void with_flags(unsigned flags)
 {
     CHECK(true, ring_open(&r, 16, flags) >= 0);
@@ -315,6 +370,7 @@ static void with_flags(unsigned flags)
     provided();
     buffer_ring();
     recvmsg_multishot();
+    zerocopy();
     ring_close(&r);
 }
 

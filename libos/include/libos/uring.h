@@ -134,6 +134,8 @@ void uring_finish_later(struct uring_req *r, ssize_type res);
 NODISCARD int uring_hold(struct uring_req *r);
 /* A result of a multishot operation that goes on. False: no room; it must end. */
 bool uring_post_more(struct uring_req *r, long res);
+/* Tell of r's result, however full the ring is; its notification follows when r ends. */
+void uring_post_result(struct uring_req *r, long res);
 /* Post a completion to another ring. -EOVERFLOW, -EBADFD. */
 NODISCARD int uring_post_to(struct uring *u, uint64_t user_data, int32_t res, uint32_t cflags);
 

@@ -146,6 +146,7 @@ enum {
     IORING_CQE_F_MORE = 1 << 1,
     IORING_CQE_F_SOCK_NONEMPTY = 1 << 2,
     IORING_CQE_F_NOTIF = 1 << 3,
+    ABI_NOTIF_USAGE_ZC_COPIED = INT32_MIN, /* as the completion has it */
 
     IORING_SQ_NEED_WAKEUP = 1 << 0,
     IORING_SQ_CQ_OVERFLOW = 1 << 1,
