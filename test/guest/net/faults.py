@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """TCP over a bad link: frames are lost, doubled, put out of order and damaged on their way, and every byte arrives all the same.
 
-usage: faults.py ALCOVE PERCENT SIZE [SEED]
+usage: faults.py ALCOVE|linux PERCENT SIZE [SEED]
+
+With "linux" this machine's kernel, in a third network namespace, takes the guest's place, for comparison.
 
 The guest is on a tap interface in a network namespace of this test; the peer is in a second one. The namespaces are joined by two more
 tap interfaces, between whose ends this program carries the frames, badly: of each direction's frames, PERCENT are lost, and a
@@ -40,10 +42,11 @@ def serve(port, what):
     l = socket.socket()
     l.bind(("0.0.0.0", port))
     l.listen(5)
+    def one(s):
+        with s:
+            what(s)
     while True:
-        s, _ = l.accept()
-        what(s)
-        s.close()
+        threading.Thread(target=one, args=(l.accept()[0],)).start()
 def take(s):
     h = hashlib.sha256()
     while part := s.recv(1 << 18):
@@ -129,10 +132,13 @@ class Link:
                         self.write(to, held.pop(0)[1])
 
 
-def set_up():
+def set_up(linux):
     """Both namespaces; this process ends up in the second. The two ends of the bad link."""
     run('ip', 'link', 'set', 'lo', 'up')
-    run('ip', 'tuntap', 'add', 'dev', 'tap77', 'mode', 'tap')
+    if linux:
+        run('ip', 'link', 'add', 'tap77', 'type', 'veth', 'peer', 'name', 'guest77')
+    else:
+        run('ip', 'tuntap', 'add', 'dev', 'tap77', 'mode', 'tap')
     run('ip', 'addr', 'add', GATE + '/24', 'dev', 'tap77')
     run('ip', 'link', 'set', 'tap77', 'up')
     with open('/proc/sys/net/ipv4/ip_forward', 'w', encoding='ascii') as f:
@@ -141,6 +147,19 @@ def set_up():
     run('ip', 'addr', 'add', '10.88.0.1/24', 'dev', 'near')
     run('ip', 'link', 'set', 'near', 'up')
     return near
+
+
+def linux_peer(vm):
+    """Give the server's namespace its end of the wire, then let it begin."""
+    while os.readlink(f'/proc/{vm.pid}/ns/net') == os.readlink('/proc/self/ns/net'):
+        time.sleep(0.05)
+    inside = ['nsenter', '-t', str(vm.pid), '-n', 'ip']
+    run('ip', 'link', 'set', 'guest77', 'netns', str(vm.pid))
+    run(*inside, 'addr', 'add', GUEST + '/24', 'dev', 'guest77')
+    run(*inside, 'link', 'set', 'guest77', 'up')
+    run(*inside, 'route', 'add', 'default', 'via', GATE)
+    vm.stdin.write(b'\n')
+    vm.stdin.flush()
 
 
 def second_namespace():
@@ -195,11 +214,16 @@ def main():
         user = ['--user', '--map-root-user'] if os.geteuid() else []
         os.execvpe('unshare', ['unshare', *user, '--net', sys.executable, *sys.argv], os.environ | {'ALCOVE_FAULTS_INSIDE': '1'})
     print(f'seed {seed}')
-    near = set_up()
+    near = set_up(alcove == 'linux')
     with tempfile.TemporaryDirectory() as work:
         with open(work + '/out', 'wb') as out:
-            vm = subprocess.Popen([alcove, 'run', '--net', 'tap=tap77', '--ip', f'{GUEST}/24,{GATE}', '/usr/bin/python3', '-c', SERVER],
-                                  stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            if alcove == 'linux':  # for comparison: this machine's kernel in a namespace of its own in the guest's place
+                vm = subprocess.Popen(['unshare', '--net', sys.executable, '-c', 'import sys; sys.stdin.readline()\n' + SERVER],
+                                      stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
+                linux_peer(vm)
+            else:
+                vm = subprocess.Popen([alcove, 'run', '--net', 'tap=tap77', '--ip', f'{GUEST}/24,{GATE}', '/usr/bin/python3', '-c',
+                                       SERVER], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         try:
             link = Link(near, second_namespace(), percent, seed)
             connect(7001).close()
