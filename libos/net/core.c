@@ -7,6 +7,7 @@
  * core guards all of lwIP. It is a spin lock, because packets are taken in from interrupts; what is done under it is bounded
  * by a batch of packets. */
 #include "core.h"
+#include "ether.h"
 #include "ip.h"
 #include "netconf.h"
 #include "packet.h"
@@ -270,6 +271,8 @@ static void run_tcp(uint64_t now)
         last_ms[0] += due * TCP_TMR_INTERVAL;
         return;
     }
+    if (tcp_active_pcbs)
+        ether_take_back();
     if (due > 2)
         tcp_ticks += (u32_t)(due - 2) / 2; /* every second one is a slow one */
     for (unsigned i = 0; i < due && i < 2; i++) {

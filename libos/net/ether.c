@@ -231,6 +231,13 @@ static void take_back(struct netdev_tx *list)
     }
 }
 
+void ether_take_back(void)
+{
+    for (unsigned i = 0; i < nethers; i++)
+        for (unsigned q = 0; q < ethers[i].dev->queues; q++)
+            take_back(ethers[i].dev->ops->reclaim(ethers[i].dev, q));
+}
+
 static void ether_done(struct netdev *dev, unsigned queue, struct netdev_tx *list)
 {
     struct ether *e = dev->user_data;

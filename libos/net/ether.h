@@ -17,4 +17,8 @@ err_t ether_send_tcp4(struct netif *n, struct pbuf *p);
 /* The identification that a packet gets in the place of lwIP's. */
 uint16_t ether_ip4_id(uint16_t id);
 
+/* Take back what the devices have sent. lwIP does not send a segment again while a device may still read it, and with nothing more
+ * to send and nothing coming in no driver gives one back. */
+void ether_take_back(void);
+
 #endif

@@ -2,7 +2,7 @@
 """Peers that stop: one that does not read for SECONDS, and two that vanish. usage: stall.py ALCOVE SECONDS
 
 The guest is on a tap interface in a network namespace of this test. A client asks for more than all buffers hold and does not read: its
-window is zero for SECONDS, then it reads everything, and the bytes are right. Then the interface goes down under two connections:
+window is zero for SECONDS, then it reads everything, and the bytes are right. Then all that is under way to another is lost. Then the interface goes down under two connections:
 one on which the guest sends, with TCP_USER_TIMEOUT, and one on which it waits, with keepalive. Both end with ETIMEDOUT, and the
 guest serves on when the interface is back.
 """
@@ -97,6 +97,21 @@ def zero_window(seconds):
     print(f'a window of zero for {seconds} s, then {len(got)} bytes')
 
 
+def blackout():
+    """All that is under way is lost, and nobody says anything afterwards: the guest has to begin again by itself."""
+    block = b''.join(hashlib.sha256(bytes([i])).digest() for i in range(256)) * 8
+    with connect(7001) as s:
+        got = bytearray(s.recv(1 << 18))
+        run('ip', 'link', 'set', 'tap78', 'down')
+        time.sleep(2)
+        run('ip', 'link', 'set', 'tap78', 'up')
+        start = time.time()
+        while part := s.recv(1 << 18):
+            got += part
+    assert bytes(got) == block * (SIZE // len(block)), f'{len(got)} bytes came'
+    print(f'the rest of {len(got)} bytes came {time.time() - start:.1f} s after the link')
+
+
 def vanish():
     sender, waiter = connect(7002), connect(7003)
     assert waiter.recv(4, socket.MSG_WAITALL) == b'here' and len(sender.recv(100000)) > 0
@@ -123,6 +138,8 @@ def main():
     run('ip', 'link', 'set', 'lo', 'up')
     run('ip', 'tuntap', 'add', 'dev', 'tap78', 'mode', 'tap')
     run('ip', 'addr', 'add', HOST + '/24', 'dev', 'tap78')
+    with open('/proc/sys/net/ipv6/conf/tap78/disable_ipv6', 'w', encoding='ascii') as f:
+        f.write('1')  # nothing but what a test sends
     run('ip', 'link', 'set', 'tap78', 'up')
     with tempfile.TemporaryDirectory() as work:
         with open(work + '/out', 'wb') as out:
@@ -131,6 +148,7 @@ def main():
         try:
             connect(7004).close()
             zero_window(seconds)
+            blackout()
             vanish()
             assert vm.poll() is None
         finally:
