@@ -112,6 +112,8 @@ void tcp_guard_tick(void);
 void tcp_guard_hold_acks(void);
 void tcp_guard_let_acks_go(void);
 void tcpsock_remote_push(struct tcpsock *t);
+/* The next n bytes of what was sent are acknowledged: they are no longer kept. Locks: core held. */
+void tcpsock_remote_acked(struct tcpsock *t, uint32_t n);
 
 /* ---- urgent data on the wire (tcp_urgent.c) ---- */
 

@@ -401,10 +401,8 @@ static bool try_close(struct tcpsock *t)
     return tcp_close(pcb) == ERR_OK;
 }
 
-static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+void tcpsock_remote_acked(struct tcpsock *t, uint32_t left)
 {
-    struct tcpsock *t = arg;
-    uint32_t left = len;
     while (left && t->sq.head) {
         struct netmsg *m = t->sq.head;
         uint32_t rest = m->len - m->info.word[0], n = left < rest ? left : rest;
@@ -415,6 +413,12 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
             netmsg_free(m);
         }
     }
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+    struct tcpsock *t = arg;
+    tcpsock_remote_acked(t, len);
     if (UNLIKELY(t->urgent_sent) && TCP_SEQ_GEQ(pcb->lastack, t->urgent_out))
         t->urgent_sent = false;
     if (t->unsent || t->fin_wanted)

@@ -68,7 +68,8 @@ void net_tcp_split(struct tcp_pcb *pcb, uint16_t n)
     split(pcb, n < pcb->mss ? n : pcb->mss);
 }
 
-/* Forget what of the first unsent segment has been acknowledged: lwIP would send it again. */
+/* Forget what of the first unsent segment has been acknowledged: lwIP would send it again. It counts what is acknowledged by the
+ * segments that it frees itself, so the count of this one is ours. */
 static void trim(struct tcp_pcb *pcb)
 {
     struct tcp_seg *s = pcb->unsent;
@@ -81,6 +82,9 @@ static void trim(struct tcp_pcb *pcb)
     pcb->unsent = s->next;
     pcb->snd_queuelen -= pbuf_clen(s->p);
     tcp_seg_free(s);
+    pcb->snd_buf += acked;
+    if (pcb->callback_arg)
+        tcpsock_remote_acked(pcb->callback_arg, acked);
 }
 
 /* Make the first unsent segment so short that the windows take it, if that must be. True: it was split. */
