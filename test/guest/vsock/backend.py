@@ -146,11 +146,22 @@ class Backend(threading.Thread):
         mem, at = self.at_user(addr)
         struct.pack_into(fmt, mem, at, *values)
 
+    # Indices, which both sides look at meanwhile: one access each, which struct's functions are not.
+    def get16(self, addr):
+        mem, at = self.at_user(addr)
+        with memoryview(mem) as m, m[at:at + 2] as two, two.cast('H') as word:
+            return word[0]
+
+    def put16(self, addr, value):
+        mem, at = self.at_user(addr)
+        with memoryview(mem) as m, m[at:at + 2] as two, two.cast('H') as word:
+            word[0] = value
+
     def chain(self, q):
         """The next available chain: (head, [(memory, offset, length, writable)]), or None."""
-        if not q.kick or not q.size or q.next == self.get(q.avail + 2, '<H')[0]:
+        if not q.kick or not q.size or q.next == self.get16(q.avail + 2):
             return None
-        head, = self.get(q.avail + 4 + 2 * (q.next % q.size), '<H')
+        head = self.get16(q.avail + 4 + 2 * (q.next % q.size))
         q.next = (q.next + 1) & 0xffff
         parts, i = [], head
         while True:
@@ -163,7 +174,7 @@ class Backend(threading.Thread):
     def use(self, q, head, n):
         self.put(q.used + 4 + 8 * (q.used_index % q.size), '<II', head, n)
         q.used_index = (q.used_index + 1) & 0xffff
-        self.put(q.used + 2, '<H', q.used_index)
+        self.put16(q.used + 2, q.used_index)
 
     def interrupt(self, q):
         if q.call is not None:

@@ -91,7 +91,7 @@ class Liar(vs.Service):
             b.pending.append(bytes(20))
         elif how == 'INDEX':
             q = b.queues[vs.TX]
-            b.put(q.used + 2, '<H', (q.used_index + 1000) & 0xffff)
+            b.put16(q.used + 2, (q.used_index + 1000) & 0xffff)
             b.interrupt(q)
             b.interrupt(b.queues[vs.RX])
 
