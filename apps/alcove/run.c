@@ -137,6 +137,17 @@ static const char *find_root_disk(const char *path, const char *given, const str
     return NULL;
 }
 
+/* The program's terminal is ours, unless -e says what it is. */
+static void add_terminal(struct list *env)
+{
+    const char *term = getenv("TERM");
+    for (size_t i = 0; i < env->n; i++)
+        if (strncmp(env->v[i], "TERM=", 5) == 0)
+            return;
+    if (term)
+        list_add(env, xprintf("TERM=%s", term));
+}
+
 static int run(const char *command, int argc, char **argv, bool trace)
 {
     struct options o = { 0 };
@@ -190,9 +201,8 @@ static int run(const char *command, int argc, char **argv, bool trace)
         volumes_take(&o.volumes, &o.keys, &vm, &o.pack.mounts);
         for (int i = o.pack.oci ? at : at + 1; i < argc; i++)
             list_add(&o.pack.args, argv[i]);
-        const char *term = getenv("TERM");
-        if (vm.tty && term)
-            list_add(&o.pack.env, xprintf("TERM=%s", term));
+        if (vm.tty)
+            add_terminal(&o.pack.env);
         pack_program(&o, &vm, &image);
     }
     if (trace)

@@ -182,7 +182,8 @@ def main(args):
         os.makedirs('/tmp/alcove-terminal', exist_ok=True)
         os.chdir('/tmp/alcove-terminal')
         ok &= play(f'{name} here', shell, ENV, steps, status)
-        ok &= play(f'{name} in the image', [args[0], 'run', *options, '--cwd', '/tmp', *more, *env, *shell], os.environ, steps, status)
+        ok &= play(f'{name} in the image', [args[0], 'run', *options, '--cwd', '/tmp', *more, *env, *shell],
+                   {**os.environ, 'TERM': 'dumb'}, steps, status)  # what -e says counts
     sys.exit(0 if ok else 1)
 
 
