@@ -22,6 +22,11 @@ tpm2 createek -Q -c ek.ctx -G rsa -u ek.pub
 tpm2 createak -Q -C ek.ctx -c ak.ctx -G rsa -s rsassa -g sha256 -u ak.pem -f pem
 tpm2 quote -Q -c ak.ctx -l sha256:16 -q 616c636f7665 -m message -s signature -o pcrs -g sha256
 exec 3<>/dev/tpm0
-(exec 4<>/dev/tpm0) 2>&1 || true
+if (exec 4<>/dev/tpm0) 2>second; then
+    echo "two have /dev/tpm0 open"
+    exit 1
+fi
+read -r said <second
+echo "the second one: $said"
 for f in ak.pem message signature pcrs; do echo "file $f $(base64 -w0 $f)"; done
 echo done
