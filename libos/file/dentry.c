@@ -106,8 +106,9 @@ struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const
     return d;
 }
 
+/* Of no name, *ret_settled: a rename that is under way cannot be why. */
 static ALWAYS_INLINE struct dentry *find(struct dentry *dir, const char *name, size_t len,
-                                         uint32_t hash)
+                                         uint32_t hash, bool *ret_settled)
 {
     spin_lock(&dir->lock);
     struct dentry *d = dir->table ? dir->table[hash & (dir->table_size - 1)] : NULL;
@@ -121,13 +122,15 @@ static ALWAYS_INLINE struct dentry *find(struct dentry *dir, const char *name, s
         if (dentry_get_live(d))
             break;
     }
+    *ret_settled = !dir->renaming;
     spin_unlock(&dir->lock);
     return d;
 }
 
 struct dentry *dentry_find(struct dentry *dir, const char *name, size_t len, uint32_t hash)
 {
-    return find(dir, name, len, hash);
+    bool settled;
+    return find(dir, name, len, hash, &settled);
 }
 
 /* Double the table; failing is harmless, chains get longer. */
@@ -225,6 +228,13 @@ int dentry_kill(struct dentry *d)
     return empty ? 0 : -ENOTEMPTY;
 }
 
+void dentry_renaming(struct dentry *dir, bool on)
+{
+    spin_lock(&dir->lock);
+    dir->renaming = on;
+    spin_unlock(&dir->lock);
+}
+
 void dentry_move(struct dentry *d, struct dentry *dir, const char *name, size_t len,
                  char *take_name)
 {
@@ -312,14 +322,15 @@ int dentry_lookup(struct dentry *dir, const char *name, size_t len, uint32_t has
                   struct dentry **ret_dentry)
 {
     struct inode *inode = dir->inode;
-    struct dentry *d = find(dir, name, len, hash);
+    bool settled;
+    struct dentry *d = find(dir, name, len, hash, &settled);
     if (LIKELY(d) && (!inode->ops->valid || inode->ops->valid(d->inode))) {
         *ret_dentry = d;
         return 0;
     }
     if (d)
         dentry_put(d);
-    else if (dir->sb->pinned &&
+    else if (dir->sb->pinned && settled &&
              (!inode->lower || dir->complete)) /* all its names are in the cache */
         return len > ABI_NAME_MAX ? -ENAMETOOLONG : -ENOENT;
     rwmutex_write_lock(&inode->lock);

@@ -217,12 +217,18 @@ static int rename_locked(struct rename *r, const struct dentry *trap)
         err = from->inode->ops->rename(from->inode, r->source->name, r->source->len,
                                        r->source->inode, to->inode, r->to_last.name, r->to_last.len,
                                        r->target ? r->target->inode : NULL, r->flags);
-    if (!err)
-        err = r->flags & RENAME_EXCHANGE ? do_exchange(r) : do_move(r);
     if (err)
         return err;
-    stamps(r, from->inode, to->inode);
-    return r->flags & RENAME_WHITEOUT ? make_whiteout(r) : 0;
+    dentry_renaming(from, true);
+    dentry_renaming(to, true);
+    err = r->flags & RENAME_EXCHANGE ? do_exchange(r) : do_move(r);
+    if (!err) {
+        stamps(r, from->inode, to->inode);
+        err = r->flags & RENAME_WHITEOUT ? make_whiteout(r) : 0;
+    }
+    dentry_renaming(to, false);
+    dentry_renaming(from, false);
+    return err;
 }
 
 static void tell(const struct rename *r)

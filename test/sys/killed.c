@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
@@ -34,6 +35,13 @@ static void be_ready(void)
 {
     if (write(ready[1], "", 1) != 1)
         _exit(1);
+}
+
+/* A body of a child met an error, which none of them should. */
+static void failed(const char *what)
+{
+    perror(what);
+    _exit(1);
 }
 
 static void rest(void)
@@ -68,7 +76,7 @@ static void end(int pid)
     int status = 0;
     CHECK(0, kill(pid, SIGKILL));
     CHECK(pid, waitpid(pid, &status, 0));
-    CHECK(SIGKILL, status & 0x7f);
+    CHECK(SIGKILL, status);
 }
 
 /* Another process kills pid in a moment, while this one waits for what pid has. */
@@ -180,7 +188,7 @@ static void wait_to_read(void)
     char c;
     be_ready();
     if (read(ends[0], &c, 1) < 0)
-        _exit(1);
+        failed("read");
     for (;;)
         pause();
 }
@@ -191,7 +199,7 @@ static void fill_for_ever(void)
     be_ready();
     for (;;)
         if (write(ends[1], some, sizeof(some)) < 0)
-            _exit(1);
+            failed("write for ever");
 }
 
 static void read_for_ever(void)
@@ -200,7 +208,7 @@ static void read_for_ever(void)
     be_ready();
     for (;;)
         if (read(ends[0], some, sizeof(some)) < 0)
-            _exit(1);
+            failed("read for ever");
 }
 
 /* Whoever reads, and whoever writes, is killed, on a pipe or a pair of sockets. */
@@ -263,8 +271,10 @@ static void change_files(void)
     be_ready();
     for (int i = 0;; i++) {
         int mine = open(file, O_RDWR);
+        if (mine < 0)
+            failed("open a file that is always there");
         if (pwrite(mine, some, sizeof(some), i % 7 * 10000) < 0 || ftruncate(mine, i % 5 * 9000))
-            _exit(1);
+            failed("pwrite or ftruncate");
         if (i % 4 == 0)
             fsync(mine);
         close(mine);
@@ -395,7 +405,7 @@ static void use_terminal(void)
     be_ready();
     for (;;)
         if (write(mine, "line\n", 5) < 0 || read(mine, &c, 1) < 0)
-            _exit(1);
+            failed("terminal");
 }
 
 static void test_terminal(void)

@@ -87,6 +87,10 @@ void dentry_drop_names(struct dentry *root);
 /* Mark directory d as taking no more children if it has none. -ENOTEMPTY. */
 NODISCARD int dentry_kill(struct dentry *d);
 
+/* Names of dir are about to go and to come back: until it is off again, a lookup that finds none waits for the inode's
+ * lock, so that a name which one file takes from another is never missing. Locks: dir->inode->lock is held for writing. */
+void dentry_renaming(struct dentry *dir, bool on);
+
 /* Move d to dir under a new name, after all others. d was detached with dentry_detach; unlinked no more.
  * take_name: NULL (fits inline, name is copied) or memory that becomes the dentry's. Locks: both directories'
  * inode->lock for writing, and sb->rename_lock when dir is not the old parent. */

@@ -188,6 +188,7 @@ struct dentry {
     uint64_t next_seq;              /* guarded by lock: of the next child */
     _Atomic uint32_t mounted; /* mounts that cover this dentry, in any mount of its file system */
     bool unlinked;            /* not in its parent any more */
+    bool renaming; /* names of it are on their way, see dentry_renaming. Guarded by lock */
     bool complete; /* of an image: all its names are in the cache. Guarded by inode->lock */
     bool dead;     /* a removed directory: takes no children. Guarded by lock */
     bool own_name; /* name was allocated by itself */
