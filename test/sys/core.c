@@ -288,7 +288,7 @@ static void filters_shared(void)
     aborts();
 }
 
-static void filter(void)
+static void filter_text(void)
 {
     char text[16] = "";
     int fd = open("/proc/self/coredump_filter", O_RDWR);
@@ -300,6 +300,10 @@ static void filter(void)
     CHECK(0, strcmp(text, "00000023\n"));
     CHECK(4, pwrite(fd, "0x33", 4, 0));
     close(fd);
+}
+
+static void filter(void)
+{
     CHECK(true, WCOREDUMP(status_of(filters_shared)) != 0);
     load();
     CHECK(true, at(shared, 8) == NULL); /* anonymous shared memory was left out */
@@ -307,9 +311,22 @@ static void filter(void)
     munmap(core, core_len);
 }
 
+/* Whether a core goes to the file "core". A host whose administrator sends it elsewhere is none to compare files with;
+   Alcove begins with this pattern. */
+static bool core_is_here(void)
+{
+    return t_holds("/proc/sys/kernel/core_pattern", "core\n") && t_holds("/proc/sys/kernel/core_uses_pid", "0\n");
+}
+
 int main(void)
 {
     t_enter();
+    filter_text();
+    if (!core_is_here()) {
+        CHECK(SIGABRT, WTERMSIG(status_of(aborts_undumpable)));
+        CHECK(SIGTERM, status_of(terminates));
+        return t_leave();
+    }
     secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     memcpy(secret, &mark_in_data, 8);
