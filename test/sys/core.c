@@ -315,7 +315,8 @@ static void filter(void)
    Alcove begins with this pattern. */
 static bool core_is_here(void)
 {
-    return t_holds("/proc/sys/kernel/core_pattern", "core\n") && t_holds("/proc/sys/kernel/core_uses_pid", "0\n");
+    return t_holds("/proc/sys/kernel/core_pattern", "core\n") &&
+           t_holds("/proc/sys/kernel/core_uses_pid", "0\n");
 }
 
 int main(void)
