@@ -75,6 +75,7 @@ struct sim_options {
     bool sev;        /* no page states: SEV or SEV-ES */
     bool es;         /* of these, SEV-ES */
     bool svsm;       /* SNP: the guest is at VMPL 2, below a module */
+    bool accept_all; /* UEFI: the firmware leaves no memory to be accepted */
     bool secure_tsc; /* SNP: the counter is the processor's, with an offset */
 };
 extern struct sim_options sim_options;
@@ -90,6 +91,8 @@ void sim_send(uint32_t apic_id, uint32_t command);
 
 /* io.c */
 PRINTF(1, 2) void sim_say(const char *format, ...);
+/* A byte that the firmware says; it is shown when the machine ends. */
+void sim_hear(uint8_t byte);
 /* The run has failed: say why and what the guest was doing, end the machine. */
 NORETURN PRINTF(1, 2) void sim_fail(const char *format, ...);
 /* Exits so far, by kind. */

@@ -3,6 +3,8 @@
 #include "ccsim.h"
 #include "x86_64/x86.h"
 
+enum { FIRMWARE_PORT = 0x402 }; /* OVMF's too */
+
 uint64_t sim_port_in(uint16_t port, unsigned size)
 {
     sim_counts.io++;
@@ -36,6 +38,10 @@ static void off(void)
 void sim_port_out(uint16_t port, unsigned size, uint64_t value)
 {
     sim_counts.io++;
+    if (port == FIRMWARE_PORT) {
+        sim_hear((uint8_t)value);
+        return;
+    }
     if (ends_machine(port, value))
         off();
     switch (size) {

@@ -35,6 +35,29 @@ void sim_say(const char *format, ...)
     put("\r\n");
 }
 
+static char heard[1024];
+static unsigned heard_bytes;
+
+void sim_hear(uint8_t byte)
+{
+    if (heard_bytes < sizeof(heard) - 1)
+        heard[heard_bytes++] = (char)byte;
+}
+
+/* Before an image for UEFI has taken the console over, `alcove run` shows nothing. */
+static void show_heard(void)
+{
+    if (!heard_bytes)
+        return;
+    put("\033[!p\r\nfirmware: ");
+    for (unsigned i = 0; i < heard_bytes; i++) {
+        put((char[]){ heard[i], 0 });
+        if (heard[i] == '\n' && heard[i + 1])
+            put("\rfirmware: ");
+    }
+    heard_bytes = 0;
+}
+
 /* QEMU ends with (value << 1) | 1. */
 static NORETURN void leave(uint8_t value)
 {
@@ -51,6 +74,7 @@ void sim_fail(const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
+    show_heard();
     put("\r\nccsim: FAILED: ");
     put(text);
     put("\r\n");
@@ -87,6 +111,7 @@ void sim_scan_shared(void)
                 sim_fail("a secret of the guest lies in shared page 0x%lx", gpa);
         }
     }
+    show_heard();
     if (sim_options.scan)
         sim_say("%u shared pages hold no secret", pages);
 }

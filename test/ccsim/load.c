@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Loads the image and hands over as a measured loader (an IGVM file, a small firmware) does: 64-bit mode at the
  * image's entry for it, the first GiB mapped one to one as private memory, rdi = PVH start info. Only what
- * was loaded is validated; the rest of RAM has type 15 in the memory map. */
+ * was loaded is validated; the rest of RAM has type 15 in the memory map. A file for UEFI is not entered itself but given to
+ * a small firmware (firmware/), which is entered in the same way and starts the file. */
 #include "ccsim.h"
+#include "handoff.h"
 #include "vmcb.h"
 #include "x86_64/x86.h"
 
@@ -22,7 +24,8 @@ enum {
     PAGE_CPUID = 6,
     UNACCEPTED = ALCOVE_MEMORY_UNACCEPTED,
     MAP_MAX = 32,
-    BLOB_MAGIC = 0x45444d41
+    BLOB_MAGIC = 0x45444d41,
+    LAUNCHED_MORE = 8 << 20,
 };
 
 struct start_info {
@@ -199,6 +202,32 @@ static uint64_t load_elf(const uint8_t *file, uint64_t size, uint64_t *ret_entry
     return end;
 }
 
+/* The firmware, and behind the file that it starts so much memory that the file can be loaded. */
+static uint64_t load_firmware(const uint8_t *file, uint64_t size)
+{
+    uint64_t end = align_up(FIRMWARE_FILE + 2 * size + LAUNCHED_MORE, LARGE_SIZE);
+
+    if (end > GUEST_MEMORY)
+        sim_fail("the file is too long for the guest's memory");
+    for (uint64_t gpa = 0x100000; gpa < end; gpa += PAGE_SIZE) {
+        memset(private(gpa), 0, PAGE_SIZE);
+        launch_page(gpa);
+    }
+    if (!sim_file("opt/ccsim/firmware", private(FIRMWARE_PA), FIRMWARE_SIZE))
+        sim_fail("a file for UEFI, and no firmware: give it as opt/ccsim/firmware");
+    memcpy(private(FIRMWARE_FILE), file, size);
+    return end;
+}
+
+static uint32_t handoff_kind(void)
+{
+    if (sim_options.tdx)
+        return HANDOFF_TDX;
+    if (!sim_options.sev)
+        return HANDOFF_SNP;
+    return sim_options.es ? HANDOFF_SEV_ES : HANDOFF_SEV;
+}
+
 static unsigned memory_map(const struct start_info *host, uint64_t image_end, struct map_entry *out)
 {
     const struct map_entry *in = (const void *)host->memmap_pa;
@@ -245,39 +274,31 @@ void sim_boot_state(struct vmcb *v, uint64_t entry)
     v->rsp = 0; /* nothing is promised */
 }
 
-void sim_load(struct vcpu *c, uint64_t info_pa)
+/* What the image is told at GPA_INFO: PVH's start info. */
+static void give_info(const struct start_info *host, uint64_t end, uint64_t rsdp)
 {
-    const struct start_info *host = (const void *)info_pa;
-    const struct module *m = (const void *)host->modules_pa;
-    struct start_info *info;
-    struct blob *blob;
-    uint64_t entry, end;
-    size_t length = strlen((const char *)host->cmdline_pa);
+    struct start_info *info = private(GPA_INFO);
 
-    if (host->magic != START_MAGIC || !host->modules)
-        sim_fail("no image: give it as -initrd");
-    if (m->pa < 2 * GUEST_MEMORY || length >= 0x8000)
-        sim_fail("the machine needs more memory, or the command line less");
-    take_over(0, 0x100000);
-    end = load_elf((const void *)m->pa, m->size, &entry);
-    measure(end);
-
-    info = private(GPA_INFO);
     *info = (struct start_info){ START_MAGIC,
                                  1,
                                  sim_options.tdx ? 0 : ALCOVE_START_CC,
                                  0,
                                  0,
                                  GPA_CMDLINE,
-                                 sim_acpi(host->rsdp_pa),
+                                 rsdp,
                                  GPA_INFO + 0x100,
                                  0,
                                  GPA_BLOB };
     info->memmap_entries = memory_map(host, end, private(GPA_INFO + 0x100));
-    memcpy(private(GPA_CMDLINE), (const void *)host->cmdline_pa, length + 1);
     if (sim_options.tdx || sim_options.sev)
         info->cc_blob = 0;
-    blob = private(GPA_BLOB);
+}
+
+/* The pages that the security processor fills in, and the blob that says where they are. */
+static void make_pages(struct vcpu *c)
+{
+    struct blob *blob = private(GPA_BLOB);
+
     *blob = (struct blob){ BLOB_MAGIC, 0, 0, GPA_SECRETS, PAGE_SIZE, 0, GPA_CPUID, PAGE_SIZE, 0 };
     sim_cpuid_page(private(GPA_CPUID)); /* first: it finds the counter's frequency */
     sim_secrets_page(private(GPA_SECRETS));
@@ -287,6 +308,39 @@ void sim_load(struct vcpu *c, uint64_t info_pa)
     if (sim_options.svsm)
         c->svsm_area = GPA_MAILBOX;
     make_tables();
+}
+
+void sim_load(struct vcpu *c, uint64_t info_pa)
+{
+    const struct start_info *host = (const void *)info_pa;
+    const struct module *m = (const void *)host->modules_pa;
+    uint64_t entry = FIRMWARE_PA, end, rsdp;
+    size_t length = strlen((const char *)host->cmdline_pa);
+    bool uefi;
+
+    if (host->magic != START_MAGIC || !host->modules)
+        sim_fail("no image: give it as -initrd");
+    if (m->pa < 2 * GUEST_MEMORY || length >= 0x8000)
+        sim_fail("the machine needs more memory, or the command line less");
+    uefi = memcmp((const void *)m->pa, "MZ", 2) == 0;
+    take_over(0, 0x100000);
+    end = uefi ? load_firmware((const void *)m->pa, m->size)
+               : load_elf((const void *)m->pa, m->size, &entry);
+    measure(end);
+    rsdp = sim_acpi(host->rsdp_pa);
+    memcpy(private(GPA_CMDLINE), (const void *)host->cmdline_pa, length + 1);
+    if (uefi)
+        *(struct handoff *)private(GPA_INFO) = (struct handoff){ .kind = handoff_kind(),
+                                                                 .all = sim_options.accept_all,
+                                                                 .file_size = m->size,
+                                                                 .cmdline_pa = GPA_CMDLINE,
+                                                                 .rsdp_pa = rsdp,
+                                                                 .blob_pa = GPA_BLOB,
+                                                                 .launched = end,
+                                                                 .ram_end = GUEST_MEMORY };
+    else
+        give_info(host, end, rsdp);
+    make_pages(c);
     sim_boot_state(c->vmcb, entry);
     c->regs.rdi = GPA_INFO;
 }

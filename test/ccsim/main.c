@@ -56,7 +56,7 @@ void sim_cpu_init(unsigned index)
     sim_load_idt();
 }
 
-/* ccsim.mode=sev|sev-es|snp|snp+securetsc|snp+svsm|tdx, ccsim.attack=NAME, ccsim.measure, ccsim.scan, ccsim.count and ccsim.trace; the rest is the guest's, which ignores these. */
+/* ccsim.mode=sev|sev-es|snp|snp+securetsc|snp+svsm|tdx, ccsim.attack=NAME, ccsim.measure, ccsim.scan, ccsim.count, ccsim.accept-all and ccsim.trace; the rest is the guest's, which ignores these. */
 static void options(const char *line)
 {
     static char attack[32];
@@ -75,6 +75,7 @@ static void options(const char *line)
     sim_options.tdx = strstr(line, "ccsim.mode=tdx") != NULL;
     sim_options.sev = strstr(line, "ccsim.mode=sev") != NULL;
     sim_options.svsm = strstr(line, "+svsm") != NULL;
+    sim_options.accept_all = strstr(line, "ccsim.accept-all") != NULL;
     sim_options.secure_tsc = strstr(line, "+securetsc") != NULL;
     sim_options.es = strstr(line, "ccsim.mode=sev-es") != NULL;
 }

@@ -6,6 +6,7 @@ sim.py ALCOVE CCSIM MODE sys PROGRAM [ARG...]      a program of test/sys, which 
 sim.py ALCOVE CCSIM MODE program ARG...            any program; its output must be the host's
 sim.py ALCOVE CCSIM MODE attest PROGRAM [ARG...]   like sys; each report that it prints must be signed by the test's chain
 sim.py ALCOVE CCSIM MODE attack NAME TEXT PROGRAM  the host does NAME; TEXT must be among what is said
+sim.py ALCOVE CCSIM MODE uefi FIRMWARE OPTIONS TEXT PROGRAM [ARG...]   like sys, as a file for UEFI; TEXT, a pattern, must be said as well
 """
 import hashlib
 import os
@@ -20,10 +21,19 @@ BAD = re.compile(r'panic|WARNING|BUG|ccsim: FAILED')
 PASS = re.compile(r'^\d+ checks, 0 failed$', re.M)
 
 
+def as_uefi(alcove, d, command):
+    """A file for UEFI that runs the command, and the command that runs the file."""
+    app = os.path.join(d, 'app')
+    subprocess.run([alcove, 'build', '--format', 'efi', '-o', app] + command, check=True, stdout=subprocess.DEVNULL)
+    return [app + '.efi']
+
+
 def run(alcove, sim, options, cpus, command, files):
     env = dict(os.environ, CCSIM=sim, CCSIM_OPTIONS=options, CCSIM_FILES=files, LC_ALL='C.UTF-8')
     env['PATH'] = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bin') + ':' + env['PATH']
-    return subprocess.run([alcove, 'run', '--cpus', cpus, '-e', 'LC_ALL=C.UTF-8'] + command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env)
+    if not command[0].endswith('.efi'):
+        command = ['-e', 'LC_ALL=C.UTF-8'] + command
+    return subprocess.run([alcove, 'run', '--cpus', cpus] + command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env)
 
 
 def give_chain(d):
@@ -51,16 +61,21 @@ def main():
     alcove, sim, mode, kind, rest = *sys.argv[1:5], sys.argv[5:]
     mode, cpus = (mode.split(':') + ['1'])[:2]
     options = f'ccsim.mode={mode}' + (f' ccsim.attack={rest[0]}' if kind == 'attack' else '')
-    command = rest[2:] if kind == 'attack' else rest
+    command = rest[{'attack': 2, 'uefi': 3}.get(kind, 0):]
     with tempfile.TemporaryDirectory() as d:
         chains, files = give_chain(d) if kind != 'program' else (None, '')
+        if kind == 'uefi':
+            files += f' opt/ccsim/firmware={rest[0]}'
+            options += ' ' + rest[1]
+            command = as_uefi(alcove, d, command)
         p = run(alcove, sim, options, cpus, command, files)
         said = p.stdout + p.stderr
         print(said[-6000:], f'exit status {p.returncode}')
         good = not BAD.search(said) or (kind == 'attack' and rest[1].startswith('panic'))
-        if kind in ('sys', 'attest'):
+        if kind in ('sys', 'attest', 'uefi'):
             good = good and p.returncode == 0 and PASS.search(p.stdout)
-            good = good and (kind == 'sys' or attested(chains, p.stdout))
+            good = good and (kind != 'attest' or attested(chains, p.stdout))
+            good = good and (kind != 'uefi' or re.search(rest[2], said, re.S))
         elif kind == 'program':
             host = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=dict(os.environ, LC_ALL='C.UTF-8'))
             good = good and (p.returncode, p.stdout) == (host.returncode, host.stdout)

@@ -103,6 +103,8 @@ static struct boot_info *make_info(EFI_SYSTEM_TABLE *st, const EFI_LOADED_IMAGE 
     if (blob_copy(st, &info->blob)) {
         info->start.flags |= ALCOVE_START_CC;
         info->start.cc_blob = (uint32_t)(uintptr_t)&info->blob;
+    } else if (sev_active()) {
+        info->start.flags |= ALCOVE_START_CC;
     }
     copy_cmdline(li, info->cmdline);
     if (!info->cmdline[0])

@@ -64,6 +64,9 @@ void measure_sections(EFI_BOOT_SERVICES *bs, const EFI_LOADED_IMAGE *li);
 /* Copy what the firmware says of this SEV-SNP guest. False: it says nothing. */
 bool blob_copy(const EFI_SYSTEM_TABLE *st, struct cc_blob *ret);
 
+/* Is this a guest of SEV, of whichever generation? While boot services are there, since CPUID may need the firmware. */
+bool sev_active(void);
+
 /* Copy the command line of SMBIOS, if there is one, into dst of CMDLINE_SPACE bytes; else leave it. */
 void smbios_cmdline(const EFI_SYSTEM_TABLE *st, char *dst);
 
