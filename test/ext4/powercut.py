@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""powercut.py PROGRAM CUTS [SEED [luks]]: what a power cut leaves.
+"""powercut.py [--results DIR] PROGRAM CUTS [SEED [luks]]: what a power cut leaves.
 
 The program changes files on a disk that logs every write and flush. Each cut takes a prefix of the log: what was flushed is on
 the disk, of the writes after the last flush any subset is, in any order, and the last one may be torn between sectors. Every
 other disk can do without its cache: what is written then is there, but for the write that the cut meets.
 Then the journal is replayed, once by e2fsck and once by our own mount: both times e2fsck finds a clean file system, and our
-mount finds everything that was promised before the cut."""
+mount finds everything that was promised before the cut. DIR gets a file of the figures for docs/POWERCUT.md."""
+import json
 import os
 import random
 import shutil
@@ -21,6 +22,7 @@ WRITE, FLUSH, MARK, THROUGH = 0, 1, 2, 3
 SECTOR = 512
 KINDS = [['-b', '4096'], ['-b', '1024', '-g', '4096'], ['-b', '4096', '-O', '^metadata_csum,^64bit']]
 STEPS = 120
+TOLD = []     # of each cut: how many promises it had to keep
 
 
 def run(*command):
@@ -74,6 +76,7 @@ def one_luks(program, folder, base, log, at, chance, name, volume):
     marks = cut(log, at, image, chance)
     with open(promises, 'w') as f:
         f.write('\n'.join(map(str, marks)))
+    TOLD.append(len(marks))
     volume.extract(plain, image)
     need(run('e2fsck', '-y', '-E', 'journal_only', plain), f'{name}: e2fsck replays', (0, 1))
     need(run('e2fsck', '-fn', plain), f'{name}: after e2fsck')
@@ -92,6 +95,7 @@ def one(program, folder, base, log, at, chance, name, volume):
     marks = cut(log, at, image, chance)
     with open(promises, 'w') as f:
         f.write('\n'.join(map(str, marks)))
+    TOLD.append(len(marks))
     shutil.copyfile(image, other)
     need(run(program, image, '', 'verify', promises), f'{name}: our mount')
     need(run('e2fsck', '-fn', image), f'{name}: after our mount')
@@ -100,11 +104,21 @@ def one(program, folder, base, log, at, chance, name, volume):
     need(run('e2fsck', '-fn', other), f'{name}: after both')
 
 
+def remember(results, what, seed, done, writes, flushes):
+    os.makedirs(results, exist_ok=True)
+    with open(f'{results}/{what.replace(" ", "-")}-{seed}.json', 'w') as f:
+        json.dump({'name': f'{what}-{seed}', 'what': what, 'work': (done + 7) // 8 * STEPS, 'writes': writes, 'flushes': flushes,
+                   'cuts': done, 'promises': sum(TOLD)}, f)
+
+
 def main():
+    results = sys.argv[2] if sys.argv[1] == '--results' else None
+    if results:
+        del sys.argv[1:3]
     program, cuts, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
-        done, through, volume, encrypted = 0, 0, None, 'luks' in sys.argv
+        done, through, writes, flushes, volume, encrypted = 0, 0, 0, 0, None, 'luks' in sys.argv
         key = os.path.join(folder, 'key')
         if encrypted:
             os.environ['LUKS_KEY'] = key
@@ -130,6 +144,8 @@ def main():
             if not encrypted:
                 need(run('e2fsck', '-fn', disk), 'after the work')
             recorded = events(log)
+            writes += sum(e[0] in (WRITE, THROUGH) for e in recorded)
+            flushes += sum(e[0] == FLUSH for e in recorded)
             through += sum(e[0] == THROUGH for e in recorded)
             for _ in range(min(8, cuts - done)):
                 at = chance.randrange(1, len(recorded) + 1)
@@ -137,6 +153,8 @@ def main():
                 done += 1
         if done > 8 and not through:
             sys.exit('no disk was without its cache')
+        if results:
+            remember(results, 'ext4 in LUKS2' if encrypted else 'ext4', seed, done, writes, flushes)
         print(f'{done} power cuts: nothing promised was lost; {through} writes on disks that did without their cache')
 
 

@@ -5,14 +5,17 @@ format of Linux's dm-log-writes). The disk is then made again as it may have bee
 a flush, any part of what came after it in any order, the last write torn. Each time e2fsck replays the journal and must find nothing
 else, and the host's own database program must find its file whole, with every transaction of which the guest had told before.
 
-usage: powercut.py ALCOVE sqlite-wal|sqlite-delete|redis CUTS [TRANSACTIONS [SEED]]
+usage: powercut.py [--results DIR] ALCOVE sqlite-wal|sqlite-delete|redis|postgres CUTS [TRANSACTIONS [SEED]]
+DIR gets NAME.json, from which ci/powercuts.py makes docs/POWERCUT.md.
 """
-import os, random, re, shutil, sqlite3, struct, subprocess, sys, tempfile, time
+import json, os, random, re, shutil, struct, subprocess, sys, tempfile, time
+from databases import CASES
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.dirname(os.path.abspath(__file__)) + '/../programs')
+from results import build_of
+
 SBIN = {**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'}
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
-SIZE = '24M'
 
 
 def die(text):
@@ -26,24 +29,11 @@ def run(*command, ok=(0,)):
     return r.stdout
 
 
-def build(alcove, case, count):
-    common = ['-v', 'SERIAL=alcove-vol0:/data', '-o', 'app.elf']
-    if case == 'redis':
-        os.makedirs('root')
-        shutil.copy(f'{HERE}/redis.sh', 'root')
-        run(alcove, 'build', '--root', 'root', '--with', 'redis-server', '--with', 'redis-cli', '--with', 'tail', '--with', 'sync',
-            *common[:2], '/bin/bash', '/redis.sh', str(count), *common[2:])
-    else:
-        with open(f'{HERE}/sqlite.py') as f:
-            text = f.read()
-        run(alcove, 'build', *common[:2], '/usr/bin/python3', '-c', text, '/data/t.db', case.split('-')[1], str(count), *common[2:])
-
-
-def record(deadline):
-    """Run the guest; the acknowledgements, each with the size that the log had when the host heard of it."""
+def record(memory, deadline):
+    """Run the guest; the acknowledgements (client, number), each with the size that the log had when the host heard of it."""
     open('log', 'w').close()
-    os.truncate('log', 1 << 30)          # sparse: the driver wants a size
-    vm = subprocess.Popen(['qemu-system-x86_64', '-machine', 'microvm,acpi=on,rtc=on', '-accel', 'tcg', '-cpu', 'max', '-m', '256M',
+    os.truncate('log', 8 << 30)          # sparse: the driver wants a size
+    vm = subprocess.Popen(['qemu-system-x86_64', '-machine', 'microvm,acpi=on,rtc=on', '-accel', 'tcg', '-cpu', 'max', '-m', memory,
                            '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio', '-kernel', 'app.elf',
                            '-append', 'console=raw',
                            '-blockdev', 'driver=file,filename=data.img,node-name=f', '-blockdev', 'driver=raw,file=f,node-name=r',
@@ -55,8 +45,8 @@ def record(deadline):
     for line in vm.stdout:
         line = line.decode(errors='replace').strip()
         said.append(line)
-        if m := re.match(r'ack (\d+)$', line):
-            acks.append((int(m[1]), allocated('log')))
+        if m := re.match(r'(cluster)$|ack (?:(\d+) )?(\d+)$', line):
+            acks.append((m[1] or m[2] or '', int(m[3] or 0), allocated('log')))
         done |= line == 'done'
         if time.monotonic() > end:
             vm.kill()
@@ -79,8 +69,19 @@ def allocated(path):
     return at
 
 
+def content(at, size, discarded):
+    """Reads what an entry of the log wrote."""
+    def read():
+        if discarded:
+            return bytes(size)
+        with open('log', 'rb') as f:
+            f.seek(at)
+            return f.read(size)
+    return read
+
+
 def entries():
-    """(where its data ends in the log, flags, offset, data) of each."""
+    """(where its data ends in the log, flags, offset, what reads its data) of each."""
     with open('log', 'rb') as f:
         magic, version, count, sector = struct.unpack('<QQQI', f.read(28))
         if magic != 0x6a736677736872 or version != 1:
@@ -90,33 +91,42 @@ def entries():
         for _ in range(count):
             at = f.tell()
             where, sectors, flags, data_len = struct.unpack('<QQQQ', f.read(32))
-            f.seek(at + sector)
-            data = b'' if flags & DISCARD else f.read(sectors * sector)
-            found.append((f.tell(), flags, where * sector, data or bytes(sectors * sector if flags & DISCARD else 0)))
+            f.seek(at + sector + (0 if flags & DISCARD else sectors * sector))
+            found.append((f.tell(), flags, where * sector, content(at + sector, sectors * sector, flags & DISCARD)))
         return found
 
 
-def cut(log, k, r):
-    """The disk, had the power gone when entry k was the next one."""
-    shutil.copyfile('base.img', 'cut.img')
-    last = max((i for i in range(k) if log[i][1] & FLUSH), default=0)
-    loose = list(range(last, k))
-    keep = [i for i in loose if r.random() < r.choice([0, 0.5, 0.9, 1]) or log[i][1] & FUA]
-    r.shuffle(keep)
-    with open('cut.img', 'r+b') as f:
-        for i in list(range(last)) + keep:
-            _, flags, offset, data = log[i]
-            if i == (keep[-1] if keep else -1) and len(data) > 512 and not flags & FUA:
-                torn = r.sample(range(0, len(data), 512), r.randrange(1 + len(data) // 512))
-                for at in torn:
+class Disk:
+    """What had been flushed before ever later entries of the log, kept in flushed.img."""
+    def __init__(self, log):
+        self.log, self.at = log, 0
+        os.rename('base.img', 'flushed.img')
+
+    def cut(self, k, r):
+        """cut.img: the disk, had the power gone when entry k was the next one. k never falls."""
+        log, last = self.log, max((i for i in range(k) if self.log[i][1] & FLUSH), default=0)
+        with open('flushed.img', 'r+b') as f:
+            for _, _, offset, data in log[self.at:last]:
+                f.seek(offset)
+                f.write(data())
+        self.at = max(self.at, last)
+        run('cp', '--sparse=always', 'flushed.img', 'cut.img')
+        loose = list(range(last, k))
+        keep = [i for i in loose if r.random() < r.choice([0, 0.5, 0.9, 1]) or log[i][1] & FUA]
+        r.shuffle(keep)
+        with open('cut.img', 'r+b') as f:
+            for i in keep:
+                _, flags, offset, data = log[i]
+                data = data()
+                parts = range(0, len(data), 512)
+                if i == keep[-1] and len(data) > 512 and not flags & FUA:
+                    parts = r.sample(parts, r.randrange(1 + len(parts)))     # torn
+                for at in parts:
                     f.seek(offset + at)
                     f.write(data[at:at + 512])
-                continue
-            f.seek(offset)
-            f.write(data)
 
 
-def files(case):
+def files():
     """e2fsck's verdict, then what is on the disk, in out/."""
     shutil.rmtree('out', ignore_errors=True)
     os.makedirs('out')
@@ -125,71 +135,56 @@ def files(case):
     run('debugfs', '-R', 'rdump / out', 'cut.img')
 
 
-def check_sqlite(wanted):
-    if not os.path.exists('out/t.db'):
-        return [] if wanted < 0 else ['the database is gone']
-    c = sqlite3.connect('out/t.db')
-    found = []
-    if c.execute('pragma integrity_check').fetchone()[0] != 'ok':
-        found.append('integrity')
-    if not c.execute("select count(*) from sqlite_master where name = 'log'").fetchone()[0]:
-        return found if wanted < 0 else found + ['the tables are gone']
-    if c.execute('select sum(balance) from account').fetchone()[0] != 20000:
-        found.append('sum')
-    last = c.execute('select max(number) from log').fetchone()[0] or 0
-    if last < wanted:
-        found.append(f'transaction {wanted} was told, {last} is the last one')
-    c.close()
-    return found
+def remember(results, alcove, case, said):
+    """For docs/POWERCUT.md."""
+    if results:
+        os.makedirs(results, exist_ok=True)
+        with open(f'{results}/{case}.json', 'w', encoding='utf-8') as f:
+            json.dump({'name': case, 'build': build_of(alcove), **said}, f)
 
 
-def check_redis(wanted):
-    if wanted < 0:
-        return []
-    if not os.path.isdir('out/appendonlydir'):
-        return ['the log is gone']
-    sock = os.path.abspath('s')
-    server = subprocess.Popen(['redis-server', '--dir', os.path.abspath('out'), '--appendonly', 'yes', '--save', '', '--port', '0',
-                               '--unixsocket', sock, '--daemonize', 'no'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=SBIN)
-    for _ in range(3000):
-        r = subprocess.run(['redis-cli', '-s', sock, 'dbsize'], capture_output=True, text=True)
-        if r.stdout.strip().isdigit() or server.poll() is not None:
-            break
-        time.sleep(0.02)
-    n = int(r.stdout) if r.stdout.strip().isdigit() else -1
-    last = subprocess.run(['redis-cli', '-s', sock, 'get', f'key{n}'], capture_output=True, text=True).stdout.strip()
-    server.kill()
-    text = server.stdout.read().decode(errors='replace')
-    if n < wanted:
-        return [f'key {wanted} was told, {n} is the last one\n{text[-1000:]}']
-    return [] if n == 0 or last == f'value{n}' else [f'key{n} is {last!r}']
-
-
-def main():
-    alcove, case, cuts = os.path.abspath(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    count = int(sys.argv[4]) if len(sys.argv) > 4 else 30
-    r = random.Random(int(sys.argv[5]) if len(sys.argv) > 5 else 1)
-    check = check_redis if case == 'redis' else check_sqlite
+def main(args):
+    results = os.path.abspath(args[1]) if args[0] == '--results' else None
+    args = args[2:] if results else args
+    alcove, case, cuts = os.path.abspath(args[0]), args[1], int(args[2])
+    count = int(args[3]) if len(args) > 3 else 30
+    seed = int(args[4]) if len(args) > 4 else 1
+    r = random.Random(seed)
+    size, build, check, memory = CASES[case]
     with tempfile.TemporaryDirectory() as work:
+        os.chmod(work, 0o755)            # for a server that is another user
         os.chdir(work)
-        run(alcove, 'volume', 'create', 'data.img', SIZE)
-        shutil.copyfile('data.img', 'base.img')
-        build(alcove, case, count)
-        acks = record(600)
+        run(alcove, 'volume', 'create', 'data.img', size)
+        run('cp', '--sparse=always', 'data.img', 'base.img')
+        run(alcove, 'build', '-v', 'SERIAL=alcove-vol0:/data', '-o', 'app.elf', *build(count))
+        acks = record(memory, 3000)
         log = entries()
-        if not acks or acks[-1][0] != count or sum(1 for e in log if e[1] & FLUSH) < count:
+        flushes = sum(1 for e in log if e[1] & FLUSH)
+        ended = [n for _, n, _ in acks].count(count)
+        if ended != (3 if case == 'postgres' else 1) or flushes + sum(1 for e in log if e[1] & FUA) < count:
             die(f'{len(acks)} acknowledgements, {len(log)} entries')
-        for n in range(cuts):
-            k = r.randrange(1, len(log) + 1)
+        disk = Disk(log)
+        # Of a database that takes long to make, most of the cuts are of its transactions.
+        begin = next((k for k in range(len(log)) if log[k][0] >= acks[0][2]), 1) if case == 'postgres' else 1
+        points = sorted(r.randrange(1 if r.random() < 0.1 else begin, len(log)) + 1 for _ in range(cuts))
+        promised = 0
+        for n, k in enumerate(points):
             # Told before all of what is cut away was written.
-            wanted = max((a for a, size in acks if size <= log[k - 1][0]), default=-1)
-            cut(log, k, r)
-            files(case)
-            wrong = check(wanted)
+            told = {}
+            for client, number, where in acks:
+                if where <= log[k - 1][0]:
+                    told[client] = max(number, told.get(client, 0))
+            promised += sum(told.values())
+            disk.cut(k, r)
+            files()
+            wrong = check(told)
             if wrong:
                 die(f'{case}, cut {n} before entry {k} of {len(log)}: {"; ".join(wrong)}')
         os.chdir('/')
-    print(f'{case}: {count} transactions, {len(log)} writes and flushes, {cuts} cuts: nothing lost')
+    work = count * (3 if case == 'postgres' else 1)
+    remember(results, alcove, f'{case}-{seed}', {'what': case, 'work': work, 'writes': len(log) - flushes, 'flushes': flushes,
+                                                 'cuts': cuts, 'promises': promised})
+    print(f'{case}: {work} transactions, {len(log)} writes and flushes, {cuts} cuts, {promised} promises: nothing lost')
 
 
-main()
+main(sys.argv[1:])
