@@ -65,6 +65,7 @@ void uring_req_free(struct uring_req *r, unsigned flags)
             r->op->cleanup(r);
         else
             heap_free(r->data);
+        r->data = NULL; /* it may be put aside, and come here again */
     }
     if (UNLIKELY(r->flags & URING_F_BUFFER))
         (void)uring_selected(r);
@@ -90,6 +91,12 @@ void uring_req_free(struct uring_req *r, unsigned flags)
     if (r->flags & URING_F_LIVE)
         leave_list(r);
     slab_free(&reqs, r);
+}
+
+void uring_spare_free(struct uring *u)
+{
+    slab_free(&reqs, u->spare);
+    u->spare = NULL;
 }
 
 int uring_live(struct uring_req *r)

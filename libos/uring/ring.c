@@ -13,6 +13,7 @@
 
 static struct spin list_lock = SPIN_INIT(RANK_FILE);
 static struct uring *all_rings; /* guarded by list_lock */
+static uint64_t last_serial;    /* the same */
 
 static const struct file_ops uring_ops;
 
@@ -151,8 +152,7 @@ static void ring_free(struct uring *u)
         u->overflow = o->next;
         heap_free(o);
     }
-    if (u->spare)
-        uring_req_free(u->spare, 0);
+    uring_spare_free(u);
     for (uint32_t i = 0; i < u->npersonalities; i++)
         if (u->personalities[i])
             cred_put(u->personalities[i]);
@@ -174,7 +174,9 @@ void uring_put(struct uring *u)
 struct uring *uring_next(struct uring *u)
 {
     spin_lock(&list_lock);
-    struct uring *next = u ? u->list_next : all_rings;
+    struct uring *next = u && u->list_prev ? u->list_next : all_rings;
+    while (next && u && next->serial <= u->serial) /* u has left the list meanwhile */
+        next = next->list_next;
     if (next)
         uring_get(next);
     spin_unlock(&list_lock);
@@ -196,6 +198,7 @@ static void ring_release(struct file *f)
     uring_cancel_all(u, NULL);
     spin_lock(&list_lock);
     DL_DELETE2(all_rings, u, list_prev, list_next);
+    u->list_prev = NULL;
     spin_unlock(&list_lock);
     uring_put(u);
 }
@@ -421,6 +424,7 @@ int uring_create(struct abi_io_uring_params *p, uint32_t entries, const struct u
         return err;
     }
     spin_lock(&list_lock);
+    u->serial = ++last_serial;
     DL_APPEND2(all_rings, u, list_prev, list_next);
     spin_unlock(&list_lock);
     tell_offsets(u, p);

@@ -99,7 +99,9 @@ struct uring {
     const struct uring_op *ops;
     unsigned nops;
     struct pagemap map;
-    struct uring *list_next, *list_prev; /* all rings */
+    struct uring *list_next,
+        *list_prev; /* all rings, by serial; prev NULL: not among them any more */
+    uint64_t serial;
 
     struct mutex submit;
     /* guarded by submit */
@@ -167,6 +169,8 @@ void uring_flush(struct uring *u);
 /* req.c */
 struct uring_req *uring_req_alloc(struct uring *u);
 void uring_req_free(struct uring_req *r, unsigned flags);
+/* u ends: the memory of the request that it kept, which has let go of everything already. */
+void uring_spare_free(struct uring *u);
 /* Start a chain, or go on with a request. */
 void uring_go(struct uring_req *r, unsigned flags);
 /* End r with res, without another try; goes on with its chain. */
