@@ -8,7 +8,7 @@
  *
  * In front of the magazine each CPU has a few objects of each slab for itself, which need no lock: ring 0 is not
  * interrupted. Half of such a front moves to or from the magazine at a time. */
-#include <libos/heap.h>
+#include "heap_check.h"
 
 #include <base/log.h>
 #include <libos/page.h>
@@ -222,6 +222,8 @@ void slab_free(struct slab *s, void *o)
 {
     if (!o)
         return;
+    if (s->size <= PAGE_SIZE / 2 && !heap_check_free(&s, &o))
+        return;
     struct front *f = front_of(s);
     if (LIKELY(f && f->n < FRONT))
         f->object[f->n++] = o;
@@ -256,7 +258,13 @@ static struct slab *class_for(size_t size)
 
 void *heap_alloc(size_t size)
 {
-    return size > PAGE_SIZE / 2 ? large_alloc(size, NULL) : slab_alloc(class_for(size));
+    if (size > PAGE_SIZE / 2)
+        return large_alloc(size, NULL);
+    struct slab *s = class_for(size);
+    void *p = slab_alloc(s);
+    if (p)
+        heap_check_size(p, size, s->size);
+    return p;
 }
 
 void *heap_zalloc(size_t size)
@@ -283,8 +291,11 @@ static size_t room(void *p)
 
 void *heap_realloc(void *p, size_t old_size, size_t size)
 {
-    if (p && size <= room(p) && size > room(p) / 4)
+    if (p && size <= room(p) && size > room(p) / 4) {
+        if (room(p) <= PAGE_SIZE / 2)
+            heap_check_size(p, size, room(p));
         return p;
+    }
     void *q = heap_alloc(size);
     if (!q || !p)
         return q;
