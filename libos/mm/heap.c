@@ -17,7 +17,7 @@
 #include <plat/thread.h>
 #include <string.h>
 
-enum { NONE = 0xffff, REFILL = 16, FRONT = 15, FRONTS = 128 };
+enum { NONE = 0xffff, REFILL = 16, FRONT = 31, FRONTS = 128 };
 
 struct front {
     uint32_t n;
