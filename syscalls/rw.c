@@ -434,7 +434,7 @@ static long sync_fd(int fd, bool data_only)
     long err = fd_borrow(fd, &ref);
     if (err)
         return err;
-    err = ref.file->ops->sync ? ref.file->ops->sync(ref.file, data_only) : -EINVAL;
+    err = file_sync(ref.file, 0, UINT64_MAX, data_only);
     fd_return(&ref);
     return err;
 }
@@ -478,13 +478,7 @@ long sys_sync_file_range(int fd, long offset, long len, unsigned flags)
     long err = fd_borrow(fd, &ref);
     if (err)
         return err;
-    uint32_t mode = ref.file->inode->mode;
-    if (!S_ISREG(mode) && !S_ISBLK(mode) && !S_ISDIR(mode) && !S_ISLNK(mode))
-        err = -ESPIPE;
-    else if (flags && ref.file->ops->write_back)
-        /* What is being written is waited for in any case. */
-        err = ref.file->ops->write_back(ref.file, (uint64_t)offset,
-                                        len ? (uint64_t)(offset + len) : INT64_MAX);
+    err = file_write_back(ref.file, (uint64_t)offset, (uint64_t)len, flags);
     fd_return(&ref);
     return err;
 }

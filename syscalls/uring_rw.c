@@ -228,7 +228,9 @@ long uring_op_fsync(struct uring_req *r, unsigned flags)
     struct file *f = r->file;
     if (!(flags & URING_MAY_WAIT) && on_disk(f))
         return -EAGAIN;
-    return f->ops->sync ? f->ops->sync(f, r->sqe.rw_flags & IORING_FSYNC_DATASYNC) : -EINVAL;
+    const struct abi_io_uring_sqe *s = &r->sqe;
+    uint64_t end = s->off + s->len;
+    return file_sync(f, s->off, end ? end : UINT64_MAX, s->rw_flags & IORING_FSYNC_DATASYNC);
 }
 
 int uring_prep_sync_range(struct uring_req *r)
@@ -240,17 +242,11 @@ int uring_prep_sync_range(struct uring_req *r)
 long uring_op_sync_range(struct uring_req *r, unsigned flags)
 {
     const struct abi_io_uring_sqe *s = &r->sqe;
-    struct file *f = r->file;
-    uint32_t mode = f->inode->mode;
     const uint32_t known =
         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    if (s->rw_flags & ~known || (int64_t)s->off < 0 || s->off + s->len > INT64_MAX)
+    if (s->rw_flags & ~known)
         return -EINVAL;
-    if (!S_ISREG(mode) && !S_ISBLK(mode) && !S_ISDIR(mode) && !S_ISLNK(mode))
-        return -ESPIPE;
-    if (!s->rw_flags || !f->ops->write_back)
-        return 0;
-    return f->ops->write_back(f, s->off, s->len ? s->off + s->len : INT64_MAX);
+    return file_write_back(r->file, s->off, s->len, s->rw_flags);
 }
 
 int uring_prep_fallocate(struct uring_req *r)

@@ -184,9 +184,9 @@ static int64_t node_seek(struct file *f, int64_t off, int whence)
     return off;
 }
 
-static int node_sync(struct file *f, bool data_only)
+static int node_sync(struct file *f, uint64_t from, uint64_t end, bool data_only)
 {
-    (void)data_only;
+    (void)from, (void)end, (void)data_only;
     return blk_flush(dev_of(f)) ? -EIO : 0;
 }
 

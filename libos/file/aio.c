@@ -166,7 +166,7 @@ static ssize_type run(struct request *r, const struct aio_job *job)
     struct file *f = r->file;
     uint64_t pos = job->pos;
     if (!job->it)
-        return f->ops->sync(f, job->data_only);
+        return file_sync(f, 0, UINT64_MAX, job->data_only);
     if (f->flags & O_DIRECT && f->ops->direct && !job->it->nowait) {
         ssize_type n = f->ops->direct(f, job->it, pos, job->write, complete, r);
         if (n != -EAGAIN)

@@ -196,12 +196,31 @@ ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos)
 }
 
 /* n bytes were written and have to be on the medium. */
-static NOINLINE ssize_type written_sync(struct file *f, const struct iter *it, ssize_type n)
+static NOINLINE ssize_type written_sync(struct file *f, const struct iter *it, uint64_t end,
+                                        ssize_type n)
 {
     if (!f->inode->sb->ops || !f->inode->sb->ops->sync || !f->ops->sync)
         return n;
-    int err = f->ops->sync(f, it->sync ? it->sync == ITER_DSYNC : (f->flags & O_SYNC) != O_SYNC);
+    int err = f->ops->sync(f, end - (uint64_t)n, end,
+                           it->sync ? it->sync == ITER_DSYNC : (f->flags & O_SYNC) != O_SYNC);
     return err ? err : n;
+}
+
+int file_sync(struct file *f, uint64_t from, uint64_t end, bool data_only)
+{
+    return f->ops->sync ? f->ops->sync(f, from, end, data_only) : -EINVAL;
+}
+
+int file_write_back(struct file *f, uint64_t from, uint64_t len, unsigned how)
+{
+    uint32_t mode = f->inode->mode;
+    if (from > INT64_MAX || len > INT64_MAX - from)
+        return -EINVAL;
+    if (!S_ISREG(mode) && !S_ISBLK(mode) && !S_ISDIR(mode) && !S_ISLNK(mode))
+        return -ESPIPE;
+    if (!how || !f->ops->write_back)
+        return 0;
+    return f->ops->write_back(f, from, len ? from + len : INT64_MAX, how);
 }
 
 ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos)
@@ -224,7 +243,8 @@ ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos)
     if (n <= 0)
         return n;
     inotify_event(f->path.dentry, IN_MODIFY);
-    return UNLIKELY(f->flags & O_DSYNC || it->sync) ? written_sync(f, it, n) : n;
+    return UNLIKELY(f->flags & O_DSYNC || it->sync) ? written_sync(f, it, pos ? *pos : f->pos, n)
+                                                    : n;
 }
 
 bool file_owned(const struct file *f)

@@ -2,6 +2,7 @@
 /* What readahead(2) and posix_fadvise(2) do to the page cache. Only files whose pages come from a disk have anything to gain. */
 #include <libos/hint.h>
 
+#include <abi/fcntl.h>
 #include <base/compiler.h>
 #include <libos/file.h>
 #include <libos/page.h>
@@ -52,7 +53,7 @@ void hint_dont_need(struct file *f, uint64_t from, uint64_t len)
         return;
     /* What is dirty is written first, else it could not go. */
     if (f->ops->write_back)
-        (void)f->ops->write_back(f, from, end); /* errors wait for fsync */
+        (void)f->ops->write_back(f, from, end, SYNC_FILE_RANGE_WRITE); /* errors wait for fsync */
     /* Pages of which only a part is named stay, but for the file's last one. */
     uint64_t first = from / PAGE_SIZE + (from % PAGE_SIZE != 0);
     uint64_t last = end / PAGE_SIZE >= pages ? pages : end / PAGE_SIZE;

@@ -200,9 +200,9 @@ struct pagemap *regular_pagemap(struct file *f)
     return &f->inode->pages;
 }
 
-static int regular_sync(struct file *f, bool data_only)
+static int regular_sync(struct file *f, uint64_t from, uint64_t end, bool data_only)
 {
-    (void)f, (void)data_only; /* memory is as far as it goes */
+    (void)f, (void)from, (void)end, (void)data_only; /* memory is as far as it goes */
     return 0;
 }
 

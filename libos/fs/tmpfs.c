@@ -404,9 +404,9 @@ static int64_t dir_seek(struct file *f, int64_t off, int whence)
     return off;
 }
 
-static int dir_sync(struct file *f, bool data_only)
+static int dir_sync(struct file *f, uint64_t from, uint64_t end, bool data_only)
 {
-    (void)f, (void)data_only;
+    (void)f, (void)from, (void)end, (void)data_only;
     return 0;
 }
 

@@ -131,14 +131,17 @@ int mm_sync(struct mm *mm, uintptr_t start, size_t size, unsigned flags)
             break;
         }
         hole = a->start > start ? -ENOMEM : hole;
+        uintptr_t from = start > a->start ? start : a->start;
         start = a->end;
         if ((flags & MS_INVALIDATE) && (a->flags & AREA_LOCKED))
             err = -EBUSY;
         struct file *f = a->file;
         if (!err && (flags & MS_SYNC) && f && (a->flags & AREA_SHARED) && f->ops->sync) {
+            uint64_t at = (uint64_t)a->pgoff * PAGE_SIZE - a->start; /* wraps: of address 0 */
+            uint64_t last = at + min_u64(a->end, end);
             file_get(f);
             rwmutex_read_unlock(&mm->lock);
-            err = f->ops->sync(f, false);
+            err = f->ops->sync(f, at + from, last, true); /* of metadata what finds it, as Linux */
             file_put(f);
             rwmutex_read_lock(&mm->lock);
         }

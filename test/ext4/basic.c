@@ -11,6 +11,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <libos/dev/blk.h>
+
 int t_main(void);
 
 static char buf[1 << 20], got[1 << 20];
@@ -336,11 +338,65 @@ static void hints(void)
     CHECK(0, call(SYS_unlink, "/mnt/hints"));
 }
 
+/* Sectors that were written since it was called last. */
+static long written(void)
+{
+    static uint64_t before;
+    uint64_t now = blk_find("disk")->done_sectors[BLK_WRITE], n = now - before;
+    before = now;
+    return (long)n;
+}
+
+enum { PAGE_SECTORS = 8, RANGED_PAGES = 128 };
+
+/* Of a file that is dirty everywhere, one page at a time. False: the file system's thread came in between. */
+static bool ranged_once(long fd, long sync_fd, char *map)
+{
+    CHECK(RANGED_PAGES * 4096, call(SYS_pwrite64, fd, buf, RANGED_PAGES * 4096, 0));
+    (void)written();
+    CHECK(0, call(SYS_sync_file_range, fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE));
+    bool ok = written() == 0;
+    CHECK(0, call(SYS_sync_file_range, fd, 10 * 4096 + 5, 4090, SYNC_FILE_RANGE_WRITE));
+    ok = ok && written() == PAGE_SECTORS;
+    CHECK(0, call(SYS_sync_file_range, fd, 10 * 4096, 3 * 4096, 7));
+    ok = ok && written() == 2 * PAGE_SECTORS;
+    CHECK(0, call(SYS_msync, map + 20 * 4096, 4096, MS_ASYNC));
+    ok = ok && written() == 0;
+    CHECK(0, call(SYS_msync, map + 20 * 4096, 4096, MS_SYNC));
+    ok = ok && written() == PAGE_SECTORS;
+    map[(long)30 * 4096] = 'x';
+    CHECK(0, call(SYS_msync, map + 30 * 4096, 2 * 4096, MS_SYNC));
+    ok = ok && written() == 2 * PAGE_SECTORS;
+    CHECK(4096, call(SYS_pwrite64, sync_fd, buf, 4096, 40 * 4096));
+    ok = ok && written() == PAGE_SECTORS;
+    CHECK(0, call(SYS_fdatasync, fd));
+    return ok && written() == (RANGED_PAGES - 7) * PAGE_SECTORS;
+}
+
+static void ranged(void)
+{
+    long fd = open_file("/mnt/ranged", O_RDWR | O_CREAT), sync_fd;
+    sync_fd = open_file("/mnt/ranged", O_WRONLY | O_DSYNC);
+    bool ok = false;
+    CHECK(RANGED_PAGES * 4096, call(SYS_pwrite64, fd, buf, RANGED_PAGES * 4096, 0));
+    CHECK(0, call(SYS_fsync, fd));
+    long map = call(SYS_mmap, 0, RANGED_PAGES * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(true, map > 0);
+    for (int i = 0; i < 20 && !ok; i++)
+        ok = ranged_once(fd, sync_fd, (char *)map);
+    CHECK(true, ok);
+    CHECK(0, call(SYS_munmap, map, RANGED_PAGES * 4096));
+    CHECK(0, call(SYS_close, fd));
+    CHECK(0, call(SYS_close, sync_fd));
+    CHECK(0, call(SYS_unlink, "/mnt/ranged"));
+}
+
 int t_main(void)
 {
     mount_disk();
     handles();
     hints();
+    ranged();
     contents();
     names();
     sizes();

@@ -271,7 +271,7 @@ static void use(const char *name, unsigned flags)
             page_put(p);
         }
         if (f->can_write && f->ops->sync)
-            (void)f->ops->sync(f, false);
+            (void)f->ops->sync(f, 0, UINT64_MAX, false);
         if (f->can_write)
             refusals += inode_truncate(f->inode, 10) != 0;
     }

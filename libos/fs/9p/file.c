@@ -7,6 +7,7 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <libos/errseq.h>
 #include <libos/heap.h>
 #include <libos/page.h>
 #include <libos/sched.h>
@@ -34,8 +35,10 @@ int p9_open(struct inode *inode, struct file *f)
         unsigned flags = S_ISDIR(inode->mode) ? O_DIRECTORY : f->flags & OPEN_FLAGS;
         err = p9_reopen(p9_of(inode), i->fid, flags, &fid);
     }
-    if (!err)
+    if (!err) {
         f->data = (void *)((uintptr_t)fid + 1);
+        f->wb_seen = errseq_sample(&i->wb_error);
+    }
     return err;
 }
 
@@ -178,16 +181,25 @@ void p9_resized(struct inode *inode, uint64_t size)
     }
 }
 
-static int sync_file(struct file *f, bool data_only)
+static int sync_file(struct file *f, uint64_t from, uint64_t end, bool data_only)
 {
     struct inode *inode = f->inode;
-    int err = S_ISREG(inode->mode) && inode->pages.dirty ? p9_write_back(inode, 0, UINT64_MAX) : 0;
-    return err ? err : p9_fsync(p9_of(inode), fid_of(f), data_only);
+    int err = S_ISREG(inode->mode) ? p9_write_back(inode, from / PAGE_SIZE, pagemap_end(end)) : 0;
+    if (!err)
+        err = p9_fsync(p9_of(inode), fid_of(f), data_only);
+    int err2 = errseq_check(&p9_i(inode)->wb_error, &f->wb_seen);
+    return err2 ? err2 : err;
 }
 
-static int write_range(struct file *f, uint64_t from, uint64_t end)
+static int write_range(struct file *f, uint64_t from, uint64_t end, unsigned how)
 {
-    return p9_write_back(f->inode, from / PAGE_SIZE, (end + PAGE_SIZE - 1) / PAGE_SIZE);
+    int err = 0;
+    if (how & SYNC_FILE_RANGE_WRITE)
+        err = p9_write_back(f->inode, from / PAGE_SIZE, pagemap_end(end));
+    if (!(how & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER)))
+        return 0; /* who waits is told */
+    int err2 = errseq_check(&p9_i(f->inode)->wb_error, &f->wb_seen);
+    return err2 ? err2 : err;
 }
 
 /* The fid through which pages are read, or written, opened by the first who needs it. */
@@ -276,6 +288,8 @@ int p9_write_back(struct inode *inode, uint64_t first, uint64_t end)
         (void)pagemap_written(&inode->pages, page, n, false);
         first += n;
     }
+    if (err)
+        errseq_set(&p9_i(inode)->wb_error, err);
     return err;
 }
 

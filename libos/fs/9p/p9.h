@@ -56,10 +56,11 @@ struct p9_inode {
     uint32_t fid;
     uint64_t path; /* qid.path: one file of the server */
     uint32_t version;
-    struct p9_inode *next;   /* guarded by p9.lock */
-    _Atomic uint32_t first;  /* fid that creating it opened, for the first who opens it; P9_NONE */
-    struct mutex pages;      /* RANK_FS_MAP: the two below */
-    uint32_t reader, writer; /* fids for the page cache; P9_NONE */
+    struct p9_inode *next;  /* guarded by p9.lock */
+    _Atomic uint32_t first; /* fid that creating it opened, for the first who opens it; P9_NONE */
+    _Atomic uint32_t wb_error; /* errseq: pages that could not be written */
+    struct mutex pages;        /* RANK_FS_MAP: the two below */
+    uint32_t reader, writer;   /* fids for the page cache; P9_NONE */
     /* Where it was found last, to ask whether that still holds. Guarded by p9.lock. */
     struct inode *dir;
     char name[ABI_NAME_MAX + 1];

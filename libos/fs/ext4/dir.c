@@ -507,9 +507,10 @@ static int64_t dir_seek(struct file *f, int64_t off, int whence)
     return off;
 }
 
-static int dir_sync(struct file *f, bool data_only)
+static int dir_sync(struct file *f, uint64_t from, uint64_t end, bool data_only)
 {
-    return ext4_fsync_inode(ext4_i(f->inode), data_only);
+    (void)from, (void)end; /* it is metadata, all of it */
+    return ext4_fsync_inode(ext4_i(f->inode), 0, UINT64_MAX, data_only);
 }
 
 const struct file_ops ext4_dir_fops = {

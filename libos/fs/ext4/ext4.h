@@ -428,7 +428,7 @@ NODISCARD int ext4_page_dirty(struct ext4_inode *ei, uint64_t index, struct page
 /* Write dirty pages [first, end) and wait; _locked: ei->wb is held. */
 int ext4_writeback(struct ext4_inode *ei, uint64_t first, uint64_t end);
 NODISCARD int ext4_writeback_locked(struct ext4_inode *ei, uint64_t first, uint64_t end);
-NODISCARD int ext4_fsync_inode(struct ext4_inode *ei, bool data_only);
+NODISCARD int ext4_fsync_inode(struct ext4_inode *ei, uint64_t from, uint64_t end, bool data_only);
 /* size.c */
 NODISCARD int ext4_set_size(struct inode *inode, uint64_t size);
 int ext4_fallocate(struct file *f, int mode, uint64_t off, uint64_t len);

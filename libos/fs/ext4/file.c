@@ -290,17 +290,26 @@ static int64_t ext4_seek(struct file *f, int64_t off, int whence)
     return off;
 }
 
-static int ext4_sync(struct file *f, bool data_only)
+static int ext4_sync(struct file *f, uint64_t from, uint64_t end, bool data_only)
 {
     struct ext4_inode *ei = ext4_i(f->inode);
-    int err = ext4_fsync_inode(ei, data_only), err2 = errseq_check(&ei->wb_error, &f->wb_seen);
+    int err = ext4_fsync_inode(ei, from, end, data_only),
+        err2 = errseq_check(&ei->wb_error, &f->wb_seen);
     return err2 ? err2 : err;
 }
 
-static int ext4_write_range(struct file *f, uint64_t from, uint64_t end)
+static int ext4_write_range(struct file *f, uint64_t from, uint64_t end, unsigned how)
 {
     struct ext4_inode *ei = ext4_i(f->inode);
-    int err = ext4_writeback(ei, from / PAGE_SIZE, (end + PAGE_SIZE - 1) / PAGE_SIZE);
+    int err = 0;
+    if (how & SYNC_FILE_RANGE_WRITE) {
+        err = ext4_writeback(ei, from / PAGE_SIZE, pagemap_end(end));
+    } else { /* nothing is begun; what is on its way is waited for */
+        mutex_lock(&ei->wb);
+        mutex_unlock(&ei->wb);
+    }
+    if (!(how & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER)))
+        return 0; /* who waits is told */
     int err2 = errseq_check(&ei->wb_error, &f->wb_seen);
     return err2 ? err2 : err;
 }

@@ -40,6 +40,7 @@ struct batch {
     struct run run[RUNS_MAX];
     size_t pages;
     unsigned pieces, runs;
+    bool left; /* pieces did not fit: their pages are dirty again */
     struct io_batch io;
 };
 
@@ -247,8 +248,10 @@ static bool add_run(struct batch *b, uint64_t *index, uint64_t end)
     uint32_t blocks = run_blocks(ei, r);
     if (blocks)
         r->err = place(b, r, blocks, &done);
-    if (!r->err && done < blocks)
+    if (!r->err && done < blocks) {
         r->whole = done / per;
+        b->left = true;
+    }
     leave_dirty(ei, r);
     if (!blocks)
         return true;
@@ -277,15 +280,18 @@ static void tell_error(struct ext4_inode *ei, int err)
     errseq_set(&ei->fs->sb.wb_error, err);
 }
 
-int ext4_writeback_locked(struct ext4_inode *ei, uint64_t first, uint64_t end)
+/* Go through [first, end) once. *ret_left: not all of it found room in a batch. */
+static int write_round(struct ext4_inode *ei, uint64_t first, uint64_t end, bool *ret_left)
 {
     int err = 0;
+    *ret_left = false;
     if (!ei->inode->pages.dirty)
         return 0;
     struct batch *b = heap_alloc(sizeof(*b));
     if (!b)
         return -ENOMEM;
     b->ei = ei;
+    b->left = false;
     io_batch_init(&b->io);
     for (bool more = true; more;) {
         b->pages = b->pieces = b->runs = 0;
@@ -301,27 +307,35 @@ int ext4_writeback_locked(struct ext4_inode *ei, uint64_t first, uint64_t end)
         }
         (void)thread_preempt_point(); /* what was begun is finished */
     }
+    *ret_left = b->left;
     heap_free(b);
+    return err;
+}
+
+int ext4_writeback_locked(struct ext4_inode *ei, uint64_t first, uint64_t end)
+{
+    bool left = true;
+    int err = 0;
+    /* Until all is written, or nothing helps. */
+    for (unsigned round = 0; !err && left && round < 16; round++)
+        err = write_round(ei, first, end, &left);
     return err;
 }
 
 int ext4_writeback(struct ext4_inode *ei, uint64_t first, uint64_t end)
 {
     mutex_lock(&ei->wb);
-    int err = 0;
-    /* Pieces that did not fit are dirty again: until nothing is, or nothing helps. */
-    for (unsigned round = 0; !err && ei->inode->pages.dirty && round < 16; round++)
-        err = ext4_writeback_locked(ei, first, end);
+    int err = ext4_writeback_locked(ei, first, end);
     mutex_unlock(&ei->wb);
     return err;
 }
 
-int ext4_fsync_inode(struct ext4_inode *ei, bool data_only)
+int ext4_fsync_inode(struct ext4_inode *ei, uint64_t from, uint64_t end, bool data_only)
 {
     struct ext4 *fs = ei->fs;
     if (fs->read_only)
         return fs->error ? -EIO : 0;
-    int err = ext4_writeback(ei, 0, UINT64_MAX);
+    int err = ext4_writeback(ei, from / PAGE_SIZE, pagemap_end(end));
     if (!err && (data_only ? ei->data_dirty : ei->core_dirty))
         err = ext4_core_flush(ei);
     if (err)

@@ -177,7 +177,7 @@ static int64_t dir_seek(struct file *f, int64_t off, int whence)
     return off;
 }
 
-static int dir_sync(struct file *f, bool data_only)
+static int dir_sync(struct file *f, uint64_t from, uint64_t end, bool data_only)
 {
     struct ovl *o = ovl_of(f->inode);
     struct dentry *upper = ovl_upper(ovl_inode(f->inode));
@@ -190,7 +190,7 @@ static int dir_sync(struct file *f, bool data_only)
     below_end(was);
     if (err)
         return err;
-    err = real->ops->sync ? real->ops->sync(real, data_only) : 0;
+    err = real->ops->sync ? real->ops->sync(real, from, end, data_only) : 0;
     file_put(real);
     return err;
 }

@@ -41,9 +41,12 @@ struct file_ops {
     /* May bytes [*offset, + size) be mapped, and where in the page map do they lie? NULL: all, there. -EINVAL */
     int (*map)(struct file *f, uint64_t *offset, size_t size);
     int (*readdir)(struct file *f, struct dir_sink *s, uint64_t *pos); /* -ENOTDIR */
-    int (*sync)(struct file *f, bool data_only);                       /* -EINVAL */
-    /* Write what is dirty of bytes [from, end) and wait; neither metadata nor the disk's cache. NULL: 0 */
-    int (*write_back)(struct file *f, uint64_t from, uint64_t end);
+    /* Bring bytes [from, end), and what it takes to find them again, to the medium; not data_only: the inode's other metadata too.
+     * -EINVAL */
+    int (*sync)(struct file *f, uint64_t from, uint64_t end, bool data_only);
+    /* Write what is dirty of bytes [from, end), neither metadata nor the disk's cache. how: SYNC_FILE_RANGE_*; with a WAIT bit, wait
+     * for what others write of them, and tell an error. NULL: 0 */
+    int (*write_back)(struct file *f, uint64_t from, uint64_t end, unsigned how);
     /* Start a transfer of all of it at pos without the page cache (O_DIRECT). > 0: done(arg, ...) will be called, perhaps it
      * was already. -EAGAIN: do it by read or write, nothing has happened. NULL: -EAGAIN. -EINVAL (alignment), -EFAULT */
     ssize_type (*direct)(struct file *f, struct iter *it, uint64_t pos, bool write,
@@ -203,5 +206,9 @@ static inline bool file_nowait(const struct file *f, const struct iter *it)
 /* Generic transfers with all checks (mode, position, limits, O_APPEND) on an open file. pos NULL: the file's own. */
 ssize_type file_read(struct file *f, struct iter *it, uint64_t *pos);
 ssize_type file_write(struct file *f, struct iter *it, uint64_t *pos);
+/* fsync(2) and fdatasync(2) of bytes [from, end); UINT64_MAX: to the end. -EINVAL, -EIO, -ENOSPC, -EROFS. May sleep. */
+NODISCARD int file_sync(struct file *f, uint64_t from, uint64_t end, bool data_only);
+/* sync_file_range(2) with a known how. -EINVAL (numbers out of range), -ESPIPE, -EIO, -ENOSPC. May sleep. */
+NODISCARD int file_write_back(struct file *f, uint64_t from, uint64_t len, unsigned how);
 
 #endif

@@ -95,6 +95,12 @@ size_t pagemap_reclaim(size_t n);
  * up to RANK_MM may be held. */
 bool pagemap_write_back(void);
 
+/* The page behind the bytes up to end, UINT64_MAX included. */
+static inline uint64_t pagemap_end(uint64_t end)
+{
+    return end / PAGE_SIZE + (end % PAGE_SIZE != 0);
+}
+
 struct pagemap_stats {
     uint64_t cached, dirty, writeback; /* pages of maps that can refill them */
 };
