@@ -11,7 +11,7 @@
 #include <libos/thread.h>
 #include <utlist.h>
 
-enum { SHIFT = PAGEMAP_SHIFT, SLOTS = PAGEMAP_SLOTS, BATCH = 64 };
+enum { SHIFT = PAGEMAP_SHIFT, SLOTS = PAGEMAP_SLOTS, BATCH = 64, RUN_MAX = 16 };
 
 static struct slab slab = SLAB_INIT("pagemap-node", struct pagemap_node);
 
@@ -269,6 +269,22 @@ struct page *pagemap_find(struct pagemap *m, uint64_t index)
     }
     spin_unlock(&m->lock);
     return p;
+}
+
+size_t pagemap_find_run(struct pagemap *m, uint64_t index, size_t n, struct page **ret)
+{
+    struct page *pages[RUN_MAX];
+    size_t i = 0;
+    n = min_u64(n, RUN_MAX);
+    spin_lock(&m->lock);
+    find_run(m, index, n, pages);
+    for (; i < n && pages[i] && pages[i] == pages[0] + i; i++) {
+        use(pages[i]);
+        page_get(pages[i]);
+    }
+    spin_unlock(&m->lock);
+    *ret = pages[0];
+    return i;
 }
 
 void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct page **out)

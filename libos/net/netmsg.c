@@ -117,9 +117,15 @@ static uint8_t *piece(const struct netmsg *m, uint32_t at, size_t *n)
     if (!m->npages)
         return m->data + at;
     uint32_t in = at & (PAGE_SIZE - 1);
-    if (*n > PAGE_SIZE - in)
-        *n = PAGE_SIZE - in;
-    return (uint8_t *)page_ptr(m->pages[at / PAGE_SIZE]) + in;
+    struct page *const *p = &m->pages[at / PAGE_SIZE], *first = *p;
+    size_t here = PAGE_SIZE - in;
+    while (here < *n && p[1] == p[0] + 1) { /* neighbours in memory, as they mostly are */
+        here += PAGE_SIZE;
+        p++;
+    }
+    if (*n > here)
+        *n = here;
+    return (uint8_t *)page_ptr(first) + in;
 }
 
 bool netmsg_fill(struct netmsg *m, struct iter *it)

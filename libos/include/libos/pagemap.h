@@ -65,6 +65,9 @@ void pagemap_fini(struct pagemap *m);
 
 /* The page at index with a reference added, if it is present; NULL. No sleep. */
 struct page *pagemap_find(struct pagemap *m, uint64_t index);
+/* The page at index, if it is present, and those behind it that follow it in the file and in memory: how many, at most n, with a
+ * reference added to each (page_put_run). The first in *ret when there is one. No sleep. */
+size_t pagemap_find_run(struct pagemap *m, uint64_t index, size_t n, struct page **ret);
 /* The pages present or ready from index on, into out[0..n), n at most 64: a reference each, NULL where there is none. No sleep. */
 void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct page **out);
 /* The page at index, filled if need be, with a reference added. writable: it is the map's own page and may be
