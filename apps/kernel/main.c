@@ -246,6 +246,7 @@ void upcall_boot(void)
     sched_wait_cpus();    /* and can be given threads */
     plat_boot_mark("cpus");
     drivers_probe(); /* disks and networks, their queues spread over the CPUs */
+    boot_check("securityfs", "no memory for the event log", securityfs_init());
     plat_boot_mark("devices");
     if (!random_ready())
         give_up("no source of entropy (RDSEED, RDRAND or virtio-rng)", -EIO);

@@ -114,6 +114,11 @@ static int learn(void)
     return err == -EAGAIN ? -EIO : err;
 }
 
+bool tpm_exists(void)
+{
+    return chip;
+}
+
 int tpm_register(const struct tpm_chip *c)
 {
     int err;
@@ -124,6 +129,8 @@ int tpm_register(const struct tpm_chip *c)
     chip = c;
     err = learn();
     correct_attributes();
+    if (!err)
+        err = tpm_files_init();
     if (!err)
         err = vfs_make("/dev/tpm0", S_IFCHR | 0600, (uint32_t)abi_makedev(10, TPM_MINOR), NULL);
     if (!err)

@@ -17,10 +17,12 @@ enum {
     TPM_CC_CONTEXT_SAVE = 0x162,
     TPM_CC_FLUSH_CONTEXT = 0x165,
     TPM_CC_GET_CAPABILITY = 0x17a,
+    TPM_CC_PCR_READ = 0x17e,
     TPM_RC_INITIALIZE = 0x100,
     TPM_RC_COMMAND_CODE = 0x143,
     TPM_CAP_HANDLES = 1,
     TPM_CAP_COMMANDS = 2,
+    TPM_CAP_PCRS = 5,
     TPM_HT_HMAC_SESSION = 0x02,
     TPM_HT_POLICY_SESSION = 0x03,
     TPM_HT_TRANSIENT = 0x80,
@@ -33,6 +35,11 @@ enum {
 static inline uint32_t tpm_get32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline uint32_t tpm_get16(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 8 | p[1];
 }
 
 static inline void tpm_put32(uint8_t *p, uint32_t v)
@@ -58,6 +65,9 @@ extern struct mutex tpm_lock;
 NODISCARD ssize_type tpm_send(const uint8_t *command, size_t n, uint8_t *ret);
 /* What the TPM says of a command (TPMA_CC); 0: it has none of that code. */
 uint32_t tpm_attributes(uint32_t code);
+
+/* At boot, when the TPM answers: find its banks, and copy the firmware's log. -ENOMEM, -EIO, and what tpm_send() gives. */
+NODISCARD int tpm_files_init(void);
 
 struct tpm_space;
 

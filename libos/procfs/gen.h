@@ -86,8 +86,11 @@ const struct gen_ctx *gen_of_directory(struct file *f, const struct gen_entry *e
 const struct gen_ctx *gen_of_open(struct file *f);
 void gen_release(struct file *f);
 
-/* /sys/class. */
-extern const struct gen_entry sysfs_class_entries[];
+/* /sys/class/net: names, and those with numbers. */
+extern const struct gen_entry sysfs_net_entries[];
+extern const struct gen_names sysfs_net_names;
+/* /sys/class/tpm, /sys/class/tpmrm, and what lies in /sys/devices/platform. */
+extern const struct gen_names sysfs_tpm_names, sysfs_tpmrm_names, sysfs_platform_names;
 
 #define GEN_FILE(n, fn)                                                                            \
     {                                                                                              \

@@ -5,7 +5,19 @@
 
 const struct gen_entry proc_net_entries[] = { { .name = NULL } };
 const struct gen_entry proc_sys_net_entries[] = { { .name = NULL } };
-const struct gen_entry sysfs_class_entries[] = { { .name = NULL } };
+const struct gen_entry sysfs_net_entries[] = { { .name = NULL } };
+
+static bool exists(const struct gen_ctx *dir, int n)
+{
+    return false;
+}
+
+static int next(const struct gen_ctx *dir, int from)
+{
+    return -1;
+}
+
+const struct gen_names sysfs_net_names = { .prefix = "", .exists = exists, .next = next };
 
 bool host_notify_address(const char *text)
 {

@@ -127,16 +127,11 @@ static void device_enter(struct gen_ctx *c, int n)
     c->number = n + 1;
 }
 
-static const struct gen_names devices = { .prefix = "eth",
-                                          .exists = device_exists,
-                                          .next = device_next,
-                                          .enter = device_enter,
-                                          .entry = { .mode = S_IFDIR | 0755,
-                                                     .children = net_entries } };
+const struct gen_names sysfs_net_names = { .prefix = "eth",
+                                           .exists = device_exists,
+                                           .next = device_next,
+                                           .enter = device_enter,
+                                           .entry = { .mode = S_IFDIR | 0755,
+                                                      .children = net_entries } };
 
-static const struct gen_entry lo_entries[] = { GEN_DIR("lo", net_entries), { .name = NULL } };
-
-const struct gen_entry sysfs_class_entries[] = {
-    { .name = "net", .mode = S_IFDIR | 0755, .children = lo_entries, .names = &devices },
-    { .name = NULL },
-};
+const struct gen_entry sysfs_net_entries[] = { GEN_DIR("lo", net_entries), { .name = NULL } };

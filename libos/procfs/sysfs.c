@@ -211,8 +211,20 @@ static const struct gen_entry system_entries[] = {
     { .name = NULL },
 };
 
-static const struct gen_entry devices_entries[] = { GEN_DIR("system", system_entries),
-                                                    { .name = NULL } };
+static const struct gen_entry none[] = { { .name = NULL } };
+
+#define NAMES_DIR(n, entries, which)                                                               \
+    {                                                                                              \
+        .name = (n), .mode = S_IFDIR | 0755, .children = (entries), .names = (which)               \
+    }
+#define DEVICES                                                                                    \
+    NAMES_DIR("platform", none, &sysfs_platform_names), GEN_DIR("system", system_entries)
+#define CLASSES                                                                                    \
+    NAMES_DIR("net", sysfs_net_entries, &sysfs_net_names),                                         \
+        NAMES_DIR("tpm", none, &sysfs_tpm_names), NAMES_DIR("tpmrm", none, &sysfs_tpmrm_names)
+
+static const struct gen_entry devices_entries[] = { DEVICES, { .name = NULL } };
+static const struct gen_entry class_entries[] = { CLASSES, { .name = NULL } };
 
 static const struct gen_entry thp_entries[] = {
     GEN_FIXED("defrag", "always defer defer+madvise [madvise] never\n"),
@@ -226,10 +238,9 @@ static const struct gen_entry thp_entries[] = {
 static const struct gen_entry mm_entries[] = { GEN_DIR("hugepages", hugepages_entries),
                                                GEN_DIR("transparent_hugepage", thp_entries),
                                                { .name = NULL } };
-static const struct gen_entry none[] = { { .name = NULL } };
-static const struct gen_entry kernel_entries[] = { GEN_DIR("config", none),
-                                                   GEN_DIR("mm", mm_entries),
-                                                   { .name = NULL } };
+static const struct gen_entry kernel_entries[] = {
+    GEN_DIR("config", none), GEN_DIR("mm", mm_entries), GEN_DIR("security", none), { .name = NULL }
+};
 
 /* The measurements of a TDX guest, as Linux 6.16 and later has them (Documentation/ABI/testing/
  * sysfs-devices-virtual-misc-tdx_guest): where they lie in the module's report, binary. Writing to an RTMR extends it. */
@@ -303,15 +314,16 @@ static const struct gen_entry class_misc_entries[] = {
       .fixed = "../../devices/virtual/misc/tdx_guest" },
     { .name = NULL },
 };
-static const struct gen_entry class_entries[] = { GEN_DIR("misc", class_misc_entries),
-                                                  { .name = NULL } };
+static const struct gen_entry tdx_class_entries[] = { GEN_DIR("misc", class_misc_entries),
+                                                      CLASSES,
+                                                      { .name = NULL } };
 static const struct gen_entry tdx_devices_entries[] = {
-    GEN_DIR("system", system_entries),
+    DEVICES,
     GEN_DIR("virtual", virtual_entries),
     { .name = NULL },
 };
 static const struct gen_entry tdx_root_entries[] = {
-    GEN_DIR("class", class_entries),
+    GEN_DIR("class", tdx_class_entries),
     GEN_DIR("devices", tdx_devices_entries),
     GEN_DIR("fs", none),
     GEN_DIR("kernel", kernel_entries),
@@ -320,7 +332,7 @@ static const struct gen_entry tdx_root_entries[] = {
 static const struct gen_entry tdx_root = { .mode = S_IFDIR | 0555, .children = tdx_root_entries };
 
 static const struct gen_entry root_entries[] = {
-    GEN_DIR("class", sysfs_class_entries),
+    GEN_DIR("class", class_entries),
     GEN_DIR("devices", devices_entries),
     GEN_DIR("fs", none),
     GEN_DIR("kernel", kernel_entries),

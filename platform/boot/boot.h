@@ -40,6 +40,9 @@ uint64_t boot_place(void);
 /* Runs at the final address on the boot stack; info: physical address of struct hvm_start_info. Does not return. */
 NORETURN void boot_main(uint64_t info);
 
+/* The UEFI stub's copy of the firmware's event log, in memory that is nobody's. False: there is none. */
+bool boot_event_log(uint64_t *ret_pa, uint64_t *ret_size);
+
 /* Map [pa, pa + size) for a moment, read-write, not executable; size at most 2 MiB. Each call ends the one before. */
 void *boot_window(uint64_t pa, size_t size);
 

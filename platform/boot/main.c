@@ -25,6 +25,8 @@ struct start_module {
     uint64_t pa, size, cmdline_pa, reserved;
 };
 
+static struct start_module event_log;
+
 static struct plat_boot boot = { .vmm_cmdline = "", .machine = "pvh" };
 static struct {
     const char *step;
@@ -115,7 +117,7 @@ static void read_start_info(uint64_t pa, struct boot_start_info *ret)
     struct memmap_entry map[MEMMAP_RAW_MAX]; /* 6 KiB of the boot stack */
     struct memmap_range module = { 0 };
     struct start_module m;
-    size_t count;
+    size_t count, modules = 1;
 
     if (!copy_in(ret, pa, sizeof(*ret)) || ret->magic != START_MAGIC)
         boot_fail("alcove: no PVH start info");
@@ -125,19 +127,32 @@ static void read_start_info(uint64_t pa, struct boot_start_info *ret)
     if (!copy_in(map, ret->memmap_pa, count * sizeof(map[0])))
         boot_fail("alcove: the loader's memory map is out of reach");
     accept_memory(map, count);
-    if (ret->modules == 1 && copy_in(&m, ret->modules_pa, sizeof(m)) && m.pa + m.size >= m.pa)
+    if (ret->flags & ALCOVE_START_UEFI)
+        modules = 2; /* the event log behind the payload: boot/efi/stub.h */
+    if (ret->modules && ret->modules <= modules && copy_in(&m, ret->modules_pa, sizeof(m)) &&
+        m.pa + m.size >= m.pa)
         module = (struct memmap_range){ m.pa, m.pa + m.size };
+    if (ret->modules == 2 && modules == 2 &&
+        !copy_in(&event_log, ret->modules_pa + sizeof(m), sizeof(event_log)))
+        event_log.size = 0;
     if (ret->flags & ALCOVE_START_UEFI) {
         boot.machine = "uefi";
         /* Firmware writes on the same line; a terminal forgets what it set, and `alcove run` all that came before. */
         plat_console_write(ALCOVE_UEFI_MARK, sizeof(ALCOVE_UEFI_MARK) - 1);
-        if (ret->modules == 1)
+        if (ret->modules && ret->modules <= modules)
             vm_clock_began(m.reserved);
     } else if (cc_kind() != CC_NONE) {
         boot.machine = cc_name();
     }
     boot.confidential = cc_kind() != CC_NONE;
     boot_memory_init(map, count, module);
+}
+
+bool boot_event_log(uint64_t *ret_pa, uint64_t *ret_size)
+{
+    *ret_pa = event_log.pa;
+    *ret_size = event_log.size;
+    return event_log.size;
 }
 
 static void log_write(enum log_level level, const char *text, size_t len)

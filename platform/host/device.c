@@ -195,6 +195,11 @@ bool plat_tpm(struct plat_tpm *ret)
     return bus->tpm && bus->tpm(ret);
 }
 
+size_t plat_tpm_log(void *ret, size_t max)
+{
+    return bus->tpm_log ? bus->tpm_log(ret, max) : 0;
+}
+
 void cc_share(uint64_t pa, uint64_t size)
 {
     (void)pa, (void)size; /* everything in a process is */

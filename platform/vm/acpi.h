@@ -97,12 +97,13 @@ struct acpi_facts {
     uint16_t cpu_hotplug; /* first port of QEMU's CPU hot-plug registers, 0: none */
     bool keyboard;        /* an i8042 with a keyboard on interrupt 1 */
     bool have_s5;
-    uint8_t s5_a, s5_b; /* SLP_TYP values of \_S5 */
-    uint64_t dsdt;      /* address */
-    uint64_t hpet;      /* address, 0: none */
-    uint64_t tpm;       /* address of a TPM 2.0's registers, 0: none */
-    bool tpm_crb;       /* they are a command response buffer, else a FIFO (TIS) */
-    uint64_t ecam;      /* first MCFG entry of segment 0, or what the DSDT says; 0: none */
+    uint8_t s5_a, s5_b;             /* SLP_TYP values of \_S5 */
+    uint64_t dsdt;                  /* address */
+    uint64_t hpet;                  /* address, 0: none */
+    uint64_t tpm;                   /* address of a TPM 2.0's registers, 0: none */
+    uint64_t tpm_log, tpm_log_size; /* where the firmware may have left its log; 0: nowhere */
+    bool tpm_crb;                   /* they are a command response buffer, else a FIFO (TIS) */
+    uint64_t ecam; /* first MCFG entry of segment 0, or what the DSDT says; 0: none */
     uint8_t ecam_first, ecam_last;
     uint64_t pci_window, pci_window_end; /* where BARs may be put, below 4 GiB; 0: not said */
     struct acpi_numa numa;

@@ -150,7 +150,15 @@ void acpi_parse_hpet(const uint8_t *t, size_t size, struct acpi_facts *f)
  * address that every PC has, or by a control area, which lies in the page of its locality. Others are not driven. */
 void acpi_parse_tpm2(const uint8_t *t, size_t size, struct acpi_facts *f)
 {
-    enum { CONTROL = 40, METHOD = 48, METHOD_TIS = 6, METHOD_CRB = 7, IN_PAGE = 0x40 };
+    enum {
+        CONTROL = 40,
+        METHOD = 48,
+        METHOD_TIS = 6,
+        METHOD_CRB = 7,
+        IN_PAGE = 0x40,
+        LOG_SIZE = 64,
+        LOG = 68
+    };
     uint64_t area;
 
     if (size < METHOD + 4 || f->tpm)
@@ -160,6 +168,10 @@ void acpi_parse_tpm2(const uint8_t *t, size_t size, struct acpi_facts *f)
         f->tpm = 0xfed40000;
     else if (get32(t + METHOD) == METHOD_CRB && area % 4096 == IN_PAGE)
         f->tpm = area - IN_PAGE;
+    if (f->tpm && size >= LOG + 8 && get64(t + LOG) && get32(t + LOG_SIZE)) {
+        f->tpm_log = get64(t + LOG);
+        f->tpm_log_size = get32(t + LOG_SIZE);
+    }
     f->tpm_crb = f->tpm && get32(t + METHOD) == METHOD_CRB;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Devices' registers: ports, memory, and the virtio-mmio slots that are announced. A range that is RAM or one of ours is
  * never mapped for a driver, whatever the host says lies there. One CPU, at boot. */
+#include "boot/boot.h"
+#include "cc/cc.h"
 #include "vm/announce.h"
 #include "vm/vm.h"
 #include "x86_64/kmap.h"
@@ -12,7 +14,7 @@
 /* Local APICs and the messages that devices send to them. */
 #define APIC_RANGE 0xfee00000ull
 
-enum { APIC_RANGE_SIZE = 1 << 20, IOAPIC_SIZE = 32, HPET_SIZE = 1024 };
+enum { APIC_RANGE_SIZE = 1 << 20, IOAPIC_SIZE = 32, HPET_SIZE = 1024, LOG_MAX = 1 << 20 };
 
 static struct plat_virtio_mmio slots[ANNOUNCE_SLOTS_MAX];
 static size_t slot_count;
@@ -73,6 +75,26 @@ bool plat_tpm(struct plat_tpm *ret)
 {
     *ret = (struct plat_tpm){ .pa = vm_acpi()->tpm, .crb = vm_acpi()->tpm_crb };
     return ret->pa;
+}
+
+/* The loader's own list is better than the place that the host's tables name: UEFI firmware does not write there. Private memory
+ * that nobody accepted could lie there in a confidential guest. */
+size_t plat_tpm_log(void *ret, size_t max)
+{
+    static uint64_t pa, size;
+    static const volatile uint8_t *log;
+
+    if (!log && !boot_event_log(&pa, &size) && cc_kind() == CC_NONE) {
+        pa = vm_acpi()->tpm_log;
+        size = min_u64(vm_acpi()->tpm_log_size, LOG_MAX);
+    }
+    if (!log && size)
+        log = kmap_firmware(pa, size);
+    if (!log)
+        return 0;
+    for (size_t i = 0; i < max && i < size; i++)
+        ((uint8_t *)ret)[i] = log[i];
+    return size;
 }
 
 uint8_t plat_io_read8(uint16_t port)

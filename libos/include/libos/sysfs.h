@@ -9,6 +9,8 @@ struct superblock;
 
 /* Mount /sys. -ENOMEM. */
 NODISCARD int sysfs_init(void);
+/* Mount /sys/kernel/security, if the firmware's log was found. After the devices. -ENOMEM. */
+NODISCARD int securityfs_init(void);
 /* The file system of /sys. */
 struct superblock *sysfs_super(void);
 

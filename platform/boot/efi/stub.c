@@ -118,6 +118,7 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *st)
     EFI_BOOT_SERVICES *bs = st->BootServices;
     EFI_LOADED_IMAGE *li = NULL;
     const CHAR16 *why = NULL;
+    struct eventlog log;
 
     entered = __builtin_ia32_rdtsc();
     EFI_STATUS status = bs->HandleProtocol(handle, &loaded_image, (void **)&li);
@@ -131,8 +132,14 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *st)
     struct boot_info *info = make_info(st, li);
     if (!info)
         return give_up(st, L"no memory below 4 GiB", EFI_OUT_OF_RESOURCES);
+    eventlog_keep(st, &log);
     status = memory_take(bs, handle, info);
     if (status != EFI_SUCCESS)
         return give_up(st, L"the firmware does not end boot services", status);
+    eventlog_end(&log);
+    if (log.data && info->start.modules) {
+        info->log = (struct start_module){ .pa = (uintptr_t)log.data, .size = log.size };
+        info->start.modules = 2;
+    }
     entry(info);
 }

@@ -39,7 +39,7 @@ struct cc_blob {
 /* Everything that libOS reads, in memory that it never gives out. */
 struct boot_info {
     struct start_info start;
-    struct start_module payload;
+    struct start_module payload, log; /* in this order: of modules */
     struct start_memory map[RUNS_MAX];
     struct cc_blob blob;
     char cmdline[CMDLINE_SPACE];
@@ -60,6 +60,20 @@ libos_entry libos_load(EFI_BOOT_SERVICES *bs, struct section elf, const CHAR16 *
 
 /* Measure this file's sections where there is a TPM or the like. What it refuses, a verifier will miss. */
 void measure_sections(EFI_BOOT_SERVICES *bs, const EFI_LOADED_IMAGE *li);
+
+/* The firmware's event log in memory of ours that libOS never gives out; data NULL: there is none. */
+enum { EVENTLOG_MORE = 16 * PAGE }; /* room for events that come after the copy */
+struct eventlog {
+    uint8_t *data;
+    size_t size, room;
+    const struct final_events *final;
+    uint64_t seen;
+};
+
+/* Copy it. After the last measurement of ours. */
+void eventlog_keep(const EFI_SYSTEM_TABLE *st, struct eventlog *ret);
+/* Boot services have ended: add what the firmware logged since. */
+void eventlog_end(struct eventlog *l);
 
 /* Copy what the firmware says of this SEV-SNP guest. False: it says nothing. */
 bool blob_copy(const EFI_SYSTEM_TABLE *st, struct cc_blob *ret);

@@ -41,6 +41,10 @@ struct plat_tpm {
 };
 bool plat_tpm(struct plat_tpm *ret);
 
+/* Copy the log of what the firmware measured into it, at most max bytes: as the firmware left it, with whatever lies behind
+ * its end. How many bytes there are to copy; 0: there is no log. */
+size_t plat_tpm_log(void *ret, size_t max);
+
 /* Addresses below 4 GiB where BARs that nobody assigned may be put; false: not said. */
 bool plat_pci_window(uint64_t *ret_start, uint64_t *ret_end);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The TPM's two kinds of registers and the spaces of /dev/tpmrm0, against a TPM that is played here: honest, slow, lying
- * about lengths, and one that answers anything. */
+ * about lengths, and one that answers anything; and the firmware's log, whole, cut and changed. */
 #include "tpm/tpm.h"
 #include "setup.h"
 
 #include <abi/errno.h>
 #include <abi/stat.h>
+#include <base/eventlog.h>
 #include <libos/vfs.h>
+#include <stdlib.h>
 
 #include "../../../libos/dev/tpm_int.h"
 
@@ -78,7 +80,10 @@ static void bus_write(uint64_t pa, unsigned bytes, uint64_t v)
     (crb ? crb_write : tis_write)((unsigned)(pa - PAGE_AT), (uint32_t)v);
 }
 
-static const struct plat_host_bus bus = { .mmio_read = bus_read, .mmio_write = bus_write };
+static size_t the_log(void *ret, size_t max);
+static const struct plat_host_bus bus = { .mmio_read = bus_read,
+                                          .mmio_write = bus_write,
+                                          .tpm_log = the_log };
 
 static void reset(bool is_crb)
 {
@@ -247,6 +252,37 @@ static ssize_type list_objects(uint8_t *ret)
     return say(ret, 19 + 4 * n, 0);
 }
 
+/* SHA-1 without registers, SHA-256 and an algorithm that nobody knows with some. */
+static ssize_type list_banks(uint8_t *ret)
+{
+    static const uint8_t banks[] = { 0, 4, 3, 0, 0, 0, 0, 11, 3, 255, 255, 255, 0x77, 0x77, 1, 1 };
+
+    ret[10] = 0;
+    tpm_put32(ret + 11, TPM_CAP_PCRS);
+    tpm_put32(ret + 15, 3);
+    memcpy(ret + 19, banks, sizeof(banks));
+    return say(ret, 19 + sizeof(banks), 0);
+}
+
+/* Register n of SHA-256 has bytes of n. */
+static ssize_type read_register(const uint8_t *c, uint8_t *ret)
+{
+    uint8_t n = 0, selection[6];
+
+    memcpy(selection, c + 14, sizeof(selection)); /* command and answer may be one */
+    assert_int_equal(tpm_get32(c + 10), 1);
+    assert_int_equal(tpm_get16(c + 14), 11);
+    while (!(c[17 + n / 8] >> n % 8 & 1))
+        n++;
+    memset(ret + 10, 0, 90);
+    tpm_put32(ret + 14, 1);
+    memcpy(ret + 18, selection, sizeof(selection));
+    tpm_put32(ret + 24, 1);
+    ret[29] = 32;
+    memset(ret + 30, n, 32);
+    return say(ret, 62, 0);
+}
+
 static ssize_type anything(uint8_t *ret)
 {
     size_t n = any() % 8 ? any() % 60 : any() % TPM_BUFFER;
@@ -267,7 +303,11 @@ static ssize_type model(const uint8_t *c, size_t n, uint8_t *ret)
         return anything(ret);
     switch (code) {
     case TPM_CC_GET_CAPABILITY:
-        return handle == TPM_CAP_COMMANDS ? list_commands(ret) : list_objects(ret);
+        return handle == TPM_CAP_COMMANDS ? list_commands(ret)
+               : handle == TPM_CAP_PCRS   ? list_banks(ret)
+                                          : list_objects(ret);
+    case TPM_CC_PCR_READ:
+        return read_register(c, ret);
     case CODE_CREATE:
         tpm_put32(ret + 10, place(++next_object));
         return say(ret, 14, 0);
@@ -365,14 +405,89 @@ static void test_wild(void **state)
     wild = false;
 }
 
+/* A log of two events and zeros behind them. */
+static size_t the_log(void *ret, size_t max)
+{
+    static const uint8_t events[] = {
+        /* first: register 0, type 3, no digest, 33 bytes: SHA-256 alone */
+        0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 33, 0,
+        0, 0, 'S', 'p', 'e', 'c', ' ', 'I', 'D', ' ', 'E', 'v', 'e', 'n', 't', '0', '3', 0, 0, 0, 0,
+        0, 0, 2, 0, 2, 1, 0, 0, 0, 11, 0, 32, 0, 0,
+        /* second: register 4, a digest, one byte */
+        4, 0, 0, 0, 13, 0, 0, 0, 1, 0, 0, 0, 11, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 'x'
+    };
+    uint8_t all[sizeof(events) + 100] = { 0 };
+
+    memcpy(all, events, sizeof(events));
+    if (ret)
+        memcpy(ret, all, max < sizeof(all) ? max : sizeof(all));
+    return sizeof(all);
+}
+
+static void test_files(void **state)
+{
+    uint8_t digest[TPM_DIGEST_MAX];
+    const uint8_t *log;
+    size_t size;
+    (void)state;
+
+    assert_true(tpm_exists() && tpm_has_bank(256));
+    assert_false(tpm_has_bank(1) || tpm_has_bank(384) || tpm_has_bank(0x7777) || tpm_has_bank(0));
+    for (unsigned i = 0; i < 24; i++) {
+        assert_int_equal(tpm_pcr(256, i, digest), 32);
+        assert_true(digest[0] == i && digest[31] == i);
+    }
+    assert_int_equal(tpm_pcr(256, 24, digest), -ENODEV);
+    assert_int_equal(tpm_pcr(1, 0, digest), -ENODEV);
+    log = tpm_log(&size);
+    assert_non_null(log);
+    assert_int_equal(size, 65 + 51);
+    assert_int_equal(log[size - 1], 'x');
+    wild = true;
+    for (int i = 0; i < 20000; i++)
+        (void)!tpm_pcr(256, 3, digest);
+    wild = false;
+}
+
+/* Whatever a log says: nothing beyond it is read, and what is kept is inside. Each is as long as its memory. */
+static void test_log(void **state)
+{
+    uint8_t whole[216];
+    size_t good = the_log(whole, sizeof(whole));
+    (void)state;
+
+    assert_true(good == sizeof(whole) && eventlog_size(whole, good) == 116);
+    for (size_t n = 0; n <= good; n++) {
+        uint8_t *copy = malloc(n ? n : 1);
+
+        memcpy(copy, whole, n);
+        assert_int_equal(eventlog_size(copy, n), n < 65 ? 0 : n < 116 ? 65 : 116);
+        free(copy);
+    }
+    for (int round = 0; round < 100000; round++) {
+        size_t n = any() % (good + 1), size;
+        uint8_t *copy = malloc(n ? n : 1);
+
+        memcpy(copy, whole, n);
+        for (unsigned i = any() % 4; n && i; i--)
+            copy[any() % n] = (uint8_t)(any() % 3 ? any() : 255);
+        size = eventlog_size(copy, n);
+        assert_true(size <= n);
+        free(copy);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_crb), cmocka_unit_test(test_tis),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_crb),   cmocka_unit_test(test_tis),
                                         cmocka_unit_test(test_probe), cmocka_unit_test(test_space),
-                                        cmocka_unit_test(test_wild) };
+                                        cmocka_unit_test(test_wild),  cmocka_unit_test(test_files),
+                                        cmocka_unit_test(test_log) };
     setup();
     must(vfs_init(NULL, 0) == 0);
     must(vfs_make("/dev", S_IFDIR | 0755, 0, NULL) == 0);
+    plat_host_bus_set(&bus);
     must(tpm_register(&chip) == 0);
     must(tpm_register(&chip) == -EEXIST);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -242,6 +242,7 @@ static void tpm_forms(void **state)
         acpi_parse_tpm2(table, 52, &f);
         assert_int_equal(f.tpm, cases[i].tpm);
         assert_int_equal(f.tpm_crb, cases[i].crb);
+        assert_int_equal(f.tpm_log, 0);
         acpi_parse_tpm2(table, 51, &shorter);
         assert_int_equal(shorter.tpm, 0);
     }

@@ -9,6 +9,7 @@
 #define TMPFS_MAGIC           0x1021994
 #define PROC_SUPER_MAGIC      0x9fa0
 #define SYSFS_MAGIC           0x62656572
+#define SECURITYFS_MAGIC      0x73636673
 #define EXT4_SUPER_MAGIC      0xef53
 #define EROFS_SUPER_MAGIC_V1  0xe0f5e1e2u
 #define DEVPTS_SUPER_MAGIC    0x1cd1

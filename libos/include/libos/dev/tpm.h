@@ -29,6 +29,19 @@ NODISCARD int tpm_register(const struct tpm_chip *chip);
 /* For drivers that look again and again: let others run for so many microseconds. Sleeps. */
 void tpm_rest(unsigned us);
 
+/* Is there one? */
+bool tpm_exists(void);
+
+/* Has it a bank of registers with digests of so many bits (256, 384, 512; 1: SHA-1, as Linux calls it)? */
+bool tpm_has_bank(unsigned bits);
+/* Read register index of such a bank: how many bytes were written to ret. -ENODEV: no such register; -ENOMEM; -EIO and what
+ * command() gives. Sleeps. */
+enum { TPM_DIGEST_MAX = 64 };
+NODISCARD int tpm_pcr(unsigned bits, unsigned index, uint8_t ret[TPM_DIGEST_MAX]);
+
+/* The firmware's log of what it measured, whole events alone; borrowed for good. NULL: there is none. */
+const uint8_t *tpm_log(size_t *ret_size);
+
 /* Open /dev/tpm0, -EBUSY: somebody has; /dev/tpmrm0. -ENXIO, -ENOMEM. */
 NODISCARD int tpm_open(struct file *f, uint32_t minor);
 NODISCARD int tpmrm_open(struct file *f, uint32_t minor);

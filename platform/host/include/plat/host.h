@@ -27,6 +27,7 @@ struct plat_host_bus {
     void (*pci_write)(uint16_t function, unsigned offset, unsigned bytes, uint32_t value);
     bool (*slot)(size_t i, struct plat_virtio_mmio *ret);
     bool (*tpm)(struct plat_tpm *ret);
+    size_t (*tpm_log)(void *ret, size_t max);
     /* A driver reads memory that it shares with its device: value is what is there. The answer, which may be a lie. */
     uint64_t (*shared_read)(const volatile void *p, unsigned bytes, uint64_t value);
 };
