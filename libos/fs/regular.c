@@ -85,7 +85,9 @@ ssize_type regular_read(struct file *f, struct iter *it, uint64_t *pos)
 static uint64_t limit_fsize(void)
 {
     const struct thread *t = thread_current();
-    return t && t->process ? process_limit(t->process, RLIMIT_FSIZE) : UINT64_MAX;
+    return t && t->process
+               ? __atomic_load_n(&t->process->rlimits[RLIMIT_FSIZE].rlim_cur, __ATOMIC_RELAXED)
+               : UINT64_MAX;
 }
 
 /* Seals and RLIMIT_FSIZE: how many bytes may be written at pos? */

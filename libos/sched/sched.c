@@ -357,14 +357,15 @@ void sched_set_mm(struct mm *mm)
     activate(runq_this(), mm);
 }
 
-/* prev, which runs, goes to the tail of the fair list, from which the first thread is taken. Needs one in it. */
-static ALWAYS_INLINE struct thread *rotate(struct run_node *list, struct thread *prev)
+/* prev, which runs, goes to the tail of the fair list, from which its first node is taken. */
+static ALWAYS_INLINE struct thread *rotate(struct run_node *list, struct run_node *node,
+                                           struct thread *prev)
 {
-    struct run_node *node = list->next, *n = &prev->run;
-    node->next->prev = list;
-    list->next = node->next;
+    struct run_node *second = node->next, *n = &prev->run;
+    second->prev = list;
+    list->next = second;
     n->next = list;
-    n->prev = list->prev;
+    n->prev = list->prev; /* after the above: second may be the list */
     list->prev->next = n;
     list->prev = n;
     thread_of(node)->queued = false;
@@ -382,8 +383,9 @@ long sched_yield_cpu(void)
         return 0;
     uint64_t now = plat_time_ns();
     spin_lock(&rq->lock);
-    if (UNLIKELY(rq->rt_bits[0] | rq->rt_bits[1]) || t->run_class != RUN_FAIR ||
-        fair->next == fair || UNLIKELY(!(t->affinity >> rq->cpu & 1))) {
+    struct run_node *first = fair->next;
+    if (UNLIKELY(rq->rt_bits[0] | rq->rt_bits[1]) || t->run_class != RUN_FAIR || first == fair ||
+        UNLIKELY(!(t->affinity >> rq->cpu & 1))) {
         spin_unlock(&rq->lock);
         sched_switch(); /* to the tail, with what is left of the slice */
         return 0;
@@ -393,7 +395,7 @@ long sched_yield_cpu(void)
     if (UNLIKELY(t->slice_ns <= 0))
         t->slice_ns = sched_slice_ns(t);
     t->switches_forced++;
-    switch_to(rq, t, rotate(fair, t), true, now);
+    switch_to(rq, t, rotate(fair, first, t), true, now);
     return 0;
 }
 
