@@ -379,7 +379,7 @@ long sched_yield_cpu(void)
     struct thread *t = rq->current;
     struct run_node *fair = &rq->lists[RUN_FAIR];
     thread_clear_work(t, WORK_RESCHED);
-    if (!rq->queued)
+    if (fair->next == fair && !rq->queued) /* a look without the lock */
         return 0;
     uint64_t now = plat_time_ns();
     spin_lock(&rq->lock);
