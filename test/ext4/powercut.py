@@ -104,6 +104,17 @@ def one(program, folder, base, log, at, chance, name, volume):
     need(run('e2fsck', '-fn', other), f'{name}: after both')
 
 
+def whole_super(base, log, name):
+    """A torn superblock must still be one: its second sector, with the checksum, never changes."""
+    with open(base, 'rb') as f:
+        f.seek(3 * SECTOR)
+        second = f.read(SECTOR)
+    for kind, sector, data in log:
+        at = (3 - sector) * SECTOR
+        if kind in (WRITE, THROUGH) and 0 <= at < len(data) and data[at:at + SECTOR] != second:
+            sys.exit(f'{name}: the second sector of the superblock was changed')
+
+
 def remember(results, what, seed, done, writes, flushes):
     os.makedirs(results, exist_ok=True)
     with open(f'{results}/{what.replace(" ", "-")}-{seed}.json', 'w') as f:
@@ -144,6 +155,8 @@ def main():
             if not encrypted:
                 need(run('e2fsck', '-fn', disk), 'after the work')
             recorded = events(log)
+            if not encrypted:
+                whole_super(base, recorded, f'{kind} seed {seed + done}')
             writes += sum(e[0] in (WRITE, THROUGH) for e in recorded)
             flushes += sum(e[0] == FLUSH for e in recorded)
             through += sum(e[0] == THROUGH for e in recorded)

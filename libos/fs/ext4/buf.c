@@ -355,10 +355,32 @@ static void bitmap_checksum(struct ext4 *fs, const struct buf *b, uint16_t *lo, 
     *hi = (uint16_t)(c >> 16);
 }
 
+enum { CRC32C_POLY = (int)0x82f63b78 };
+_Static_assert(offsetof(struct ext4_super, checksum) - offsetof(struct ext4_super, snapshot_id) ==
+                   632,
+               "SUPER_BACK is x to the power of minus the bits from the one to the other");
+static const uint32_t SUPER_BACK = 0x4c4737b0;
+
+/* a times b, modulo the polynomial of the checksum. Bit 31 is the coefficient of 1. */
+static uint32_t crc_multiply(uint32_t a, uint32_t b)
+{
+    uint32_t product = 0;
+    for (; a; a <<= 1) {
+        product ^= a >> 31 ? b : 0;
+        b = b >> 1 ^ (b & 1 ? (uint32_t)CRC32C_POLY : 0);
+    }
+    return product;
+}
+
+/* The checksum of the superblock lies in its second sector and what changes in its first. Were the power to go while the one is
+ * written and the other not, no Linux and no e2fsck would open the file system, though the journal has it. So the checksum
+ * stays what it is, and snapshot_id, which nobody reads and which lies in the first sector, makes it right: a change of it, carried
+ * through all bits that follow, is the difference that is wanted. */
 static void super_checksum(struct ext4 *fs, struct buf *b)
 {
     struct ext4_super *s = (void *)(b->data + (fs->block_size > 1024 ? EXT4_SUPER_OFFSET : 0));
-    s->checksum = ext4_csum(fs, ~0u, s, offsetof(struct ext4_super, checksum));
+    uint32_t is = ext4_csum(fs, ~0u, s, offsetof(struct ext4_super, checksum));
+    s->snapshot_id ^= crc_multiply(is ^ s->checksum, SUPER_BACK);
 }
 
 /* Of the groups that were changed. */
