@@ -5,13 +5,15 @@ format of Linux's dm-log-writes). The disk is then made again as it may have bee
 a flush, any part of what came after it in any order, the last write torn. Each time e2fsck replays the journal and must find nothing
 else, and the host's own database program must find its file whole, with every transaction of which the guest had told before.
 
-usage: powercut.py [--results DIR] ALCOVE sqlite-wal|sqlite-delete|redis|postgres CUTS [TRANSACTIONS [SEED]]
-DIR gets NAME.json, from which ci/powercuts.py makes docs/POWERCUT.md.
+usage: powercut.py [--results DIR] [--linux N] ALCOVE sqlite-wal|sqlite-delete|redis|postgres CUTS [TRANSACTIONS [SEED]]
+Linux and Alcove mount N of the cut disks as well and must find the same on them. DIR gets NAME.json, from which ci/powercuts.py makes docs/POWERCUT.md.
 """
-import json, os, random, re, shutil, struct, subprocess, sys, tempfile, time
+import argparse, json, os, random, re, shutil, struct, subprocess, sys, tempfile, time
 from databases import CASES
 
-sys.path.append(os.path.dirname(os.path.abspath(__file__)) + '/../programs')
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path += [HERE + '/../programs', HERE + '/../checker']
+import checker
 from results import build_of
 
 SBIN = {**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'}
@@ -143,12 +145,21 @@ def remember(results, alcove, case, said):
             json.dump({'name': case, 'build': build_of(alcove), **said}, f)
 
 
-def main(args):
-    results = os.path.abspath(args[1]) if args[0] == '--results' else None
-    args = args[2:] if results else args
-    alcove, case, cuts = os.path.abspath(args[0]), args[1], int(args[2])
-    count = int(args[3]) if len(args) > 3 else 30
-    seed = int(args[4]) if len(args) > 4 else 1
+def arguments():
+    ap = argparse.ArgumentParser(usage=__doc__)
+    ap.add_argument('--results', type=os.path.abspath)
+    ap.add_argument('--linux', type=int, default=0)
+    ap.add_argument('alcove', type=os.path.abspath)
+    ap.add_argument('case', choices=CASES)
+    ap.add_argument('cuts', type=int)
+    ap.add_argument('count', type=int, nargs='?', default=30)
+    ap.add_argument('seed', type=int, nargs='?', default=1)
+    return ap.parse_args()
+
+
+def main():
+    a = arguments()
+    alcove, case, cuts, count, seed = a.alcove, a.case, a.cuts, a.count, a.seed
     r = random.Random(seed)
     size, build, check, memory = CASES[case]
     with tempfile.TemporaryDirectory() as work:
@@ -176,15 +187,23 @@ def main(args):
                     told[client] = max(number, told.get(client, 0))
             promised += sum(told.values())
             disk.cut(k, r)
+            if n * a.linux // cuts != (n + 1) * a.linux // cuts:
+                run('cp', '--sparse=always', 'cut.img', f'linux{n}.img')
             files()
             wrong = check(told)
             if wrong:
                 die(f'{case}, cut {n} before entry {k} of {len(log)}: {"; ".join(wrong)}')
+        others = sorted(f'{work}/{name}' for name in os.listdir(work) if name.startswith('linux') and name.endswith('.img'))
+        if others:
+            checker.compile_to(work)
+            count_files = checker.agree(work, alcove, others)
+            checker.remember(a.results, alcove, f'{case}-{seed}', f'after a power cut, {case}', len(others), count_files)
         os.chdir('/')
     work = count * (3 if case == 'postgres' else 1)
-    remember(results, alcove, f'{case}-{seed}', {'what': case, 'work': work, 'writes': len(log) - flushes, 'flushes': flushes,
+    remember(a.results, alcove, f'{case}-{seed}', {'what': case, 'work': work, 'writes': len(log) - flushes, 'flushes': flushes,
                                                  'cuts': cuts, 'promises': promised})
-    print(f'{case}: {work} transactions, {len(log)} writes and flushes, {cuts} cuts, {promised} promises: nothing lost')
+    print(f'{case}: {work} transactions, {len(log)} writes and flushes, {cuts} cuts, {promised} promises: nothing lost; '
+          f'{len(others)} of the disks also judged by Linux')
 
 
-main(sys.argv[1:])
+main()
