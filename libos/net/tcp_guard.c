@@ -4,14 +4,19 @@
  * clock: connections that only wait for stray packets are bounded, and TCP_USER_TIMEOUT is kept. All under the core lock. */
 #include "core.h"
 #include "tcp.h"
+#include "tcp_sack.h"
 #include <abi/errno.h>
 #include <lwip/priv/tcp_priv.h>
 #include <plat/time.h>
+#include <string.h>
 #include "lwip/replace.h"
 
 enum {
     TIME_WAIT_MAX = 4096,
     NS_PER_MS = 1000000,
+    TIMESTAMP = 12,
+    OPTIONS_MAX = 40,
+    GIVE_UP_MS = 924600, /* what 15 repetitions come to on Linux */
 };
 
 static bool is_synchronised(const struct tcp_pcb *pcb)
@@ -19,8 +24,22 @@ static bool is_synchronised(const struct tcp_pcb *pcb)
     return pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
 }
 
+/* Options that are more than a timestamp. */
+static NOINLINE void take_options(struct tcp_pcb *pcb, const struct tcp_hdr *h, uint16_t n,
+                                  uint16_t n1, const uint8_t *more)
+{
+    uint8_t opts[OPTIONS_MAX];
+    if (n > OPTIONS_MAX || n1 > n || (n1 < n && !more))
+        return;
+    memcpy(opts, h + 1, n1);
+    if (n1 < n)
+        memcpy(opts + n1, more, n - n1);
+    tcp_sack_options(pcb, opts, n);
+}
+
 /* May lwIP have the segment? h: in host order. */
-int8_t net_hook_segment(void *taken_by, const void *header)
+int8_t net_hook_segment(void *taken_by, const void *header, uint16_t n, uint16_t n1,
+                        const uint8_t *more)
 {
     struct tcp_pcb *pcb = taken_by;
     const struct tcp_hdr *h = header;
@@ -32,6 +51,8 @@ int8_t net_hook_segment(void *taken_by, const void *header)
     if (TCP_SEQ_BETWEEN(h->ackno, pcb->lastack - pcb->snd_wnd_max, pcb->snd_nxt)) {
         if (UNLIKELY(flags & TCP_URG))
             tcpsock_urgent_segment(pcb, h);
+        if (UNLIKELY(pcb->flags & TF_SACK && n > TIMESTAMP))
+            take_options(pcb, h, n, n1, more);
         return ERR_OK;
     }
     tcp_ack_now(pcb);
@@ -42,7 +63,10 @@ int8_t net_hook_segment(void *taken_by, const void *header)
 /* Is what the peer owes an acknowledgement for older than the program wants to wait? */
 static bool has_waited(struct tcpsock *t, const struct tcp_pcb *pcb, uint64_t now_ms)
 {
-    if (!t->user_timeout_ms || (!pcb->unacked && !pcb->unsent)) {
+    uint64_t most_ms = t->user_timeout_ms;
+    if (!most_ms && pcb->nrtx)
+        most_ms = GIVE_UP_MS;
+    if (!most_ms || (!pcb->unacked && !pcb->unsent)) {
         t->stuck_since_ms = 0;
         return false;
     }
@@ -50,7 +74,7 @@ static bool has_waited(struct tcpsock *t, const struct tcp_pcb *pcb, uint64_t no
         t->stuck_since_ms = now_ms;
         t->stuck_ack = pcb->lastack;
     }
-    return now_ms - t->stuck_since_ms > t->user_timeout_ms;
+    return now_ms - t->stuck_since_ms > most_ms;
 }
 
 static void bound_time_wait(void)

@@ -4,6 +4,7 @@
  * a loss say, is split: lwIP sends whole segments only. Nothing long is fragmented by IP. All under the core lock. */
 #include "core.h"
 #include "tcp.h"
+#include "tcp_sack.h"
 #include "tcp_table.h"
 #include <lwip/nd6.h>
 #include <lwip/priv/tcp_priv.h>
@@ -113,12 +114,8 @@ static ALWAYS_INLINE bool fit(struct tcp_pcb *pcb)
     return UNLIKELY(pcb->unsent && pcb->unsent->len > pcb->mss) && fit_long(pcb);
 }
 
-err_t net_tcp_output(struct tcp_pcb *pcb)
+static ALWAYS_INLINE err_t output_fitting(struct tcp_pcb *pcb)
 {
-    if (tcp_input_pcb == pcb)
-        return ERR_OK;
-    if (pcb->rto < RTO_LEAST)
-        pcb->rto = RTO_LEAST; /* lwIP has no lower bound */
     fit(pcb);
     err_t err = tcp_output(pcb);
     while (err == ERR_OK && fit(pcb))
@@ -126,8 +123,29 @@ err_t net_tcp_output(struct tcp_pcb *pcb)
     return err;
 }
 
+static NOINLINE err_t output_repairing(struct tcp_pcb *pcb)
+{
+    uint32_t open = tcp_sack_prepare(pcb), own = pcb->cwnd;
+    pcb->cwnd = open;
+    err_t err = output_fitting(pcb);
+    pcb->cwnd = own;
+    return err;
+}
+
+err_t net_tcp_output(struct tcp_pcb *pcb)
+{
+    if (tcp_input_pcb == pcb)
+        return ERR_OK;
+    if (pcb->rto < RTO_LEAST)
+        pcb->rto = RTO_LEAST; /* lwIP has no lower bound */
+    if (UNLIKELY(pcb->flags & (TCP_SACK_HOLES | TCP_SACK_REPAIR | TF_INFR)))
+        return output_repairing(pcb);
+    return output_fitting(pcb);
+}
+
 void net_tcp_rexmit(struct tcp_pcb *pcb)
 {
+    tcp_sack_timeout(pcb);
     fit(pcb);
     tcp_rexmit_rto_commit(pcb);
 }

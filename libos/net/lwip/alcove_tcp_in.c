@@ -2,13 +2,14 @@
 /* lwIP's core/tcp_in.c, with the macros of replace.h in place of its own, and a short way in front of its tcp_input: the
  * next segment of an established connection, without anything special, goes to its tcp_receive at once. */
 #include "replace.h"
+#include "../tcp_sack.h"
 #define tcp_output net_tcp_output
 #include <tcp_in.c>
 
 enum {
     FLAGS_AT = 13, /* in the header */
     TIMESTAMP = 12,
-    SPECIAL = TF_INFR | TF_RTO | TF_RXCLOSED | TF_CLOSEPEND,
+    SPECIAL = TCP_SACK_HOLES | TCP_SACK_REPAIR | TF_INFR | TF_RTO | TF_RXCLOSED | TF_CLOSEPEND,
 };
 
 /* Does the segment, whose header has so many bytes, come next, and neither it nor the connection's state need lwIP's care? */

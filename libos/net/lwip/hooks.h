@@ -23,8 +23,10 @@ uint32_t net_hook_random(void);
 struct netif *net_hook_route(const void *src, const void *dest);
 const void *net_hook_gateway(struct netif *n, const void *dest);
 
-/* May lwIP have a TCP segment for this control block? header: in host order. An err_t. */
-int8_t net_hook_segment(void *pcb, const void *header);
+/* May lwIP have a TCP segment for this control block? header: in host order; n bytes of options, of which the first n1 lie behind
+ * it, the others at more. An err_t. */
+int8_t net_hook_segment(void *pcb, const void *header, uint16_t n, uint16_t n1,
+                        const uint8_t *more);
 
 /* A segment of this control block (or NULL) is about to be sent: say where urgent data is. header: in network order, without a
  * checksum. opts, where options go on: there are no more. */

@@ -111,7 +111,7 @@
 #define LWIP_TCP_MAX_SACK_NUM      4
 #define LWIP_TCP_TIMESTAMPS        1
 #define LWIP_TCP_KEEPALIVE         1
-#define LWIP_TCP_PCB_NUM_EXT_ARGS  3 /* tcp_table.c */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS  4 /* tcp_table.c, tcp_sack.c */
 #define TCP_QUEUE_OOSEQ            1
 #define TCP_OOSEQ_MAX_PBUFS        2048
 #define TCP_LISTEN_BACKLOG         1
@@ -121,7 +121,7 @@
 #define TCP_TTL           64
 #define TCP_TMR_INTERVAL  50   /* so that what is lost is sent again in less than seconds */
 #define LWIP_TCP_RTO_TIME 1000 /* RFC 6298 */
-#define TCP_MAXRTX        12
+#define TCP_MAXRTX        12   /* replace.h has more */
 #define TCP_SYNMAXRTX     6
 #define TCP_MSL           30000UL
 #define LWIP_CALLBACK_API 1
@@ -141,7 +141,7 @@
 #include "hooks.h"
 #define LWIP_HOOK_TCP_ISN(lip, lport, rip, rport) net_hook_isn((lip), (lport), (rip), (rport))
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, optlen, opt1len, opt2, p)                          \
-    net_hook_segment((pcb), (header))
+    net_hook_segment((pcb), (header), (optlen), (opt1len), (opt2))
 #define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, header, pcb, opts)                                        \
     net_hook_options((header), (pcb), (opts))
 #define LWIP_HOOK_IP4_ROUTE_SRC(src, dest) net_hook_route((src), (dest))

@@ -22,6 +22,10 @@ void net_pcb_leave(struct tcp_pcb **list, struct tcp_pcb *pcb);
 #undef TCP_OOSEQ_TIMEOUT
 #define TCP_OOSEQ_TIMEOUT 300U
 
+/* lwIP gives up too early for a bad link; after long, tcp_guard.c does. */
+#undef TCP_MAXRTX
+#define TCP_MAXRTX 80
+
 /* A segment has come: what lwIP's tcp_input does, without a search through its lists. p is taken. */
 void net_tcp_input(struct pbuf *p, struct netif *inp);
 /* A segment without its headers goes out by netif n: what lwIP's ip_output_if does. */
