@@ -172,6 +172,14 @@ static bool decode_one(struct cursor *c, uint8_t rex, bool narrow, const struct 
     case 0xc6:
     case 0xc7:
         return decode_move(c, op, rex, narrow, f, start, ret);
+    case 0x6c:
+    case 0x6d:
+    case 0x6e:
+    case 0x6f:
+        ret->string = true;
+        ret->kind = op & 2 ? INSN_OUT : INSN_IN;
+        ret->size = op & 1 ? narrow ? 2 : 4 : 1;
+        return true;
     case 0xe4:
     case 0xe5:
     case 0xe6:
@@ -195,17 +203,18 @@ bool insn_decode(const uint8_t *bytes, size_t n, const struct plat_frame *f, str
 {
     struct cursor c = { bytes, n < INSN_MAX ? n : INSN_MAX, true };
     uint8_t rex = 0;
-    bool narrow = false;
+    bool narrow = false, repeat = false;
 
     *ret = (struct insn){ 0 };
-    if (c.left && *c.p == 0x66) {
-        narrow = true;
-        take(&c, 1);
+    while (c.left && (*c.p == 0x66 || *c.p == 0xf3)) {
+        narrow |= *c.p == 0x66;
+        repeat |= take(&c, 1) == 0xf3;
     }
     if (c.left && (*c.p & 0xf0) == 0x40)
         rex = (uint8_t)take(&c, 1);
-    if (!decode_one(&c, rex, narrow, f, bytes, ret) || !c.ok)
+    if (!decode_one(&c, rex, narrow, f, bytes, ret) || !c.ok || (repeat && !ret->string))
         return false;
+    ret->repeat = repeat;
     ret->length = (uint8_t)(c.p - bytes);
     return true;
 }

@@ -32,6 +32,8 @@ struct insn {
     bool high_byte; /* reg is ah, ch, dh, bh of register reg */
     bool immediate; /* INSN_STORE of value; INSN_IN and INSN_OUT: of port value */
     bool extend;    /* INSN_LOAD: fill up the register with zeros (movzx) */
+    bool string;    /* INSN_IN, INSN_OUT: INS or OUTS, of the port in dx */
+    bool repeat;    /* and that rcx times */
     uint64_t value; /* the immediate, extended to size */
     uintptr_t address; /* INSN_LOAD, INSN_STORE: of the memory operand */
 };

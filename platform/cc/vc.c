@@ -6,6 +6,7 @@
 #include "cc/cc_int.h"
 #include "cc/ghcb.h"
 #include "cc/insn.h"
+#include "cc/stringio.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
 #include "x86_64/x86.h"
@@ -17,9 +18,12 @@ enum {
     VC_MMIO = 0x400,
     VC_NOT_VALIDATED = 0x404,
     IO_IN = 1,
+    IO_STRING = 1 << 2,
+    IO_REPEAT = 1 << 3,
     IO_A64 = 1 << 9,
     DR7_RESET = 0x400,
     MSR_TSC = 0x10,
+    STRING_MOST = 256, /* bytes: on a small stack, and then once more */
 };
 #define MSR_TSC_FREQ 0xc0010134u
 
@@ -52,6 +56,30 @@ static void serve_port(struct plat_frame *f, const struct insn *i)
     if (!ghcb_exit(GHCB_EXIT_IOIO, info | IO_IN, 0, 0, GHCB_RAX, &r))
         cc_terminate(CC_GHCB_ANSWER);
     insn_set(f, &rax, r.rax);
+}
+
+/* INS and OUTS, as much as the buffer holds: the instruction begins again for the rest. Its memory must be ring 0's. */
+static void serve_string(struct plat_frame *f, const struct insn *i)
+{
+    uint64_t info = (f->rdx & 0xffff) << 16 | (uint64_t)i->size << 4 | IO_A64 | IO_STRING |
+                    (i->repeat ? IO_REPEAT : 0) | (i->kind == INSN_IN ? IO_IN : 0);
+    uint8_t buf[STRING_MOST];
+    struct string_io s;
+    struct ghcb_regs none = { 0 };
+
+    if (!string_plan(f, i, sizeof(buf), &s))
+        cc_terminate(CC_VC_UNSUPPORTED);
+    if (s.count && i->kind == INSN_OUT) {
+        string_gather(&s, buf);
+        ghcb_buffer_put(buf, s.count * s.size);
+    }
+    if (s.count && !ghcb_exit(GHCB_EXIT_IOIO, info, s.count, GHCB_SCRATCH, 0, &none))
+        cc_terminate(CC_GHCB_ANSWER);
+    if (s.count && i->kind == INSN_IN) {
+        ghcb_buffer_get(buf, s.count * s.size);
+        string_scatter(&s, buf);
+    }
+    string_advance(f, i, &s);
 }
 
 /* False: there is no such MSR. */
@@ -190,6 +218,10 @@ bool snp_vc(unsigned long error, struct plat_frame *f, bool from_user)
         break;
     case INSN_IN:
     case INSN_OUT:
+        if (i.string) {
+            serve_string(f, &i);
+            return true;
+        }
         serve_port(f, &i);
         break;
     case INSN_LOAD:

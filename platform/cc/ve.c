@@ -4,6 +4,7 @@
  * to take the information: until then a further #VE is a double fault. Spec: Intel TDX module 1.5 base, 10.7; GHCI 1.5, 3. */
 #include "cc/cc_int.h"
 #include "cc/insn.h"
+#include "cc/stringio.h"
 #include "cc/tdx.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
@@ -42,7 +43,7 @@ static void serve_port(struct plat_frame *f, uint64_t qualification)
     struct tdx_regs r = { .r12 = rax.size, .r14 = qualification >> 16 & 0xffff };
     bool in = qualification & IO_IN;
 
-    if (qualification & IO_STRING || (rax.size != 1 && rax.size != 2 && rax.size != 4))
+    if ((rax.size != 1 && rax.size != 2 && rax.size != 4))
         cc_terminate(CC_VC_UNSUPPORTED);
     if (!in) {
         r.r13 = 1;
@@ -52,6 +53,30 @@ static void serve_port(struct plat_frame *f, uint64_t qualification)
         cc_terminate(CC_GHCB_ANSWER);
     if (in)
         insn_set(f, &rax, r.r11);
+}
+
+/* One element of INS or OUTS: the host's call has no other. The instruction begins again for the rest. */
+static void serve_string(struct plat_frame *f, uint64_t qualification)
+{
+    struct insn i;
+    struct string_io s;
+    struct tdx_regs r = { 0 };
+    ALIGNED(8) uint8_t buf[8] = { 0 };
+
+    if (f->rip < (uintptr_t)__image_start || f->rip >= (uintptr_t)__text_end ||
+        !insn_decode((const uint8_t *)f->rip, (uintptr_t)__text_end - f->rip, f, &i) || !i.string ||
+        (i.kind == INSN_IN) != !!(qualification & IO_IN) || !string_plan(f, &i, i.size, &s))
+        cc_terminate(CC_VC_UNSUPPORTED);
+    if (s.count && i.kind == INSN_OUT)
+        string_gather(&s, buf);
+    r = (struct tdx_regs){ .r12 = i.size, .r13 = i.kind == INSN_OUT, .r14 = f->rdx & 0xffff };
+    r.r15 = *(uint64_t *)buf;
+    if (s.count && tdx_vmcall(TDX_IO, EXPOSE_ALL, &r))
+        cc_terminate(CC_GHCB_ANSWER);
+    *(uint64_t *)buf = r.r11;
+    if (s.count && i.kind == INSN_IN)
+        string_scatter(&s, buf);
+    string_advance(f, &i, &s);
 }
 
 /* False: there is no such MSR. */
@@ -111,6 +136,10 @@ bool tdx_ve(struct plat_frame *f, bool from_user)
         tdx_halt();
         break;
     case TDX_IO:
+        if (info.rdx & IO_STRING) {
+            serve_string(f, info.rdx);
+            return true;
+        }
         serve_port(f, info.rdx);
         break;
     case TDX_RDMSR:

@@ -11,8 +11,11 @@ enum {
     EVENT_VALID = 1u << 31,
     EVENT_EXCEPTION = 3 << 8,
     EVENT_CODE = 1 << 11,
+    EVENT_NMI = 2 << 8,
+    WITH_CODE = 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21, /* exceptions that have an error code */
     AFTER = 700, /* exits: the guest is past its boot code */
-    LATER = 50,  /* exits between two of the same attack */
+    STORM = 8,
+    LATER = 50, /* exits between two of the same attack */
     INTERCEPT_RDTSC = 1 << 14,
     VECTOR_FIRST = 32,
     VECTOR_END = 256,
@@ -65,6 +68,35 @@ static bool take_page(struct vcpu *c)
     return true;
 }
 
+static uint32_t any(void)
+{
+    static uint64_t seed = 88172645463325252ull;
+
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)seed;
+}
+
+/* The exception or NMI whose number follows name in the attack's name; false: the attack has another name. */
+static bool inject_exception(struct vcpu *c, const char *name)
+{
+    size_t n = strlen(name);
+    const char *p = sim_options.attack + n;
+    unsigned vector = 0;
+
+    if (strncmp(sim_options.attack, name, n) != 0 || *p < '0' || *p > '9')
+        return false;
+    for (; *p >= '0' && *p <= '9'; p++)
+        vector = vector * 10 + (unsigned)(*p - '0');
+    if (vector == VEC_NMI)
+        c->vmcb->event_inject = VEC_NMI | EVENT_NMI | EVENT_VALID;
+    else
+        c->vmcb->event_inject =
+            vector | EVENT_EXCEPTION | EVENT_VALID | (WITH_CODE >> vector & 1 ? EVENT_CODE : 0);
+    return true;
+}
+
 /* One event; true: it was the last one. */
 static bool inject(struct vcpu *c)
 {
@@ -79,19 +111,13 @@ static bool inject(struct vcpu *c)
         v->event_inject = 0x80 | EVENT_VALID; /* an interrupt where int 0x80 would be */
     else if (sim_attack("inject-gp"))
         v->event_inject = VEC_GP | EVENT_EXCEPTION | EVENT_CODE | EVENT_VALID;
+    else if (sim_attack("inject-storm"))
+        v->event_inject = (VECTOR_FIRST + any() % (VECTOR_END - VECTOR_FIRST)) | EVENT_VALID;
     else if (vector < VECTOR_END)
         v->event_inject = vector++ | EVENT_VALID;
+    if (sim_attack("inject-storm"))
+        return false;
     return !sim_attack("inject-all") || vector == VECTOR_END;
-}
-
-static uint32_t any(void)
-{
-    static uint64_t seed = 88172645463325252ull;
-
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)seed;
 }
 
 /* A shared page from a place of chance on that something was written to, and that is no GHCB; NULL: none near. */
@@ -134,11 +160,21 @@ bool sim_attack_running(struct vcpu *c)
 
     if (sim_counts.exits > SCRIBBLE_AFTER && sim_attack("scribble"))
         scribble();
+    if (!done && v->cpl == 3 && !v->event_inject && inject_exception(c, "vector-user-")) {
+        done = true;
+        return true;
+    }
     if (done || !*sim_options.attack || sim_counts.exits < next || v->exit_code != EXIT_IOIO ||
         v->cpl || v->event_inject)
         return false;
     if (!strncmp(sim_options.attack, "inject-", 7)) {
         done = inject(c);
+        if (sim_attack("inject-storm")) /* the guest shall get on with the instruction in between */
+            next = sim_counts.exits + STORM;
+        return true;
+    }
+    if (inject_exception(c, "vector-")) {
+        done = true;
         return true;
     }
     next = sim_counts.exits + LATER;

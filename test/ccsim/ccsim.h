@@ -104,6 +104,8 @@ NORETURN void sim_end_terminated(unsigned set, unsigned reason);
 bool sim_attack(const char *name);
 /* Look for secrets of the guest in all shared memory; one ends the run. Before the machine ends. */
 void sim_scan_shared(void);
+/* The same in one page, by which the guest talks to its host. At each call. */
+void sim_scan_page(uint64_t gpa);
 
 /* memory.c: page states and nested tables. PAGE_VMSA: validated, and the state of a CPU, which nobody else may touch. */
 enum page_state { PAGE_SHARED = 0, PAGE_ASSIGNED = 1, PAGE_VMSA = 2, PAGE_VALID = 3 };

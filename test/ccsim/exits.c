@@ -63,6 +63,8 @@ static void pvalidate(struct vcpu *c)
     }
     for (uint64_t at = gpa; at < gpa + size; at += PAGE_SIZE) {
         enum page_state s = sim_page_state(at);
+        if (s == PAGE_SHARED && sim_attack("lie-private"))
+            sim_end("the processor does not run on: the page is not the guest's");
         if (s == PAGE_SHARED)
             sim_fail("PVALIDATE of page 0x%lx, which is not assigned", at);
         changed |= (s == PAGE_VALID) != on;

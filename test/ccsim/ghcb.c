@@ -127,13 +127,38 @@ static void psc_list(struct vcpu *c, struct ghcb *g)
     set_valid(g, offsetof(struct ghcb, exitinfo2));
 }
 
-static void port(struct ghcb *g)
+/* As many elements as exitinfo2 says, in the buffer, one after the other. */
+static void string(struct vcpu *c, struct ghcb *g, uint16_t number, unsigned size)
+{
+    uint64_t count = g->exitinfo2;
+
+    NEED(g, scratch);
+    if (g->scratch != (c->ghcb_page | offsetof(struct ghcb, buffer)) ||
+        !(size == 1 || size == 2 || size == 4) || !count || count > sizeof(g->buffer) / size ||
+        (count > 1 && !(g->exitinfo1 & 8)))
+        sim_fail("string I/O of port 0x%x, %lu times %u bytes", number, count, size);
+    for (uint64_t k = 0; k < count; k++) {
+        uint64_t value = 0;
+
+        if (g->exitinfo1 & 1) {
+            value = sim_port_in(number, size);
+            memcpy(g->buffer + k * size, &value, size);
+        } else {
+            memcpy(&value, g->buffer + k * size, size);
+            sim_port_out(number, size, value);
+        }
+    }
+}
+
+static void port(struct vcpu *c, struct ghcb *g)
 {
     uint16_t number = (uint16_t)(g->exitinfo1 >> 16);
     unsigned size = g->exitinfo1 >> 4 & 7;
 
-    if (g->exitinfo1 & 4)
-        sim_fail("string I/O of port 0x%x", number);
+    if (g->exitinfo1 & 4) {
+        string(c, g, number, size);
+        return;
+    }
     if (g->exitinfo1 & 1) {
         g->rax = sim_port_in(number, size);
         set_valid(g, offsetof(struct ghcb, rax));
@@ -270,6 +295,7 @@ static void page_exit(struct vcpu *c)
         sim_fail("VMGEXIT with GHCB 0x%lx, registered is 0x%lx", c->ghcb_msr, c->ghcb_page);
     if (!sim_options.es && sim_page_state(c->ghcb_page) != PAGE_SHARED)
         sim_fail("the GHCB is not shared");
+    sim_scan_page(c->ghcb_page);
     g = sim_host(c->ghcb_page);
     NEED(g, exitcode);
     NEED(g, exitinfo1);
@@ -284,7 +310,7 @@ static void page_exit(struct vcpu *c)
         sim_fail("GHCB exit 0x%lx, which SEV-ES does not have", g->exitcode);
     switch (g->exitcode) {
     case EXIT_IOIO:
-        port(g);
+        port(c, g);
         break;
     case EXIT_MSR:
         if (!msr(g))
@@ -348,6 +374,10 @@ void sim_vmgexit(struct vcpu *c)
         page_exit(c);
         return;
     case 0x002:
+        if (sim_attack("protocol")) {
+            c->ghcb_msr = 9ull << 48 | 3ull << 32 | 47u << 24 | 1;
+            return;
+        }
         c->ghcb_msr =
             (uint64_t)(sim_options.es ? 1 : 2) << 48 | 1ull << 32 | 47u << 24 | 1; /* as KVM */
         return;
@@ -360,7 +390,8 @@ void sim_vmgexit(struct vcpu *c)
         c->ghcb_page = m & ~0xfffull;
         if (c->ghcb_page >= GUEST_MEMORY || sim_page_state(c->ghcb_page) != PAGE_SHARED)
             sim_fail("the GHCB 0x%lx is not a shared page", c->ghcb_page);
-        c->ghcb_msr = c->ghcb_page | 0x013;
+        c->ghcb_msr =
+            (sim_attack("ghcb-refused") ? c->ghcb_page + PAGE_SIZE : c->ghcb_page) | 0x013;
         return;
     case 0x014:
         if (sim_options.es)
@@ -375,6 +406,10 @@ void sim_vmgexit(struct vcpu *c)
         sim_svsm(c, m >> 32 & 255);
         return;
     case 0x080:
+        if (sim_attack("no-features")) {
+            c->ghcb_msr = 0x081;
+            return;
+        }
         c->ghcb_msr = (uint64_t)(FEATURES | (sim_options.svsm ? FEATURE_LEVELS : 0)) << 12 | 0x081;
         return;
     case 0x100:

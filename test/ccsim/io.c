@@ -90,6 +90,25 @@ static bool empty(const uint64_t *page)
     return true;
 }
 
+static bool holds_secret(const uint8_t *p)
+{
+    for (unsigned i = 0; i + 16 <= PAGE_SIZE; i++) {
+        unsigned n = 0;
+
+        while (n < 16 && p[i + n] == 0xa0 + n)
+            n++;
+        if (n == 16)
+            return true;
+    }
+    return false;
+}
+
+void sim_scan_page(uint64_t gpa)
+{
+    if (sim_options.scan && gpa < GUEST_MEMORY && holds_secret(sim_host(sim_shared(gpa))))
+        sim_fail("a secret of the guest lies in shared page 0x%lx", gpa);
+}
+
 /* Shared memory in which a key of the secrets page lies: the guest has let it out. The pattern is cpuid.c's. */
 void sim_scan_shared(void)
 {
@@ -103,13 +122,8 @@ void sim_scan_shared(void)
         if (empty((const uint64_t *)p))
             continue;
         pages++;
-        for (unsigned i = 0; i + 16 <= PAGE_SIZE; i++) {
-            unsigned n = 0;
-            while (n < 16 && p[i + n] == 0xa0 + n)
-                n++;
-            if (n == 16)
-                sim_fail("a secret of the guest lies in shared page 0x%lx", gpa);
-        }
+        if (holds_secret(p))
+            sim_fail("a secret of the guest lies in shared page 0x%lx", gpa);
     }
     show_heard();
     if (sim_options.scan)

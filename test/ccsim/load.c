@@ -300,6 +300,12 @@ static void make_pages(struct vcpu *c)
     struct blob *blob = private(GPA_BLOB);
 
     *blob = (struct blob){ BLOB_MAGIC, 0, 0, GPA_SECRETS, PAGE_SIZE, 0, GPA_CPUID, PAGE_SIZE, 0 };
+    if (sim_attack("blob-cpuid"))
+        blob->cpuid_pa++;
+    if (sim_attack("blob-secrets"))
+        blob->secrets_pa = 1ull << 40;
+    if (sim_attack("blob-size"))
+        blob->cpuid_size = 16;
     sim_cpuid_page(private(GPA_CPUID)); /* first: it finds the counter's frequency */
     sim_secrets_page(private(GPA_SECRETS));
     if (sim_options.secure_tsc)

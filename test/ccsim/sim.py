@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 from chain import Chain, TdxChain
+from run_sim import run
 
 BAD = re.compile(r'panic|WARNING|BUG|ccsim: FAILED')
 PASS = re.compile(r'^\d+ checks, 0 failed$', re.M)
@@ -26,14 +27,6 @@ def as_uefi(alcove, d, command):
     app = os.path.join(d, 'app')
     subprocess.run([alcove, 'build', '--format', 'efi', '-o', app] + command, check=True, stdout=subprocess.DEVNULL)
     return [app + '.efi']
-
-
-def run(alcove, sim, options, cpus, command, files):
-    env = dict(os.environ, CCSIM=sim, CCSIM_OPTIONS=options, CCSIM_FILES=files, LC_ALL='C.UTF-8')
-    env['PATH'] = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bin') + ':' + env['PATH']
-    if not command[0].endswith('.efi'):
-        command = ['-e', 'LC_ALL=C.UTF-8'] + command
-    return subprocess.run([alcove, 'run', '--cpus', cpus] + command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env)
 
 
 def give_chain(d):

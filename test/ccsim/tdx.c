@@ -182,6 +182,11 @@ static void map_gpa(struct vcpu *c, struct regs *r)
             r->r11 = gpa | (r->r12 & ALIAS_BIT);
             break;
         }
+        if (n == 100 && (sim_attack("psc-back") || sim_attack("psc-beyond"))) {
+            r->r10 = VMCALL_RETRY;
+            r->r11 = sim_attack("psc-back") ? (r->r12 & ~ALIAS_BIT) - PAGE_SIZE : end;
+            break;
+        }
         memset(sim_host(sim_shared(gpa)), 0xdd, PAGE_SIZE);
         sim_page_set(gpa, r->r12 & ALIAS_BIT ? PAGE_SHARED : PAGE_ASSIGNED);
         sim_counts.psc_pages++;

@@ -65,6 +65,68 @@ static void send_nmi(void)
     *(volatile uint32_t *)(CODE_AT + 0x300) = 4u << 8 | 1u << 14 | 1u << 18; /* to itself, NMI */
 }
 
+enum { COM1 = 0x3f8, SCRATCH = COM1 + 7, LONG = 5000 };
+
+#define OUTS(width, from, count)                                                                   \
+    __asm__ volatile("rep outs" width : "+S"(from), "+c"(count) : "d"((uint16_t)port) : "memory")
+#define INS(width, to, count)                                                                      \
+    __asm__ volatile("rep ins" width : "+D"(to), "+c"(count) : "d"((uint16_t)port) : "memory")
+
+static void must_be(bool ok, const char *what)
+{
+    if (!ok)
+        panic("string I/O: %s", what);
+}
+
+/* INS and OUTS, which nothing of ours uses: up, down, none at all, in more pieces than one call to a host takes. */
+static void strings(void)
+{
+    static uint8_t bytes[LONG];
+    const char *text = "plat: by outsb\n";
+    unsigned port = COM1;
+    size_t n = 15;
+    void *to;
+
+    OUTS("b", text, n);
+    must_be(!n && !*text, "where OUTS ends");
+    port = SCRATCH;
+    for (size_t i = 0; i < LONG; i++)
+        bytes[i] = (uint8_t)(i * 7);
+    const uint8_t *from = bytes;
+    n = LONG;
+    OUTS("b", from, n);
+    must_be(!n && from == bytes + LONG, "where a long OUTS ends");
+    to = bytes;
+    n = 3;
+    INS("b", to, n);
+    must_be(!n && to == bytes + 3, "where INS ends");
+    for (unsigned i = 0; i < 3; i++)
+        must_be(bytes[i] == (uint8_t)((LONG - 1) * 7), "the last byte that was written");
+    must_be(bytes[3] == 21, "a byte too many");
+    from = bytes + 9;
+    n = 2;
+    __asm__ volatile("std; rep outsb; cld" : "+S"(from), "+c"(n) : "d"((uint16_t)port) : "memory");
+    must_be(!n && from == bytes + 7, "where OUTS ends that goes down");
+    to = bytes;
+    __asm__ volatile("insb" : "+D"(to) : "d"((uint16_t)port) : "memory");
+    must_be(to == bytes + 1 && bytes[0] == 56, "one byte");
+    to = bytes;
+    n = 0;
+    INS("l", to, n);
+    must_be(!n && to == bytes, "nothing at all");
+    plat_console_write("plat: string I/O works\n", 23);
+}
+
+/* OUTS from an address of ring 3: a confidential guest's handler must not follow it. */
+static void user_string(void)
+{
+    unsigned port = SCRATCH;
+    const void *from = (const void *)CODE_AT;
+    size_t n = 1;
+
+    OUTS("b", from, n);
+}
+
 void test_end(const char *cmdline)
 {
     static struct plat_thread thread;
@@ -101,6 +163,11 @@ void test_end(const char *cmdline)
         send_nmi();
     } else if (strcmp(way, "panic") == 0) {
         panic("as asked");
+    } else if (strcmp(way, "strings") == 0) {
+        strings();
+        plat_power_off(false);
+    } else if (strcmp(way, "user-string") == 0) {
+        user_string();
     } else if (strcmp(way, "reset") == 0) {
         plat_console_write("plat: resetting\n", 16);
         plat_reset();

@@ -2,6 +2,7 @@
 /* The decoder of instructions that a host has to serve: real encodings, and every cut and random byte string without a
  * read past its end (the sanitizer sees to that). */
 #include "cc/insn.h"
+#include "cc/stringio.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,6 +42,15 @@ static const struct sample samples[] = {
     { "\x0f\x23\xf8", 3, { .kind = INSN_DR7_WRITE, .length = 3 } },
     { "\x44\x0f\x21\xfb", 4, { .kind = INSN_DR7_READ, .length = 4, .reg = 3 } },
     { "\xec", 1, { .kind = INSN_IN, .length = 1, .size = 1 } },
+    /* insb; rep insl; rep outsw with the prefixes in both orders */
+    { "\x6c", 1, { .kind = INSN_IN, .length = 1, .size = 1, .string = true } },
+    { "\xf3\x6d", 2, { .kind = INSN_IN, .length = 2, .size = 4, .string = true, .repeat = true } },
+    { "\x66\xf3\x6f",
+      3,
+      { .kind = INSN_OUT, .length = 3, .size = 2, .string = true, .repeat = true } },
+    { "\xf3\x66\x6f",
+      3,
+      { .kind = INSN_OUT, .length = 3, .size = 2, .string = true, .repeat = true } },
     { "\x66\xef", 2, { .kind = INSN_OUT, .length = 2, .size = 2 } },
     { "\xe6\x80",
       2,
@@ -140,11 +150,11 @@ static void encodings(void **state)
 /* What ring 0 does not use is not decoded: register forms, string I/O, arithmetic on memory, other prefixes. */
 static void refused(void **state)
 {
-    static const char *const bytes[] = { "\x8b\xc1\0\0\0\0",   "\x6c\0\0\0\0\0",
-                                         "\xf3\x6e\0\0\0\0",   "\x83\x08\x01\0\0\0",
-                                         "\xf0\x89\x08\0\0\0", "\x0f\x05\0\0\0\0",
-                                         "\xc7\x08\x01\0\0\0", "\x0f\x23\xf0\0\0\0",
-                                         "\x64\x8b\x08\0\0\0", "\xf4\0\0\0\0\0" };
+    static const char *const bytes[] = {
+        "\x8b\xc1\0\0\0\0",   "\x67\x6c\0\0\0\0",   "\xf2\x6e\0\0\0\0", "\xf3\x0f\x32\0\0\0",
+        "\x83\x08\x01\0\0\0", "\xf0\x89\x08\0\0\0", "\x0f\x05\0\0\0\0", "\xc7\x08\x01\0\0\0",
+        "\x0f\x23\xf0\0\0\0", "\x64\x8b\x08\0\0\0", "\xf4\0\0\0\0\0"
+    };
     struct insn got;
 
     (void)state;
@@ -184,13 +194,81 @@ static void registers(void **state)
     assert_ptr_equal(insn_register(&f, 15), &f.r15);
 }
 
+#define HALF 0xffff800000000000ull
+
+/* Which memory string I/O may touch, in how many pieces, and where it stands after each. */
+static void strings(void **state)
+{
+    static const struct {
+        uint64_t at, count;
+        bool down, ok;
+        size_t want;
+    } cases[] = {
+        { HALF, 10, false, true, 10 },
+        { HALF, 1000, false, true, 64 },
+        { HALF, 0, false, true, 0 },
+        { 0x1000, 0, false, true, 0 },
+        { 0x7ffffffff000, 1, false, false, 0 }, /* ring 3's */
+        { HALF - 4, 2, false, false, 0 },       /* from there into ring 0's */
+        { HALF + 4, 2, true, true, 2 },
+        { HALF + 4, 3, true, false, 0 },        /* down into ring 3's */
+        { UINT64_MAX - 7, 2, false, true, 2 },  /* the last eight bytes */
+        { UINT64_MAX - 7, 3, false, false, 0 }, /* around the end */
+        { UINT64_MAX - 2, 1, false, false, 0 },
+        { UINT64_MAX - 2, 1, true, false, 0 },
+        { UINT64_MAX - 3, UINT64_MAX, true, true, 64 },
+    };
+    struct insn i = { .kind = INSN_OUT, .length = 2, .size = 4, .string = true, .repeat = true };
+    (void)state;
+
+    for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+        struct plat_frame f = { .rsi = cases[k].at,
+                                .rcx = cases[k].count,
+                                .rip = 100,
+                                .rflags = cases[k].down ? 1 << 10 : 0 };
+        struct string_io s;
+        int64_t step = cases[k].down ? -4 : 4;
+
+        assert_int_equal(string_plan(&f, &i, 259, &s), cases[k].ok);
+        if (!cases[k].ok)
+            continue;
+        assert_int_equal(s.count, cases[k].want);
+        string_advance(&f, &i, &s);
+        assert_int_equal(f.rsi, cases[k].at + (uint64_t)step * s.count);
+        assert_int_equal(f.rcx, cases[k].count - s.count);
+        assert_int_equal(f.rip, f.rcx ? 100 : 102);
+    }
+    i.repeat = false;
+    i.kind = INSN_IN;
+    struct plat_frame f = { .rdi = HALF, .rcx = 7, .rip = 100 };
+    struct string_io s;
+    assert_true(string_plan(&f, &i, 4, &s) && s.count == 1);
+    string_advance(&f, &i, &s);
+    assert_true(f.rdi == HALF + 4 && f.rcx == 7 && f.rip == 102);
+}
+
+static void string_bytes(void **state)
+{
+    uint8_t memory[6] = { 1, 2, 3, 4, 5, 6 }, buf[6];
+    struct string_io up = { .at = (uintptr_t)memory, .count = 3, .step = 2, .size = 2 };
+    struct string_io down = { .at = (uintptr_t)(memory + 4), .count = 3, .step = -2, .size = 2 };
+    (void)state;
+
+    string_gather(&up, buf);
+    assert_memory_equal(buf, memory, 6);
+    string_gather(&down, buf);
+    assert_memory_equal(buf, ((uint8_t[]){ 5, 6, 3, 4, 1, 2 }), 6);
+    string_scatter(&up, buf);
+    assert_memory_equal(memory, buf, 6);
+    string_scatter(&down, buf);
+    assert_memory_equal(memory, ((uint8_t[]){ 1, 2, 3, 4, 5, 6 }), 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(encodings),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(random_bytes),
-        cmocka_unit_test(registers),
+        cmocka_unit_test(encodings), cmocka_unit_test(refused), cmocka_unit_test(random_bytes),
+        cmocka_unit_test(registers), cmocka_unit_test(strings), cmocka_unit_test(string_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
