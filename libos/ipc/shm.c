@@ -187,7 +187,7 @@ int shm_attach(int id, uintptr_t addr, unsigned flags, uintptr_t *ret_addr)
 static int find_attachment(struct mm *mm, uintptr_t addr, struct file **ret_file)
 {
     int err = -EINVAL;
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     for (struct area *a = area_find(mm, addr); a && err; a = area_next(a)) {
         if (a->file && a->file->ops == &attachment_ops && a->start >= addr &&
             (a->start - addr) / PAGE_SIZE == a->pgoff) {
@@ -196,7 +196,7 @@ static int find_attachment(struct mm *mm, uintptr_t addr, struct file **ret_file
             err = 0;
         }
     }
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return err;
 }
 
@@ -205,7 +205,7 @@ static bool next_part(struct mm *mm, struct file *f, uintptr_t addr, uintptr_t e
                       uintptr_t *ret_end)
 {
     bool found = false;
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     for (struct area *a = area_find(mm, *at); a && !found && a->start < end; a = area_next(a)) {
         if (a->file == f && a->start >= addr && (a->start - addr) / PAGE_SIZE == a->pgoff) {
             *at = a->start;
@@ -213,7 +213,7 @@ static bool next_part(struct mm *mm, struct file *f, uintptr_t addr, uintptr_t e
             found = true;
         }
     }
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return found;
 }
 

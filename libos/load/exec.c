@@ -208,10 +208,10 @@ static int stack_protect(struct exec *e)
 {
     if (!e->stack_exec)
         return 0;
-    rwmutex_read_lock(&e->mm->lock);
+    mm_read_lock(e->mm);
     struct area *a = area_find(e->mm, e->stack.top - 1);
     uintptr_t start = a->start;
-    rwmutex_read_unlock(&e->mm->lock);
+    mm_read_unlock(e->mm);
     return mm_protect(e->mm, start, e->stack.top - start, PLAT_READ | PLAT_WRITE | PLAT_EXEC, 0);
 }
 

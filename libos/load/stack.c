@@ -253,10 +253,10 @@ static size_t auxv_fill(struct exec *e, uintptr_t random, uintptr_t platform)
 static void stack_trim(struct exec *e, uintptr_t sp)
 {
     struct mm *mm = e->mm;
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     struct area *a = area_find(mm, e->stack.top - 1);
     uintptr_t start = a ? a->start : 0;
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     uintptr_t keep = (sp - STACK_EXTRA) & PAGE_MASK;
     /* Nothing was touched there; should it fail all the same, the stack is larger than need be. */
     if (start && keep > start && mm_unmap(mm, start, keep - start))

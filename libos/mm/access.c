@@ -67,7 +67,7 @@ static bool use_present(struct mm *mm, struct look *l, bool own_only, bool *ret_
 static int look(struct mm *mm, struct look *l)
 {
     for (unsigned tries = 0; tries < 100; tries++) {
-        rwmutex_read_lock(&mm->lock);
+        struct rwmutex *lock = mm_read_lock_at(mm, l->va);
         struct area *a = area_at(mm, l->va);
         bool forced = a && l->access == PLAT_ACCESS_WRITE && !(a->prot & PLAT_WRITE), present;
         int err = 0;
@@ -79,7 +79,7 @@ static int look(struct mm *mm, struct look *l)
             l->shared = a->flags & AREA_SHARED;
         /* Forced, and after a fault: nobody else has the page. */
         bool done = !err && use_present(mm, l, forced && tries > 0, &present);
-        rwmutex_read_unlock(&mm->lock);
+        rwmutex_read_unlock(lock);
         if (err || done)
             return err;
         err =
@@ -139,10 +139,10 @@ int mm_pin(struct mm *mm, uintptr_t addr, bool write, struct page **ret_page)
 
 int mm_shared_page(struct mm *mm, uintptr_t addr, struct page **ret_page)
 {
-    rwmutex_read_lock(&mm->lock);
+    struct rwmutex *lock = mm_read_lock_at(mm, addr);
     struct area *a = area_at(mm, addr);
     bool shared = a && (a->flags & AREA_SHARED), write = a && (a->prot & PLAT_WRITE);
-    rwmutex_read_unlock(&mm->lock);
+    rwmutex_read_unlock(lock);
     *ret_page = NULL;
     if (!a)
         return -EFAULT;
@@ -168,7 +168,7 @@ int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size_t n, unsi
                          .name = name,
                          .flags = AREA_SPECIAL | AREA_MAY_READ |
                                   (prot & PLAT_EXEC ? AREA_MAY_EXEC : 0) };
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     int err = area_none(mm, like.start, like.end) ? 0 : -EEXIST;
     struct area *a = err ? NULL : area_create(&like);
     if (!err && !a)
@@ -188,6 +188,6 @@ int mm_map_special(struct mm *mm, uintptr_t addr, paddr_t *pages, size_t n, unsi
         err = err > 0 ? -EEXIST : err;
         va = stop;
     }
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     return err;
 }

@@ -97,7 +97,7 @@ static bool breaks_seal(const struct area *a, int advice)
            advice == MADV_DONTFORK || advice == MADV_WIPEONFORK || advice == MADV_GUARD_INSTALL;
 }
 
-/* One area's part. With mm->lock held for writing. */
+/* One area's part. With mm->lock held for writing, or that of the lane if the advice is to drop pages. */
 static int advise_part(struct area *a, uintptr_t start, uintptr_t end, int advice)
 {
     if (breaks_seal(a, advice))
@@ -173,7 +173,7 @@ static int advise_remove(struct mm *mm, uintptr_t start, uintptr_t end)
 {
     int hole = 0;
     while (start < end) {
-        rwmutex_read_lock(&mm->lock);
+        mm_read_lock(mm);
         struct area *a = area_find(mm, start);
         int err = !a || a->start >= end                                        ? -ENOMEM
                   : a->flags & AREA_LOCKED                                     ? -EINVAL
@@ -181,7 +181,7 @@ static int advise_remove(struct mm *mm, uintptr_t start, uintptr_t end)
                   : !((a->flags & AREA_SHARED) && (a->flags & AREA_MAY_WRITE)) ? -EACCES
                                                                                : 0;
         if (err) {
-            rwmutex_read_unlock(&mm->lock);
+            mm_read_unlock(mm);
             return err;
         }
         if (a->start > start) {
@@ -192,7 +192,7 @@ static int advise_remove(struct mm *mm, uintptr_t start, uintptr_t end)
         uint64_t off = (a->pgoff << PAGE_SHIFT) + (start - a->start);
         struct file *f = a->file;
         file_get(f);
-        rwmutex_read_unlock(&mm->lock);
+        mm_read_unlock(mm);
         err = f->ops->fallocate ? f->ops->fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                                     off, to - start)
                                 : -EOPNOTSUPP;
@@ -220,9 +220,9 @@ static int touch(struct mm *mm, uintptr_t va, enum plat_access access, uintptr_t
 /* Why nothing can be at va: no area, or a guard. */
 static int nothing_at(struct mm *mm, uintptr_t va)
 {
-    rwmutex_read_lock(&mm->lock);
+    struct rwmutex *lock = mm_read_lock_at(mm, va);
     int err = area_at(mm, va) ? -EFAULT : -ENOMEM;
-    rwmutex_read_unlock(&mm->lock);
+    rwmutex_read_unlock(lock);
     return err;
 }
 
@@ -230,14 +230,14 @@ static int nothing_at(struct mm *mm, uintptr_t va)
 static int populate(struct mm *mm, uintptr_t start, uintptr_t end, enum plat_access access)
 {
     while (start < end) {
-        rwmutex_read_lock(&mm->lock);
+        struct rwmutex *lock = mm_read_lock_at(mm, start);
         struct area *a = area_at(mm, start);
         int err = !a                            ? -ENOMEM
                   : a->flags & AREA_SPECIAL     ? -EINVAL
                   : access == PLAT_ACCESS_WRITE ? (a->prot & PLAT_WRITE ? 0 : -EINVAL)
                                                 : (a->prot ? 0 : -EINVAL);
         uintptr_t to = a && a->end < end ? a->end : end;
-        rwmutex_read_unlock(&mm->lock);
+        rwmutex_read_unlock(lock);
         while (!err && start < to) {
             err = touch(mm, start, access, &start);
             if (thread_preempt_point())
@@ -255,10 +255,10 @@ int mm_populate(struct mm *mm, uintptr_t start, size_t size)
 {
     uintptr_t end = start + size;
     while (start < end) {
-        rwmutex_read_lock(&mm->lock);
+        mm_read_lock(mm);
         struct area *a = area_find(mm, start);
         if (!a || a->start >= end) {
-            rwmutex_read_unlock(&mm->lock);
+            mm_read_unlock(mm);
             return 0;
         }
         start = a->start > start ? a->start : start;
@@ -266,7 +266,7 @@ int mm_populate(struct mm *mm, uintptr_t start, size_t size)
         bool write = (a->prot & PLAT_WRITE) && !(a->flags & AREA_SHARED),
              special = a->flags & AREA_SPECIAL;
         int err = a->prot || special ? 0 : -EFAULT;
-        rwmutex_read_unlock(&mm->lock);
+        mm_read_unlock(mm);
         while (!err && !special && start < to) {
             err = touch(mm, start, write ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ, &start);
             if (!err && thread_preempt_point())
@@ -281,12 +281,12 @@ int mm_populate(struct mm *mm, uintptr_t start, size_t size)
 
 void mm_release(struct mm *mm)
 {
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     for (struct area *a = area_find(mm, 0); a; a = area_next(a))
         if (!a->pages && !(a->flags & (AREA_SPECIAL | AREA_SHARED)) &&
             range_unmap(mm, a->start, a->end, area_is_quiet(a)))
             break; /* the rest goes when the last thread does */
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
 }
 
 int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice)
@@ -306,8 +306,14 @@ int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice)
         return mm_collapse(mm, start, end);
     if (advice == MADV_REMOVE)
         return advise_remove(mm, start, end);
-    rwmutex_write_lock(&mm->lock);
+    if (advice == MADV_FREE || advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED) {
+        struct rwmutex *lock = mm_write_lock_part(mm, start, end);
+        int err = advise_all(mm, start, end, advice);
+        rwmutex_write_unlock(lock);
+        return err;
+    }
+    mm_write_lock(mm);
     int err = advise_all(mm, start, end, advice);
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     return err;
 }

@@ -87,9 +87,16 @@ struct area *area_prev(struct area *a)
     return area_tree_RB_PREV(a);
 }
 
+/* The tree that an area at addr belongs to. */
+static struct area_tree *tree_of(struct mm *mm, uintptr_t addr)
+{
+    struct mm_lane *l = lane_of(mm, addr);
+    return l ? &l->areas : &mm->areas;
+}
+
 struct area *area_find(struct mm *mm, uintptr_t addr)
 {
-    struct area *a = RB_ROOT(&mm->areas), *best = NULL;
+    struct area *a = RB_ROOT(tree_of(mm, addr)), *best = NULL;
     while (a) {
         if (addr < a->end) {
             best = a;
@@ -134,30 +141,59 @@ static void file_unlink(struct area *a)
     spin_unlock(&a->pages->lock);
 }
 
-void area_insert(struct area *a)
+static void tree_insert(struct area_tree *areas, struct area *a)
 {
-    struct mm *mm = a->mm;
     a->gap = a->max_gap = 0;
-    must(!area_tree_RB_INSERT(&mm->areas, a));
+    must(!area_tree_RB_INSERT(areas, a));
     gap_update(a, area_prev(a));
     struct area *next = area_next(a);
     if (next)
         gap_update(next, a);
-    mm->area_count++;
+}
+
+void area_adopt(struct mm_lane *l, struct area *a)
+{
+    tree_insert(&l->areas, a);
+    l->area_count++;
+}
+
+struct area *area_disown(struct mm_lane *l)
+{
+    struct area *a = RB_MIN(area_tree, &l->areas);
+    if (a) /* whoever empties a tree does not look for places in it */
+        area_tree_RB_REMOVE(&l->areas, a);
+    return a;
+}
+
+void area_insert(struct area *a)
+{
+    struct mm_lane *l = lane_of(a->mm, a->start);
+    if (UNLIKELY(l != NULL)) {
+        area_adopt(l, a);
+        return;
+    }
+    tree_insert(&a->mm->areas, a);
+    a->mm->area_count++;
     file_link(a);
 }
 
 void area_remove(struct area *a)
 {
     struct mm *mm = a->mm;
+    struct mm_lane *l = lane_of(mm, a->start);
     file_unlink(a);
     struct area *prev = area_prev(a), *next = area_next(a), *parent = RB_PARENT(a, node);
-    area_tree_RB_REMOVE(&mm->areas, a);
+    area_tree_RB_REMOVE(l ? &l->areas : &mm->areas, a);
     augment_up(parent);
     if (next)
         gap_update(next, prev);
-    mm->area_count--;
-    mm->cached = NULL;
+    if (UNLIKELY(l != NULL)) {
+        l->area_count--;
+        l->cached = NULL;
+    } else {
+        mm->area_count--;
+        mm->cached = NULL;
+    }
 }
 
 void area_resize(struct area *a, uintptr_t start, uintptr_t end)
@@ -294,10 +330,16 @@ static uintptr_t fit_down(uintptr_t bottom, uintptr_t top, size_t size, uintptr_
 
 uintptr_t area_room_down(struct mm *mm, size_t size, uintptr_t low, uintptr_t high, uintptr_t align)
 {
-    struct area *a = RB_MAX(area_tree, &mm->areas);
+    return area_tree_room_down(&mm->areas, size, low, high, align);
+}
+
+uintptr_t area_tree_room_down(struct area_tree *areas, size_t size, uintptr_t low, uintptr_t high,
+                              uintptr_t align)
+{
+    struct area *a = RB_MAX(area_tree, areas);
     uintptr_t at = fit_down(a && a->end > low ? a->end : low, high, size, align);
     /* In descending order, over subtrees with a large enough gap only. */
-    a = RB_ROOT(&mm->areas);
+    a = RB_ROOT(areas);
     bool down = true;
     while (a && !at) {
         struct area *r = RB_RIGHT(a, node), *l = RB_LEFT(a, node);
@@ -350,10 +392,15 @@ bool area_is_data(const struct area *a)
     return (a->prot & PLAT_WRITE) && !(a->flags & (AREA_SHARED | AREA_GROWSDOWN));
 }
 
-void area_count(struct area *a, int sign)
+void area_count(const struct area *a, int sign)
 {
     struct mm *mm = a->mm;
     uint64_t n = (uint64_t)sign * area_pages(a);
+    struct mm_lane *l = lane_of(mm, a->start);
+    if (UNLIKELY(l != NULL)) {
+        lane_count(l, a, sign);
+        return;
+    }
     mm->total_pages += n;
     if (mm->total_pages > mm->peak_pages)
         mm->peak_pages = mm->total_pages;

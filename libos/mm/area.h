@@ -5,7 +5,51 @@
 
 #include <libos/mm.h>
 
-/* Areas. Locks: mm->lock held for writing, unless a function says otherwise. */
+/* A window of the address space with areas of its own: libos/mm/lane.c. */
+enum { MM_LANES = 16 };
+struct mm_lane {
+    ALIGNED(64) struct rwmutex lock; /* write: the tree; read: faults */
+    _Atomic bool open;               /* guarded by mm->lock and lock: both change it */
+    struct area_tree areas;          /* guarded by lock, as all that follows */
+    struct area *cached;
+    uint32_t area_count, used; /* areas; mappings made since it was opened */
+    uint64_t total_pages, data_pages, exec_pages, peak_pages;
+    uintptr_t top; /* where mappings begin, downwards */
+};
+struct mm_lanes {
+    uintptr_t base; /* lane i has the i-th window from here on */
+    struct mm_lane lane[MM_LANES];
+};
+
+/* The open lane in whose window addr lies; NULL. It stays open while its lock or mm->lock is held. */
+struct mm_lane *lane_open_at(struct mm *mm, uintptr_t addr);
+/* The same for who holds the lock of what addr lies in. */
+static inline struct mm_lane *lane_of(struct mm *mm, uintptr_t addr)
+{
+    return UNLIKELY(mm->lanes_open) ? lane_open_at(mm, addr) : NULL;
+}
+/* Lock for writing what [start, end) lies in, the lane or mm's tree, of which nothing else may be looked at then; to be
+ * unlocked by rwmutex_write_unlock. What is done may make two areas more. Sleeps. */
+NODISCARD struct rwmutex *mm_write_lock_part(struct mm *mm, uintptr_t start, uintptr_t end);
+/* Could what be mapped in a lane? */
+bool lane_fits(const struct mm *mm, const struct mm_map *what);
+/* Map in the lane of this CPU: *ret_err is what mm_map returns. False: it is to be mapped with mm->lock. Sleeps. */
+bool lane_map(struct mm *mm, const struct mm_map *what, uintptr_t *ret, int *ret_err);
+/* mm_write_lock; true: others had it. */
+bool mm_write_lock_waits(struct mm *mm);
+/* A mapping that could be in a lane had to wait: open lanes, if it was not the first. mm->lock is held for writing. */
+void lanes_waited(struct mm *mm);
+/* Add the pages of a to the counters of l (sign 1), or take them away (-1). */
+void lane_count(struct mm_lane *l, const struct area *a, int sign);
+/* Put a, which is in no tree, into l; take one out of it, NULL: there is none. */
+void area_adopt(struct mm_lane *l, struct area *a);
+struct area *area_disown(struct mm_lane *l);
+/* mm ends. */
+void lanes_free(struct mm *mm);
+/* As mm_total_pages, those that count as data. */
+uint64_t mm_data_pages(const struct mm *mm);
+
+/* Areas. Locks: mm->lock held for writing, or that of the lane, unless a function says otherwise. */
 
 /* A copy of *like that is in no tree and holds no references. NULL. */
 struct area *area_create(const struct area *like);
@@ -38,6 +82,9 @@ bool area_none(struct mm *mm, uintptr_t start, uintptr_t end);
 /* The highest free place for size bytes in [low, high), aligned to align, or 0. */
 uintptr_t area_room_down(struct mm *mm, size_t size, uintptr_t low, uintptr_t high,
                          uintptr_t align);
+/* The same in this tree. */
+uintptr_t area_tree_room_down(struct area_tree *areas, size_t size, uintptr_t low, uintptr_t high,
+                              uintptr_t align);
 /* The same, the lowest. */
 uintptr_t area_room_up(struct mm *mm, size_t size, uintptr_t low, uintptr_t high, uintptr_t align);
 /* Cut areas so that start and end are boundaries; -ENOMEM. */
@@ -58,7 +105,7 @@ static inline unsigned leaf_prot(unsigned prot, bool writable)
 /* True when a's memory counts as the program's own data. */
 bool area_is_data(const struct area *a);
 /* Add the pages of a to the counters of its mm (sign 1), or take them away (-1). */
-void area_count(struct area *a, int sign);
+void area_count(const struct area *a, int sign);
 
 /* The spin lock of the page table of the 2 MiB around va. */
 struct spin *range_lock(struct mm *mm, uintptr_t va);
@@ -88,8 +135,10 @@ void leaves_put(struct mm *mm, const struct plat_leaf *leaf, size_t n);
 NODISCARD int map_locked(struct mm *mm, const struct mm_map *what, uintptr_t *ret);
 /* Unmap as mm_unmap, range checked. -EPERM: a part is sealed, and all of it is still there. */
 NODISCARD int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end);
-/* Check limits for n more pages of an area with these flags and prot. -ENOMEM. */
-NODISCARD int limit_pages(struct mm *mm, uint64_t n, uint32_t flags, unsigned prot);
+/* Put a new area like a, whose file is borrowed, where nothing is, and count it. -ENOMEM. */
+NODISCARD int map_new(struct mm *mm, const struct area *a);
+/* Check limits for n more pages of an area with these flags and prot, of which old count already. -ENOMEM. */
+NODISCARD int limit_pages(struct mm *mm, uint64_t n, uint64_t old, uint32_t flags, unsigned prot);
 /* -EAGAIN: n more pages may not be locked; -EPERM: nothing may. */
 NODISCARD int limit_locked(struct mm *mm, uint64_t n);
 /* A limit of the current process, in pages. */

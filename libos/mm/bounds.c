@@ -46,10 +46,10 @@ int mm_set_bounds(struct mm *mm, const uint64_t b[MM_BOUNDS])
 {
     if (!good(b))
         return -EINVAL;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     for (unsigned i = 0; i < MM_BOUNDS; i++)
         *bound(mm, i) = b[i];
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     return 0;
 }
 
@@ -59,7 +59,7 @@ int mm_set_bound(struct mm *mm, enum mm_bound which, uint64_t addr)
     int err = 0;
     if (addr < MM_MIN_ADDR || addr >= PLAT_USER_MAX)
         return -EINVAL;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     for (unsigned i = 0; i < MM_BOUNDS; i++)
         b[i] = *bound(mm, i);
     b[which] = addr;
@@ -69,16 +69,16 @@ int mm_set_bound(struct mm *mm, enum mm_bound which, uint64_t addr)
         err = -EFAULT;
     else
         *bound(mm, which) = addr;
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     return err;
 }
 
 void mm_set_auxv(struct mm *mm, const unsigned long words[MM_AUXV_WORDS])
 {
     _Static_assert(sizeof(mm->auxv) == MM_AUXV_WORDS * sizeof(*words), "the whole vector");
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     memcpy(mm->auxv, words, sizeof(mm->auxv));
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
 }
 
 static bool is_mapped(struct mm *mm, const struct inode *inode)
@@ -93,13 +93,13 @@ int mm_replace_exe(struct mm *mm, struct file *f)
 {
     struct file *old;
     int err = 0;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     old = mm->exe;
     if (old && is_mapped(mm, old->inode))
         err = -EBUSY;
     else if (mm_set_exe(mm, f))
         err = -EACCES;
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     if (err || !old)
         return err;
     if (old->inode)
@@ -110,10 +110,10 @@ int mm_replace_exe(struct mm *mm, struct file *f)
 
 struct file *mm_exe_get(struct mm *mm)
 {
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     struct file *f = mm->exe;
     if (f)
         file_get(f);
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return f;
 }

@@ -105,7 +105,7 @@ int mm_collapse(struct mm *mm, uintptr_t start, uintptr_t end)
 {
     int hole = 0, failed = 0;
     while (start < end) {
-        rwmutex_write_lock(&mm->lock);
+        mm_write_lock(mm);
         struct area *a = area_find(mm, start);
         if (a && a->start < end) {
             if (a->start > start) {
@@ -120,7 +120,7 @@ int mm_collapse(struct mm *mm, uintptr_t start, uintptr_t end)
             hole = -ENOMEM;
             end = start;
         }
-        rwmutex_write_unlock(&mm->lock);
+        mm_write_unlock(mm);
         if (thread_preempt_point())
             return -EINTR;
     }

@@ -48,7 +48,7 @@ static size_t dumped(struct area *a, unsigned filter, bool *ret_header)
 
 int mm_dump_areas(struct mm *mm, unsigned filter, struct dump_area **ret, size_t *ret_n)
 {
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     size_t n = 0, size = mm->area_count;
     struct dump_area *d = heap_zalloc((size + 1) * sizeof(*d));
     for (struct area *a = area_find(mm, 0); d && a && n < size; a = area_next(a), n++) {
@@ -60,7 +60,7 @@ int mm_dump_areas(struct mm *mm, unsigned filter, struct dump_area **ret, size_t
         if (a->file)
             file_get(a->file);
     }
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     *ret = d;
     *ret_n = n;
     return d ? 0 : -ENOMEM;
@@ -77,13 +77,13 @@ void mm_dump_free(struct dump_area *d, size_t n)
 uintptr_t mm_next_present(struct mm *mm, uintptr_t va, uintptr_t end)
 {
     struct plat_leaf leaf;
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     while (va < end) {
         plat_mmu_query(&mm->aspace, va, &leaf);
         if (leaf.present)
             break;
         va = (va & ~((uintptr_t)leaf.size - 1)) + leaf.size;
     }
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return va < end ? va : end;
 }

@@ -375,7 +375,7 @@ static int fault_file(struct fault *f)
 static int grow_down(struct mm *mm, uintptr_t addr)
 {
     int err = -EFAULT;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     struct area *a = area_find(mm, addr);
     uintptr_t start = addr & PAGE_MASK;
     if (!a || a->start <= addr) {
@@ -391,7 +391,8 @@ static int grow_down(struct mm *mm, uintptr_t addr)
     if (prev && prev->end > start)
         goto out;
     uint64_t n = (a->start - start) >> PAGE_SHIFT;
-    if (limit_pages(mm, n, a->flags, a->prot) || ((a->flags & AREA_LOCKED) && limit_locked(mm, n)))
+    if (limit_pages(mm, n, 0, a->flags, a->prot) ||
+        ((a->flags & AREA_LOCKED) && limit_locked(mm, n)))
         goto out;
     area_count(a, -1);
     area_resize(a, start, a->end);
@@ -399,7 +400,7 @@ static int grow_down(struct mm *mm, uintptr_t addr)
     area_count(a, 1);
     err = 0;
 out:
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     return err;
 }
 
@@ -432,6 +433,20 @@ static NOINLINE int ask_program(const struct fault *f, uintptr_t addr, bool user
 /* How to resolve a fault. */
 enum { FORCE = 1, USER = 2 };
 
+/* The area that holds addr, or the next one. lock is what mm_read_lock_at gave. */
+static ALWAYS_INLINE struct area *area_for(struct mm *mm, struct rwmutex *lock, uintptr_t addr)
+{
+    struct mm_lane *l = LIKELY(lock == &mm->lock) ? NULL : lane_of(mm, addr);
+    struct area **cached = l ? &l->cached : &mm->cached;
+    struct area *a = __atomic_load_n(cached, __ATOMIC_RELAXED);
+    if (!a || addr < a->start || addr >= a->end) {
+        a = area_find(mm, addr);
+        if (a && addr >= a->start)
+            __atomic_store_n(cached, a, __ATOMIC_RELAXED);
+    }
+    return a;
+}
+
 static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool present,
                    unsigned how)
 {
@@ -439,19 +454,15 @@ static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool 
         return -EFAULT;
     int err;
     do {
-        rwmutex_read_lock(&mm->lock);
-        struct area *a = __atomic_load_n(&mm->cached, __ATOMIC_RELAXED);
-        if (!a || addr < a->start || addr >= a->end) {
-            a = area_find(mm, addr);
-            if (!a || addr < a->start) {
-                rwmutex_read_unlock(&mm->lock);
-                err = a && (a->flags & AREA_GROWSDOWN) ? grow_down(mm, addr) : -EFAULT;
-                if (err)
-                    return err;
-                err = RETRY;
-                continue;
-            }
-            __atomic_store_n(&mm->cached, a, __ATOMIC_RELAXED);
+        struct rwmutex *lock = mm_read_lock_at(mm, addr);
+        struct area *a = area_for(mm, lock, addr);
+        if (!a || addr < a->start) {
+            rwmutex_read_unlock(lock);
+            err = a && (a->flags & AREA_GROWSDOWN) ? grow_down(mm, addr) : -EFAULT;
+            if (err)
+                return err;
+            err = RETRY;
+            continue;
         }
         struct fault f = {
             .a = a, .va = addr & PAGE_MASK, .write = access == PLAT_ACCESS_WRITE, .present = present
@@ -463,7 +474,7 @@ static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool 
         else if (UNLIKELY(a->uffd) && (err = ask_program(&f, addr, how & USER))) {
             if (err != UFFD_AGAIN)
                 return err == UFFD_SIGNAL ? 0 : err;
-            rwmutex_read_lock(&mm->lock);
+            rwmutex_read_lock(lock); /* mm->lock, as no area of a lane is watched */
             err = RETRY;
         } else
             err = a->pages ? fault_file(&f) : fault_anonymous(&f);
@@ -472,7 +483,7 @@ static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool 
             plat_mmu_query(&mm->aspace, addr, &leaf);
             present = leaf.present;
         }
-        rwmutex_read_unlock(&mm->lock);
+        rwmutex_read_unlock(lock);
     } while (err == RETRY);
     return err;
 }

@@ -208,7 +208,7 @@ int mm_fork(struct mm *src, struct mm **ret_mm)
     struct mm *mm = mm_create();
     if (!mm)
         return -ENOMEM;
-    rwmutex_write_lock(&src->lock);
+    mm_write_lock(src);
     mm->mmap_base = src->mmap_base;
     mm->brk_start = src->brk_start;
     mm->brk = src->brk;
@@ -237,7 +237,7 @@ int mm_fork(struct mm *src, struct mm **ret_mm)
         err = share_all(src, mm);
         spin_unlock(&src->move_lock);
     }
-    rwmutex_write_unlock(&src->lock);
+    mm_write_unlock(src);
     if (err) {
         mm_put(mm);
         return err;

@@ -65,7 +65,7 @@ int mm_lock_range(struct mm *mm, uintptr_t start, size_t size, bool on, bool on_
     size_t len = align_up(size + (start & ~PAGE_MASK), PAGE_SIZE);
     start &= PAGE_MASK;
     uintptr_t end = start + len;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     int err = 0;
     if (on && !may && mm->locked_pages + (len >> PAGE_SHIFT) - locked_in(mm, start, end) > limit)
         err = -ENOMEM;
@@ -74,7 +74,7 @@ int mm_lock_range(struct mm *mm, uintptr_t start, size_t size, bool on, bool on_
     else
         err = set_locked(mm, start, end,
                          (on ? AREA_LOCKED : 0) | (on && on_fault ? AREA_LOCKONFAULT : 0));
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     if (!err && on && !on_fault)
         err = populate_error(mm_populate(mm, start, len));
     return err;
@@ -89,7 +89,7 @@ int mm_lock_all(struct mm *mm, unsigned flags)
     if (flags && !may && limit == 0)
         return -EPERM;
     uint32_t on_fault = flags & MCL_ONFAULT ? AREA_LOCKONFAULT : 0;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     int err = 0;
     if ((flags & MCL_CURRENT) && !may && mm->total_pages > limit) {
         err = -ENOMEM;
@@ -107,7 +107,7 @@ int mm_lock_all(struct mm *mm, unsigned flags)
                 break;
         }
     }
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     if (!err && (flags & MCL_CURRENT) && !on_fault)
         (void)mm_populate(mm, 0, PLAT_USER_MAX);
     return err;
@@ -123,7 +123,7 @@ int mm_sync(struct mm *mm, uintptr_t start, size_t size, unsigned flags)
     if (end < start || (size && !len))
         return -ENOMEM;
     int hole = 0, err = 0;
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     while (start < end && !err) {
         struct area *a = area_find(mm, start);
         if (!a || a->start >= end) {
@@ -140,13 +140,13 @@ int mm_sync(struct mm *mm, uintptr_t start, size_t size, unsigned flags)
             uint64_t at = (uint64_t)a->pgoff * PAGE_SIZE - a->start; /* wraps: of address 0 */
             uint64_t last = at + min_u64(a->end, end);
             file_get(f);
-            rwmutex_read_unlock(&mm->lock);
+            mm_read_unlock(mm);
             err = f->ops->sync(f, at + from, last, true); /* of metadata what finds it, as Linux */
             file_put(f);
-            rwmutex_read_lock(&mm->lock);
+            mm_read_lock(mm);
         }
     }
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return err ? err : hole;
 }
 
@@ -169,7 +169,7 @@ static bool resident(struct area *a, uintptr_t va)
 int mm_resident(struct mm *mm, uintptr_t start, size_t n, uint8_t *vec)
 {
     int err = 0;
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     for (size_t i = 0; i < n; i++) {
         uintptr_t va = start + (i << PAGE_SHIFT);
         struct area *a = area_at(mm, va);
@@ -179,7 +179,7 @@ int mm_resident(struct mm *mm, uintptr_t start, size_t n, uint8_t *vec)
         }
         vec[i] = resident(a, va);
     }
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return err;
 }
 

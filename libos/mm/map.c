@@ -124,6 +124,23 @@ static uint64_t mapped_in(struct mm *mm, uintptr_t start, uintptr_t end)
     return n;
 }
 
+int map_new(struct mm *mm, const struct area *a)
+{
+    area_count(a, 1);
+    if (extend(mm, a))
+        return 0;
+    struct area *b = area_create(a);
+    if (!b) {
+        area_count(a, -1);
+        return -ENOMEM;
+    }
+    if (b->file)
+        file_get(b->file);
+    area_insert(b);
+    area_join(b);
+    return 0;
+}
+
 int map_locked(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
 {
     size_t size = align_up(what->size, PAGE_SIZE);
@@ -156,27 +173,13 @@ int map_locked(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
     }
     /* What is replaced does not count. */
     uint64_t old = what->fixed ? mapped_in(mm, a.start, a.end) : 0;
-    mm->total_pages -= old;
-    err = limit_pages(mm, size >> PAGE_SHIFT, a.flags, a.prot);
-    mm->total_pages += old;
+    err = limit_pages(mm, size >> PAGE_SHIFT, old, a.flags, a.prot);
     if (err)
         return err;
     if (what->fixed && (err = unmap_locked(mm, a.start, a.end)))
         return err;
-    area_count(&a, 1);
     *ret = a.start;
-    if (extend(mm, &a))
-        return 0;
-    struct area *b = area_create(&a);
-    if (!b) {
-        area_count(&a, -1);
-        return -ENOMEM;
-    }
-    if (b->file)
-        file_get(b->file);
-    area_insert(b);
-    area_join(b);
-    return 0;
+    return map_new(mm, &a);
 }
 
 /* Shared anonymous memory is a file without a name. */
@@ -194,9 +197,9 @@ static int map_shared_anonymous(struct mm *mm, const struct mm_map *what, uintpt
     if (err)
         return -ENOMEM;
     m.offset = 0;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     err = map_locked(mm, &m, ret);
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     file_put(m.file);
     return err;
 }
@@ -206,10 +209,12 @@ int mm_map(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
     int err;
     if ((what->flags & AREA_SHARED) && !what->file) {
         err = map_shared_anonymous(mm, what, ret);
-    } else {
-        rwmutex_write_lock(&mm->lock);
+    } else if (!lane_map(mm, what, ret, &err)) {
+        bool waits = mm_write_lock_waits(mm);
         err = map_locked(mm, what, ret);
-        rwmutex_write_unlock(&mm->lock);
+        if (UNLIKELY(waits) && lane_fits(mm, what))
+            lanes_waited(mm);
+        mm_write_unlock(mm);
     }
     if (!err && (what->populate ||
                  ((what->flags | mm->def_flags) & (AREA_LOCKED | AREA_LOCKONFAULT)) == AREA_LOCKED))
@@ -278,9 +283,9 @@ int mm_unmap(struct mm *mm, uintptr_t start, size_t size)
     if ((start & ~PAGE_MASK) || start > PLAT_USER_MAX || size > PLAT_USER_MAX - start || size == 0)
         return -EINVAL;
     uintptr_t end = align_up(start + size, PAGE_SIZE);
-    rwmutex_write_lock(&mm->lock);
+    struct rwmutex *lock = mm_write_lock_part(mm, start, end);
     int err = unmap_locked(mm, start, end);
-    rwmutex_write_unlock(&mm->lock);
+    rwmutex_write_unlock(lock);
     return err;
 }
 
@@ -305,7 +310,7 @@ static int brk_grow(struct mm *mm, uintptr_t start, uintptr_t end)
 uintptr_t mm_brk(struct mm *mm, uintptr_t brk)
 {
     bool populate = false;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     uintptr_t old = align_up(mm->brk, PAGE_SIZE), end = align_up(brk, PAGE_SIZE), result = mm->brk;
     /* The data segment counts too, as far as it is known. */
     uint64_t limit = process_limit(process_current(), RLIMIT_DATA);
@@ -322,7 +327,7 @@ uintptr_t mm_brk(struct mm *mm, uintptr_t brk)
     }
     result = mm->brk = brk;
 out:
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     if (populate)
         mm_populate(mm, old, end - old);
     return result;
@@ -335,7 +340,7 @@ int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long pro
     size &= PAGE_MASK;
     if (prot || !size || start + size <= start || pgoff + (size >> PAGE_SHIFT) < pgoff)
         return -EINVAL;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     struct area *a = area_at(mm, start);
     int err = -EINVAL;
     bool locked = false;
@@ -353,7 +358,7 @@ int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long pro
         err = map_locked(mm, &what, &at);
         file_put(what.file);
     }
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     if (!err && (locked || !nonblock))
         mm_populate(mm, start, size);
     return err;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Address spaces as a whole: creation, the end, limits, and what all changes share: taking leaves away.
  *
- * Locking: mm->lock orders changes of the tree against faults. Page tables are changed per 2 MiB under a range lock, one
+ * Locking: mm->lock, or a lane's, orders changes of the tree against faults. Page tables are changed per 2 MiB under a range lock, one
  * of a hashed set, because faults run side by side and page maps take pages away (mm_zap_file) without mm->lock. Only the
- * inside of private anonymous areas is unmapped without range locks: nobody else has business there while mm->lock is
- * held for writing. */
+ * inside of private anonymous areas is unmapped without range locks: nobody else has business there while mm->lock,
+ * or the lane's, is held for writing. */
 #include "area.h"
 #include "marks.h"
 #include "uffd.h"
@@ -20,6 +20,8 @@
 #include <string.h>
 
 enum { RANGE_LOCKS = 64, BATCH = 64 };
+
+#define NO_LIMIT (UINT64_MAX >> PAGE_SHIFT)
 
 static struct slab slab = SLAB_INIT("mm", struct mm);
 /* Each in a cache line of its own: they are for CPUs that do not meet. */
@@ -129,6 +131,7 @@ void mm_put(struct mm *mm)
         aio_exit(mm);
     lazy_forget(mm);
     uffd_mm_gone(mm);
+    lanes_free(mm);
     /* Nobody runs in it. Out of the files' lists first, so that nobody takes leaves away either; pages hold on by
      * their references. */
     struct span span[SPAN_MAX];
@@ -167,19 +170,21 @@ int range_unmap(struct mm *mm, uintptr_t start, uintptr_t end, bool whole)
 uint64_t limit_of(unsigned resource)
 {
     uint64_t bytes = process_limit(process_current(), resource);
-    return bytes == ABI_RLIM_INFINITY ? UINT64_MAX >> PAGE_SHIFT : bytes >> PAGE_SHIFT;
+    return bytes == ABI_RLIM_INFINITY ? NO_LIMIT : bytes >> PAGE_SHIFT;
 }
 
-int limit_pages(struct mm *mm, uint64_t n, uint32_t flags, unsigned prot)
+int limit_pages(struct mm *mm, uint64_t n, uint64_t old, uint32_t flags, unsigned prot)
 {
-    if (mm->total_pages + n > limit_of(RLIMIT_AS))
+    /* Sums over lanes only where there is a limit. */
+    uint64_t all = limit_of(RLIMIT_AS), max = limit_of(RLIMIT_DATA);
+    if (all != NO_LIMIT && mm_total_pages(mm) + n - old > all)
         return -ENOMEM;
     bool data = (prot & PLAT_WRITE) && !(flags & (AREA_SHARED | AREA_GROWSDOWN));
-    if (data && mm->data_pages + n > limit_of(RLIMIT_DATA)) {
+    if (data && max != NO_LIMIT && mm_data_pages(mm) + n > max) {
         /* As Linux: a soft limit of 0 (Valgrind sets it to stop brk) counts as the hard one here. */
         struct abi_rlimit l;
         if (process_set_limit(process_current(), RLIMIT_DATA, NULL, &l) || l.rlim_cur ||
-            (mm->data_pages + n) << PAGE_SHIFT > l.rlim_max)
+            (mm_data_pages(mm) + n) << PAGE_SHIFT > l.rlim_max)
             return -ENOMEM;
     }
     /* Overcommit, heuristic mode: refuse only what could never be there at once. */

@@ -117,7 +117,7 @@ int mm_set_name(struct mm *mm, uintptr_t start, size_t size, const char *name)
     int err = 0, hole = 0;
     if (start & ~PAGE_MASK || end < start || (size && end == start))
         return -EINVAL;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     while (start < end && !err) {
         struct area *a = area_find(mm, start);
         if (!a || a->start >= end) {
@@ -132,6 +132,6 @@ int mm_set_name(struct mm *mm, uintptr_t start, size_t size, const char *name)
         err = name_part(a, start, next, name);
         start = next;
     }
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     return err ? err : hole;
 }

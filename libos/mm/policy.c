@@ -45,45 +45,45 @@ static void join_all(struct mm *mm, uintptr_t start, uintptr_t end)
 int mm_seal(struct mm *mm, uintptr_t start, size_t size)
 {
     uintptr_t end = start + size;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     int err = mapped(mm, start, end) ? cut_ends(mm, start, end) : -ENOMEM;
     if (!err) {
         for (struct area *a = area_at(mm, start); a && a->start < end; a = area_next(a))
             a->flags |= AREA_SEALED;
         join_all(mm, start, end);
     }
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     return err;
 }
 
 int mm_set_policy(struct mm *mm, uintptr_t start, size_t size, const struct mempolicy *policy)
 {
     uintptr_t end = start + size;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     int err = mapped(mm, start, end) ? cut_ends(mm, start, end) : -EFAULT;
     if (!err) {
         for (struct area *a = area_at(mm, start); a && a->start < end; a = area_next(a))
             a->policy = *policy;
         join_all(mm, start, end);
     }
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     return err;
 }
 
 int mm_get_policy(struct mm *mm, uintptr_t addr, struct mempolicy *ret)
 {
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     struct area *a = area_at(mm, addr);
     if (a)
         *ret = a->policy;
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return a ? 0 : -EFAULT;
 }
 
 int mm_check_home(struct mm *mm, uintptr_t start, size_t size)
 {
     int err = -ENOENT;
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     for (struct area *a = area_find(mm, start); a && a->start < start + size; a = area_next(a)) {
         unsigned mode = a->policy.mode & ~(unsigned)MPOL_MODE_FLAGS;
         if (!mode)
@@ -92,7 +92,7 @@ int mm_check_home(struct mm *mm, uintptr_t start, size_t size)
         if (err)
             break;
     }
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return err;
 }
 
@@ -100,7 +100,7 @@ int mm_page_node(struct mm *mm, uintptr_t addr)
 {
     struct plat_leaf leaf = { .present = false };
     int err = -EFAULT;
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     struct area *a = addr < PLAT_USER_MAX ? area_at(mm, addr) : NULL;
     if (a && !(a->flags & AREA_SPECIAL)) {
         struct spin *lock = range_lock(mm, addr);
@@ -109,6 +109,6 @@ int mm_page_node(struct mm *mm, uintptr_t addr)
         err = !leaf.present ? -ENOENT : page_of(leaf.pa) == zero_page() ? -EFAULT : 0;
         spin_unlock(lock);
     }
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return err;
 }

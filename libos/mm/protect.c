@@ -53,9 +53,7 @@ static int protect_part(struct area *a, uintptr_t start, uintptr_t end, unsigned
     if (!data_before && (prot & PLAT_WRITE) && !(a->flags & AREA_SHARED)) {
         /* The pages are in total_pages already. */
         uint64_t n = (end - start) >> PAGE_SHIFT;
-        mm->total_pages -= n;
-        int err = limit_pages(mm, n, a->flags, prot);
-        mm->total_pages += n;
+        int err = limit_pages(mm, n, n, a->flags, prot);
         if (err)
             return err;
     }
@@ -123,8 +121,8 @@ int mm_protect(struct mm *mm, uintptr_t start, size_t size, unsigned prot, unsig
     uintptr_t end;
     if (__builtin_add_overflow(start, align_up(size, PAGE_SIZE), &end) || end <= start)
         return -ENOMEM;
-    rwmutex_write_lock(&mm->lock);
+    struct rwmutex *lock = mm_write_lock_part(mm, start, end);
     int err = protect_locked(mm, start, end, prot, grows);
-    rwmutex_write_unlock(&mm->lock);
+    rwmutex_write_unlock(lock);
     return err;
 }

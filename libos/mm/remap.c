@@ -129,7 +129,7 @@ static int check_source(struct remap *r)
     uint64_t more = r->size > r->old_size ? (r->size - r->old_size) >> PAGE_SHIFT : 0;
     if ((a->flags & AREA_LOCKED) && limit_locked(mm, more))
         return -EAGAIN;
-    return limit_pages(mm, more, a->flags, a->prot);
+    return limit_pages(mm, more, 0, a->flags, a->prot);
 }
 
 /* MREMAP_FIXED and MREMAP_DONTUNMAP. */
@@ -157,7 +157,7 @@ static int remap_elsewhere(struct remap *r, uintptr_t *ret)
         return err;
     if (r->flags & MREMAP_DONTUNMAP) {
         struct area *a = area_at(mm, r->old);
-        if ((err = limit_pages(mm, r->size >> PAGE_SHIFT, a->flags, a->prot)))
+        if ((err = limit_pages(mm, r->size >> PAGE_SHIFT, 0, a->flags, a->prot)))
             return err;
     }
     if (!(r->flags & MREMAP_FIXED) && !(to >= MM_MIN_ADDR && area_none(mm, to, to + r->size)))
@@ -239,9 +239,9 @@ int mm_remap(struct mm *mm, uintptr_t old, size_t old_size, size_t size, unsigne
                        .new_addr = new_addr };
     if (!r.size || r.old_size < old_size || r.old_size > PLAT_USER_MAX)
         return -EINVAL;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     int err = remap_locked(&r, ret);
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     if (!err && r.populate)
         mm_populate(mm, *ret + r.size - r.populate, r.populate);
     return err;

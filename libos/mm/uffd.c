@@ -141,7 +141,7 @@ static int tell(struct area *a, const struct uffd_fault *f, unsigned how)
     DL_APPEND(u->notes, &n);
     spin_unlock(&u->lock);
     bool still = wanted(a, page, f->write);
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     int err = 0;
     if (still) {
         waitq_wake(&u->readers, WAITQ_ALL, EPOLLIN | EPOLLRDNORM);
@@ -162,7 +162,7 @@ int uffd_handle(struct area *a, const struct uffd_fault *f)
     if (!how)
         return 0;
     if (u->features & UFFD_FEATURE_SIGBUS || (u->user_only && !f->user)) {
-        rwmutex_read_unlock(&a->mm->lock);
+        mm_read_unlock(a->mm);
         return -EIO;
     }
     return tell(a, f, how);
@@ -248,11 +248,11 @@ int uffd_register(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode,
                      (mode & UFFDIO_REGISTER_MODE_MINOR ? AREA_UFFD_MINOR : 0u);
     if (!hold_mm(u))
         return -ENOMEM;
-    rwmutex_write_lock(&u->mm->lock);
+    mm_write_lock(u->mm);
     err = check_areas(u, start, start + len, flags);
     if (!err)
         err = set_areas(u->mm, u, start, start + len, flags);
-    rwmutex_write_unlock(&u->mm->lock);
+    mm_write_unlock(u->mm);
     mm_put(u->mm);
     if (err)
         return err;
@@ -270,11 +270,11 @@ int uffd_unregister(struct uffd *u, uintptr_t start, uint64_t len)
         return err;
     if (!hold_mm(u))
         return -ENOMEM;
-    rwmutex_write_lock(&u->mm->lock);
+    mm_write_lock(u->mm);
     err = check_areas(u, start, start + len, 0);
     if (!err)
         err = set_areas(u->mm, NULL, start, start + len, 0);
-    rwmutex_write_unlock(&u->mm->lock);
+    mm_write_unlock(u->mm);
     mm_put(u->mm);
     wake(u, start, start + len);
     return err == -EPERM || err == -EBUSY ? -EINVAL : err;
@@ -345,26 +345,26 @@ static int show_of_file(struct area *a, uintptr_t va, struct page *take_page, bo
 static void lock_mm(struct mm *mm, bool write)
 {
     if (write)
-        rwmutex_write_lock(&mm->lock);
+        mm_write_lock(mm);
     else
-        rwmutex_read_lock(&mm->lock);
+        mm_read_lock(mm);
 }
 
 static void unlock_mm(struct mm *mm, bool write)
 {
     if (write)
-        rwmutex_write_unlock(&mm->lock);
+        mm_write_unlock(mm);
     else
-        rwmutex_read_unlock(&mm->lock);
+        mm_read_unlock(mm);
 }
 
 /* One page of UFFDIO_COPY, or (src 0) of UFFDIO_ZEROPAGE. */
 static int provide(struct uffd *u, uintptr_t va, uintptr_t src, bool watch)
 {
-    rwmutex_read_lock(&u->mm->lock);
+    mm_read_lock(u->mm);
     struct area *a = watched_at(u, va);
     bool shared = a && is_shared(a);
-    rwmutex_read_unlock(&u->mm->lock);
+    mm_read_unlock(u->mm);
     if (!a)
         return -ENOENT;
     struct page *p = src || shared
@@ -490,22 +490,22 @@ static int move_page(struct uffd *u, uintptr_t dst, uintptr_t src, bool holes)
 {
     struct mm *mm = u->mm;
     struct area *s, *d;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     int err = can_move(u, dst, src, PAGE_SIZE, &s, &d) ? move_leaf(mm, dst, src) : -EINVAL;
     if (!err) {
         marks_clear(mm, src, src + PAGE_SIZE, MARK_WATCH);
         d->flags |= AREA_COW; /* the page may be one that cannot be written to as it is */
     }
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     return err == 1 ? holes ? 0 : -ENOENT : err;
 }
 
 static int check_move(struct uffd *u, const struct abi_uffdio_copy *m)
 {
     struct area *s, *d;
-    rwmutex_read_lock(&u->mm->lock);
+    mm_read_lock(u->mm);
     bool can = can_move(u, m->dst, m->src, m->len, &s, &d);
-    rwmutex_read_unlock(&u->mm->lock);
+    mm_read_unlock(u->mm);
     return can ? 0 : -EINVAL;
 }
 
@@ -565,7 +565,7 @@ int uffd_protect(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode)
     if (!hold_mm(u))
         return -ESRCH;
     uintptr_t end = start + len;
-    rwmutex_write_lock(&u->mm->lock);
+    mm_write_lock(u->mm);
     struct area *a = area_find(u->mm, start);
     err = a && a->start < end ? 0 : -ENOENT;
     for (; !err && a && a->start < end; a = area_next(a)) {
@@ -577,7 +577,7 @@ int uffd_protect(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode)
         else
             marks_clear(u->mm, from, to, MARK_WATCH);
     }
-    rwmutex_write_unlock(&u->mm->lock);
+    mm_write_unlock(u->mm);
     mm_put(u->mm);
     if (!err && !mode)
         wake(u, start, end);
@@ -635,7 +635,7 @@ struct uffd *uffd_create(bool user_only)
 /* Nothing of mm is u's any more. */
 static void leave_areas(struct uffd *u, struct mm *mm)
 {
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     for (struct area *a = area_find(mm, 0); a; a = area_next(a)) {
         if (a->uffd != u)
             continue;
@@ -643,7 +643,7 @@ static void leave_areas(struct uffd *u, struct mm *mm)
         uffd_forget(a);
         a = area_join(a);
     }
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
 }
 
 void uffd_destroy(struct uffd *u)

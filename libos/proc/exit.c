@@ -217,7 +217,7 @@ void thread_exit(int exit_code)
             machine_exit(p->exiting || t != p->leader ? p->exit_code : exit_code);
         }
         seccomp_exit(t);
-        uint64_t pages = t->mm ? t->mm->total_pages : 0;
+        uint64_t pages = t->mm ? mm_total_pages(t->mm) : 0;
         drop_shared(t);
         if (leave(t)) {
             acct_process(p, pages);

@@ -151,13 +151,13 @@ static void show_area(struct text *t, struct area *a)
 
 static void walk(struct text *t, struct mm *mm, char *path, bool details)
 {
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     for (struct area *a = area_find(mm, 0); a && !t->failed; a = area_next(a)) {
         show_header(t, a, path);
         if (details)
             show_area(t, a);
     }
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
 }
 
 static int show_areas(struct text *t, const struct gen_ctx *c, bool details)
@@ -188,13 +188,13 @@ int proc_show_smaps_rollup(struct text *t, const struct gen_ctx *c)
     struct presence u = { 0 };
     uintptr_t first = 0, end = 0;
     if (mm) {
-        rwmutex_read_lock(&mm->lock);
+        mm_read_lock(mm);
         for (struct area *a = area_find(mm, 0); a; a = area_next(a)) {
             first = first ? first : a->start;
             end = a->end;
             measure(a, &u);
         }
-        rwmutex_read_unlock(&mm->lock);
+        mm_read_unlock(mm);
         mm_put(mm);
         size_t start = t->len;
         text_printf(t, "%08lx-%08lx ---p 00000000 00:00 0 ", (unsigned long)first,

@@ -51,10 +51,10 @@ static ssize_type pagemap_read(struct file *f, struct iter *it, uint64_t *pos)
         if (first >= end)
             break;
         n = min_u64(n, end - first);
-        rwmutex_read_lock(&mm->lock);
+        mm_read_lock(mm);
         for (size_t i = 0; i < n; i++)
             buf[i] = entry(mm, (first + i) << PAGE_SHIFT, frames);
-        rwmutex_read_unlock(&mm->lock);
+        mm_read_unlock(mm);
         size_t put = iter_put(it, buf, n * sizeof(buf[0]));
         *pos += put;
         done += (ssize_type)put;
@@ -100,7 +100,7 @@ int proc_store_clear_refs(const struct gen_ctx *c, char *value, size_t len)
         return -ESRCH;
     if (!mm)
         return 0;
-    rwmutex_write_lock(&mm->lock);
+    mm_write_lock(mm);
     for (struct area *a = area_find(mm, 0); a && what <= CLEAR_FILE; a = area_next(a))
         if (what == CLEAR_ALL || (what == CLEAR_FILE) == (a->file != NULL))
             plat_mmu_clean(&mm->aspace, a->start, a->end, true, false);
@@ -108,7 +108,7 @@ int proc_store_clear_refs(const struct gen_ctx *c, char *value, size_t len)
         int64_t now = mm->rss_anon + mm->rss_file + mm->rss_shmem;
         mm->rss_peak = now > 0 ? (uint64_t)now : 0;
     }
-    rwmutex_write_unlock(&mm->lock);
+    mm_write_unlock(mm);
     mm_put(mm);
     return 0;
 }
@@ -154,10 +154,10 @@ int proc_show_numa_maps(struct text *t, const struct gen_ctx *c)
     char *path = mm ? heap_alloc(PATH_SIZE) : NULL;
     int err = mm && !path ? -ENOMEM : 0;
     if (path) {
-        rwmutex_read_lock(&mm->lock);
+        mm_read_lock(mm);
         for (struct area *a = area_find(mm, 0); a && !t->failed; a = area_next(a))
             show_numa(t, a, path);
-        rwmutex_read_unlock(&mm->lock);
+        mm_read_unlock(mm);
     }
     heap_free(path);
     if (mm)

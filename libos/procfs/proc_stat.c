@@ -174,8 +174,8 @@ int proc_show_stat(struct text *t, const struct gen_ctx *c)
     show_identity(t, thread, whole);
     show_times(t, thread, whole);
     text_printf(t, "%llu %llu %lu %lu %lu %lu 0 0 ",
-                (unsigned long long)(m->total_pages * PAGE_SIZE), (unsigned long long)resident(m),
-                ull_limit(thread->process, RLIMIT_RSS),
+                (unsigned long long)(mm_total_pages(m) * PAGE_SIZE),
+                (unsigned long long)resident(m), ull_limit(thread->process, RLIMIT_RSS),
                 look ? (unsigned long)m->code_start : (unsigned long)(mm != NULL),
                 look ? (unsigned long)m->code_end : (unsigned long)(mm != NULL),
                 (unsigned long)shown->stack_top);
@@ -208,7 +208,9 @@ int proc_show_statm(struct text *t, const struct gen_ctx *c)
     if (mm) {
         uint64_t text_pages = (mm->code_end - mm->code_start + PAGE_SIZE - 1) / PAGE_SIZE;
         int64_t shared = mm->rss_file + mm->rss_shmem;
-        text_printf(t, "%llu %llu %lld %llu 0 %llu 0\n", (unsigned long long)mm->total_pages,
+        mm_read_lock(mm); /* all counts are the map's then */
+        mm_read_unlock(mm);
+        text_printf(t, "%llu %llu %lld %llu 0 %llu 0\n", (unsigned long long)mm_total_pages(mm),
                     (unsigned long long)resident(mm), (long long)shared,
                     (unsigned long long)text_pages,
                     (unsigned long long)(mm->data_pages + mm->stack_pages));
@@ -259,6 +261,8 @@ static void show_memory(struct text *t, struct mm *mm)
 {
     uint64_t code = (mm->code_end - mm->code_start + PAGE_SIZE - 1) / PAGE_SIZE;
     uint64_t peak = mm->rss_peak > resident(mm) ? mm->rss_peak : resident(mm);
+    mm_read_lock(mm); /* all counts are the map's then */
+    mm_read_unlock(mm);
     kb(t, "VmPeak", mm->peak_pages > mm->total_pages ? mm->peak_pages : mm->total_pages);
     kb(t, "VmSize", mm->total_pages);
     kb(t, "VmLck", mm->locked_pages);

@@ -18,11 +18,11 @@ int futex_shared_key(uintptr_t addr, struct futex_key *ret)
     int err = user_load32(addr, &value); /* faults it in, or says that it is not there */
     if (err)
         return err;
-    rwmutex_read_lock(&mm->lock);
+    mm_read_lock(mm);
     struct area *a = area_find(mm, addr);
     if (a && a->start <= addr && a->flags & AREA_SHARED && a->pages)
         *ret = (struct futex_key){ a->pages, (a->pgoff << PAGE_SHIFT) + (addr - a->start) };
-    rwmutex_read_unlock(&mm->lock);
+    mm_read_unlock(mm);
     return 0;
 }
 

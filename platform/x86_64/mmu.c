@@ -464,35 +464,32 @@ int mmu_split(struct plat_aspace *as, uint64_t *pde, uintptr_t va, bool reserve)
     return 0;
 }
 
-/* Take a large leaf out. */
-static void take_large(struct plat_aspace *as, uint64_t *pde, uintptr_t va, struct plat_leaf *out)
+/* Take a large leaf out, to be flushed. */
+static void take_large(struct plat_aspace *as, uint64_t *pde, uintptr_t va, struct plat_leaf *out,
+                       struct flush *f)
 {
     uintptr_t base = va & LARGE_MASK;
-    struct flush f;
     uint64_t *pdpt, *root = plat_phys_to_virt(as->root);
 
-    flush_begin(&f, as);
     mmu_lock(as);
     leaf_of(__atomic_exchange_n(pde, 0, __ATOMIC_RELAXED), LARGE_SIZE, out);
     pdpt = pte_table(root[index_at(va, 4)]);
     pdpt[index_at(va, 3)] -= COUNT_ONE;
-    flush_add(&f, base);
-    flush_run(&f);
+    flush_add(f, base);
     tables_trim(as, base);
     mmu_unlock(as);
 }
 
-/* Take up to max leaves out of the page table under pde, from *va to end (in the same 2 MiB). Flushed. */
+/* Take up to max leaves out of the page table under pde, from *va to end (in the same 2 MiB), to be flushed. The table goes with
+ * the last of them: tables_trim drops what CPUs know of it. */
 static size_t take_pages(struct plat_aspace *as, uint64_t *pde, uintptr_t *va, uintptr_t end,
-                         struct plat_leaf *out, size_t max)
+                         struct plat_leaf *out, size_t max, struct flush *f)
 {
     uint64_t *pte = &pte_table(*pde)[index_at(*va, 1)], e, address = pte_addresses();
     uint64_t marks = ~0ull, word = 0; /* of the last leaf: most are like the one before */
     size_t n = 0, used = (*pde & COUNT_MASK) >> COUNT_SHIFT;
     uintptr_t p = *va;
-    struct flush f;
 
-    flush_begin(&f, as);
     if (max > used)
         max = used;
     for (; p < end && n < max; p += PAGE_SIZE, pte++) {
@@ -507,14 +504,11 @@ static size_t take_pages(struct plat_aspace *as, uint64_t *pde, uintptr_t *va, u
             word = leaf_word(e, PAGE_SIZE);
         }
         leaf_put(&out[n], e & address, word);
-        if (n < FLUSH_PAGES)
-            f.va[n] = p;
+        flush_add(f, p);
         n++;
     }
-    f.n = (unsigned)n;
     *va = n == used ? end : p; /* nothing is left in this table */
     if (n) {
-        flush_run(&f);
         *pde -= n * COUNT_ONE;
         if (n == used) {
             mmu_lock(as);
@@ -529,8 +523,11 @@ int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct 
                    size_t max)
 {
     size_t n = 0;
+    struct flush f;
+    bool lack = false; /* of memory for a table */
 
-    while (*va < end && n < max) {
+    flush_begin(&f, as);
+    while (*va < end && n < max && !lack) {
         uintptr_t next = (*va & LARGE_MASK) + LARGE_SIZE, stop = next < end ? next : end;
         uint64_t *pde = find_pde(as, *va, &next);
 
@@ -540,18 +537,20 @@ int plat_mmu_unmap(struct plat_aspace *as, uintptr_t *va, uintptr_t end, struct 
         }
         if (*pde & PTE_LARGE) {
             if ((*va & ~LARGE_MASK) == 0 && stop - *va == LARGE_SIZE) {
-                take_large(as, pde, *va, &out[n++]);
+                take_large(as, pde, *va, &out[n++], &f);
                 *va = stop;
                 continue;
             }
-            if (mmu_split(as, pde, *va, true) != 0)
-                return n ? (int)n : -ENOMEM;
-        } else if (UNLIKELY(*pde & PTE_SHARED) && mmu_own(as, pde, *va, true) != 0) {
-            return n ? (int)n : -ENOMEM;
+            lack = mmu_split(as, pde, *va, true) != 0;
+        } else if (UNLIKELY(*pde & PTE_SHARED)) {
+            lack = mmu_own(as, pde, *va, true) != 0;
         }
-        n += take_pages(as, pde, va, stop, out + n, max - n);
+        if (!lack)
+            n += take_pages(as, pde, va, stop, out + n, max - n, &f);
     }
-    return (int)n;
+    /* Once for all that was taken: the caller has not got it yet. */
+    flush_run(&f);
+    return lack && !n ? -ENOMEM : (int)n;
 }
 
 /* What a leaf becomes. */

@@ -28,6 +28,7 @@ enum lock_rank {
     RANK_SOCKET_IO,    /* a socket's readers, and its bind */
     RANK_INODE,        /* inode->lock of anything else: size and content */
     RANK_MM,           /* mm->lock: the areas of an address space */
+    RANK_MM_LANE,      /* one lane of it */
     RANK_FS_WRITEBACK, /* one write-back of an inode at a time */
     RANK_FS_COMMIT,    /* one commit of a journal at a time */
     RANK_FS_HANDLE,    /* the running transaction: changes read it, a commit writes it */
@@ -38,7 +39,7 @@ enum lock_rank {
     RANK_TSM,          /* one report of /sys/kernel/config/tsm */
     RANK_CC,           /* the channel to the security firmware */
     /* Spin locks, outermost first. */
-    RANK_TTY = 32,   /* line discipline, from interrupts too */
+    RANK_TTY = 33,   /* line discipline, from interrupts too */
     RANK_PTS,        /* the table of pseudo-terminals */
     RANK_PTY_MASTER, /* the same of a pseudo-terminal's master; its slave comes first */
     RANK_EPOLL_LINK, /* which epoll instances watch a file */

@@ -92,8 +92,9 @@ struct mm_part {
 
 struct mm {
     _Atomic uint32_t users; /* processes and borrowers */
-    struct rwmutex lock;    /* write: the tree; read: faults */
-    struct spin move_lock;  /* leaves move (mremap), or a page map takes them: one at a time */
+    struct rwmutex
+        lock; /* write: the tree; read: faults; taken by mm_read_lock and mm_write_lock */
+    struct spin move_lock; /* leaves move (mremap), or a page map takes them: one at a time */
     struct plat_aspace aspace;
     struct area_tree areas; /* guarded by lock */
     struct mark_tree marks; /* guarded by lock; libos/mm/marks.c */
@@ -121,8 +122,28 @@ struct mm {
         [MM_LAZY_MAX]; /* where pages may be taken away; guarded by the lock of lazy.c, as the next two */
     uint32_t nlazy;
     struct mm *lazy_next, *lazy_prev;
-    uint64_t serial; /* no other address space ever has it; not 0 */
+    uint64_t serial;        /* no other address space ever has it; not 0 */
+    struct mm_lanes *lanes; /* made once, with lock held for writing: libos/mm/lane.c */
+    bool lanes_open;        /* some are; changes with lock held for writing, as the next two */
+    uint32_t lane_wait;     /* mappings that had to wait for lock before lanes are opened */
+    uint32_t lane_waited;   /* those that did */
 };
+
+/* Lock the whole map of mm, for reading or writing. Sleeps. While it is held, everything is in mm->areas. */
+void mm_read_lock(struct mm *mm);
+void mm_write_lock(struct mm *mm);
+static inline void mm_read_unlock(struct mm *mm)
+{
+    rwmutex_read_unlock(&mm->lock);
+}
+static inline void mm_write_unlock(struct mm *mm)
+{
+    rwmutex_write_unlock(&mm->lock);
+}
+/* Lock the part of the map that addr lies in, for reading; to be unlocked by rwmutex_read_unlock. Sleeps. */
+NODISCARD struct rwmutex *mm_read_lock_at(struct mm *mm, uintptr_t addr);
+/* Pages that are mapped, at this moment. */
+uint64_t mm_total_pages(const struct mm *mm);
 
 /* An empty address space with one user. NULL: out of memory. */
 struct mm *mm_create(void);
