@@ -187,21 +187,10 @@ static int put_stats(struct balloon *b)
     return err;
 }
 
-/* The device returns the buffer when it wants new numbers. */
-static void stats_interrupt(struct virtio_queue *q)
+static void forget_report(struct balloon *b)
 {
-    struct balloon *b = q->dev->data;
-    uint32_t len;
-    void *token;
-    int got;
-
-    spin_lock(&q->dev->queues[0].lock);
-    got = virtq_get(&q->ring, &token, &len);
-    if (got > 0)
-        got = put_stats(b);
-    spin_unlock(&q->dev->queues[0].lock);
-    if (got < 0)
-        virtio_fail(q->dev, q->ring.why ? q->ring.why : "no room for statistics");
+    balloon_reported(b->block, b->blocks);
+    b->blocks = 0;
 }
 
 /* Name free blocks. Locks: the first queue's. */
@@ -210,6 +199,8 @@ static int report_locked(struct balloon *b)
     struct virtq_seg seg[BLOCKS];
     int err = 0;
 
+    if (b->dev->failed) /* nobody would take them back */
+        return 0;
     if (!b->blocks)
         b->blocks = balloon_report(b->block, BLOCKS);
     for (size_t i = 0; i < b->blocks; i++)
@@ -240,7 +231,8 @@ static void look(struct timer *t)
         timer_start(t, plat_time_ns() + (b->blocks ? REPORT_NS : QUIET_NS));
 }
 
-static void report_interrupt(struct virtio_queue *q)
+/* A buffer came back on the statistics' or the reports' queue: the host wants new numbers, or knows the blocks. */
+static void side_interrupt(struct virtio_queue *q)
 {
     struct balloon *b = q->dev->data;
     uint32_t len;
@@ -249,14 +241,28 @@ static void report_interrupt(struct virtio_queue *q)
 
     spin_lock(&q->dev->queues[0].lock);
     got = virtq_get(&q->ring, &token, &len);
-    if (got > 0) {
-        balloon_reported(b->block, b->blocks);
-        b->blocks = 0;
+    if (got > 0 && q == b->report) {
+        forget_report(b);
         got = report_locked(b);
+    } else if (got > 0) {
+        got = put_stats(b);
     }
     spin_unlock(&q->dev->queues[0].lock);
     if (got < 0)
-        virtio_fail(q->dev, q->ring.why ? q->ring.why : "free blocks cannot be reported");
+        virtio_fail(q->dev, q->ring.why ? q->ring.why : "no room for an answer");
+}
+
+/* Blocks that were being named are free again, unless the device may still act on their names. Pages in the balloon stay there:
+ * nobody knows what the host has done with them. */
+static void balloon_failed(struct virtio_device *d)
+{
+    struct balloon *b = d->data;
+
+    if (d->ops->status(d) != 0)
+        return;
+    spin_lock(&d->queues[0].lock);
+    forget_report(b);
+    spin_unlock(&d->queues[0].lock);
 }
 
 static void poll(struct timer *t)
@@ -282,9 +288,9 @@ static int start(struct balloon *b)
     if (!err)
         err = virtio_queue_start(d, DEFLATE, DEFLATE, RING_SIZE, 0, pages_interrupt);
     if (!err && stats)
-        err = virtio_queue_start(d, STATS, STATS, RING_SIZE, 0, stats_interrupt);
+        err = virtio_queue_start(d, STATS, STATS, RING_SIZE, 0, side_interrupt);
     if (!err && report)
-        err = virtio_queue_start(d, REPORT, REPORT, RING_SIZE, 0, report_interrupt);
+        err = virtio_queue_start(d, REPORT, REPORT, RING_SIZE, 0, side_interrupt);
     if (!err)
         err = plat_dma_alloc(BATCH * sizeof(uint32_t), &b->pages);
     if (!err)
@@ -336,4 +342,5 @@ const struct virtio_driver virtio_balloon_driver = {
     .features = balloon_features,
     .probe = balloon_probe,
     .changed = balloon_changed,
+    .failed = balloon_failed,
 };

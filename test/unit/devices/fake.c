@@ -131,6 +131,8 @@ static void mmio_write(uint64_t pa, unsigned bytes, uint64_t v)
         set_half(&q->used, reg == 0xa4, v);
         break;
     default:
+        if (reg >= 0x100 && reg - 0x100 + bytes <= FAKE_CONFIG)
+            memcpy(&f->config[reg - 0x100], &v, bytes);
         break;
     }
 }
