@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory policies on a machine with one node: checked as Linux checks them and remembered, so that programs are told what they
- * set. All pages are on node 0, so that nothing moves. set_mempolicy(2), mbind(2), move_pages(2). */
+/* Memory policies: checked as Linux checks them and remembered. Anonymous pages come from where they say, and move.
+ * set_mempolicy(2), mbind(2), move_pages(2). */
 #include "sys_proto.h"
 #include <abi/errno.h>
 #include <abi/mempolicy.h>
 #include <abi/prctl.h>
 #include <libos/access.h>
 #include <libos/mm.h>
+#include <libos/node.h>
 #include <libos/process.h>
 #include <libos/sched.h>
 #include <libos/user.h>
 
-enum { MAX_NODES = 1024, NODES_HERE = 1, STATIC_OR_RELATIVE = 0xc000 };
+enum { MAX_NODES = 1024, STATIC_OR_RELATIVE = 0xc000 };
 
 static struct mm *mine(void)
 {
@@ -69,11 +70,11 @@ static int policy_make(unsigned mode, uint64_t nodes, struct mempolicy *ret)
         return 0;
     }
     /* Relative ones are folded onto the nodes that there are. */
-    bool any = flags & MPOL_F_RELATIVE_NODES ? nodes != 0 : nodes & NODES_HERE;
+    bool any = flags & MPOL_F_RELATIVE_NODES ? nodes != 0 : nodes & node_all();
     if (!any)
         return -EINVAL;
     *ret = (struct mempolicy){ .mode = (uint16_t)(kind | flags),
-                               .nodes = user_nodes ? nodes : nodes & NODES_HERE };
+                               .nodes = user_nodes ? nodes : nodes & node_all() };
     return 0;
 }
 
@@ -97,6 +98,28 @@ long sys_set_mempolicy(int mode, user_u64_in_t nmask, unsigned long maxnode)
     return err;
 }
 
+/* Pages of [start, end) go where p wants them, with MPOL_MF_MOVE. -EIO: some are elsewhere, with MPOL_MF_STRICT. */
+static int move_range(struct mm *mm, uintptr_t start, uintptr_t end, const struct mempolicy *p,
+                      unsigned flags)
+{
+    unsigned kind = p->mode & ~(unsigned)MPOL_MODE_FLAGS;
+    bool left = false;
+    if (kind == MPOL_DEFAULT || kind == MPOL_LOCAL)
+        return 0;
+    uint64_t nodes = mempolicy_nodes(p), allowed;
+    for (uintptr_t va = start; va < end; va += PAGE_SIZE) {
+        int node = mm_page_node(mm, va);
+        if (node >= 0 && !(nodes >> node & 1)) {
+            unsigned to = mempolicy_node(p, va >> PAGE_SHIFT, &allowed);
+            to = nodes >> to & 1 ? to : (unsigned)__builtin_ctzll(nodes);
+            left |= !(flags & (MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) || mm_move_page(mm, va, to) < 0;
+        }
+        if (va % (64 * PAGE_SIZE) == 0 && thread_preempt_point())
+            return -EINTR;
+    }
+    return left && flags & MPOL_MF_STRICT ? -EIO : 0;
+}
+
 long sys_mbind(uintptr_t addr, unsigned long len, unsigned long mode, user_u64_in_t nmask,
                unsigned long maxnode, unsigned flags)
 {
@@ -111,7 +134,10 @@ long sys_mbind(uintptr_t addr, unsigned long len, unsigned long mode, user_u64_i
         return err;
     if (addr & (PAGE_SIZE - 1) || addr + size < addr)
         return -EINVAL;
-    return size ? mm_set_policy(mine(), addr, size, &p) : 0;
+    err = size ? mm_set_policy(mine(), addr, size, &p) : 0;
+    if (!err && node_many && flags)
+        err = move_range(mine(), addr, addr + size, &p, flags);
+    return err;
 }
 
 /* What is asked for. */
@@ -123,14 +149,23 @@ static int find_policy(uintptr_t addr, unsigned long flags, struct mempolicy *re
     return addr ? -EINVAL : 0;
 }
 
+/* The page of zeros is nowhere in particular. */
+static int page_is_on(uintptr_t addr)
+{
+    int node = mm_page_node(mine(), addr);
+    return node < 0 ? 0 : node;
+}
+
 /* The node that pages come from, instead of the policy. */
 static int find_node(uintptr_t addr, unsigned long flags, const struct mempolicy *p)
 {
     uint8_t byte;
     unsigned kind = p->mode & ~(unsigned)MPOL_MODE_FLAGS;
     if (flags & MPOL_F_ADDR)
-        return mm_access(mine(), addr, &byte, 1, false, false) == 1 ? 0 : -EFAULT;
-    return kind == MPOL_INTERLEAVE || kind == MPOL_WEIGHTED_INTERLEAVE ? 0 : -EINVAL;
+        return mm_access(mine(), addr, &byte, 1, false, false) != 1 ? -EFAULT : page_is_on(addr);
+    return kind == MPOL_INTERLEAVE || kind == MPOL_WEIGHTED_INTERLEAVE
+               ? __builtin_ctzll(mempolicy_nodes(p))
+               : -EINVAL;
 }
 
 long sys_get_mempolicy(user_int_out_t policy, user_u64_out_t nmask, unsigned long maxnode,
@@ -138,21 +173,22 @@ long sys_get_mempolicy(user_int_out_t policy, user_u64_out_t nmask, unsigned lon
 {
     struct mempolicy p = { .mode = 0 };
     bool mask = !user_is_null(nmask);
-    if ((mask && maxnode < NODES_HERE) ||
+    int node = 0;
+    if ((mask && maxnode < node_count()) ||
         flags & ~(unsigned long)(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED))
         return -EINVAL;
     if (flags & MPOL_F_MEMS_ALLOWED) {
         if (flags & (MPOL_F_NODE | MPOL_F_ADDR))
             return -EINVAL;
-        p.nodes = NODES_HERE;
+        p.nodes = node_all();
     } else {
         int err = find_policy(addr, flags, &p);
         if (!err && flags & MPOL_F_NODE)
-            err = find_node(addr, flags, &p);
-        if (err)
+            err = node = find_node(addr, flags, &p);
+        if (err < 0)
             return err;
     }
-    int told = flags & MPOL_F_NODE ? 0 : p.mode;
+    int told = flags & MPOL_F_NODE ? node : p.mode;
     if (!user_is_null(policy) && user_put(policy, &told, 1) < 0)
         return -EFAULT;
     return mask ? put_nodes(nmask, maxnode, p.nodes) : 0;
@@ -162,7 +198,7 @@ long sys_set_mempolicy_home_node(uintptr_t start, unsigned long len, unsigned lo
                                  unsigned long flags)
 {
     size_t size = align_up(len, PAGE_SIZE);
-    if (start & (PAGE_SIZE - 1) || flags || home_node >= NODES_HERE || start + size < start)
+    if (start & (PAGE_SIZE - 1) || flags || home_node >= node_count() || start + size < start)
         return -EINVAL;
     return size ? mm_check_home(mine(), start, size) : 0;
 }
@@ -184,6 +220,28 @@ static int find_target(int pid, struct thread **ret)
     return 0;
 }
 
+/* Pages on a node of from go to the node of to that has the same place there. How many did not; -EINTR. */
+static long migrate(struct mm *mm, uint64_t from, uint64_t to)
+{
+    uintptr_t va = 0, end;
+    long stay = 0;
+    while (mm_next_range(mm, va, &va, &end)) {
+        for (; va < end; va += PAGE_SIZE) {
+            int node = mm_page_node(mm, va);
+            if (node >= 0 && from >> node & 1) {
+                unsigned place = (unsigned)__builtin_popcountll(from & ((1ull << node) - 1));
+                const struct mempolicy p = { .mode = MPOL_INTERLEAVE, .nodes = to };
+                uint64_t allowed;
+                unsigned dest = mempolicy_node(&p, place, &allowed);
+                stay += (int)dest != node && mm_move_page(mm, va, dest) < 0;
+            }
+            if (va % (64 * PAGE_SIZE) == 0 && thread_preempt_point())
+                return -EINTR;
+        }
+    }
+    return stay;
+}
+
 long sys_migrate_pages(int pid, unsigned long maxnode, user_u64_in_t old, user_u64_in_t new)
 {
     uint64_t from, to;
@@ -193,12 +251,18 @@ long sys_migrate_pages(int pid, unsigned long maxnode, user_u64_in_t old, user_u
     err = err ? err : find_target(pid, &t);
     if (err)
         return err;
-    if (to & ~(uint64_t)NODES_HERE && !cred_capable(CAP_SYS_NICE))
+    if (to & ~node_all() && !cred_capable(CAP_SYS_NICE))
         err = -EPERM;
-    else if (!(to & NODES_HERE))
+    else if (!(to & node_all()))
         err = -EINVAL;
+    struct mm *mm = err || !node_many ? NULL : thread_mm_get(t);
     thread_put(t);
-    return err; /* all pages are on the one node: none could not be moved */
+    long stay = 0; /* with one node: none could not be moved */
+    if (mm) {
+        stay = migrate(mm, from & node_all(), to & node_all());
+        mm_put(mm);
+    }
+    return err ? err : stay;
 }
 
 /* Pages i of the lists. */
@@ -207,13 +271,14 @@ static int tell_page(struct mm *mm, unsigned long i, user_u64_in_t pages, user_i
 {
     uint64_t addr;
     int node = 0;
+    bool move = !user_is_null(nodes);
     if (user_get(&addr, user_advance(pages, i), 1) < 0)
         return -EFAULT;
-    if (!user_is_null(nodes) && user_get(&node, user_advance(nodes, i), 1) < 0)
+    if (move && user_get(&node, user_advance(nodes, i), 1) < 0)
         return -EFAULT;
-    if (node < 0 || node >= NODES_HERE)
+    if (node < 0 || node >= (int)node_count())
         return -ENODEV;
-    node = mm_page_node(mm, addr);
+    node = move ? mm_move_page(mm, addr, (unsigned)node) : mm_page_node(mm, addr);
     return user_put(user_advance(status, i), &node, 1) < 0 ? -EFAULT : 0;
 }
 

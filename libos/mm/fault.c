@@ -13,6 +13,7 @@
 #include <abi/signal.h>
 #include <base/log.h>
 #include <libos/deferred.h>
+#include <libos/node.h>
 #include <libos/page.h>
 #include <libos/pagemap.h>
 #include <libos/process.h>
@@ -99,13 +100,28 @@ static int map_large(struct fault *f)
     return 0;
 }
 
+/* Where there are several nodes: the policy of the area, else of the thread; NULL: none. */
+static const struct mempolicy *policy_of(const struct area *a)
+{
+    const struct mempolicy *p = a->policy.mode ? &a->policy : &thread_current()->mempolicy;
+    return node_many && p->mode ? p : NULL;
+}
+
+static NOINLINE size_t alloc_by_policy(const struct fault *f, struct page **page, size_t n)
+{
+    const struct mempolicy *p = policy_of(f->a);
+    return p ? mempolicy_alloc(p, f->va >> PAGE_SHIFT, page, n)
+             : page_alloc_bulk(page, n, PAGE_ANON, PAGE_ZERO);
+}
+
 /* Map n fresh pages; those that found something mapped go back. */
 static int map_fresh(struct fault *f, size_t n)
 {
     struct mm *mm = f->a->mm;
     struct page *page[BATCH_MAX];
     paddr_t pa[BATCH_MAX];
-    n = page_alloc_bulk(page, n, PAGE_ANON, PAGE_ZERO);
+    n = UNLIKELY(node_many) ? alloc_by_policy(f, page, n)
+                            : page_alloc_bulk(page, n, PAGE_ANON, PAGE_ZERO);
     if (UNLIKELY(n == 0))
         return -ENOMEM;
     pa[0] = page_addr(page[0]);
@@ -223,7 +239,7 @@ static int fault_anonymous(struct fault *f)
 {
     if (f->present)
         return f->write ? copy_on_write(f) : 0;
-    if (f->write && large_wanted(f->a, f->va)) {
+    if (f->write && large_wanted(f->a, f->va) && !(node_many && policy_of(f->a))) {
         int err = map_large(f);
         if (err != RETRY)
             return err;

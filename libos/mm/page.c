@@ -11,6 +11,7 @@
 
 #include <base/log.h>
 #include <libos/lock.h>
+#include <libos/node.h>
 #include <libos/page.h>
 #include <plat/boot.h>
 #include <plat/cpu.h>
@@ -47,6 +48,7 @@ static struct spin lock = SPIN_INIT(RANK_PAGES);
 
 /* What is free of one node's memory; guarded by lock. */
 struct node {
+    uint64_t total, free; /* pages; free: not in a CPU\'s store */
     struct page *free_list[PAGE_ORDER_MAX + 1];
     uint32_t free_orders; /* bit o: free_list[o] is not empty */
     uint32_t nchunks;     /* entries of chunks that have some left */
@@ -54,6 +56,7 @@ struct node {
 };
 static struct node nodes[PLAT_NODE_MAX];
 static unsigned nnodes = 1;
+bool node_many;
 /* For each node: itself, then the others, nearest first. */
 static uint8_t near[PLAT_NODE_MAX][PLAT_NODE_MAX];
 static uint8_t cpu_node[PLAT_CPU_MAX];
@@ -90,6 +93,7 @@ static struct node *node_of(const struct page *p)
 static void list_push(struct page *p, unsigned order)
 {
     struct node *nd = node_of(p);
+    nd->free += 1ull << order;
     p->kind = PAGE_FREE;
     p->order = (uint8_t)order;
     p->prev = NULL;
@@ -103,6 +107,7 @@ static void list_push(struct page *p, unsigned order)
 static void list_remove(struct page *p, unsigned order)
 {
     struct node *nd = node_of(p);
+    nd->free -= 1ull << order;
     if (p->next)
         p->next->prev = p->prev;
     if (p->prev)
@@ -143,6 +148,7 @@ static bool chunk_open(struct node *nd)
     plat_mem_accept(page_addr(p), (uint64_t)CHUNK << PAGE_SHIFT);
     memset(p, 0, CHUNK * sizeof *p);
     p->flags = PAGE_REPORTED; /* the host has not given it so far */
+    nd->free -= CHUNK;
     list_push(p, PAGE_ORDER_MAX);
     return true;
 }
@@ -311,6 +317,13 @@ struct page *page_alloc(unsigned order, enum page_kind kind, unsigned flags)
     return p;
 }
 
+void node_memory(unsigned node, struct node_memory *ret)
+{
+    spin_lock(&lock);
+    *ret = (struct node_memory){ nodes[node].total, nodes[node].free };
+    spin_unlock(&lock);
+}
+
 /* Clear pages, a run of neighbours at a time. */
 static void clear(struct page **pages, size_t n)
 {
@@ -321,6 +334,23 @@ static void clear(struct page **pages, size_t n)
         memset(page_ptr(pages[i]), 0, run << PAGE_SHIFT);
         i += run;
     }
+}
+
+struct page *page_alloc_on(unsigned node, uint64_t allowed, enum page_kind kind, unsigned flags)
+{
+    struct page *p = NULL;
+    spin_lock(&lock);
+    for (unsigned i = 0; i < nnodes && !p && above_reserve(1, kind, flags); i++)
+        if (allowed >> near[node][i] & 1)
+            p = node_take(&nodes[near[node][i]], 0);
+    spin_unlock(&lock);
+    if (!p)
+        return NULL;
+    block_scatter(p, 1, kind, 1);
+    stores[plat_cpu_id()].used[kind]++;
+    if (flags & PAGE_ZERO)
+        clear(&p, 1);
+    return p;
 }
 
 size_t page_alloc_bulk(struct page **out, size_t n, enum page_kind kind, unsigned flags)
@@ -675,6 +705,7 @@ static void part_add(uint64_t from, uint64_t to, struct node *nd, uint64_t *done
     pages_add(from, first);
     nd->chunks[nd->nchunks++] = (struct chunks){ first, last };
     free_pages += last - first;
+    nd->free += last - first;
     entries_clear(last, align_up(to, CHUNK), done);
     pages_add(last, to);
 }
@@ -686,6 +717,7 @@ static void region_add(uint64_t from, uint64_t to, uint64_t *done)
         unsigned node = plat_node_of(PADDR(from << PAGE_SHIFT), &end);
         /* A boundary within a page: it is the first node's. */
         uint64_t stop = end == UINT64_MAX ? to : min_u64(to, (end + PAGE_SIZE - 1) >> PAGE_SHIFT);
+        nodes[node].total += stop - from;
         part_add(from, stop, &nodes[node], done);
         from = stop;
     }
@@ -694,6 +726,7 @@ static void region_add(uint64_t from, uint64_t to, uint64_t *done)
 static void nodes_init(void)
 {
     nnodes = plat_node_count();
+    node_many = nnodes > 1;
     for (unsigned i = 0; i < nnodes; i++) {
         unsigned n = 0;
         /* By insertion: near[i][0..n) is in order. */

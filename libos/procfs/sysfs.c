@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* /sys: CPUs, one memory node, large pages. Only facts that programs ask for and that libOS knows. The topology is the
+/* /sys: CPUs, memory nodes, large pages. Only facts that programs ask for and that libOS knows. The topology is the
  * flat one that every VMM shows: one package, each CPU a core of its own. sysfs(5), Documentation/ABI/. */
 #include "gen.h"
 #include <abi/errno.h>
 #include <abi/statfs.h>
 #include <libos/mount.h>
+#include <libos/node.h>
 #include <libos/page.h>
 #include <libos/sysfs.h>
 #include <plat/cc.h>
 #include <plat/cpu.h>
+#include <plat/node.h>
 
 enum { FILE_SIZE = 4096 }; /* what stat says of each file */
 
@@ -109,18 +111,95 @@ static const struct gen_entry cpu_dir[] = {
     GEN_FILE("present", show_cpu_list),      { .name = NULL },
 };
 
+/* The bits of a mask as ranges: 0-3,6 */
+static void show_bits(struct text *t, uint64_t bits)
+{
+    const char *comma = "";
+    for (int from = 0; from < 64 && bits >> from; from++) {
+        if (!(bits >> from & 1))
+            continue;
+        int to = from;
+        while (to < 63 && bits >> (to + 1) & 1)
+            to++;
+        text_printf(t, to > from ? "%s%d-%d" : "%s%d", comma, from, to);
+        comma = ",";
+        from = to;
+    }
+    text_printf(t, "\n");
+}
+
+static uint64_t node_cpus(unsigned node)
+{
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < plat_cpu_count() && i < 64; i++)
+        mask |= (uint64_t)(plat_node_of_cpu(i) == node) << i;
+    return mask;
+}
+
+static int show_node_cpus(struct text *t, const struct gen_ctx *c)
+{
+    show_bits(t, node_cpus((unsigned)c->number));
+    return 0;
+}
+
+static int show_node_mask(struct text *t, const struct gen_ctx *c)
+{
+    show_mask(t, node_cpus((unsigned)c->number));
+    return 0;
+}
+
+static int show_node_distance(struct text *t, const struct gen_ctx *c)
+{
+    for (unsigned i = 0; i < node_count(); i++)
+        text_printf(t, "%s%u", i ? " " : "", plat_node_distance((unsigned)c->number, i));
+    text_printf(t, "\n");
+    return 0;
+}
+
+static int show_nodes(struct text *t, const struct gen_ctx *c)
+{
+    show_bits(t, node_all());
+    return 0;
+}
+
+static int show_nodes_with_cpus(struct text *t, const struct gen_ctx *c)
+{
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < node_count(); i++)
+        mask |= (uint64_t)(node_cpus(i) != 0) << i;
+    show_bits(t, mask);
+    return 0;
+}
+
+static int show_nodes_with_memory(struct text *t, const struct gen_ctx *c)
+{
+    uint64_t mask = 0;
+    struct node_memory m;
+    for (unsigned i = 0; i < node_count(); i++) {
+        node_memory(i, &m);
+        mask |= (uint64_t)(m.total != 0) << i;
+    }
+    show_bits(t, mask);
+    return 0;
+}
+
 static int show_node_memory(struct text *t, const struct gen_ctx *c)
 {
     struct page_stats s;
+    struct node_memory m;
     page_stats(&s);
+    node_memory((unsigned)c->number, &m);
+    if (!node_many)
+        m = (struct node_memory){ s.total, s.free };
     const struct {
         const char *name;
         uint64_t pages;
-    } rows[] = { { "MemTotal:", s.total },         { "MemFree:", s.free },
-                 { "MemUsed:", s.total - s.free }, { "FilePages:", s.file },
+    } rows[] = { { "MemTotal:", m.total },         { "MemFree:", m.free },
+                 { "MemUsed:", m.total - m.free }, { "FilePages:", s.file },
                  { "AnonPages:", s.anon },         { "Shmem:", s.file } };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        text_printf(t, "Node 0 %-15s %8llu kB\n", rows[i].name,
+    /* What pages are used for is not counted by node. */
+    for (size_t i = 0; i < (node_many ? 3 : ARRAY_SIZE(rows)); i++)
+        text_printf(t, "Node %d %-15s %8llu kB\n", c->number, rows[i].name,
                     (unsigned long long)(rows[i].pages * (PAGE_SIZE / 1024)));
     return 0;
 }
@@ -172,24 +251,21 @@ static const struct gen_entry hugepages_entries[] = { GEN_DIR("hugepages-2048kB"
                                                       { .name = NULL } };
 
 static const struct gen_entry node_entries[] = {
-    GEN_FILE("cpulist", show_cpu_list),
-    GEN_FILE("cpumap", show_all_mask),
-    GEN_FIXED("distance", "10\n"),
-    GEN_FILE("meminfo", show_node_memory),
-    GEN_FILE("vmstat", show_node_vmstat),
-    GEN_FILE("numastat", show_node_numastat),
-    GEN_DIR("hugepages", node_hugepages_entries),
-    { .name = NULL },
+    GEN_FILE("cpulist", show_node_cpus),          GEN_FILE("cpumap", show_node_mask),
+    GEN_FILE("distance", show_node_distance),     GEN_FILE("meminfo", show_node_memory),
+    GEN_FILE("vmstat", show_node_vmstat),         GEN_FILE("numastat", show_node_numastat),
+    GEN_DIR("hugepages", node_hugepages_entries), { .name = NULL },
 };
 
 static bool node_exists(const struct gen_ctx *dir, int n)
 {
-    return n == 0;
+    return n >= 0 && (unsigned)n < node_count();
 }
 
 static int node_next(const struct gen_ctx *dir, int from)
 {
-    return from <= 0 ? 0 : -1;
+    from = from < 0 ? 0 : from;
+    return node_exists(dir, from) ? from : -1;
 }
 
 static const struct gen_names nodes = { .prefix = "node",
@@ -200,9 +276,12 @@ static const struct gen_names nodes = { .prefix = "node",
                                                    .children = node_entries } };
 
 static const struct gen_entry node_dir[] = {
-    GEN_FIXED("has_cpu", "0\n"),           GEN_FIXED("has_memory", "0\n"),
-    GEN_FIXED("has_normal_memory", "0\n"), GEN_FIXED("online", "0\n"),
-    GEN_FIXED("possible", "0\n"),          { .name = NULL },
+    GEN_FILE("has_cpu", show_nodes_with_cpus),
+    GEN_FILE("has_memory", show_nodes_with_memory),
+    GEN_FILE("has_normal_memory", show_nodes_with_memory),
+    GEN_FILE("online", show_nodes),
+    GEN_FILE("possible", show_nodes),
+    { .name = NULL },
 };
 
 static const struct gen_entry system_entries[] = {

@@ -205,7 +205,7 @@ NODISCARD int mm_set_policy(struct mm *mm, uintptr_t start, size_t size,
 NODISCARD int mm_get_policy(struct mm *mm, uintptr_t addr, struct mempolicy *ret);
 /* set_mempolicy_home_node(2) for whole pages: can each policy there have one? -ENOENT: there is none; -EOPNOTSUPP. */
 NODISCARD int mm_check_home(struct mm *mm, uintptr_t start, size_t size);
-/* move_pages(2): the node of the page at addr, 0; -EFAULT: nothing is mapped, or the page of zeros; -ENOENT: no page. */
+/* move_pages(2): the node of the page at addr; -EFAULT: nothing is mapped, or the page of zeros; -ENOENT: no page. */
 NODISCARD int mm_page_node(struct mm *mm, uintptr_t addr);
 
 /* PR_SET_VMA of prctl(2): name anonymous areas, as /proc/PID/maps shows; name NULL: no more. -EINVAL, -ENOMEM (holes too), -EBADF

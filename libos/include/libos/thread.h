@@ -81,7 +81,7 @@ struct trace {
     struct abi_siginfo *siginfo; /* of the stop; on the stopped thread's stack */
 };
 
-/* Where memory is to come from, set_mempolicy(2). There is one node, so that a policy changes nothing but what is told of it. */
+/* Where memory is to come from, set_mempolicy(2): libos/mm/policy.c. */
 struct mempolicy {
     uint16_t mode;  /* MPOL_* with its MPOL_F_* flags; 0: none */
     uint64_t nodes; /* as they are told */
