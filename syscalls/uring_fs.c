@@ -33,19 +33,13 @@ void uring_free_names(struct uring_req *r)
     heap_free(n);
 }
 
-static int names_get(struct uring_req *r, uintptr_t one, uintptr_t two)
+static int names_get(struct uring_req *r, uintptr_t one)
 {
     struct names *n = heap_alloc(sizeof(*n));
     if (!n)
         return -ENOMEM;
     n->has_two = false;
     int err = name_get(&n->one, user_at(user_str_t, one));
-    if (!err && two) {
-        err = name_get(&n->two, user_at(user_str_t, two));
-        n->has_two = !err;
-        if (err)
-            name_put(&n->one);
-    }
     if (err) {
         heap_free(n);
         return err;
@@ -71,7 +65,7 @@ int uring_prep_openat(struct uring_req *r)
     unsigned flags = s->rw_flags & OPEN_KNOWN;
     if (s->file_index && flags & O_CLOEXEC)
         return -EINVAL; /* a slot has no such thing */
-    int err = names_get(r, s->addr, 0);
+    int err = names_get(r, s->addr);
     if (!err)
         ((struct names *)r->data)->how =
             (struct abi_open_how){ .flags = flags | (flags & O_PATH ? 0 : O_LARGEFILE),
@@ -91,7 +85,7 @@ int uring_prep_openat2(struct uring_req *r)
     if (!err && s->file_index && how.flags & O_CLOEXEC)
         err = -EINVAL;
     if (!err)
-        err = names_get(r, s->addr, 0);
+        err = names_get(r, s->addr);
     if (err)
         return err;
     if (!(how.flags & O_PATH))
@@ -175,7 +169,7 @@ int uring_prep_name(struct uring_req *r)
         return -EBADF;
     if (!make && s->rw_flags & ~(uint32_t)AT_REMOVEDIR)
         return -EINVAL;
-    return names_get(r, s->addr, 0);
+    return names_get(r, s->addr);
 }
 
 int uring_prep_two_names(struct uring_req *r)
@@ -186,7 +180,11 @@ int uring_prep_two_names(struct uring_req *r)
         return -EINVAL;
     if (s->flags & IOSQE_FIXED_FILE)
         return -EBADF;
-    return names_get(r, s->addr, s->off);
+    int err = names_get(r, s->addr);
+    struct names *n = r->data; /* freed with the request, whatever happens to the second one */
+    if (!err && !(err = name_get(&n->two, user_at(user_str_t, s->off))))
+        n->has_two = true;
+    return err;
 }
 
 long uring_op_unlinkat(struct uring_req *r, unsigned flags)
@@ -239,7 +237,7 @@ int uring_prep_statx(struct uring_req *r)
         return -EINVAL;
     if (s->flags & IOSQE_FIXED_FILE)
         return -EBADF;
-    return names_get(r, s->addr, 0);
+    return names_get(r, s->addr);
 }
 
 long uring_op_statx(struct uring_req *r, unsigned flags)
