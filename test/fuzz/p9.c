@@ -290,6 +290,20 @@ static void changes(void)
         path_put(&p);
 }
 
+/* One file under two names, of which the first is asked for again when the directory of the second is in no use any more. */
+static void two_names(void)
+{
+    struct file *f;
+    struct path p;
+    if (path_open(AT_FDCWD, "/m/f", O_RDONLY, 0, 0, &f))
+        return;
+    if (!path_walk(AT_FDCWD, "/m/d/f", 0, &p))
+        path_put(&p);
+    if (!path_walk(AT_FDCWD, "/m/f", 0, &p))
+        path_put(&p);
+    file_put(f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct abi_statfs fs = { 0 };
@@ -310,6 +324,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     use("/m/f", O_RDWR);
     use("/m/l", O_RDONLY);
     use("/m/d/new", O_RDWR | O_CREAT);
+    two_names();
     changes();
     sb->statfs(sb, &fs);
     must(path_walk(AT_FDCWD, "/m", 0, &root) == 0 && mount_umount(&root, 0) == 0);

@@ -159,11 +159,14 @@ int p9_inode_get(struct p9 *fs, uint32_t take_fid, struct inode **ret)
 static void remember(struct inode *dir, const char *name, size_t len, struct inode *inode)
 {
     struct p9_inode *i = p9_i(inode);
+    inode_get(dir);
     spin_lock(&p9_of(inode)->lock);
+    struct inode *old = i->dir;
     i->dir = dir;
     memcpy(i->name, name, len);
     i->name_len = (uint8_t)len;
     spin_unlock(&p9_of(inode)->lock);
+    inode_put(old);
 }
 
 static int lookup(struct inode *dir, const char *name, size_t len, struct inode **ret)
@@ -179,7 +182,7 @@ static int lookup(struct inode *dir, const char *name, size_t len, struct inode 
     return err;
 }
 
-/* Somebody holds the name under which inode was found: its directory is held with it. */
+/* The name under which inode was found last need not be the one that is held: it keeps that directory itself. */
 static bool valid(struct inode *inode)
 {
     struct p9_inode *i = p9_i(inode);
@@ -191,9 +194,10 @@ static bool valid(struct inode *inode)
     struct inode *dir = i->dir;
     size_t len = i->name_len;
     memcpy(name, i->name, len);
-    bool there = dir && get_live(dir);
+    if (dir)
+        inode_get(dir);
     spin_unlock(&fs->lock);
-    if (!there)
+    if (!dir)
         return false;
     int err = p9_walk(fs, p9_i(dir)->fid, name, len, &fid, &path);
     if (!err)
@@ -405,6 +409,7 @@ static void evict(struct inode *inode)
     p9_clunk(fs, i->reader);
     p9_clunk(fs, i->writer);
     p9_clunk(fs, i->fid);
+    inode_put(i->dir);
     heap_free(i);
 }
 

@@ -62,7 +62,7 @@ struct p9_inode {
     struct mutex pages;        /* RANK_FS_MAP: the two below */
     uint32_t reader, writer;   /* fids for the page cache; P9_NONE */
     /* Where it was found last, to ask whether that still holds. Guarded by p9.lock. */
-    struct inode *dir;
+    struct inode *dir; /* a reference */
     char name[ABI_NAME_MAX + 1];
     uint8_t name_len;
 };
