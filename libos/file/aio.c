@@ -101,7 +101,9 @@ void aio_put(struct aio_context *c)
 /* c is in no list any more: wait for what is under way, and for nobody to look at it. */
 static void end(struct aio_context *c)
 {
+    spin_lock(&c->wait.lock); /* a request has been counted by now, or is not begun (begin) */
     atomic_store(&c->dead, true);
+    spin_unlock(&c->wait.lock);
     waitq_wake(&c->wait, WAITQ_ALL, 0);
     (void)WAIT_EVENT(&c->wait, SLEEP_UNINTERRUPTIBLE, NO_DEADLINE,
                      *(volatile uint32_t *)&c->running == 0);
