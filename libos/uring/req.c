@@ -129,7 +129,10 @@ int uring_live(struct uring_req *r)
 
 int uring_hold(struct uring_req *r)
 {
-    return uring_live(r);
+    int err = uring_live(r);
+    if (!err && r->worker)
+        uring_worker_drop(r); /* which goes on to others, and may end */
+    return err;
 }
 
 /* ---- completion ---- */

@@ -196,6 +196,7 @@ static void ring_release(struct file *f)
     uring_table_free(&u->buffers);
     mutex_unlock(&u->submit);
     uring_cancel_all(u, NULL);
+    uring_undefer(u);
     spin_lock(&list_lock);
     DL_DELETE2(all_rings, u, list_prev, list_next);
     u->list_prev = NULL;

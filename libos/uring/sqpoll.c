@@ -115,8 +115,9 @@ void uring_sq_stop(struct uring *u)
     if (!q)
         return;
     atomic_store(&q->stop, true);
-    if (thread_current() == q->thread)
-        return; /* its own request had the last reference of the ring */
+    const struct uring_task *own = thread_current()->uring;
+    if (thread_current() == q->thread || (own && own->thread == q->thread))
+        return; /* its own request had the last reference of the ring: it waits for that, or for its worker */
     (void)thread_wake(q->thread);
     (void)WAIT_EVENT(&q->wait, SLEEP_UNINTERRUPTIBLE, NO_DEADLINE, atomic_load(&q->gone));
 }

@@ -174,9 +174,19 @@ void uring_drained(struct uring *u)
 
 /* ---- chains ---- */
 
+/* Whoever goes on with a chain, a worker for one, may have other rights than the thread that submits it has now. */
+static NOINLINE void keep_rights(struct uring_req *r)
+{
+    for (; r; r = r->link)
+        if (!r->cred)
+            r->cred = cred_get(thread_current()->cred);
+}
+
 static void begin(struct uring_req *r)
 {
     struct uring *u = r->ring;
+    if (UNLIKELY(r->link))
+        keep_rights(r->link);
     if (UNLIKELY(u->drain_used)) {
         if (defer(r))
             return;

@@ -66,7 +66,8 @@ int uring_timeout_prep(struct uring_req *r)
 
 static bool counts(const struct uring_req *r)
 {
-    return r->sqe.opcode == IORING_OP_TIMEOUT && r->sqe.off &&
+    /* One that is yet to begin is among those that wait, too. */
+    return r->sqe.opcode == IORING_OP_TIMEOUT && r->flags & URING_F_TIMER && r->sqe.off &&
            !(r->sqe.rw_flags & IORING_TIMEOUT_MULTISHOT);
 }
 
@@ -106,14 +107,11 @@ static void reached_work(struct uring_req *r)
 long uring_timeout(struct uring_req *r, unsigned flags)
 {
     struct uring *u = r->ring;
-    r->flags |= URING_F_TIMER;
     timer_init(&r->timer, fired);
     r->work = timeout_work;
     int err = uring_live(r);
-    if (err) {
-        r->flags &= ~(uint32_t)URING_F_TIMER;
+    if (err)
         return err;
-    }
     if (r->worker)
         uring_worker_drop(r);
     r->repeat = (uint32_t)r->sqe.off;
@@ -121,6 +119,7 @@ long uring_timeout(struct uring_req *r, unsigned flags)
     spin_lock(&u->lock);
     bool cancelled = uring_cancelled(r);
     if (!cancelled) {
+        r->flags |= URING_F_TIMER; /* from here on who calls it back has to stop the timer */
         r->target = u->cq_tail - u->cq_extra + (uint32_t)r->sqe.off;
         u->counted_timeouts += counts(r);
         timer_start(&r->timer, when);

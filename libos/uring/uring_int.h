@@ -92,7 +92,7 @@ struct uring {
     uint32_t flags;        /* IORING_SETUP_* */
     uint32_t sq_entries, cq_entries;
     uint8_t sqe_shift, cqe_shift;
-    bool closing; /* its file is gone */
+    _Atomic bool closing; /* its file is gone */
     struct uring_mem rings, sqes;
     struct uring_shared *shared;
     uint32_t array_offset;
@@ -219,6 +219,8 @@ void uring_kick(struct uring_req *r);
 /* Go on with what was handed over. True if there was something. */
 bool uring_task_run(struct uring_task *t);
 bool uring_run_deferred(struct uring *u);
+/* u closes, or its submitter ends: what was deferred goes to the tasks. From any context. */
+void uring_undefer(struct uring *u);
 static inline bool uring_task_has_work(struct uring_task *t)
 {
     return atomic_load(&t->work) != NULL;

@@ -103,6 +103,8 @@ void uring_hand(struct uring_req *r)
         uring_get(u);
         push(&u->deferred, r);
         nudge_deferred(u, task);
+        if (u->closing || atomic_load(&task->exiting))
+            uring_undefer(u); /* nobody asks the ring any more, or has for the last time */
         uring_put(u);
     } else {
         if (u->flags & IORING_SETUP_TASKRUN_FLAG)
@@ -119,16 +121,32 @@ void uring_kick(struct uring_req *r)
         uring_hand(r);
 }
 
-static bool run_list(_Atomic(struct uring_req *) *list)
+/* All of a list, the oldest first. */
+static struct uring_req *take_list(_Atomic(struct uring_req *) *list)
 {
     struct uring_req *r = atomic_exchange(list, NULL), *order = NULL;
-    bool any = r;
-    while (r) { /* the oldest first */
+    while (r) {
         struct uring_req *next = r->work_next;
         r->work_next = order;
         order = r;
         r = next;
     }
+    return order;
+}
+
+void uring_undefer(struct uring *u)
+{
+    struct uring_req *r = take_list(&u->deferred), *next;
+    for (; r; r = next) {
+        next = r->work_next;
+        uring_hand(r);
+    }
+}
+
+static bool run_list(_Atomic(struct uring_req *) *list)
+{
+    struct uring_req *r, *order = take_list(list);
+    bool any = order;
     while ((r = order)) {
         struct uring *u = r->ring;
         order = r->work_next;

@@ -5,6 +5,7 @@
 #include <t_file.h>
 #include <t_uring.h>
 
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -267,6 +268,55 @@ static void two_threads(void)
     close(s[1]);
 }
 
+/* A ring is closed while what happened in it waits to be asked for: its thread ends all the same. */
+static void closed_deferred(void)
+{
+    for (int how = 0; how < 2; how++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct ring r = { 0 };
+            int p[2];
+            CHECK(0, pipe(p));
+            ring_open(&r, 8, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+            sqe(&r, IORING_OP_POLL_ADD, p[0], 1)->poll32_events = 1;
+            sqe(&r, IORING_OP_POLL_ADD, p[0], 2)->poll32_events = 1;
+            CHECK(2, submit(&r, 0));
+            CHECK(1, write(p[1], "x", 1));
+            if (how)
+                ring_close(&r);
+            _exit(t_failures != 0);
+        }
+        CHECK(0, child_status(pid));
+    }
+}
+
+/* A chain runs with the rights that its thread had when it was submitted, whatever those of the worker that goes on with it. */
+static void chain_rights(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct d[2] = { { 0 } };
+        struct ring r = { 0 };
+        ring_open(&r, 8, 0);
+        int fd = (int)call(SYS_openat, AT_FDCWD, "secret", O_CREAT | O_WRONLY, 0600);
+        CHECK(0, call(SYS_fchown, fd, 1234, 1234));
+        sqe(&r, IORING_OP_NOP, -1, 1)->flags = IOSQE_ASYNC; /* a worker begins */
+        CHECK(0, result(&r));
+        CHECK(0, call(SYS_capset, &h, d));
+        CHECK(-EACCES, call(SYS_openat, AT_FDCWD, "secret", O_RDONLY));
+        sqe(&r, IORING_OP_NOP, -1, 2)->flags = IOSQE_ASYNC | IOSQE_IO_LINK;
+        struct io_uring_sqe *s = sqe(&r, IORING_OP_OPENAT, AT_FDCWD, 3);
+        s->addr = (uintptr_t) "secret";
+        s->open_flags = O_RDONLY;
+        CHECK(2, submit(&r, 2));
+        CHECK_NEXT(&r, 2u, 0);
+        CHECK_NEXT(&r, 3u, -EACCES);
+        _exit(t_failures != 0);
+    }
+    CHECK(0, child_status(pid));
+}
+
 int main(int argc, char **argv)
 {
     char self[256];
@@ -284,5 +334,7 @@ int main(int argc, char **argv)
     blocked_worker();
     by_itself();
     two_threads();
+    closed_deferred();
+    chain_rights();
     return t_leave();
 }
