@@ -156,6 +156,8 @@ static void pages_interrupt(struct virtio_queue *q)
         b->busy = false;
         if (q->index == DEFLATE)
             balloon_returned();
+        else
+            balloon_arrived();
     }
     spin_unlock(&q->dev->queues[0].lock);
     if (got < 0)

@@ -12,8 +12,9 @@
 enum { BATCH = 32, KEEP_MIN = 1024 /* pages */ };
 
 static struct spin lock = SPIN_INIT(RANK_PAGES);
-static struct page *lent, *leaving; /* by next; guarded by lock */
-static _Atomic uint64_t count;      /* of lent */
+/* By next; guarded by lock. The host may take the content of those that arrive at any moment. */
+static struct page *arriving, *lent, *leaving;
+static _Atomic uint64_t count; /* of the first two */
 
 static void push(struct page **list, struct page *p)
 {
@@ -50,12 +51,22 @@ size_t balloon_inflate(uint32_t *pfn, size_t n)
         }
         pfn[got++] = (uint32_t)(page_addr(p).v >> PAGE_SHIFT);
         spin_lock(&lock);
-        push(&lent, p);
+        push(&arriving, p);
         atomic_fetch_add(&count, 1);
         spin_unlock(&lock);
         page_lend(1);
     }
     return got;
+}
+
+void balloon_arrived(void)
+{
+    struct page *p;
+
+    spin_lock(&lock);
+    while ((p = pop(&arriving)))
+        push(&lent, p);
+    spin_unlock(&lock);
 }
 
 size_t balloon_deflate(uint32_t *pfn, size_t n)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Physical pages and the heap: every page is given out once, comes back, and joins its neighbours again. */
+#include <libos/dev/balloon.h>
 #include <libos/heap.h>
 #include <libos/page.h>
 #include <plat/host.h>
@@ -133,16 +134,43 @@ static void heap(void **state)
     heap_free(s);
 }
 
+/* All that can be had, and back. */
+static void use_up(void)
+{
+    struct page *list = NULL, *p;
+    while ((p = page_alloc(0, PAGE_ANON, 0))) {
+        p->next = list;
+        list = p;
+    }
+    while ((p = list)) {
+        list = p->next;
+        page_put(p);
+    }
+}
+
+/* Pages that the host was offered are not used again before it has taken them: it would take what is in them. */
+static void lent(void **state)
+{
+    enum { PAGES = 8 };
+    uint32_t pfn[PAGES];
+    (void)state;
+    balloon_yields();
+    assert_int_equal(balloon_inflate(pfn, PAGES), PAGES);
+    use_up();
+    assert_int_equal(balloon_count(), PAGES);
+    balloon_arrived();
+    use_up();
+    assert_int_equal(balloon_count(), 0);
+}
+
 int main(void)
 {
     plat_host_init();
     plat_host_nodes(NODES);
     page_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks),
-        cmocka_unit_test(exhaust),
-        cmocka_unit_test(split),
-        cmocka_unit_test(heap),
+        cmocka_unit_test(blocks), cmocka_unit_test(exhaust), cmocka_unit_test(split),
+        cmocka_unit_test(heap),   cmocka_unit_test(lent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 /* Take up to n pages for the host, their numbers to pfn; how many. Fewer when memory is short: programs keep a part of it.
  * The machine's memory is smaller by them. Does not sleep. */
 size_t balloon_inflate(uint32_t *pfn, size_t n);
+/* The host has taken those: only from then on they can be taken back. */
+void balloon_arrived(void);
 /* Take up to n pages out of the balloon, their numbers to pfn; they are in use until balloon_returned. */
 size_t balloon_deflate(uint32_t *pfn, size_t n);
 /* The host knows that those are ours again. */
