@@ -15,7 +15,7 @@ HEAD = '''# Programs
 Unmodified programs of Debian 12, run on Linux and as an image; output and exit status must agree, in each part where a program's
 output has parts. CPython's own tests run on both, and those that pass on Linux shall pass in the image; the others are skipped,
 mostly because they are about another system. A row net-NAME is a server in the guest, which clients on Linux have used; their
-checks count as one part. This page is made by the run: `./dev test --long` writes it. A program that did not run is not listed.
+checks count as one part. A row disk-NAME has its data on an ext4 volume, and e2fsck has called it clean. This page is made by the run: `./dev test --long` writes it. A program that did not run is not listed.
 All rows are of one build of libOS: %s (the first digits of its SHA-256).
 
 | program | command | parts | passed | skipped | failed |

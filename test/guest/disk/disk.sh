@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Programs that keep their data on a disk, as Debian ships them: each does its work on an ext4 volume, is looked at again after a
 # restart, and leaves a file system that e2fsck calls clean. Usage: disk.sh ALCOVE CASE [SIZE...]
+# RESULTS in the environment gets CASE's row of docs/PROGRAMS.md.
 set -u
 alcove=$(realpath "$1")
 name=$2
@@ -202,6 +203,65 @@ torture()
     done
 }
 
+# The guest's output is that of $1, which ran on this host. The rest are arguments of alcove run.
+same()
+{
+    local want=$1
+    shift
+    timeout 3000 "$alcove" run -v data.img:/data --root root "$@" >out 2>err || { fail "exit status $?"; tail -n 20 out err; }
+    ! grep -E 'panic|warning: ext4|data of inode' err || fail "messages of the libOS"
+    diff "$want" out >differ || { fail "not as on the host"; head -n 30 differ; tail -n 20 err; }
+    check
+}
+
+mariadb()
+{
+    volume 512M
+    mkdir -p root/usr/share root/etc
+    cp -a /usr/share/mysql root/usr/share/
+    printf 'root:x:0:0::/root:/bin/sh\n' >root/etc/passwd
+    printf 'root:x:0:\n' >root/etc/group
+    cp "$here/mariadb.sh" root/
+    bash "$here/mariadb.sh" "$dir/host" "$1" >want 2>&1 || { fail "on the host"; cat want; }
+    # shellcheck disable=SC2046
+    same want -m 1G --cpus 2 $(with mariadbd mariadb mariadb-admin mariadb-install-db my_print_defaults resolveip hostname sed grep sleep mkdir \
+        mkfifo tail cat chown chmod ls rm dirname basename uname tr touch sh) /bin/bash /mariadb.sh /data/x "$1"
+}
+
+# Packages $2... as their archive has them, in the directory $1.
+packages()
+{
+    local at=$1 from=${XDG_CACHE_HOME:-$HOME/.cache}/alcove/debs p
+    shift
+    mkdir -p "$at" "$from"
+    for p in "$@"; do
+        if [ ! -e "$from/$p.deb" ]; then
+            mkdir one && (cd one && apt-get download -qq "$p" 2>download) || { fail "no package $p"; cat one/download; }
+            mv one/*.deb "$from/$p.deb"
+            rm -rf one
+        fi
+        cp "$from/$p.deb" "$at/"
+    done
+}
+
+dpkg()
+{
+    volume 256M
+    packages root/debs/base libc6 libgcc-s1 gcc-12-base libcrypt1 libpcre2-8-0 libselinux1 libmd0 zlib1g libacl1 libattr1 libgmp10 libbz2-1.0 \
+        liblzma5 libzstd1 dash coreutils sed grep dpkg debianutils tar libtinfo6 libreadline8 readline-common
+    packages root/debs/more mawk hello gzip bc ed less libgcc-s1 sed
+    mkdir -p root/etc
+    cp /etc/passwd /etc/group root/etc/
+    cp "$here/dpkg.sh" root/
+    bash "$here/dpkg.sh" "$dir/root/debs" "$dir/host" >want 2>&1 || { fail "on the host"; tail want; }
+    grep -qx "done" want || fail "not done on the host"
+    # shellcheck disable=SC2046
+    same want -m 512M --cpus 2 $(with dpkg dpkg-deb dpkg-query dpkg-split tar rm sed diff find sort xargs sha256sum chroot sync mkdir sh bash gzip xz \
+        ldconfig start-stop-daemon update-alternatives) /bin/bash /dpkg.sh /debs /data/root
+}
+
 "$name" "$@"
+what="disk.sh $name $*"
+[ -z "${RESULTS:-}" ] || python3 "$here/../programs/results.py" "$RESULTS" "$alcove" "disk-$name${1:+-$1}" "$what" "$failed"
 [ $failed = 0 ] && echo "$name: ok"
 exit $failed

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What a run of a program leaves behind for docs/PROGRAMS.md, which ci/programs.py makes of it."""
+"""What a run of a program leaves behind for docs/PROGRAMS.md, which ci/programs.py makes of it.
+
+usage: results.py DIRECTORY ALCOVE NAME WHAT FAILED    FAILED: 0 or 1"""
 import glob
 import hashlib
 import json
 import os
+import sys
 
 
 def build_of(alcove):
@@ -22,3 +25,7 @@ def note(directory, alcove, name, what, failed, parts=1, skipped=0):
         with open(f'{directory}/{name}.json', 'w', encoding='utf-8') as f:
             json.dump({'name': name, 'build': build_of(alcove), 'what': ' '.join(what.split())[:60], 'parts': parts,
                        'skipped': skipped, 'failed': failed}, f)
+
+
+if __name__ == '__main__':
+    note(*sys.argv[1:5], ['output'] if sys.argv[5] != '0' else [])
