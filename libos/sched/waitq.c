@@ -22,6 +22,8 @@ void waitq_add_entry(struct waitq *q, struct waiter *w)
     DL_APPEND(q->head, w);
     w->queued = true;
     spin_unlock(&q->lock);
+    /* A full barrier: queued before the caller looks at what it waits for; pairs with waitq_active. */
+    atomic_thread_fence(memory_order_seq_cst);
 }
 
 void waitq_add(struct waitq *q, struct waiter *w)
@@ -96,6 +98,12 @@ void thread_init_sleep(struct thread *t)
     timer_init(&t->sleep_timer, sleep_timeout);
 }
 
+/* The sleep ends without a wake, unless one came first: it was meant for this thread and for no other, so look again. */
+static int give_up(struct thread *t, int err)
+{
+    return atomic_exchange(&t->state, THREAD_RUNNING) == THREAD_RUNNING ? 0 : err;
+}
+
 int thread_sleep(uint64_t deadline_ns)
 {
     struct thread *t = thread_current();
@@ -107,20 +115,16 @@ int thread_sleep(uint64_t deadline_ns)
     if (state == THREAD_RUNNING) /* woken already */
         return 0;
     if ((state == THREAD_SLEEPING && (work & (WORK_SIGNAL | WORK_KILLED))) ||
-        (state == THREAD_KILLABLE && (work & WORK_KILLED))) {
-        thread_finish_sleep();
-        return -EINTR;
-    }
+        (state == THREAD_KILLABLE && (work & WORK_KILLED)))
+        return give_up(t, -EINTR);
     if (UNLIKELY(work & WORK_TASK) && t->uring)
         uring_thread_sleeps(t);
     if (deadline_ns == NO_DEADLINE) {
         sched_switch();
         return 0;
     }
-    if (plat_time_ns() >= deadline_ns) {
-        thread_finish_sleep();
-        return -ETIMEDOUT;
-    }
+    if (plat_time_ns() >= deadline_ns)
+        return give_up(t, -ETIMEDOUT);
     timer_start(&t->sleep_timer, deadline_ns);
     sched_switch();
     timer_stop(&t->sleep_timer);

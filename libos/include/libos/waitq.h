@@ -50,6 +50,8 @@ void waitq_wake(struct waitq *q, unsigned n, unsigned events);
 /* True if waking could find anyone: cheap, no lock. */
 static inline bool waitq_active(const struct waitq *q)
 {
+    /* A full barrier: what the caller made true is seen before the queue is looked at; pairs with waitq_add_entry. */
+    atomic_thread_fence(memory_order_seq_cst);
     return *(struct waiter *const volatile *)&q->head != NULL;
 }
 
