@@ -182,8 +182,8 @@ static int check_event(const struct abi_sigevent *ev, struct thread **ret_target
     return -EINVAL;
 }
 
-/* Give k the lowest free id and put it into the list. */
-static int enlist(struct process *p, struct ktimer *k)
+/* Give k the lowest free id and put it into the list, where any thread can find and delete it from then on. The id, -EAGAIN. */
+static int enlist(struct process *p, struct ktimer *k, bool own_value)
 {
     int id = 0;
     spin_lock(&p->sig_lock);
@@ -191,10 +191,12 @@ static int enlist(struct process *p, struct ktimer *k)
         id++;
     if (id < TIMERS_MAX) {
         k->id = id;
+        if (own_value)
+            k->event.sigev_value.sival_int = id;
         DL_APPEND(p->timers, k);
     }
     spin_unlock(&p->sig_lock);
-    return id < TIMERS_MAX ? 0 : -EAGAIN;
+    return id < TIMERS_MAX ? id : -EAGAIN;
 }
 
 int ktimer_create(int clockid, const struct abi_sigevent *ev, int *ret_id)
@@ -226,20 +228,16 @@ int ktimer_create(int clockid, const struct abi_sigevent *ev, int *ret_id)
         k->event = *ev;
     else
         k->event = (struct abi_sigevent){ .sigev_signo = SIGALRM, .sigev_notify = SIGEV_SIGNAL };
-    err = enlist(p, k);
-    if (err) {
-        if (k->target)
-            thread_put(k->target);
-        heap_free(k);
-        return err;
-    }
-    if (!ev)
-        k->event.sigev_value.sival_int = k->id;
     if (clock_is_settable(clockid)) {
         k->clock_waiter.wake = clock_moved;
         waitq_add_entry(clock_was_set(), &k->clock_waiter);
     }
-    *ret_id = k->id;
+    int id = enlist(p, k, !ev);
+    if (id < 0) {
+        put(k);
+        return id;
+    }
+    *ret_id = id;
     return 0;
 }
 

@@ -57,30 +57,33 @@ static struct timer_cpu *lock_cpu_of(struct timer *t)
     }
 }
 
-void timer_start(struct timer *t, uint64_t deadline_ns)
+/* Take t, which is about to be armed, out of its tree and to this CPU. The CPU whose lock is held on return: this one, or the one
+ * where t's callback runs, which looks at its tree again afterwards: there timer_stop knows what to wait for. */
+static struct timer_cpu *bring_here(struct timer *t)
 {
     struct timer_cpu *here = &cpus[plat_cpu_id()];
-    struct timer_cpu *c = lock_cpu_of(t);
-    if (t->armed)
-        RB_REMOVE(timer_tree, &c->tree, t);
-    t->armed = false;
-    if (UNLIKELY(c != here && c->running == t)) {
-        /* Its callback runs there, and that CPU looks at its tree again afterwards. It stays there, so that timer_stop
-         * knows what to wait for. */
-        here = c;
-    } else {
+    for (;;) {
+        struct timer_cpu *c = lock_cpu_of(t);
+        if (t->armed)
+            RB_REMOVE(timer_tree, &c->tree, t);
+        t->armed = false;
+        if (LIKELY(c == here) || UNLIKELY(c->running == t))
+            return c;
         __atomic_store_n(&t->cpu, plat_cpu_id(), __ATOMIC_RELAXED);
+        spin_unlock(
+            &c->lock); /* somebody else may start it before this CPU's lock is held: look again */
     }
-    if (c != here) {
-        spin_unlock(&c->lock);
-        spin_lock(&here->lock);
-    }
+}
+
+void timer_start(struct timer *t, uint64_t deadline_ns)
+{
+    struct timer_cpu *c = bring_here(t);
     t->deadline_ns = deadline_ns;
     t->armed = true;
-    RB_INSERT(timer_tree, &here->tree, t);
-    spin_unlock(&here->lock);
-    if (LIKELY(here == &cpus[plat_cpu_id()]))
-        set_hardware(here, deadline_ns);
+    RB_INSERT(timer_tree, &c->tree, t);
+    spin_unlock(&c->lock);
+    if (LIKELY(c == &cpus[plat_cpu_id()]))
+        set_hardware(c, deadline_ns);
 }
 
 bool timer_stop(struct timer *t)
