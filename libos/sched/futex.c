@@ -152,10 +152,12 @@ static int move_in(struct futex_bucket *from, struct futex_bucket *to,
             futex_wake_one(w);
             woken++;
         } else if (*ret_moved < requeue) {
-            DL_DELETE(from->head, w);
             w->key = keys[1];
-            DL_APPEND(to->head, w);
-            w->bucket = to;
+            if (from != to) { /* else it would be met again and again */
+                DL_DELETE(from->head, w);
+                DL_APPEND(to->head, w);
+                w->bucket = to;
+            }
             ++*ret_moved;
         } else {
             break;

@@ -87,8 +87,8 @@ static void let_go(struct futex_waiter *w, bool granted)
     struct thread *t = w->thread;
     thread_get(t);
     w->granted = granted;
-    w->handoff = false;
-    /* Release: all of w is written before its thread may leave. */
+    /* Release: all of w is written before its thread may leave. A handoff ends by this alone: between two stores its thread would
+     * find itself queued and free to go. */
     atomic_store_explicit(&w->bucket, NULL, memory_order_release);
     thread_wake(t);
     thread_put(t);
@@ -138,6 +138,7 @@ static bool leave(struct futex_waiter *w)
             break;
         thread_finish_sleep();
     }
+    w->handoff = false;
     return false;
 }
 

@@ -89,13 +89,10 @@ int sched_set_affinity(struct thread *t, uint64_t cpus)
         /* It may be about to leave the CPU that it is queued on. */
         while (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE))
             plat_relax();
-        struct runq *to = runq_of((unsigned)__builtin_ctzll(cpus));
         runq_remove(rq, t);
-        thread_set_cpu(t, to->cpu);
+        rq = runq_move(rq, t);
+        runq_add(rq, t);
         spin_unlock(&rq->lock);
-        spin_lock(&to->lock);
-        runq_add(to, t);
-        spin_unlock(&to->lock);
         return 0;
     }
     if (t == rq->current)

@@ -70,6 +70,9 @@ static inline void thread_set_cpu(struct thread *t, unsigned cpu)
 /* Put t, which is runnable and not queued, at the tail of its list, and have this or that CPU notice it. */
 void runq_add(struct runq *rq, struct thread *t);
 void runq_remove(struct runq *rq, struct thread *t);
+/* The queue of a CPU that t, which is runnable and not queued, may run on. The lock of rq, where it was, is held; that of the
+ * result on return. */
+struct runq *runq_move(struct runq *rq, struct thread *t);
 /* The real-time priority in force, lent ones included; 0: not real-time. */
 static inline unsigned thread_rt_priority(const struct thread *t)
 {

@@ -182,6 +182,11 @@ static NOINLINE struct runq *place_elsewhere(struct runq *rq, struct thread *t, 
     }
 }
 
+struct runq *runq_move(struct runq *rq, struct thread *t)
+{
+    return place_elsewhere(rq, t, 0);
+}
+
 /* The queue for t, which belongs to rq: rq unless another CPU has nothing to do. Locks as place_elsewhere. */
 static ALWAYS_INLINE struct runq *place(struct runq *rq, struct thread *t)
 {
