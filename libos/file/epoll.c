@@ -184,15 +184,16 @@ static void item_remove(struct epoll_item *item)
 {
     struct epoll *ep = item->ep;
     struct file *f = item->file;
+    struct spin *lock = link_lock(f);
     item_leave_queues(item);
     RB_REMOVE(epoll_items, &ep->items, item);
     spin_lock(&ep->ready_lock);
     if (item->ready)
         DL_DELETE2(ep->ready, item, ready_prev, ready_next);
     spin_unlock(&ep->ready_lock);
-    spin_lock(link_lock(f));
-    DL_DELETE2(f->epoll_items, item, file_prev, file_next);
-    spin_unlock(link_lock(f)); /* from here on f may be gone */
+    spin_lock(lock);
+    DL_DELETE2(f->epoll_items, item, file_prev, file_next); /* from here on f may be gone */
+    spin_unlock(lock);
     slab_free(&items, item);
 }
 

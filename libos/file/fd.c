@@ -495,6 +495,16 @@ void fd_table_exec(struct fd_table *t)
     close_some(t, 0, UINT32_MAX, true);
 }
 
+void fd_table_swap(struct fd_table *take_table)
+{
+    struct thread *t = thread_current();
+    struct fd_table *old = t->fds;
+    spin_lock(&t->process->sig_lock); /* others look for it under this lock (thread_fds_get) */
+    t->fds = take_table;
+    spin_unlock(&t->process->sig_lock);
+    fd_table_put(old);
+}
+
 /* CLOSE_RANGE_UNSHARE: a table of one's own first. */
 static int unshare_table(void)
 {
@@ -505,8 +515,7 @@ static int unshare_table(void)
     int err = fd_table_copy(thread->fds, &own);
     if (err)
         return err;
-    fd_table_put(thread->fds);
-    thread->fds = own;
+    fd_table_swap(own);
     return 0;
 }
 

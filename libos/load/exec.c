@@ -231,8 +231,7 @@ static void forget_old(struct thread *t)
         if (fd_table_copy(t->fds, &own)) {
             signal_kernel(p, SIGKILL);
         } else {
-            fd_table_put(t->fds);
-            t->fds = own;
+            fd_table_swap(own);
         }
     }
     if (t->fds)

@@ -25,16 +25,18 @@ int process_unshare(unsigned long flags)
         struct fs_context *fs = fs_context_copy(t->fs);
         if (!fs)
             return -ENOMEM;
-        fs_context_put(t->fs);
+        struct fs_context *old = t->fs;
+        spin_lock(&t->process->sig_lock); /* others take it under this lock */
         t->fs = fs;
+        spin_unlock(&t->process->sig_lock);
+        fs_context_put(old);
     }
     if (flags & CLONE_FILES && t->fds && t->fds->refs > 1) {
         struct fd_table *fds;
         int err = fd_table_copy(t->fds, &fds);
         if (err)
             return err;
-        fd_table_put(t->fds);
-        t->fds = fds;
+        fd_table_swap(fds);
     }
     return 0;
 }

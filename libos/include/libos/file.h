@@ -126,6 +126,8 @@ struct fd_table *fd_table_create(void); /* NULL */
  * closes every descriptor and may sleep. */
 NODISCARD int fd_table_copy(struct fd_table *src, struct fd_table **ret_table);
 void fd_table_put(struct fd_table *t);
+/* Give the current thread another table, and drop its reference to the one it has. Locks: takes RANK_SIGNAL. May sleep. */
+void fd_table_swap(struct fd_table *take_table);
 /* execve: close what is marked close-on-exec. */
 void fd_table_exec(struct fd_table *t);
 
