@@ -135,14 +135,12 @@ static int set_registers(struct thread *t, struct thread *from, const struct clo
     return 0;
 }
 
-/* Put a new process into the tree. */
+/* Put a new process into the tree. process_lock is held. */
 static void adopt(struct process *p, struct thread *t, const struct clone_request *r)
 {
     struct process *cur = process_current();
-    p->leader = t;
     p->made_by = thread_current()->tid;
     p->exit_signal = r->flags & CLONE_PARENT ? cur->exit_signal : r->exit_signal;
-    spin_lock(&process_lock);
     process_link(p, cur, t->tid);
     if (r->flags & CLONE_PARENT && cur->parent) {
         DL_DELETE2(cur->children, p, sibling_prev, sibling_next);
@@ -150,11 +148,42 @@ static void adopt(struct process *p, struct thread *t, const struct clone_reques
         p->made_by = cur->made_by;
         DL_APPEND2(p->parent->children, p, sibling_prev, sibling_next);
     }
+}
+
+/* Let t and its process be found, at once: a process that can be found has a thread that signals reach. A signal to the group
+ * of a fork reaches the child too, or comes first: then the call starts again after it. -EINTR. */
+static int publish(struct thread *t, const struct clone_request *r, bool traced)
+{
+    struct process *p = t->process;
+    int err = 0;
+    spin_lock(&process_lock);
+    if (p != process_current()) {
+        if (thread_interrupted(thread_current()))
+            err = -EINTR;
+        else
+            adopt(p, t, r);
+    }
+    if (!err)
+        err = thread_publish_locked(t, traced);
     spin_unlock(&process_lock);
+    if (!err)
+        thread_published(t);
+    return err;
+}
+
+/* There will be no child, whose descriptor was given already; -1: none was. */
+static void take_pidfd(struct process *p, const struct clone_request *r, int fd)
+{
+    if (fd < 0)
+        return;
+    if (!(r->flags & CLONE_THREAD))
+        p->reaped = true; /* for whoever duplicated the descriptor meanwhile */
+    (void)fd_close(fd);   /* another thread may have done so */
 }
 
 /* CLONE_PIDFD: a descriptor for the child, before anything of it can be found, so that the call can still fail. */
-static int give_pidfd(struct process *p, struct thread *t, const struct clone_request *r)
+static int give_pidfd(struct process *p, struct thread *t, const struct clone_request *r,
+                      int *ret_fd)
 {
     struct file *f;
     bool single = r->flags & CLONE_THREAD;
@@ -164,11 +193,10 @@ static int give_pidfd(struct process *p, struct thread *t, const struct clone_re
     int fd = fd_install(f, true);
     if (fd < 0)
         return fd;
+    *ret_fd = fd;
     if (user_put(user_at(user_int_out_t, r->pidfd), &fd, 1) == 0)
         return 0;
-    if (!single)
-        p->reaped = true; /* for whoever duplicated the descriptor meanwhile */
-    (void)fd_close(fd);   /* another thread may have done so */
+    take_pidfd(p, r, fd);
     return -EFAULT;
 }
 
@@ -184,7 +212,8 @@ static void wait_vfork(struct completion *c)
 }
 
 /* Everything of the child but its publication. */
-static int make_child(struct process *p, const struct clone_request *r, struct thread **ret_thread)
+static int make_child(struct process *p, const struct clone_request *r, struct thread **ret_thread,
+                      int *ret_pidfd)
 {
     struct thread *from = thread_current(), *t;
     int err = thread_create(p, r->tid, child_begin, NULL, &t);
@@ -199,7 +228,7 @@ static int make_child(struct process *p, const struct clone_request *r, struct t
     if (!err && p != process_current())
         p->sighand = sighand_get(t->sighand);
     if (!err && r->flags & CLONE_PIDFD)
-        err = give_pidfd(p, t, r);
+        err = give_pidfd(p, t, r, ret_pidfd);
     if (err) {
         drop_objects(t);
         thread_discard(t);
@@ -214,12 +243,14 @@ long process_clone(const struct clone_request *r)
     struct process *cur = process_current(), *p = cur;
     struct completion done;
     struct thread *t;
-    int err = check_flags(r);
+    int pidfd = -1, err = check_flags(r);
     if (err)
         return err;
+    if (thread_interrupted(thread_current()))
+        return -ERESTARTNOINTR; /* see publish; this is before all the work */
     if (!(r->flags & CLONE_THREAD) && !(p = process_create()))
         return -ENOMEM;
-    err = make_child(p, r, &t);
+    err = make_child(p, r, &t, &pidfd);
     if (err) {
         if (p != cur)
             process_put(p);
@@ -229,14 +260,15 @@ long process_clone(const struct clone_request *r)
     completion_init(&done);
     if (r->flags & CLONE_VFORK)
         t->vfork_done = &done;
-    if (p != cur)
-        adopt(p, t, r);
     unsigned event = trace_clone_event(r->flags, r->exit_signal);
     trace_update_calls(t); /* not published: nobody else can see it */
-    err = thread_publish(t, event || r->flags & CLONE_PTRACE);
-    if (err) { /* the group ends: this thread does not get back to ring 3 either */
+    err = publish(t, r, event || r->flags & CLONE_PTRACE);
+    if (err) {
+        take_pidfd(p, r, pidfd);
         drop_objects(t);
         thread_discard(t);
+        if (p != cur)
+            process_put(p);
         return -ERESTARTNOINTR;
     }
     if (p != cur)

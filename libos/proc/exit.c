@@ -67,27 +67,6 @@ static int end_code(int status)
     return status & WCOREFLAG ? CLD_DUMPED : status & 0x7f ? CLD_KILLED : CLD_EXITED;
 }
 
-/* p ended: its children get another parent. process_lock is held. */
-static void reparent(struct process *p)
-{
-    struct process *heir = p->parent, *c, *next;
-    while (heir && !heir->subreaper && heir != process_first())
-        heir = heir->parent;
-    if (!heir || heir->exiting)
-        heir = process_first();
-    DL_FOREACH_SAFE2(p->children, c, next, sibling_next)
-    {
-        DL_DELETE2(p->children, c, sibling_prev, sibling_next);
-        c->parent = heir;
-        DL_APPEND2(heir->children, c, sibling_prev, sibling_next);
-        c->exit_signal = SIGCHLD;
-        if (c->zombie && !c->traced_leader)
-            process_notify_parent(c, CLD_EXITED, c->exit_code >> 8);
-        if (c->threads && c->threads->pdeath_signal)
-            signal_kernel(c, c->threads->pdeath_signal);
-    }
-}
-
 bool process_report_end(struct process *p)
 {
     int sig = p->exit_code & 0x7f;
@@ -100,12 +79,37 @@ bool process_report_end(struct process *p)
     return reap;
 }
 
-/* The last thread of p is gone. process_lock is held. True: p is reaped at once, and the caller calls process_release. */
-static bool end_process(struct process *p)
+/* p ended: its children get another parent. Those that this one does not want to wait for and that ended before are put
+ * into *reaped, by sibling_next. process_lock is held. */
+static void reparent(struct process *p, struct process **reaped)
+{
+    struct process *heir = p->parent, *c, *next;
+    while (heir && !heir->subreaper && heir != process_first())
+        heir = heir->parent;
+    if (!heir || heir->exiting)
+        heir = process_first();
+    DL_FOREACH_SAFE2(p->children, c, next, sibling_next)
+    {
+        DL_DELETE2(p->children, c, sibling_prev, sibling_next);
+        c->parent = heir;
+        DL_APPEND2(heir->children, c, sibling_prev, sibling_next);
+        c->exit_signal = SIGCHLD;
+        if (c->zombie && !c->traced_leader && process_report_end(c)) {
+            c->sibling_next = *reaped;
+            *reaped = c;
+        }
+        if (c->threads && c->threads->pdeath_signal)
+            signal_kernel(c, c->threads->pdeath_signal);
+    }
+}
+
+/* The last thread of p is gone. process_lock is held. True: p is reaped at once, and the caller calls process_release, as for
+ * those in *reaped. */
+static bool end_process(struct process *p, struct process **reaped)
 {
     struct thread *leader = p->traced_leader;
     int sig = p->exit_code & 0x7f;
-    reparent(p);
+    reparent(p, reaped);
     p->zombie = true;
     waitq_wake(&p->exit_wait, WAITQ_ALL, EPOLLIN | EPOLLRDNORM);
     if (!leader)
@@ -188,6 +192,21 @@ static void drop_shared(struct thread *t)
     }
 }
 
+/* p, whose last thread ends, becomes a zombie or nothing. */
+static void tell_family(struct process *p)
+{
+    struct process *c, *next = NULL;
+    spin_lock(&process_lock);
+    bool gone = end_process(p, &next);
+    spin_unlock(&process_lock);
+    while ((c = next)) {
+        next = c->sibling_next;
+        process_release(c);
+    }
+    if (gone)
+        process_release(p);
+}
+
 void thread_exit(int exit_code)
 {
     struct thread *t = thread_current();
@@ -226,11 +245,7 @@ void thread_exit(int exit_code)
                 machine_exit(p->exit_code);
             if (p->is_session_leader)
                 tty_disassociate(p);
-            spin_lock(&process_lock);
-            bool reaped = end_process(p);
-            spin_unlock(&process_lock);
-            if (reaped)
-                process_release(p);
+            tell_family(p);
         }
     }
     atomic_store(&t->state, THREAD_DEAD);

@@ -16,6 +16,10 @@ void process_unlink(struct process *p);
 /* Drop the table's reference of a process that was unlinked, and what is left of its leader. No lock is held. */
 void process_release(struct process *p);
 
+/* The two halves of thread_publish: with process_lock held, and when that was let go after success. */
+NODISCARD int thread_publish_locked(struct thread *t, bool traced);
+void thread_published(struct thread *t);
+
 /* Signal actions, all default. NULL: out of memory. */
 struct sighand *sighand_create(void);
 NODISCARD int sighand_copy(struct sighand *src, bool clear_handlers, struct sighand **ret_sighand);

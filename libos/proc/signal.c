@@ -326,6 +326,7 @@ static void job_control(struct process *p, int sig)
         flush_all(p, ABI_SIGBIT(SIGCONT));
     } else if (sig == SIGCONT) {
         flush_all(p, STOP_SIGNALS);
+        p->stop_due = false; /* nor one that was taken a moment ago */
         if (!p->stopped)
             return;
         p->stopped = false;

@@ -77,10 +77,11 @@ static void begin_stop(struct thread *t, int sig)
     struct process *p = t->process;
     struct thread *other;
     if (sig != SIGSTOP) {
+        p->stop_due = true;
         spin_unlock(&t->process->sig_lock);
         bool orphaned = process_group_orphaned(p->pgid);
         spin_lock(&t->process->sig_lock);
-        if (orphaned)
+        if (orphaned || !p->stop_due || p->exiting)
             return;
     }
     p->stopped = true;

@@ -122,26 +122,39 @@ int thread_create(struct process *p, int tid, void (*fn)(void *), void *arg,
     return 0;
 }
 
-int thread_publish(struct thread *t, bool traced)
+int thread_publish_locked(struct thread *t, bool traced)
 {
     struct process *p = t->process;
     int err = 0;
-    spin_lock(&process_lock);
     spin_lock(&t->process->sig_lock);
-    if (p->exiting) {
-        err = -EINTR;
+    if (p->exiting || p->exec_thread) {
+        err = -EINTR; /* the others have been told to end, and this one was not among them */
     } else {
         struct pid_slot *s = pid_slot(t->tid);
         s->users--;
         s->thread = t;
         DL_APPEND(p->threads, t);
-        p->nthreads++;
+        if (!p->nthreads++)
+            p->leader = t;
         trace_inherit(t, traced);
     }
     spin_unlock(&t->process->sig_lock);
+    return err;
+}
+
+void thread_published(struct thread *t)
+{
+    if (UNLIKELY(t->rt_priority))
+        cpu_timers_changed(t->process); /* RLIMIT_RTTIME is inherited, and so is what it counts */
+}
+
+int thread_publish(struct thread *t, bool traced)
+{
+    spin_lock(&process_lock);
+    int err = thread_publish_locked(t, traced);
     spin_unlock(&process_lock);
-    if (UNLIKELY(t->rt_priority) && !err)
-        cpu_timers_changed(p); /* RLIMIT_RTTIME is inherited, and so is what it counts */
+    if (!err)
+        thread_published(t);
     return err;
 }
 

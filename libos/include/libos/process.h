@@ -97,6 +97,7 @@ struct process {
     bool stopped, continued; /* guarded by sig_lock: job control */
     int stop_signal;         /* not told to the parent yet; 0 */
     int group_stop_signal;   /* of the last stop */
+    bool stop_due;           /* a stop signal was taken, and none that continues has come since */
     bool zombie, reaped;     /* guarded by process_lock */
     int exit_signal;
     struct waitq child_wait; /* parents sleep here */
@@ -150,7 +151,7 @@ NODISCARD int process_create_first(void (*fn)(void *), void *arg, struct thread 
  * reference. NULL: out of memory. */
 struct process *process_create(void);
 /* Make t findable and a member of its process, which thread_create said. All shared objects are set. traced: the current
- * thread's tracer traces it too. -EINTR: the group ends, t must not start. */
+ * thread's tracer traces it too. -EINTR: the group ends or execs, t must not start. */
 NODISCARD int thread_publish(struct thread *t, bool traced);
 /* Undo thread_create of a thread that was not published. */
 void thread_discard(struct thread *t);
