@@ -4,7 +4,7 @@
  * input of the slave.
  *
  * Locks: the slave's t->lock comes before pty->lock, which guards the ring and the packet state. pts_lock guards the table;
- * a pair is in it from ptmx_open until the master is closed, and lives on while the slave is open. pty(7), ioctl_tty(2). */
+ * a pair is in it from ptmx_open, and found once it is whole, until the master is closed, and lives on while the slave is open. pty(7), ioctl_tty(2). */
 #include "dev.h"
 #include "tty_int.h"
 #include <abi/errno.h>
@@ -31,6 +31,7 @@ struct pty {
     struct tty *slave; /* counted by the master */
     uint32_t index;
     struct inode *inode; /* of /dev/pts/INDEX */
+    bool whole;          /* guarded by pts_lock: it has its inode and slave, and can be found */
     /* guarded by lock */
     uint32_t head, tail; /* ring: bytes put, bytes taken */
     bool locked;         /* TIOCSPTLCK: the slave cannot be opened */
@@ -60,6 +61,8 @@ static struct pty *pty_find(uint32_t index)
 {
     spin_lock(&pts_lock);
     struct pty *p = index < PTS_MAX ? table[index] : NULL;
+    if (p && !p->whole)
+        p = NULL;
     if (p)
         p->refs++;
     spin_unlock(&pts_lock);
@@ -220,6 +223,9 @@ int ptmx_open(struct file *f)
         heap_free(p);
         return err;
     }
+    spin_lock(&pts_lock);
+    p->whole = true;
+    spin_unlock(&pts_lock);
     f->ops = &master_ops;
     f->data = p;
     return 0;
