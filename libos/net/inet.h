@@ -25,6 +25,8 @@ struct inet_end {
     uint32_t scope;
 };
 
+enum { LOOPBACK_INDEX = 1 };
+
 /* What a packet carries besides its data. */
 enum inet_want {
     INET_PKTINFO = 1,
@@ -44,6 +46,7 @@ enum inet_want {
     INET_MC_ALL_OFF = 16384,
     INET_UDP_GRO = 32768,
     INET_RETOPTS = 65536,
+    INET_RECVOPTS = 131072,
 };
 
 struct inet_group {
@@ -56,7 +59,8 @@ struct inet_sock {
     struct socket s;
     struct inet_end local, remote; /* guarded by s.lock when they change */
     bool v6only;
-    bool has_addr; /* bound to an address by the program */
+    uint8_t minttl, minhops; /* IP_MINTTL, IPV6_MINHOPCOUNT */
+    bool has_addr;           /* bound to an address by the program */
     bool in_table;
     uint8_t bound_as;                           /* what the program said: 1 address, 2 port */
     int ttl, tos, mc_ttl, mtu_discover, tclass; /* -1: the default */
@@ -154,6 +158,11 @@ struct inet_send {
 NODISCARD int inet_send_control(struct inet_sock *in, const struct socket_msg *m,
                                 struct inet_send *out);
 void inet_groups_drop(struct inet_sock *in);
+/* Does a socket take what came by the interface of this number (SO_BINDTODEVICE)? */
+static inline bool inet_takes_from(const struct inet_sock *in, unsigned ifindex)
+{
+    return !in->s.bound_dev || (unsigned)in->s.bound_dev == ifindex;
+}
 bool inet_group_wanted(struct inet_sock *in, const struct inet_addr *group, unsigned ifindex);
 
 int tcpsock_state(struct socket *s);

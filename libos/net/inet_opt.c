@@ -23,6 +23,8 @@ static const struct {
     { IPPROTO_IP, IP_RECVTTL, false, INET_RECVTTL },
     { IPPROTO_IP, IP_RECVTOS, false, INET_RECVTOS },
     { IPPROTO_IP, IP_RECVERR, false, INET_RECVERR },
+    { IPPROTO_IP, IP_RECVOPTS, false, INET_RECVOPTS },
+    { IPPROTO_IP, IP_RETOPTS, false, INET_RETOPTS },
     { IPPROTO_IP, IP_HDRINCL, false, INET_HDRINCL },
     { IPPROTO_IP, IP_FREEBIND, false, INET_FREEBIND },
     { IPPROTO_IP, IP_TRANSPARENT, false, INET_TRANSPARENT },
@@ -210,6 +212,14 @@ static int set_ttl(int *at, int v, int least, bool may_default)
     return 0;
 }
 
+static int set_least(uint8_t *at, int v)
+{
+    if (v < 0 || v > TTL_MAX)
+        return -EINVAL;
+    *at = (uint8_t)v;
+    return 0;
+}
+
 static int set4(struct inet_sock *in, int name, int v)
 {
     switch (name) {
@@ -227,8 +237,9 @@ static int set4(struct inet_sock *in, int name, int v)
             return -EINVAL;
         in->mtu_discover = v;
         return 0;
+    case IP_MINTTL:
+        return set_least(&in->minttl, v);
     case IP_BIND_ADDRESS_NO_PORT:
-    case IP_RETOPTS:
         return 0;
     default:
         return -ENOPROTOOPT;
@@ -267,6 +278,8 @@ static int set6(struct inet_sock *in, int name, int v)
             return -EINVAL;
         in->mtu_discover = v;
         return 0;
+    case IPV6_MINHOPCOUNT:
+        return set_least(&in->minhops, v);
     case IPV6_DONTFRAG:
     case IPV6_AUTOFLOWLABEL:
     case IPV6_ADDR_PREFERENCES:
@@ -337,6 +350,9 @@ static int get4(struct inet_sock *in, int name, int *v)
     case IP_MULTICAST_TTL:
         *v = in->mc_ttl < 0 ? 1 : in->mc_ttl;
         return 0;
+    case IP_MINTTL:
+        *v = in->minttl;
+        return 0;
     case IP_MTU_DISCOVER:
         *v = in->mtu_discover;
         return 0;
@@ -350,7 +366,6 @@ static int get4(struct inet_sock *in, int name, int *v)
         return 0;
     case IP_BIND_ADDRESS_NO_PORT:
     case IP_OPTIONS:
-    case IP_RETOPTS:
         *v = 0;
         return 0;
     default:
@@ -375,6 +390,9 @@ static int get6(struct inet_sock *in, int name, int *v)
         return 0;
     case IPV6_TCLASS:
         *v = in->tclass < 0 ? 0 : in->tclass;
+        return 0;
+    case IPV6_MINHOPCOUNT:
+        *v = in->minhops;
         return 0;
     case IPV6_MTU_DISCOVER:
         *v = in->mtu_discover;

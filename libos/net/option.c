@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* SOL_SOCKET: the options that all families have. What a family or protocol must know of it hears through
  * option_changed; what this file does not know it is asked for. socket(7). */
+#include "netconf.h"
 #include "sock_int.h"
 #include <abi/errno.h>
+#include <abi/if.h>
 #include <abi/time.h>
 #include <libos/process.h>
 #include <libos/vfs.h>
@@ -24,13 +26,21 @@ static const struct {
     int name;
     uint32_t flag;
 } flag_options[] = {
-    { SO_REUSEADDR, SOCKET_REUSEADDR }, { SO_REUSEPORT, SOCKET_REUSEPORT },
-    { SO_KEEPALIVE, SOCKET_KEEPALIVE }, { SO_BROADCAST, SOCKET_BROADCAST },
-    { SO_OOBINLINE, SOCKET_OOBINLINE }, { SO_PASSCRED, SOCKET_PASSCRED },
-    { SO_DONTROUTE, SOCKET_DONTROUTE }, { SO_RXQ_OVFL, SOCKET_RXQ_OVFL },
-    { SO_NO_CHECK, SOCKET_NO_CHECK },   { SO_PASSSEC, SOCKET_PASSSEC },
-    { SO_DEBUG, SOCKET_DEBUG },         { SO_ZEROCOPY, SOCKET_ZEROCOPY },
-    { SO_TIMESTAMP, SOCKET_TIMESTAMP }, { SO_TIMESTAMPNS, SOCKET_TIMESTAMPNS },
+    { SO_REUSEADDR, SOCKET_REUSEADDR },
+    { SO_REUSEPORT, SOCKET_REUSEPORT },
+    { SO_KEEPALIVE, SOCKET_KEEPALIVE },
+    { SO_BROADCAST, SOCKET_BROADCAST },
+    { SO_OOBINLINE, SOCKET_OOBINLINE },
+    { SO_PASSCRED, SOCKET_PASSCRED },
+    { SO_DONTROUTE, SOCKET_DONTROUTE },
+    { SO_RXQ_OVFL, SOCKET_RXQ_OVFL },
+    { SO_NO_CHECK, SOCKET_NO_CHECK },
+    { SO_PASSSEC, SOCKET_PASSSEC },
+    { SO_DEBUG, SOCKET_DEBUG },
+    { SO_ZEROCOPY, SOCKET_ZEROCOPY },
+    { SO_LOCK_FILTER, SOCKET_LOCK_FILTER },
+    { SO_TIMESTAMP, SOCKET_TIMESTAMP },
+    { SO_TIMESTAMPNS, SOCKET_TIMESTAMPNS },
 };
 
 static uint32_t flag_of(int name)
@@ -67,6 +77,8 @@ static int set_flag_option(struct socket *s, int name, uint32_t flag, int value)
         if (value < 0 || value > 1)
             return -EINVAL;
     }
+    if (name == SO_LOCK_FILTER && !value && s->flags & SOCKET_LOCK_FILTER)
+        return -EPERM;
     if (name == SO_REUSEPORT && value && s->family != AF_INET && s->family != AF_INET6)
         return -EOPNOTSUPP;
     set_flag(s, flag, value);
@@ -127,6 +139,27 @@ static int set_linger(struct socket *s, const void *value, unsigned len)
     return 0;
 }
 
+static int bind_index(struct socket *s, int index)
+{
+    if (index < 0)
+        return -EINVAL;
+    if (s->bound_dev && !cred_capable(CAP_NET_RAW))
+        return -EPERM;
+    s->bound_dev = index;
+    return 0;
+}
+
+/* A name, with a zero or without, that is cut where it is too long; none: any interface. */
+static int bind_device(struct socket *s, const void *value, unsigned len)
+{
+    char name[IFNAMSIZ] = "";
+    struct net_interface n = { .index = 0 };
+    memcpy(name, value, min_u64(len, sizeof(name) - 1));
+    if (*name && !netconf_find(name, 0, &n))
+        return -ENODEV;
+    return bind_index(s, *name ? (int)n.index : 0);
+}
+
 static int set_number(struct socket *s, int name, int value)
 {
     uint32_t flag = flag_of(name);
@@ -156,8 +189,10 @@ static int set_number(struct socket *s, int name, int value)
     case SO_BUSY_POLL:
     case SO_INCOMING_CPU:
         return 0; /* hints */
+    case SO_BINDTOIFINDEX:
+        return bind_index(s, value);
     case SO_DETACH_FILTER:
-        return s->ops->set_option ? -ENOENT : -ENOPROTOOPT;
+        return -ENOENT;
     default:
         return -ENOPROTOOPT; /* also those that can only be read */
     }
@@ -167,6 +202,8 @@ static int set_general(struct socket *s, int name, const void *value, unsigned l
 {
     int n;
     switch (name) {
+    case SO_BINDTODEVICE:
+        return bind_device(s, value, len);
     case SO_LINGER:
         return len < sizeof(n) ? -EINVAL : set_linger(s, value, len);
     case SO_RCVTIMEO:
@@ -184,6 +221,9 @@ static int set_general(struct socket *s, int name, const void *value, unsigned l
 int socket_set_option(struct socket *s, int level, int name, const void *value, unsigned len)
 {
     int err = -ENOPROTOOPT;
+    if (level == SOL_SOCKET && (name == SO_ATTACH_FILTER || name == SO_DETACH_FILTER) &&
+        s->flags & SOCKET_LOCK_FILTER)
+        return -EPERM;
     if (s->ops->set_option) {
         err = s->ops->set_option(s, level, name, value, len);
         if (level != SOL_SOCKET || err != -ENOPROTOOPT)
@@ -247,6 +287,9 @@ static int get_number(struct socket *s, int name, int *ret)
     case SO_MARK:
         *ret = (int)s->mark;
         return 0;
+    case SO_BINDTOIFINDEX:
+        *ret = s->bound_dev;
+        return 0;
     case SO_BSDCOMPAT:
     case SO_BUSY_POLL:
         *ret = 0;
@@ -260,11 +303,39 @@ static int get_number(struct socket *s, int name, int *ret)
     }
 }
 
+void socket_memory(const struct socket *s, uint32_t ret[SKMEM_COUNT])
+{
+    memset(ret, 0, SKMEM_COUNT * sizeof(*ret));
+    ret[SKMEM_RMEM] = s->rq.charged;
+    ret[SKMEM_RCVBUF] = s->rcvbuf;
+    ret[SKMEM_WMEM] = s->wmem;
+    ret[SKMEM_SNDBUF] = s->sndbuf;
+    ret[SKMEM_DROPS] = s->dropped;
+}
+
+/* The name of the interface that the socket is bound to, with its zero; nothing when there is none. */
+static int get_device(const struct socket *s, void *value, unsigned *len)
+{
+    struct net_interface n;
+    unsigned room = *len;
+    *len = 0;
+    if (!s->bound_dev)
+        return 0;
+    if (room < IFNAMSIZ)
+        return -EINVAL;
+    if (!netconf_find(NULL, (unsigned)s->bound_dev, &n))
+        return -ENODEV;
+    *len = (unsigned)strlen(n.name) + 1;
+    memcpy(value, n.name, *len);
+    return 0;
+}
+
 /* What has a form of its own. -ENOPROTOOPT: it is no such option. */
 static int get_special(struct socket *s, int name, void *value, unsigned *len)
 {
     struct abi_sockaddr_storage peer;
     uint64_t cookie;
+    uint32_t mem[SKMEM_COUNT];
     const void *from = &cookie;
     int n = 0;
     unsigned size = sizeof(cookie);
@@ -282,6 +353,13 @@ static int get_special(struct socket *s, int name, void *value, unsigned *len)
         if (*len < sizeof(cookie))
             return -EINVAL;
         cookie = s->inode ? s->inode->ino : 0;
+        break;
+    case SO_BINDTODEVICE:
+        return get_device(s, value, len);
+    case SO_MEMINFO:
+        socket_memory(s, mem);
+        from = mem;
+        size = sizeof(mem);
         break;
     case SO_BPF_EXTENSIONS:
     case SO_INCOMING_NAPI_ID:

@@ -6,7 +6,7 @@
 #include <libos/page.h>
 #include <string.h>
 
-enum { SKMEM_COUNT = 9, SKMEM_RMEM = 0, SKMEM_RCVBUF, SKMEM_WMEM, SKMEM_SNDBUF, TCP_LISTENS = 10 };
+enum { TCP_LISTENS = 10 };
 
 struct dump {
     struct nl_answer *a;
@@ -45,11 +45,8 @@ static void put_extensions(const struct dump *d, const struct socket_info *info)
     uint8_t value[256];
     unsigned len = sizeof(value);
     if (asked(d, INET_DIAG_SKMEMINFO)) {
-        uint32_t mem[SKMEM_COUNT] = { [SKMEM_RMEM] = s->rq.charged,
-                                      [SKMEM_RCVBUF] = s->rcvbuf,
-                                      [SKMEM_WMEM] = s->wmem,
-                                      [SKMEM_SNDBUF] = s->sndbuf,
-                                      [SKMEM_COUNT - 1] = s->dropped };
+        uint32_t mem[SKMEM_COUNT];
+        socket_memory(s, mem);
         nl_put(d->a, INET_DIAG_SKMEMINFO, mem, sizeof(mem));
     }
     nl_put_u8(d->a, INET_DIAG_SHUTDOWN, (uint8_t)s->shut);

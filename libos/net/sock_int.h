@@ -15,6 +15,13 @@ enum {
     SOCKET_BUF_MAX = 425984, /* what SO_SNDBUF and SO_RCVBUF can get: twice 212992 */
 };
 
+/* In struct socket's flags, beside those of libos/socket.h: its filter stays (SO_LOCK_FILTER). */
+#define SOCKET_LOCK_FILTER 0x80000000u
+
+/* What SO_MEMINFO and sock_diag say about a socket's memory. */
+enum { SKMEM_RMEM, SKMEM_RCVBUF, SKMEM_WMEM, SKMEM_SNDBUF, SKMEM_DROPS = 8, SKMEM_COUNT };
+void socket_memory(const struct socket *s, uint32_t ret[SKMEM_COUNT]);
+
 /* A family: how its sockets are made. */
 struct socket_family {
     int family;

@@ -79,6 +79,9 @@ struct tcpsock *tcpsock_alloc_child(struct tcpsock *l)
     t->in.v6only = l->in.v6only;
     t->in.ttl = l->in.ttl;
     t->in.tos = l->in.tos;
+    t->in.minttl = l->in.minttl;
+    t->in.minhops = l->in.minhops;
+    s->bound_dev = from->bound_dev;
     t->in.want = l->in.want;
     t->nodelay = l->nodelay;
     t->keepidle_s = l->keepidle_s;

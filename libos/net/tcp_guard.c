@@ -6,6 +6,7 @@
 #include "tcp.h"
 #include "tcp_sack.h"
 #include <abi/errno.h>
+#include <lwip/ip.h>
 #include <lwip/priv/tcp_priv.h>
 #include <plat/time.h>
 #include <string.h>
@@ -22,6 +23,16 @@ enum {
 static bool is_synchronised(const struct tcp_pcb *pcb)
 {
     return pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
+}
+
+/* Has the segment come further than the program allows (IP_MINTTL, IPV6_MINHOPCOUNT)? */
+static NOINLINE bool is_from_afar(const struct tcp_pcb *pcb)
+{
+    const struct tcpsock *t = pcb->callback_arg;
+    if (!t)
+        return false;
+    return ip_current_is_v6() ? IP6H_HOPLIM(ip6_current_header()) < t->in.minhops
+                              : IPH_TTL(ip4_current_header()) < t->in.minttl;
 }
 
 /* Options that are more than a timestamp. */
@@ -44,6 +55,8 @@ int8_t net_hook_segment(void *taken_by, const void *header, uint16_t n, uint16_t
     struct tcp_pcb *pcb = taken_by;
     const struct tcp_hdr *h = header;
     unsigned flags = TCPH_FLAGS(h);
+    if (UNLIKELY(pcb->flags & TCP_LEAST_TTL) && pcb->state != LISTEN && is_from_afar(pcb))
+        return ERR_VAL;
     if (pcb->state == LISTEN || !is_synchronised(pcb) || flags & (TCP_RST | TCP_SYN))
         return ERR_OK;
     if (!(flags & TCP_ACK))

@@ -119,8 +119,12 @@ int tcpsock_set_option(struct socket *s, int level, int name, const void *value,
 {
     struct tcpsock *t = tcpsock_of(s);
     int v;
-    if (level != IPPROTO_TCP)
-        return inet_set_option(s, level, name, value, len);
+    if (level != IPPROTO_TCP) {
+        int err = inet_set_option(s, level, name, value, len);
+        if (!err && !t->peer)
+            tcpsock_remote_options(t);
+        return err;
+    }
     if (name == TCP_CONGESTION)
         return set_congestion(t, value, len);
     if (len < sizeof(v))

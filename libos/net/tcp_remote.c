@@ -11,6 +11,7 @@
 #include "core.h"
 #include "ip.h"
 #include "tcp.h"
+#include "tcp_sack.h"
 #include "tcp_table.h"
 #include <abi/errno.h>
 #include <libos/heap.h>
@@ -63,6 +64,10 @@ static void apply_options(struct tcpsock *t)
         pcb->ttl = (u8_t)t->in.ttl;
     if (t->in.tos >= 0)
         pcb->tos = (u8_t)t->in.tos;
+    if (t->in.minttl || t->in.minhops)
+        tcp_set_flags(pcb, TCP_LEAST_TTL);
+    else
+        tcp_clear_flags(pcb, TCP_LEAST_TTL);
 }
 
 static void attach(struct tcpsock *t, struct tcp_pcb *pcb)
@@ -122,6 +127,8 @@ int tcpsock_remote_connect(struct tcpsock *t, const struct inet_end *to)
     ip_set_option(pcb, SOF_REUSEADDR); /* who may have the port is ours to say */
     t->in.remote = *to;
     t->state = TCP_IS_SYN_SENT;
+    if (t->in.s.bound_dev)
+        tcp_bind_netif(pcb, netif_get_by_index((u8_t)t->in.s.bound_dev));
     err_t e = tcp_bind(pcb, &from, t->in.local.port);
     if (e == ERR_OK)
         e = tcp_connect(pcb, &dest, to->port, on_connected);
@@ -193,13 +200,20 @@ static void on_error(void *arg, err_t err)
 
 /* ---- listening ---- */
 
+/* Locks: core held, while a segment comes in. */
+static bool listens_here(struct inet_sock *in)
+{
+    return tcpsock_is_listener(in) &&
+           inet_takes_from(in, netif_get_index(ip_current_input_netif()));
+}
+
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 {
     if (err != ERR_OK || !pcb)
         return ERR_VAL;
     struct inet_end local = { addr_of_ip(&pcb->local_ip), pcb->local_port, 0 };
     struct inet_end remote = { addr_of_ip(&pcb->remote_ip), pcb->remote_port, 0 };
-    struct inet_sock *found = inet_find(&inet_tcp, &local, &remote, tcpsock_is_listener);
+    struct inet_sock *found = inet_find(&inet_tcp, &local, &remote, listens_here);
     if (!found)
         return ERR_VAL; /* lwIP aborts it */
     struct tcpsock *l = tcpsock_of(&found->s), *child = tcpsock_alloc_child(l);

@@ -8,8 +8,8 @@
 struct tcp_pcb;
 
 /* tcp_pcb.flags that lwIP does not use: there is something that the peer has behind something that it lacks; a loss is being
- * repaired. */
-enum { TCP_SACK_HOLES = 0x2000, TCP_SACK_REPAIR = 0x4000 };
+ * repaired; segments must have a TTL (tcp_guard.c). */
+enum { TCP_SACK_HOLES = 0x2000, TCP_SACK_REPAIR = 0x4000, TCP_LEAST_TTL = 0x8000 };
 
 /* A segment with these options has come. */
 void tcp_sack_options(struct tcp_pcb *pcb, const uint8_t *opts, unsigned n);

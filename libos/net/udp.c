@@ -47,6 +47,11 @@ static void udp_free(struct socket *s)
     slab_free(&udps, inet_of(s));
 }
 
+static bool takes_from_loopback(struct inet_sock *in)
+{
+    return inet_takes_from(in, LOOPBACK_INDEX);
+}
+
 /* ---- to this machine ---- */
 
 static int local_deliver(struct inet_sock *in, struct netmsg *m, const struct inet_send *out)
@@ -56,13 +61,13 @@ static int local_deliver(struct inet_sock *in, struct netmsg *m, const struct in
         to.addr = addr_source_for(&to.addr);
     if (addr_is_any(&from.addr))
         from.addr = addr_is_any(&out->from) ? addr_source_for(&to.addr) : out->from;
-    struct inet_sock *r = inet_find(&inet_udp, &to, &from, NULL);
+    struct inet_sock *r = inet_find(&inet_udp, &to, &from, takes_from_loopback);
     if (!r) {
         inet_report_refused(in, m, &to);
         return 0;
     }
     inet_message_from(m, &from, &to.addr);
-    m->ifindex = 1;
+    m->ifindex = LOOPBACK_INDEX;
     m->ttl = (uint8_t)(out->ttl > 0 ? out->ttl : DEFAULT_TTL);
     m->tos = (uint8_t)(out->tos > 0 ? out->tos : 0);
     socket_queue_rcv(&r->s, m);
@@ -268,6 +273,8 @@ static int spread_one(struct socket *s, void *arg)
         return 0;
     if (!addr_is_any(&in->local.addr) && !addr_equal(&in->local.addr, &d->to.addr))
         return 0;
+    if (!inet_takes_from(in, d->ifindex))
+        return 0;
     if (addr_is_multicast(&d->to.addr) && !inet_group_wanted(in, &d->to.addr, d->ifindex))
         return 0;
     struct netmsg *m = inet_message_of(d->p, d->skip, &d->from, &d->to.addr);
@@ -276,6 +283,12 @@ static int spread_one(struct socket *s, void *arg)
         socket_queue_rcv(s, m);
     }
     return 0;
+}
+
+/* Locks: core held, while a packet comes in. */
+static bool takes_current(struct inet_sock *in)
+{
+    return inet_takes_from(in, netif_get_index(ip_current_input_netif()));
 }
 
 static bool sum_is_good(struct pbuf *p, const struct udp_header *h)
@@ -307,7 +320,7 @@ static u8_t udp_input_hook(void *arg, struct raw_pcb *pcb, struct pbuf *p, const
         return 0;
     bool many = addr_is_multicast(&d.to.addr) ||
                 ip_addr_isbroadcast(ip_current_dest_addr(), ip_current_input_netif());
-    struct inet_sock *in = many ? NULL : inet_find(&inet_udp, &d.to, &d.from, NULL);
+    struct inet_sock *in = many ? NULL : inet_find(&inet_udp, &d.to, &d.from, takes_current);
     if (!many && !in)
         return 0;
     pbuf_remove_header(p, ip_len);

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 static long set(long s, int level, int name, int v)
@@ -93,10 +94,108 @@ static void read_only(void)
     CHECK(0, call(SYS_close, s) | call(SYS_close, t));
 }
 
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62
+#endif
+
+/* The interface that a socket is bound to, by name and by number. */
+static void device(int type)
+{
+    char name[64] = "";
+    socklen_t n = sizeof(name);
+    long s = call(SYS_socket, AF_INET, type, 0);
+    CHECK(0, call(SYS_getsockopt, s, SOL_SOCKET, SO_BINDTODEVICE, name, &n));
+    CHECK(0, n);
+    CHECK(0, get(s, SOL_SOCKET, SO_BINDTOIFINDEX));
+    CHECK(-ENODEV, call(SYS_setsockopt, s, SOL_SOCKET, SO_BINDTODEVICE, "nosuch", 7));
+    CHECK(-ENODEV,
+          call(SYS_setsockopt, s, SOL_SOCKET, SO_BINDTODEVICE, "averyveryverylongname", 21));
+    CHECK(0, call(SYS_setsockopt, s, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2));
+    n = 15;
+    CHECK(-EINVAL, call(SYS_getsockopt, s, SOL_SOCKET, SO_BINDTODEVICE, name, &n));
+    n = 16;
+    CHECK(0, call(SYS_getsockopt, s, SOL_SOCKET, SO_BINDTODEVICE, name, &n));
+    CHECK(3, n);
+    CHECK(0, memcmp(name, "lo", 3));
+    CHECK(1, get(s, SOL_SOCKET, SO_BINDTOIFINDEX));
+    CHECK(-EINVAL, set(s, SOL_SOCKET, SO_BINDTOIFINDEX, -1));
+    CHECK(0, call(SYS_setsockopt, s, SOL_SOCKET, SO_BINDTODEVICE, "", 0));
+    CHECK(0, get(s, SOL_SOCKET, SO_BINDTOIFINDEX));
+    CHECK(0, call(SYS_close, s));
+}
+
+/* A datagram of this machine comes by the loopback interface, and by no other. */
+static void datagrams_of_device(void)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof(a);
+    char c;
+    long s = call(SYS_socket, AF_INET, SOCK_DGRAM, 0), t = call(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+    CHECK(0, call(SYS_setsockopt, s, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+    CHECK(0, call(SYS_bind, s, &a, sizeof(a)));
+    CHECK(0, call(SYS_getsockname, s, &a, &n));
+    CHECK(1, call(SYS_sendto, t, "x", 1, 0, &a, sizeof(a)));
+    CHECK(1, call(SYS_recvfrom, s, &c, 1, 0, 0, 0));
+    CHECK(0, set(s, SOL_SOCKET, SO_BINDTOIFINDEX, 2));
+    CHECK(1, call(SYS_sendto, t, "x", 1, 0, &a, sizeof(a)));
+    CHECK(-EAGAIN, call(SYS_recvfrom, s, &c, 1, MSG_DONTWAIT, 0, 0));
+    CHECK(0, call(SYS_close, s) | call(SYS_close, t));
+}
+
+static void filter_lock(int family, int type)
+{
+    uint32_t mem[16];
+    socklen_t n = sizeof(mem);
+    long s = call(SYS_socket, family, type, 0);
+    CHECK(-ENOENT, set(s, SOL_SOCKET, SO_DETACH_FILTER, 0));
+    CHECK(0, get(s, SOL_SOCKET, SO_LOCK_FILTER));
+    CHECK(0, set(s, SOL_SOCKET, SO_LOCK_FILTER, 0));
+    CHECK(0, set(s, SOL_SOCKET, SO_LOCK_FILTER, 5));
+    CHECK(1, get(s, SOL_SOCKET, SO_LOCK_FILTER));
+    CHECK(-EPERM, set(s, SOL_SOCKET, SO_LOCK_FILTER, 0));
+    CHECK(-EPERM, set(s, SOL_SOCKET, SO_DETACH_FILTER, 0));
+    CHECK(0, call(SYS_getsockopt, s, SOL_SOCKET, SO_MEMINFO, mem, &n));
+    CHECK(36, n);
+    CHECK(get(s, SOL_SOCKET, SO_SNDBUF), mem[3]);
+    n = 6;
+    CHECK(0, call(SYS_getsockopt, s, SOL_SOCKET, SO_MEMINFO, mem, &n));
+    CHECK(6, n);
+    CHECK(-ENOPROTOOPT, set(s, SOL_SOCKET, SO_MEMINFO, 0));
+    CHECK(0, call(SYS_close, s));
+}
+
+static void least_ttl(int type)
+{
+    static const int flags[] = { IP_RECVOPTS, IP_RETOPTS };
+    long s = call(SYS_socket, AF_INET6, type, 0);
+    CHECK(0, get(s, SOL_IP, IP_MINTTL));
+    CHECK(-EINVAL, set(s, SOL_IP, IP_MINTTL, -1));
+    CHECK(-EINVAL, set(s, SOL_IP, IP_MINTTL, 256));
+    CHECK(0, set(s, SOL_IP, IP_MINTTL, 255));
+    CHECK(255, get(s, SOL_IP, IP_MINTTL));
+    CHECK(-EINVAL, set(s, SOL_IPV6, IPV6_MINHOPCOUNT, 256));
+    CHECK(0, set(s, SOL_IPV6, IPV6_MINHOPCOUNT, 7));
+    CHECK(7, get(s, SOL_IPV6, IPV6_MINHOPCOUNT));
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        CHECK(0, get(s, SOL_IP, flags[i]));
+        CHECK(0, set(s, SOL_IP, flags[i], 3));
+        CHECK(1, get(s, SOL_IP, flags[i]));
+    }
+    CHECK(0, call(SYS_close, s));
+}
+
 int main(void)
 {
     no_value();
     tcp_times();
     read_only();
+    device(SOCK_DGRAM);
+    device(SOCK_STREAM);
+    datagrams_of_device();
+    filter_lock(AF_UNIX, SOCK_STREAM);
+    filter_lock(AF_INET, SOCK_DGRAM);
+    filter_lock(AF_INET6, SOCK_STREAM);
+    least_ttl(SOCK_DGRAM);
+    least_ttl(SOCK_STREAM);
     return t_end();
 }

@@ -9,7 +9,8 @@
 enum {
     FLAGS_AT = 13, /* in the header */
     TIMESTAMP = 12,
-    SPECIAL = TCP_SACK_HOLES | TCP_SACK_REPAIR | TF_INFR | TF_RTO | TF_RXCLOSED | TF_CLOSEPEND,
+    SPECIAL = TCP_LEAST_TTL | TCP_SACK_HOLES | TCP_SACK_REPAIR | TF_INFR | TF_RTO | TF_RXCLOSED |
+              TF_CLOSEPEND,
 };
 
 /* Does the segment, whose header has so many bytes, come next, and neither it nor the connection's state need lwIP's care? */

@@ -18,6 +18,7 @@
 #define IP_TTL                  2
 #define IP_HDRINCL              3
 #define IP_OPTIONS              4
+#define IP_RECVOPTS             6
 #define IP_RETOPTS              7
 #define IP_PKTINFO              8
 #define IP_MTU_DISCOVER         10
@@ -62,6 +63,7 @@
 #define IPV6_RECVTCLASS       66
 #define IPV6_TCLASS           67
 #define IPV6_AUTOFLOWLABEL    70
+#define IPV6_MINHOPCOUNT      73
 #define IPV6_ADDR_PREFERENCES 72
 #define IPV6_FREEBIND         78
 

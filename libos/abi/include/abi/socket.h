@@ -87,10 +87,13 @@
 #define SO_DOMAIN           39
 #define SO_RXQ_OVFL         40
 #define SO_PEEK_OFF         42
+#define SO_LOCK_FILTER      44
 #define SO_BUSY_POLL        46
 #define SO_INCOMING_CPU     49
+#define SO_MEMINFO          55
 #define SO_PEERGROUPS       59
 #define SO_ZEROCOPY         60
+#define SO_BINDTOIFINDEX    62
 
 #define SCM_RIGHTS      1
 #define SCM_CREDENTIALS 2
