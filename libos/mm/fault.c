@@ -473,8 +473,9 @@ static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool 
         struct rwmutex *lock = mm_read_lock_at(mm, addr);
         struct area *a = area_for(mm, lock, addr);
         if (!a || addr < a->start) {
+            bool grows = a && a->flags & AREA_GROWSDOWN;
             rwmutex_read_unlock(lock);
-            err = a && (a->flags & AREA_GROWSDOWN) ? grow_down(mm, addr) : -EFAULT;
+            err = grows ? grow_down(mm, addr) : -EFAULT;
             if (err)
                 return err;
             err = RETRY;
