@@ -33,6 +33,7 @@ struct vsock_sock {
     bool loop;                 /* its peer is a socket of this machine */
     bool done;                 /* the connection has ended */
     bool dead;                 /* its file is closed */
+    _Atomic bool ending;       /* a connect failed, and has not left the table of connections yet */
     bool asked;                /* for credit, since it last came */
     bool owes;                 /* the peer asked for credit, and data was unread */
     struct vsock_addr local, remote;

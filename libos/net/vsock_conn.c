@@ -31,11 +31,14 @@ static int begin_connect(struct vsock_sock *u, const struct abi_sockaddr_vm *vm)
         return -ESOCKTNOSUPPORT;
     int err =
         u->local.port == VMADDR_PORT_ANY ? vsock_bind_to(u, VMADDR_CID_ANY, VMADDR_PORT_ANY) : 0;
+    if (err == -EINVAL && u->bound)
+        err = 0; /* another thread's connect has just bound it */
     struct vsock_packet *p = err ? NULL : vsock_packet_create(u, VSOCK_REQUEST, 0, NULL);
     if (!p)
         return err ? err : -ENOMEM;
+    (void)WAIT_EVENT(&u->s.wait, SLEEP_UNINTERRUPTIBLE, NO_DEADLINE, !u->ending);
     spin_lock(&u->s.lock);
-    bool late = u->state != VSOCK_CLOSE || u->stage != VSOCK_UNCONNECTED;
+    bool late = u->state != VSOCK_CLOSE || u->stage != VSOCK_UNCONNECTED || u->ending;
     if (!late) {
         u->remote = (struct vsock_addr){ vm->svm_cid, vm->svm_port };
         u->loop = loop;
@@ -60,21 +63,35 @@ static int begin_connect(struct vsock_sock *u, const struct abi_sockaddr_vm *vm)
     return -EINPROGRESS;
 }
 
+/* A connect has failed: the next one may begin, now that the table does not hold u for it any more. */
+static void connect_failed(struct vsock_sock *u, bool from_timer)
+{
+    vsock_forget_connection(u, from_timer);
+    u->ending = false;
+    socket_wake_all(&u->s, SOCKET_IN | SOCKET_OUT | EPOLLERR);
+}
+
+/* Say so under the lock; connect_failed has to follow without it. Locks: u->s.lock held. */
+static void fail_connect_locked(struct vsock_sock *u, int error)
+{
+    u->ending = true;
+    u->state = VSOCK_CLOSE;
+    u->stage = VSOCK_UNCONNECTED;
+    u->s.error = error;
+}
+
 /* Give a connect up that has not been answered. */
 static void give_up(struct vsock_sock *u, int error, bool from_timer)
 {
+    socket_get(&u->s);
     spin_lock(&u->s.lock);
     bool waits = u->state == VSOCK_SYN_SENT;
-    if (waits) {
-        u->state = VSOCK_CLOSE;
-        u->stage = VSOCK_UNCONNECTED;
-        u->s.error = error;
-    }
+    if (waits)
+        fail_connect_locked(u, error);
     spin_unlock(&u->s.lock);
-    if (!waits)
-        return;
-    vsock_forget_connection(u, from_timer);
-    socket_wake_all(&u->s, SOCKET_IN | SOCKET_OUT | EPOLLERR);
+    if (waits)
+        connect_failed(u, from_timer);
+    socket_put(&u->s);
 }
 
 int vsock_connect(struct socket *s, const struct abi_sockaddr_storage *a, unsigned len,
@@ -148,16 +165,14 @@ int vsock_accept(struct socket *s, struct socket **ret_socket)
 
 /* ---- ending ---- */
 
-/* Locks: u->s.lock held. */
-static void end_locked(struct vsock_sock *u, int error)
+/* True: it was connecting. Locks: u->s.lock held. */
+static bool end_locked(struct vsock_sock *u, int error)
 {
-    u->done = true;
+    bool connecting = u->state == VSOCK_SYN_SENT;
+    u->done = !connecting;
     u->peer_shut = VSOCK_SHUT_BOTH;
-    if (u->state == VSOCK_SYN_SENT) {
-        u->state = VSOCK_CLOSE;
-        u->stage = VSOCK_UNCONNECTED;
-        u->done = false;
-        u->s.error = error ? error : ECONNRESET;
+    if (connecting) {
+        fail_connect_locked(u, error ? error : ECONNRESET);
     } else if (u->state == VSOCK_ESTABLISHED) {
         if (error)
             u->s.error = error;
@@ -165,17 +180,19 @@ static void end_locked(struct vsock_sock *u, int error)
             u->state = VSOCK_CLOSING;
     }
     socket_wake_all(&u->s, SOCKET_IN | SOCKET_OUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    return connecting;
 }
 
 void vsock_end(struct vsock_sock *u, int error)
 {
     spin_lock(&u->s.lock);
-    end_locked(u, error);
-    bool dead = u->dead;
+    bool connecting = end_locked(u, error), dead = u->dead;
     spin_unlock(&u->s.lock);
+    if (connecting)
+        connect_failed(u, false);
     if (dead)
         vsock_forget(u, false);
-    else
+    else if (!connecting)
         vsock_forget_connection(u, false);
 }
 

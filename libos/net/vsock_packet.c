@@ -310,7 +310,6 @@ static void done(struct vsock_dev *d, struct vsock_tx *list)
 static void lose(struct vsock_sock *u)
 {
     vsock_end(u, ECONNRESET);
-    vsock_forget_connection(u, false);
 }
 
 static void reset(struct vsock_dev *d)
