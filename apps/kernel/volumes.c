@@ -101,6 +101,7 @@ static int volume_mount(char *text)
 {
     struct wanted w;
     struct superblock *sb;
+    char node[BLK_NAME_MAX + 8];
     if (!parse(text, &w)) {
         log_error("volume: '%s' is not SOURCE:TYPE:POINT[:ro][,key=FROM]", text);
         return -EINVAL;
@@ -120,11 +121,12 @@ static int volume_mount(char *text)
     int err = luks ? unlock(&w, &dev) : 0;
     if (err)
         return err;
+    snprintf(node, sizeof(node), "/dev/%s", dev->name);
     err = ext4_mount(dev, w.read_only, &sb);
     if (err == -EINVAL)
         log_error("volume %s: %s is not an ext4 file system that can be used", w.point, dev->name);
     if (!err)
-        err = vfs_mount(sb, w.point, dev->name, w.read_only ? ST_RDONLY : 0);
+        err = vfs_mount(sb, w.point, node, w.read_only ? ST_RDONLY : 0);
     if (err)
         log_error("volume %s: cannot be mounted (error %d)", w.point, -err);
     return err;

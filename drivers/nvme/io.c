@@ -151,7 +151,10 @@ static int io_submit(struct blk_device *dev, struct blk_request *r, bool more)
     int err;
 
     spin_lock(&q->lock);
-    err = ns->nvme->failed || q->broken ? -EIO : put(q, ns, r);
+    if (ns->nvme->restarting)
+        err = -EAGAIN;
+    else
+        err = ns->nvme->failed || q->broken ? -EIO : put(q, ns, r);
     if (!more || err)
         nvme_kick(q);
     spin_unlock(&q->lock);
@@ -183,7 +186,11 @@ void nvme_interrupt(void *arg)
     while (list) {
         struct blk_request *r = list;
         list = r->next;
-        blk_done(r, (int)(int64_t)r->driver[1]);
+        int err = (int)(int64_t)r->driver[1];
+        if (err == -ECANCELED)
+            blk_retry(r);
+        else
+            blk_done(r, err);
     }
     if (broken)
         nvme_fail(q->nvme, "a completion that belongs to no command", false);
@@ -196,23 +203,35 @@ static void io_poll(struct blk_device *dev, unsigned queue)
     nvme_interrupt(&ns->nvme->q[1 + queue]);
 }
 
-/* Perhaps a doorbell or an interrupt was lost; else the controller is reset, which ends all that is in flight. */
+/* Look for completions for GIVE_UP_MS. r may be begun again by them, which deadline_ns tells. */
+static bool await(struct nvme_queue *q, const struct blk_request *r, uint64_t deadline_ns)
+{
+    uint64_t end = plat_time_ns() + GIVE_UP_MS * 1000000ull;
+
+    while (r->out && r->deadline_ns == deadline_ns && plat_time_ns() < end) {
+        nvme_interrupt(q);
+        plat_relax();
+    }
+    return !r->out || r->deadline_ns != deadline_ns;
+}
+
+/* Perhaps a doorbell or an interrupt was lost; else the command is aborted; else the controller is reset, and what was in flight begins
+ * again. */
 static void io_timeout(struct blk_device *dev, struct blk_request *r)
 {
     struct nvme_namespace *ns = dev->data;
     struct nvme_queue *q = &ns->nvme->q[1 + r->queue];
-    uint64_t end = plat_time_ns() + GIVE_UP_MS * 1000000ull;
+    uint64_t deadline_ns = r->deadline_ns;
 
     spin_lock(&q->lock);
     q->kick = true;
     nvme_kick(q);
     spin_unlock(&q->lock);
-    while (r->out && plat_time_ns() < end) {
-        nvme_interrupt(q);
-        plat_relax();
-    }
-    if (r->out)
-        nvme_fail(ns->nvme, "does not answer a command", true);
+    if (await(q, r, deadline_ns))
+        return;
+    if (nvme_abort(ns->nvme, q, r) && await(q, r, deadline_ns))
+        return;
+    nvme_fail(ns->nvme, "does not answer a command", true);
 }
 
 const struct blk_ops nvme_blk_ops = {

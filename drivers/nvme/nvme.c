@@ -32,6 +32,7 @@ enum {
     CNS_ACTIVE = 2,
     FEATURE_QUEUES = 7,
     ID_SERIAL = 4,
+    ID_MODEL = 24,
     ID_MDTS = 77,
     ID_ONCS = 520,
     ID_VWC = 525,
@@ -42,6 +43,7 @@ enum {
     ONCS_ZEROES = 8,
     NAMESPACES_MAX = 16,
     ADMIN_WAIT_S = 5,
+    ABORT_WAIT_MS = 500,
     RESTARTS_MAX = 3,
 };
 #define CLASS_NVME     0x010802u
@@ -97,11 +99,12 @@ static int enable(struct nvme *n)
     return wait_ready(n, true) ? 0 : -EIO;
 }
 
-/* One admin command, polled. */
-static int admin(struct nvme *n, struct nvme_command *c, uint32_t *ret_result)
+/* One admin command, polled for so long. */
+static int admin_within(struct nvme *n, struct nvme_command *c, uint32_t *ret_result,
+                        uint64_t wait_ns)
 {
     struct nvme_queue *q = &n->q[0];
-    uint64_t end = plat_time_ns() + ADMIN_WAIT_S * NS_PER_SEC;
+    uint64_t end = plat_time_ns() + wait_ns;
     int id, err;
 
     spin_lock(&q->lock);
@@ -122,6 +125,26 @@ static int admin(struct nvme *n, struct nvme_command *c, uint32_t *ret_result)
         *ret_result = q->result;
     spin_unlock(&q->lock);
     return err;
+}
+
+static int admin(struct nvme *n, struct nvme_command *c, uint32_t *ret_result)
+{
+    return admin_within(n, c, ret_result, ADMIN_WAIT_S * NS_PER_SEC);
+}
+
+bool nvme_abort(struct nvme *n, struct nvme_queue *q, const struct blk_request *r)
+{
+    bool answered = true;
+
+    for (unsigned i = 0; i < NVME_COMMANDS && answered; i++) {
+        struct nvme_command c = { .opcode = NVME_ADMIN_ABORT, .dw10 = q->id | i << 16 };
+        spin_lock(&q->lock);
+        bool ours = q->slots[i].busy && q->slots[i].r == r;
+        spin_unlock(&q->lock);
+        if (ours)
+            answered = !admin_within(n, &c, NULL, ABORT_WAIT_MS * (NS_PER_SEC / 1000));
+    }
+    return answered;
 }
 
 static int identify(struct nvme *n, uint32_t nsid, uint32_t cns, const struct plat_dma *page)
@@ -193,6 +216,13 @@ static int read_controller(struct nvme *n, const struct plat_dma *page)
         uint8_t ch = plat_shared_read8(id + ID_SERIAL + i);
         n->serial[i] = ch > ' ' && ch < 0x7f ? (char)ch : ch == ' ' || !ch ? 0 : '_';
     }
+    unsigned end = 0;
+    for (unsigned i = 0; i < sizeof(n->model) - 1; i++) {
+        uint8_t ch = plat_shared_read8(id + ID_MODEL + i);
+        n->model[i] = ch >= ' ' && ch < 0x7f ? (char)ch : ch ? '_' : ' ';
+        end = n->model[i] == ' ' ? end : i + 1;
+    }
+    n->model[end] = '\0';
     return 0;
 }
 
@@ -243,6 +273,7 @@ static int add_namespace(struct nvme *n, uint32_t id, const struct plat_dma *pag
     ns->blk.sectors = blocks << (ns->shift - 9);
     set_limits(ns, plat_shared_read8(p + NS_ATTR) & 1);
     memcpy(ns->blk.serial, n->serial, sizeof(n->serial));
+    memcpy(ns->blk.model, n->model, sizeof(n->model));
     snprintf(ns->blk.name, sizeof(ns->blk.name), "nvme%un%u", n->index, id);
     return blk_register(&ns->blk);
 }
@@ -304,40 +335,76 @@ static int start(struct nvme *n, unsigned want)
     return err;
 }
 
-void nvme_fail(struct nvme *n, const char *why, bool again)
+/* End all commands in flight. The requests, as a list. */
+static struct blk_request *abandon_all(struct nvme *n, bool leak)
 {
-    static unsigned restarts;
-    bool confirmed;
+    struct blk_request *all = NULL;
 
-    if (atomic_exchange(&n->failed, true))
-        return;
-    log_error("nvme%u: %s; it was reset", n->index, why);
-    confirmed = disable(n);
     for (unsigned i = 1; i <= n->queues; i++) {
         struct nvme_queue *q = &n->q[i];
         struct blk_request *list;
 
         spin_lock(&q->lock);
-        list = nvme_abandon(q, !confirmed);
+        list = nvme_abandon(q, leak);
         nvme_queue_reset(q);
         spin_unlock(&q->lock);
         while (list) {
             struct blk_request *r = list;
             list = r->next;
-            blk_done(r, -EIO);
+            r->next = all;
+            all = r;
         }
     }
-    if (!again || !confirmed || restarts++ >= RESTARTS_MAX)
-        return;
+    return all;
+}
+
+/* After disable. False: the controller stays failed. */
+static bool restart(struct nvme *n)
+{
+    unsigned queues = n->queues;
+
     (void)nvme_abandon(&n->q[0], false);
     nvme_queue_reset(&n->q[0]);
-    unsigned queues = n->queues;
-    n->failed =
-        false; /* doorbells work again; nothing is submitted in earnest before blk's next request */
-    if (start(n, queues) || n->queues != queues) {
-        n->failed = true;
-        log_error("nvme%u: cannot be started again", n->index);
+    n->failed = false; /* for doorbells: restarting keeps requests away */
+    if (!start(n, queues) && n->queues == queues)
+        return true;
+    n->failed = true;
+    log_error("nvme%u: cannot be started again", n->index);
+    return false;
+}
+
+void nvme_fail(struct nvme *n, const char *why, bool again)
+{
+    static unsigned restarts;
+    struct blk_request *list;
+    bool confirmed, up = false;
+
+    if (again) /* first, so that nobody sees a controller that failed for good; by one thread only */
+        n->restarting = true;
+    if (atomic_exchange(&n->failed, true)) {
+        if (again)
+            n->restarting = false;
+        return;
     }
+    log_error("nvme%u: %s; it was reset", n->index, why);
+    confirmed = disable(n);
+    list = abandon_all(n, !confirmed);
+    if (again && confirmed && restarts++ < RESTARTS_MAX)
+        up = restart(n);
+    if (again)
+        n->restarting = false;
+    while (list) {
+        struct blk_request *r = list;
+        list = r->next;
+        if (up)
+            blk_retry(r);
+        else
+            blk_done(r, -EIO);
+    }
+    /* What came meanwhile. */
+    for (struct blk_device *d = again ? blk_next(NULL) : NULL; d; d = blk_next(d))
+        if (d->ops == &nvme_blk_ops && ((struct nvme_namespace *)d->data)->nvme == n)
+            blk_restarted(d);
 }
 
 static bool nvme_match(const struct pci_function *f)

@@ -28,6 +28,7 @@ enum nvme_opcode {
     NVME_ADMIN_CREATE_SQ = 1,
     NVME_ADMIN_CREATE_CQ = 5,
     NVME_ADMIN_IDENTIFY = 6,
+    NVME_ADMIN_ABORT = 8,
     NVME_ADMIN_SET_FEATURES = 9,
 };
 
@@ -81,8 +82,9 @@ struct nvme {
     struct nvme_queue *q;
     uint32_t transfer_max; /* bytes */
     bool volatile_cache, can_dsm, can_zero;
-    char serial[21];
+    char serial[21], model[41];
     _Atomic bool failed;
+    _Atomic bool restarting; /* failed may be over soon: requests wait */
 };
 
 /* Make queue id's rings. -ENOMEM. */
@@ -96,7 +98,8 @@ void nvme_slot_give(struct nvme_queue *q, unsigned id);
 /* Put c into the submission queue; the device is told by nvme_kick. */
 void nvme_submit(struct nvme_queue *q, const struct nvme_command *c);
 void nvme_kick(struct nvme_queue *q);
-/* Serve all completions. The requests that have ended, as a list by next, with their status in driver[1]. */
+/* Serve all completions. The requests that have ended, as a list by next, with their status in driver[1]: -ECANCELED if it was
+ * aborted. */
 struct blk_request *nvme_complete(struct nvme_queue *q);
 /* End everything in flight with -EIO; leak: the device may still use it. The requests as a list. */
 struct blk_request *nvme_abandon(struct nvme_queue *q, bool leak);
@@ -105,6 +108,9 @@ struct blk_request *nvme_abandon(struct nvme_queue *q, bool leak);
 void nvme_interrupt(void *arg);
 /* Log one line, stop the controller, end what is in flight, and start it again if that is asked for and possible. */
 void nvme_fail(struct nvme *n, const char *why, bool restart);
+
+/* Tell the controller to abort r's commands on queue q. False: it does not answer. From the thread that resets only. */
+bool nvme_abort(struct nvme *n, struct nvme_queue *q, const struct blk_request *r);
 
 extern const struct blk_ops nvme_blk_ops;
 

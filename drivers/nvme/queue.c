@@ -80,6 +80,9 @@ static int error_of(uint16_t status)
     switch (status >> 1 & 0x7ff) {
     case 0:
         return 0;
+    case 0x007: /* abort requested */
+    case 0x008: /* the submission queue is gone */
+        return -ECANCELED;
     case 0x001: /* invalid opcode */
         return -EOPNOTSUPP;
     case 0x020: /* namespace is write protected */

@@ -32,6 +32,7 @@ enum {
     CONFIG_SEG_MAX = 12,
     CONFIG_BLK_SIZE = 20,
     CONFIG_PHYSICAL_EXP = 24,
+    CONFIG_MIN_IO = 26,
     CONFIG_OPT_IO = 28,
     CONFIG_WRITEBACK = 32,
     CONFIG_NUM_QUEUES = 34,
@@ -295,11 +296,15 @@ static int read_limits(struct blk *b)
     if (block < BLK_SECTOR || block > PAGE_SIZE || !power_of_two(block))
         return -EINVAL;
     l->logical_block = l->physical_block = block;
+    l->rotational = true; /* nothing is said of that, which Linux shows so */
     if (virtio_has(d, F_TOPOLOGY) && !virtio_config(d, CONFIG_PHYSICAL_EXP, &exp, 1, 1) &&
         exp < 16 && block << exp <= 1 << 20)
         l->physical_block = block << exp;
     if (virtio_has(d, F_TOPOLOGY)) {
         uint32_t blocks = config32(d, CONFIG_OPT_IO);
+        uint16_t least;
+        if (!virtio_config(d, CONFIG_MIN_IO, &least, 2, 2) && least <= (1u << 24) / block)
+            l->minimum_io = least * block;
         l->optimal_io = blocks <= (1u << 24) / block ? blocks * block : 0;
     }
     /* A limit of 0, or one below a page, makes no sense; it then counts as not said. */

@@ -15,6 +15,16 @@ struct blk_device *blk_next(const struct blk_device *dev)
     return NULL;
 }
 
+void blk_stats(struct blk_device *d, struct blk_stats *ret)
+{
+    *ret = (struct blk_stats){ 0 };
+}
+
+struct blk_device *blk_of_rdev(uint32_t rdev)
+{
+    return NULL;
+}
+
 void blk_scan(void)
 {
 }

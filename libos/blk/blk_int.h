@@ -41,6 +41,10 @@ void blk_dispatch(struct blk_queue *q);
 NODISCARD int blk_recovery_start(void);
 /* UUID and label of the file system or LUKS2 volume on d. False: neither is known. May sleep. */
 bool blk_content_names(struct blk_device *d, char uuid[41], char label[49]);
+/* r, with its transfers, is offered to the driver; it was not taken; it is done. */
+void blk_stat_begin(struct blk_request *r, uint64_t now);
+void blk_stat_undo(struct blk_request *r);
+void blk_stat_end(const struct blk_request *r);
 /* End io. */
 void blk_io_end(struct blk_io *io, int status);
 

@@ -13,10 +13,24 @@
 
 static struct spin list_lock = SPIN_INIT(RANK_BLK_LIST);
 static struct blk_device
-    *_Atomic devices;       /* writes guarded by list_lock; disks and partitions, in order */
-static uint32_t next_minor; /* guarded by list_lock */
+    *_Atomic devices;        /* writes guarded by list_lock; disks and partitions, in order */
+static uint32_t next_minor;  /* guarded by list_lock */
+static uint32_t next_virtio; /* guarded by list_lock */
 
-enum { MAJOR_BLK = 259 }; /* "block extended major" of Linux: numbers given as they come */
+/* Of Linux: virtio's disks have what it gives to the first driver that asks for any number, 16 for each; all else has "block extended
+ * major", as it comes. */
+enum { MAJOR_VIRTIO = 254, MAJOR_BLK = 259, VIRTIO_MINORS = 16 };
+
+/* Locks: list_lock is held. */
+static uint64_t number_of(const struct blk_device *d)
+{
+    const struct blk_device *w = d->whole;
+    if (!w && d->name[0] == 'v' && d->name[1] == 'd')
+        return abi_makedev(MAJOR_VIRTIO, VIRTIO_MINORS * next_virtio++);
+    if (w && abi_major(w->rdev) == MAJOR_VIRTIO && d->part < VIRTIO_MINORS)
+        return abi_makedev(MAJOR_VIRTIO, abi_minor(w->rdev) + d->part);
+    return abi_makedev(MAJOR_BLK, next_minor++);
+}
 
 static bool power_of_two(uint32_t n)
 {
@@ -46,7 +60,7 @@ static int list_add(struct blk_device *dev)
             last = d;
     }
     if (!err) {
-        dev->rdev = (uint32_t)abi_makedev(MAJOR_BLK, next_minor++);
+        dev->rdev = (uint32_t)number_of(dev);
         dev->next = last ? last->next : devices;
         /* Seen whole by those who follow the list. */
         atomic_thread_fence(memory_order_release);
@@ -111,6 +125,32 @@ int blk_claim(struct blk_device *dev)
 void blk_release(struct blk_device *dev)
 {
     atomic_store(&dev->claimed, false);
+}
+
+static struct spin view_lock = SPIN_INIT(RANK_FS_MOUNTS);
+
+void blk_view_set(struct blk_device *dev, const struct blk_view *view, void *owner)
+{
+    spin_lock(&view_lock);
+    dev->view = view;
+    dev->view_owner = owner;
+    spin_unlock(&view_lock);
+}
+
+void blk_view_read(struct blk_device *dev, uint64_t sector, uint32_t sectors, void *buf)
+{
+    spin_lock(&view_lock);
+    if (dev->view)
+        dev->view->read(dev->view_owner, sector, sectors, buf);
+    spin_unlock(&view_lock);
+}
+
+int blk_view_write(struct blk_device *dev, uint64_t sector, uint32_t sectors, const void *data)
+{
+    spin_lock(&view_lock);
+    int err = dev->view ? dev->view->write(dev->view_owner, sector, sectors, data) : 0;
+    spin_unlock(&view_lock);
+    return err;
 }
 
 /* May io go to dev? */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Device nodes: a disk or partition as a file. There is no cache in between: what is read comes from the device, what is written goes
- * there, through memory of libOS. Blocks that are written in part are read first, under one lock for all devices. A file system
- * that is mounted from the device has a cache of its own, so who changes a mounted disk gets what he asked for, as on Linux. */
+ * there, through memory of libOS. Blocks that are written in part are read first, under one lock for all devices. Of a file system
+ * that is mounted from the device, its metadata as it is now is read (but by O_DIRECT), and what it is using cannot be written
+ * (EBUSY); a file's content is not seen before it is on the disk, as on Linux. */
 #include "blk_int.h"
 
 #include <abi/errno.h>
@@ -18,6 +19,7 @@
 
 enum {
     BUFFER = 65536,
+    PIECE = 1 << 20, /* sectors that are zeroed or discarded at once */
     BLKROGET = 0x125e,
     BLKGETSIZE = 0x1260,
     BLKFLSBUF = 0x1261,
@@ -80,6 +82,16 @@ static bool refused(const struct file *f, const struct iter *it, uint64_t pos)
     return f->flags & O_DIRECT && bits & (dev_of(f)->limits.logical_block - 1);
 }
 
+void blk_view_settle(struct blk_device *dev)
+{
+    struct superblock *sb = dev->view ? superblock_of_dev(dev->rdev) : NULL;
+    const struct blk_view *view = dev->view; /* which does not go while sb is held */
+    if (sb && view)
+        view->settle(sb->data);
+    if (sb)
+        superblock_put(sb);
+}
+
 static ssize_type node_read(struct file *f, struct iter *it, uint64_t *pos)
 {
     struct blk_device *dev = dev_of(f);
@@ -91,9 +103,13 @@ static ssize_type node_read(struct file *f, struct iter *it, uint64_t *pos)
     char *buf = want ? heap_alloc(BUFFER) : NULL;
     if (want && !buf)
         return -ENOMEM;
+    if (!(f->flags & O_DIRECT))
+        blk_view_settle(dev);
     while (done < want && !err) {
         struct span s = span_at(dev, *pos + done, want - done);
         err = blk_read(dev, s.sector, s.sectors, buf);
+        if (!err && !(f->flags & O_DIRECT))
+            blk_view_read(dev, s.sector, s.sectors, buf);
         if (!err) {
             size_t put = iter_put(it, buf + s.skip, s.n);
             done += put;
@@ -108,6 +124,17 @@ static ssize_type node_read(struct file *f, struct iter *it, uint64_t *pos)
     return done ? (ssize_type)done : err;
 }
 
+/* Who keeps something of the blocks forgets it before they are written, and what he read meanwhile. */
+static int write_blocks(struct blk_device *dev, uint64_t sector, uint32_t sectors, const void *buf)
+{
+    int err = blk_view_write(dev, sector, sectors, buf);
+    if (!err)
+        err = blk_write(dev, sector, sectors, buf, 0);
+    if (!err)
+        (void)!blk_view_write(dev, sector, sectors, buf); /* in use again: as it was read */
+    return err;
+}
+
 static int write_span(struct blk_device *dev, const struct span *s, struct iter *it, char *buf,
                       size_t *ret_got)
 {
@@ -115,6 +142,8 @@ static int write_span(struct blk_device *dev, const struct span *s, struct iter 
     int err = whole ? 0 : blk_read(dev, s->sector, s->sectors, buf);
     if (err)
         return err;
+    if (!whole)
+        blk_view_read(dev, s->sector, s->sectors, buf);
     size_t got = iter_get(it, buf + s->skip, s->n);
     *ret_got = got;
     /* Memory that cannot be read to its end: of the last block nothing is written, unless it was read before. */
@@ -122,7 +151,7 @@ static int write_span(struct blk_device *dev, const struct span *s, struct iter 
     uint64_t bytes = whole ? align_down(got, block) : align_up(s->skip + got, block);
     if (whole)
         *ret_got = bytes;
-    return bytes ? blk_write(dev, s->sector, (uint32_t)(bytes / BLK_SECTOR), buf, 0) : 0;
+    return bytes ? write_blocks(dev, s->sector, (uint32_t)(bytes / BLK_SECTOR), buf) : 0;
 }
 
 static ssize_type node_write(struct file *f, struct iter *it, uint64_t *pos)
@@ -207,9 +236,19 @@ static long range_ioctl(struct file *f, bool zero, unsigned long arg)
         return -EINVAL;
     if ((range[0] | range[1]) % dev->limits.logical_block)
         return -EINVAL;
-    if (zero)
-        return blk_zero(dev, range[0] / BLK_SECTOR, range[1] / BLK_SECTOR);
-    blk_discard(dev, range[0] / BLK_SECTOR, range[1] / BLK_SECTOR);
+    uint64_t at = range[0] / BLK_SECTOR, left = range[1] / BLK_SECTOR;
+    for (uint32_t n; left; at += n, left -= n) {
+        n = (uint32_t)min_u64(left, PIECE);
+        int err = blk_view_write(dev, at, n, NULL);
+        if (!err && zero)
+            err = blk_zero(dev, at, n);
+        else if (!err)
+            blk_discard(dev, at, n);
+        if (err)
+            return err;
+        if (thread_preempt_point())
+            return -EINTR;
+    }
     return 0;
 }
 
@@ -222,6 +261,16 @@ static long put_int(unsigned long arg, uint32_t value)
 static long put_u64(unsigned long arg, uint64_t v)
 {
     return user_put(user_at(user_blk_u64_t, arg), &v, 1);
+}
+
+/* BLKFLSBUF: what is mounted from it is synced, too. */
+static long flush_all(struct blk_device *dev)
+{
+    struct superblock *sb = superblock_of_dev(dev->rdev);
+    int err = sb && sb->ops && sb->ops->sync ? sb->ops->sync(sb) : blk_flush(dev);
+    if (sb)
+        superblock_put(sb);
+    return err;
 }
 
 static long node_ioctl(struct file *f, unsigned cmd, unsigned long arg)
@@ -237,14 +286,15 @@ static long node_ioctl(struct file *f, unsigned cmd, unsigned long arg)
     case BLKGETSIZE64:
         return put_u64(arg, size_of(dev));
     case BLKFLSBUF:
-        return cred_capable(CAP_SYS_ADMIN) ? blk_flush(dev) : -EACCES;
+        return cred_capable(CAP_SYS_ADMIN) ? flush_all(dev) : -EACCES;
     case BLKSSZGET:
         return put_int(arg, l->logical_block);
     case BLKBSZGET:
         return put_int(arg, PAGE_SIZE);
     case BLKPBSZGET:
-    case BLKIOMIN:
         return put_int(arg, l->physical_block);
+    case BLKIOMIN:
+        return put_int(arg, l->minimum_io > l->physical_block ? l->minimum_io : l->physical_block);
     case BLKIOOPT:
         return put_int(arg, l->optimal_io);
     case BLKALIGNOFF:

@@ -71,6 +71,7 @@ static void add_part(struct blk_device *disk, unsigned n, uint64_t first, uint64
     bool digit = len && disk->name[len - 1] >= '0' && disk->name[len - 1] <= '9';
     snprintf(p->name, sizeof(p->name), "%.10s%s%u", disk->name, digit ? "p" : "", n);
     p->whole = disk;
+    p->part = n;
     p->first = first;
     p->sectors = sectors;
     p->limits = disk->limits;
@@ -214,6 +215,8 @@ static void scan_disk(struct scan *s)
 
 void blk_scan(void)
 {
+    if (blk_next(NULL) && blk_recovery_start())
+        log_error("no memory for a thread: disks that do not answer are waited for");
     struct page *p = page_alloc(3, PAGE_KERNEL, 0); /* a block, and the entries */
     if (!p)
         return;

@@ -175,6 +175,7 @@ static struct blk_request *build(struct blk_queue *q)
     r->flags = flush ? 0 : (uint8_t)(l->fua ? io->flags : io->flags & ~BLK_FUA);
     r->nsegs = 0;
     r->nios = 0;
+    r->tries = 0;
     r->sector = io->start + io->taken;
     r->sectors = 0;
     if (flush) {
@@ -243,7 +244,9 @@ static bool offer(struct blk_queue *q, struct blk_request *r, bool more)
 {
     struct blk_device *dev = q->dev;
     uint32_t gen = atomic_load(&q->done_gen);
-    r->deadline_ns = dev->stacked ? UINT64_MAX : plat_time_ns() + BLK_TIMEOUT_S * NS_PER_SEC;
+    uint64_t now = plat_time_ns();
+    r->deadline_ns = dev->stacked ? UINT64_MAX : now + BLK_TIMEOUT_S * NS_PER_SEC;
+    blk_stat_begin(r, now);
     atomic_store(&r->out, 1);
     if (!dev->stacked)
         timer_arm(q, r->deadline_ns);
@@ -255,6 +258,7 @@ static bool offer(struct blk_queue *q, struct blk_request *r, bool more)
         return true;
     }
     atomic_store(&r->out, 0);
+    blk_stat_undo(r);
     if (r->through)
         blk_cache_end(dev);
     spin_lock(&q->lock);
@@ -318,8 +322,7 @@ void blk_done(struct blk_request *r, int status)
                  : r->op == BLK_FLUSH ? "flush"
                                       : "discard",
                  r->sectors, (unsigned long long)r->sector, -status);
-    atomic_fetch_add_explicit(&dev->done_ios[r->op], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&dev->done_sectors[r->op], r->sectors, memory_order_relaxed);
+    blk_stat_end(r);
     bool through = r->through, cached = !through && r->op != BLK_READ && r->op != BLK_FLUSH;
     if (cached)
         atomic_fetch_add(&dev->cached, 1);
@@ -337,6 +340,32 @@ void blk_done(struct blk_request *r, int status)
     }
     if (q->waiting || q->held)
         blk_dispatch(q);
+}
+
+void blk_retry(struct blk_request *r)
+{
+    struct blk_device *dev = r->dev;
+    struct blk_queue *q = &dev->queues[r->queue];
+    if (++r->tries >= BLK_TRIES) {
+        blk_done(r, -EIO);
+        return;
+    }
+    if (!atomic_exchange(&r->out, 0))
+        return; /* given up already */
+    blk_stat_undo(r);
+    if (r->through)
+        blk_cache_end(dev);
+    spin_lock(&q->lock);
+    r->next = q->held;
+    q->held = r;
+    spin_unlock(&q->lock);
+    blk_dispatch(q);
+}
+
+void blk_restarted(struct blk_device *dev)
+{
+    for (uint32_t i = 0; i < dev->limits.queues; i++)
+        blk_dispatch(&dev->queues[i]);
 }
 
 /* The earliest deadline of a request that is out, UINT64_MAX: none is. */

@@ -410,6 +410,14 @@ static struct superblock *super_next(struct superblock *sb)
     return next;
 }
 
+struct superblock *superblock_of_dev(uint32_t dev)
+{
+    struct superblock *sb = super_next(NULL);
+    while (sb && sb->dev != dev)
+        sb = super_next(sb);
+    return sb;
+}
+
 int vfs_sync(void)
 {
     int err = 0;

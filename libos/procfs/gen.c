@@ -153,6 +153,8 @@ static int node_inode(struct superblock *sb, const struct node *n, struct inode 
 /* The number that name (prefix and decimal digits, no leading zero) ends with; -1: it is not of that form. */
 static int name_number(const struct gen_names *names, const char *name, size_t len)
 {
+    if (names->parse)
+        return names->parse(name, len);
     size_t skip = strlen(names->prefix);
     int n = 0;
     if (len <= skip || len - skip > 9 || memcmp(name, names->prefix, skip) ||
@@ -207,7 +209,8 @@ static void list_numbers(const struct node *d, struct dir_sink *s, uint64_t *pos
     char name[32];
     int n = (int)(*pos - NUMBER_POS);
     while ((n = names->next(&d->ctx, n)) >= 0) {
-        int len = snprintf(name, sizeof(name), "%s%d", names->prefix, n);
+        int len = names->print ? names->print(n, name, sizeof(name))
+                               : snprintf(name, sizeof(name), "%s%d", names->prefix, n);
         if (!s->emit(s, name, (size_t)len, (uint64_t)n + NUMBER_POS, NUMBER_POS + (uint64_t)n + 1,
                      type_of(names->entry.mode)))
             return;
@@ -238,6 +241,19 @@ static int dir_readdir(struct file *f, struct dir_sink *s, uint64_t *pos)
     if (d->entry->names)
         list_numbers(d, s, pos);
     return 0;
+}
+
+/* Positions are those that entries told. */
+static int64_t dir_seek(struct file *f, int64_t off, int whence)
+{
+    if (whence == SEEK_CUR)
+        off += (int64_t)f->pos;
+    else if (whence != SEEK_SET)
+        return -EINVAL;
+    if (off < 0)
+        return -EINVAL;
+    f->pos = (uint64_t)off;
+    return off;
 }
 
 static int link_readlink(struct inode *inode, char *buf, size_t size)
@@ -433,7 +449,7 @@ static const struct inode_ops magic_ops = { .readlink = link_readlink,
                                             .permission = node_permission,
                                             .getattr = node_getattr,
                                             .evict = node_evict };
-static const struct file_ops dir_fops = { .readdir = dir_readdir };
+static const struct file_ops dir_fops = { .readdir = dir_readdir, .seek = dir_seek };
 static const struct file_ops changing_fops = {
     .read = text_read, .seek = text_seek, .poll = text_poll, .release = gen_release
 };

@@ -56,9 +56,12 @@ struct gen_entry {
     const struct gen_names *names;    /* of a directory: names with numbers */
 };
 
-/* Names of a directory that are a prefix and a number. */
+/* Names of a directory that are a prefix and a number, or stand for one otherwise. */
 struct gen_names {
     const char *prefix;
+    /* With print, no prefix is needed: name n, at most 31 bytes, returns its length; parse: which one is name, -1: none. */
+    int (*print)(int n, char *buf, size_t size);
+    int (*parse)(const char *name, size_t len);
     struct gen_entry entry; /* what each is; its name is not used */
     bool may_go;            /* names disappear by themselves */
     bool (*exists)(const struct gen_ctx *dir, int n);
@@ -91,6 +94,12 @@ extern const struct gen_entry sysfs_net_entries[];
 extern const struct gen_names sysfs_net_names;
 /* /sys/class/tpm, /sys/class/tpmrm, and what lies in /sys/devices/platform. */
 extern const struct gen_names sysfs_tpm_names, sysfs_tpmrm_names, sysfs_platform_names;
+/* /sys/devices/virtual/block, and the links to what is there: /sys/block, /sys/class/block, /sys/dev/block. */
+extern const struct gen_names sysfs_disks, sysfs_block_links, sysfs_class_block_links,
+    sysfs_dev_block_links;
+struct blk_device;
+/* The 17 numbers that Linux tells of a disk, each as wide at least, and the end of the line. */
+void gen_show_disk(struct text *t, struct blk_device *d, unsigned width);
 
 #define GEN_FILE(n, fn)                                                                            \
     {                                                                                              \

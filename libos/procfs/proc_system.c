@@ -190,19 +190,11 @@ static int show_partitions(struct text *t, const struct gen_ctx *c)
     return 0;
 }
 
-/* Merges and times are not counted, nor what goes to a partition apart from its disk. Documentation/admin-guide/iostats.rst. */
 static int show_diskstats(struct text *t, const struct gen_ctx *c)
 {
     for (struct blk_device *d = blk_next(NULL); d; d = blk_next(d)) {
-        unsigned long long n[5], sectors[5];
-        for (unsigned i = 0; i < 5; i++) {
-            n[i] = d->done_ios[i];
-            sectors[i] = d->done_sectors[i];
-        }
-        text_printf(t, "%4u %7u %s %llu 0 %llu 0 %llu 0 %llu 0 0 0 0 %llu 0 %llu 0 %llu 0\n",
-                    abi_major(d->rdev), abi_minor(d->rdev), d->name, n[BLK_READ], sectors[BLK_READ],
-                    n[BLK_WRITE], sectors[BLK_WRITE], n[BLK_DISCARD], sectors[BLK_DISCARD],
-                    n[BLK_FLUSH]);
+        text_printf(t, "%4u %7u %s ", abi_major(d->rdev), abi_minor(d->rdev), d->name);
+        gen_show_disk(t, d, 1);
     }
     return 0;
 }

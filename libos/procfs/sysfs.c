@@ -299,10 +299,17 @@ static const struct gen_entry none[] = { { .name = NULL } };
 #define DEVICES                                                                                    \
     NAMES_DIR("platform", none, &sysfs_platform_names), GEN_DIR("system", system_entries)
 #define CLASSES                                                                                    \
-    NAMES_DIR("net", sysfs_net_entries, &sysfs_net_names),                                         \
+    NAMES_DIR("block", none, &sysfs_class_block_links),                                            \
+        NAMES_DIR("net", sysfs_net_entries, &sysfs_net_names),                                     \
         NAMES_DIR("tpm", none, &sysfs_tpm_names), NAMES_DIR("tpmrm", none, &sysfs_tpmrm_names)
 
-static const struct gen_entry devices_entries[] = { DEVICES, { .name = NULL } };
+static const struct gen_entry plain_virtual_entries[] = { NAMES_DIR("block", none, &sysfs_disks),
+                                                          { .name = NULL } };
+static const struct gen_entry dev_entries[] = { NAMES_DIR("block", none, &sysfs_dev_block_links),
+                                                { .name = NULL } };
+static const struct gen_entry devices_entries[] = { DEVICES,
+                                                    GEN_DIR("virtual", plain_virtual_entries),
+                                                    { .name = NULL } };
 static const struct gen_entry class_entries[] = { CLASSES, { .name = NULL } };
 
 static const struct gen_entry thp_entries[] = {
@@ -385,7 +392,8 @@ static const struct gen_entry tdx_guest_entries[] = { GEN_DIR("measurements", me
                                                       { .name = NULL } };
 static const struct gen_entry virtual_misc_entries[] = { GEN_DIR("tdx_guest", tdx_guest_entries),
                                                          { .name = NULL } };
-static const struct gen_entry virtual_entries[] = { GEN_DIR("misc", virtual_misc_entries),
+static const struct gen_entry virtual_entries[] = { NAMES_DIR("block", none, &sysfs_disks),
+                                                    GEN_DIR("misc", virtual_misc_entries),
                                                     { .name = NULL } };
 static const struct gen_entry class_misc_entries[] = {
     { .name = "tdx_guest",
@@ -402,7 +410,9 @@ static const struct gen_entry tdx_devices_entries[] = {
     { .name = NULL },
 };
 static const struct gen_entry tdx_root_entries[] = {
+    NAMES_DIR("block", none, &sysfs_block_links),
     GEN_DIR("class", tdx_class_entries),
+    GEN_DIR("dev", dev_entries),
     GEN_DIR("devices", tdx_devices_entries),
     GEN_DIR("fs", none),
     GEN_DIR("kernel", kernel_entries),
@@ -411,7 +421,9 @@ static const struct gen_entry tdx_root_entries[] = {
 static const struct gen_entry tdx_root = { .mode = S_IFDIR | 0555, .children = tdx_root_entries };
 
 static const struct gen_entry root_entries[] = {
+    NAMES_DIR("block", none, &sysfs_block_links),
     GEN_DIR("class", class_entries),
+    GEN_DIR("dev", dev_entries),
     GEN_DIR("devices", devices_entries),
     GEN_DIR("fs", none),
     GEN_DIR("kernel", kernel_entries),

@@ -274,6 +274,79 @@ void buf_forget(struct ext4 *fs, uint64_t block, uint32_t count)
     }
 }
 
+/* Bytes of a run of sectors that lie in one block: where in the block, where in the run. */
+struct overlap {
+    uint32_t at, from, len;
+};
+
+static struct overlap overlap_of(const struct ext4 *fs, uint64_t block, uint64_t sector,
+                                 uint32_t sectors)
+{
+    uint64_t first = max_u64(block * fs->sectors, sector);
+    uint64_t end = min_u64((block + 1) * fs->sectors, sector + sectors);
+    return (struct overlap){ (uint32_t)(first - block * fs->sectors) * BLK_SECTOR,
+                             (uint32_t)(first - sector) * BLK_SECTOR,
+                             (uint32_t)(end - first) * BLK_SECTOR };
+}
+
+/* Locks: buf_lock is held. No reference. */
+static struct buf *peek(struct ext4 *fs, uint64_t block)
+{
+    struct buf *b = *slot(fs, block);
+    while (b && b->block != block)
+        b = b->hash_next;
+    return b;
+}
+
+void buf_view_read(void *owner, uint64_t sector, uint32_t sectors, void *to)
+{
+    struct ext4 *fs = owner;
+    spin_lock(&fs->buf_lock);
+    for (uint64_t block = sector / fs->sectors; block * fs->sectors < sector + sectors; block++) {
+        struct overlap o = overlap_of(fs, block, sector, sectors);
+        struct buf *b = peek(fs, block);
+        if (b && b->uptodate)
+            memcpy((char *)to + o.from, b->data + o.at, o.len);
+    }
+    spin_unlock(&fs->buf_lock);
+}
+
+/* The bytes before the superblock are nobody's, but in its block: what is written there is kept with it. */
+static bool before_super(struct buf *b, const struct overlap *o, const void *data)
+{
+    if (b->block || o->at + o->len > EXT4_SUPER_OFFSET)
+        return false;
+    if (data)
+        memcpy(b->data + o->at, (const char *)data + o->from, o->len);
+    else
+        memset(b->data + o->at, 0, o->len);
+    return true;
+}
+
+int buf_view_write(void *owner, uint64_t sector, uint32_t sectors, const void *data)
+{
+    struct ext4 *fs = owner;
+    int err = 0;
+    spin_lock(&fs->buf_lock);
+    for (uint64_t block = sector / fs->sectors; !err && block * fs->sectors < sector + sectors;
+         block++) {
+        struct overlap o = overlap_of(fs, block, sector, sectors);
+        struct buf *b = peek(fs, block);
+        if (!b || (b->uptodate && before_super(b, &o, data)))
+            continue;
+        if (!b->on_lru) {
+            err = -EBUSY;
+            continue;
+        }
+        DL_DELETE2(fs->lru, b, lru_prev, lru_next);
+        fs->nlru--;
+        unhash(fs, b);
+        destroy(fs, b);
+    }
+    spin_unlock(&fs->buf_lock);
+    return err;
+}
+
 void buf_drop_all(struct ext4 *fs)
 {
     for (unsigned i = 0; i < BUF_HASH; i++) {

@@ -154,8 +154,9 @@ struct ext4 {
     struct mutex orphan;        /* the orphan list */
     struct ext4_inode *orphans; /* guarded by orphan: DL by orphan_next, the list's head first */
     _Atomic uint32_t next_generation;
-    uint32_t dir_group; /* where the last top directory went */
-    struct ext4 *next;  /* all that are mounted */
+    uint32_t dir_group;       /* where the last top directory went */
+    _Atomic uint32_t walkers; /* who takes inodes from the dirty list */
+    struct ext4 *next;        /* all that are mounted */
     struct waitq flusher;
     _Atomic bool flusher_stop, flusher_done;
 };
@@ -422,6 +423,10 @@ ssize_type ext4_direct_start(struct file *f, struct iter *it, uint64_t pos, bool
                              file_done_fn *done, void *arg);
 /* Wait until no direct transfer is in flight, or none that writes. */
 void ext4_direct_wait(struct ext4_inode *ei, bool writes_only);
+/* What who reads and writes the disk's node sees of metadata: struct blk_view. */
+void ext4_settle(void *fs); /* flush.c: the inodes' cores go to their blocks */
+void buf_view_read(void *fs, uint64_t sector, uint32_t sectors, void *to);
+int buf_view_write(void *fs, uint64_t sector, uint32_t sectors, const void *data);
 /* write.c */
 /* Page p at index was or will be written: reserve what it needs. -ENOSPC, -EIO, -EROFS, -EFBIG. */
 NODISCARD int ext4_page_dirty(struct ext4_inode *ei, uint64_t index, struct page *p);

@@ -18,20 +18,46 @@ static int flush_inode(struct ext4_inode *ei)
     return err ? err : err2;
 }
 
+static void walk_end(struct ext4 *fs)
+{
+    if (atomic_fetch_sub(&fs->walkers, 1) == 1)
+        ext4_flusher_wake(fs);
+}
+
 int ext4_sync_fs(struct ext4 *fs)
 {
     struct ext4_inode *ei;
     int err = 0;
+    atomic_fetch_add(&fs->walkers, 1);
     /* Those that become dirty meanwhile are another sync's; a bound, in case they never end. */
     for (uint32_t n = fs->ndirty + 64; n && (ei = ext4_dirty_take(fs)); n--) {
         int err2 = flush_inode(ei);
         err = err ? err : err2;
         inode_put(ei->inode);
     }
+    walk_end(fs);
+    /* What somebody else took from the list is not written yet, perhaps. */
+    (void)WAIT_EVENT(&fs->flusher, SLEEP_UNINTERRUPTIBLE, NO_DEADLINE, !fs->walkers);
     int err2 = txn_commit(fs, txn_tid(fs));
     if (!err2)
         err2 = blk_flush(fs->dev) ? -EIO : 0;
     return err ? err : err2;
+}
+
+void ext4_settle(void *owner)
+{
+    struct ext4 *fs = owner;
+    struct ext4_inode *ei;
+    if (fs->read_only)
+        return;
+    atomic_fetch_add(&fs->walkers, 1);
+    for (uint32_t n = fs->ndirty; n && (ei = ext4_dirty_take(fs)); n--) {
+        (void)!ext4_core_flush(ei); /* who syncs is told of errors */
+        if (ei->inode->pages.dirty || ei->core_dirty)
+            ext4_dirty(ei);
+        inode_put(ei->inode);
+    }
+    walk_end(fs);
 }
 
 void ext4_flusher_wake(struct ext4 *fs)

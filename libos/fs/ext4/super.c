@@ -401,6 +401,7 @@ static int open_fs(struct ext4 *fs)
 
 static void destroy(struct ext4 *fs)
 {
+    blk_view_set(fs->dev, NULL, NULL);
     unload(fs);
     journal_close(fs);
     heap_free(fs->batch);
@@ -425,6 +426,10 @@ bool ext4_mounted(const struct blk_device *dev, struct superblock **ret_sb)
     return fs != NULL;
 }
 
+static const struct blk_view view = { .settle = ext4_settle,
+                                      .read = buf_view_read,
+                                      .write = buf_view_write };
+
 int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_sb)
 {
     struct ext4 *fs = heap_zalloc(sizeof(*fs));
@@ -443,6 +448,7 @@ int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_s
     fs->read_only = read_only;
     init_locks(fs);
     superblock_number(&fs->sb, "ext4", EXT4_MAGIC);
+    fs->sb.dev = dev->rdev; /* what stat and mountinfo name */
     fs->sb.statfs = ext4_statfs;
     fs->sb.data = fs;
     fs->batch = heap_zalloc(sizeof(*fs->batch));
@@ -456,6 +462,7 @@ int ext4_mount(struct blk_device *dev, bool read_only, struct superblock **ret_s
         destroy(fs);
         return err;
     }
+    blk_view_set(dev, &view, fs);
     if (fs->read_only)
         fs->sb.flags |= ST_RDONLY;
     if (!fs->was_valid)

@@ -161,6 +161,8 @@ struct superblock {
 NODISCARD int superblock_init(struct superblock *sb, const char *type, uint32_t magic,
                               uint32_t mode, const struct inode_ops *ops);
 
+/* The file system that shows this number as its files' device, with a reference; NULL. */
+struct superblock *superblock_of_dev(uint32_t dev);
 /* Drop a reference; the last one ends the file system, and may sleep. */
 void superblock_put(struct superblock *sb);
 

@@ -22,7 +22,7 @@ def ask(fd, request, form):
     return struct.unpack(form, fcntl.ioctl(fd, request, bytes(struct.calcsize(form))))[0]
 
 st = os.stat('/dev/vda')
-assert st.st_mode == 0o060660 and os.major(st.st_rdev) == 259, st
+assert st.st_mode == 0o060660 and os.major(st.st_rdev) == 254, st
 fd = os.open('/dev/vda', os.O_RDWR)
 assert ask(fd, 0x80081272, 'Q') == size and ask(fd, 0x1260, 'L') == size // 512
 assert ask(fd, 0x1268, 'i') == 512 and ask(fd, 0x127b, 'I') >= 512 and ask(fd, 0x125e, 'i') == 0
@@ -46,7 +46,29 @@ page = mmap.mmap(-1, 8192)
 assert os.preadv(direct, [memoryview(page)[:4096]], 0) == 4096 and page[1080:1082] == b'\x53\xef'
 refused(errno.EINVAL, os.preadv, direct, [memoryview(page)[:4096]], 100)
 refused(errno.EINVAL, os.preadv, direct, [memoryview(page)[:100]], 0)
-# A file system is mounted from it.
+# A file system is mounted from it: its metadata is seen as it is now, and what it uses is not written.
+def inode_mode(number):
+    s = os.pread(fd, 1024, 1024)
+    block = 1024 << struct.unpack_from('<I', s, 24)[0]
+    per_group, size = struct.unpack_from('<I', s, 40)[0], struct.unpack_from('<H', s, 88)[0]
+    wide = struct.unpack_from('<H', s, 254)[0] or 32
+    group, index = divmod(number - 1, per_group)
+    table = struct.unpack_from('<I', os.pread(fd, wide, (1024 // block + 1) * block + group * wide), 8)[0]
+    at = table * block + index * size
+    return struct.unpack_from('<H', os.pread(fd, 2, at))[0]
+open('/data/seen', 'w').close()
+os.chmod('/data/seen', 0o751)
+mode = inode_mode(os.stat('/data/seen').st_ino)
+assert mode == 0o100751, oct(mode)
+os.chmod('/data/seen', 0o640)
+assert inode_mode(os.stat('/data/seen').st_ino) == 0o100640
+refused(errno.EBUSY, os.pwrite, fd, b'x', 1024)
+assert inode_mode(os.stat('/data/seen').st_ino) == 0o100640
+held = open('/data/held', 'w')
+held.write('x' * 100)
+held.flush()
+fcntl.ioctl(fd, 0x1261)  # the file system is synced
+assert os.preadv(direct, [memoryview(page)[:4096]], 4096) == 4096
 refused(errno.EBUSY, os.open, '/dev/vda', os.O_RDONLY | os.O_EXCL)
 refused(errno.EBADF, fcntl.ioctl, os.open('/dev/vda', os.O_RDONLY), 0x127f, struct.pack('QQ', 0, 512))
 refused(errno.EINVAL, fcntl.ioctl, fd, 0x127f, struct.pack('QQ', 0, 100))
@@ -55,7 +77,7 @@ os.pwrite(fd, b'from the guest', size - 1000)  # where the file system has nothi
 assert os.path.realpath('/dev/disk/by-uuid/' + uuid) == '/dev/vda'
 assert os.path.realpath('/dev/disk/by-id/virtio-alcove-vol0') == '/dev/vda'
 rows = [l.split() for l in open('/proc/partitions')][2:]
-assert rows == [['259', '0', str(size // 1024), 'vda']], rows
+assert rows == [['254', '0', str(size // 1024), 'vda']], rows
 stats = open('/proc/diskstats').read().split()
 assert stats[2] == 'vda' and len(stats) == 20 and int(stats[3]) > 0 and int(stats[7]) > 0, stats
 said = subprocess.run(['/sbin/blkid', '-p', '/dev/vda'], capture_output=True, text=True).stdout

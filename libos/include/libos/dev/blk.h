@@ -28,6 +28,7 @@ enum {
     BLK_SERIAL_MAX = 64, /* with the zero */
     BLK_QUEUES_MAX = 64,
     BLK_TIMEOUT_S = 30, /* then the driver's timeout is called */
+    BLK_TRIES = 3,      /* of a request that resets ended */
 };
 
 enum blk_op {
@@ -55,6 +56,7 @@ struct blk_limits {
     uint32_t logical_block; /* bytes, a power of two, 512 to 4096: alignment of every request */
     uint32_t
         physical_block;   /* bytes, at least logical_block: what is written without reading first */
+    uint32_t minimum_io;  /* bytes that are better not divided; 0: physical_block */
     uint32_t optimal_io;  /* bytes; 0: nothing said */
     uint32_t max_sectors; /* of a read or write */
     uint32_t max_segs;    /* of a request, 1 to BLK_SEGS_MAX */
@@ -103,6 +105,7 @@ struct blk_request {
     uint16_t nsegs;
     uint16_t queue,
         tag; /* tag: below limits.queue_depth and unique among the queue's requests that are out */
+    uint8_t tries;   /* begun again so often; the block layer's, as is the next */
     bool through;    /* the device has no cache for it; the block layer's */
     uint64_t sector; /* on the device itself, partitions resolved; multiple of logical_block */
     uint32_t sectors;
@@ -111,10 +114,10 @@ struct blk_request {
     /* The block layer's. */
     struct blk_io *ios[BLK_IOS_MAX]; /* that have a part in it, in order */
     uint32_t nios;
-    uint64_t deadline_ns;
-    struct blk_device *dev;
-    struct blk_request *all_next; /* of the queue's requests */
-    _Atomic uint32_t out;         /* with the driver */
+    uint64_t deadline_ns, began_ns;
+    struct blk_device *dev, *stat_dev; /* stat_dev: the partition that it counts for, or dev */
+    struct blk_request *all_next;      /* of the queue's requests */
+    _Atomic uint32_t out;              /* with the driver */
 };
 
 /* One device or partition; the driver's memory, kept for good. */
@@ -122,6 +125,7 @@ struct blk_device {
     /* Filled by the driver. */
     char name[BLK_NAME_MAX];
     char serial[BLK_SERIAL_MAX]; /* printable; "" */
+    char model[41];              /* the same */
     const struct blk_ops *ops;
     void *data;   /* of the driver */
     bool stacked; /* on other devices, which answer in time or are given up: no deadlines here */
@@ -131,14 +135,19 @@ struct blk_device {
     struct blk_device *next;
     struct blk_device *whole; /* of a partition; else NULL */
     uint64_t first;           /* of a partition: its first sector on the whole device */
+    unsigned part;            /* of a partition: its number */
     char partuuid[37], partlabel[40];
     uint32_t rdev; /* its number as a device node */
     bool scanned;  /* for partitions */
     struct blk_queue *queues;
-    _Atomic bool dead;            /* every further request is -EIO */
-    _Atomic bool claimed;         /* a file system is mounted from it */
-    _Atomic uint64_t done_ios[5]; /* by enum blk_op, for /proc/diskstats */
-    _Atomic uint64_t done_sectors[5];
+    _Atomic bool dead;           /* every further request is -EIO */
+    _Atomic bool claimed;        /* a file system is mounted from it */
+    const struct blk_view *view; /* of who claimed it; guarded by a lock of libos/blk/device.c */
+    void *view_owner;
+    /* For blk_stats: done_* by enum blk_op. */
+    _Atomic uint64_t done_ios[5], done_merges[5], done_sectors[5], done_ns[5];
+    _Atomic uint64_t busy_ns, stat_at_ns;
+    _Atomic uint32_t inflight, inflight_reads;
     /* Of the requests that changed something, those that the volatile cache may hold, and of these those that a flush covers. */
     _Atomic uint64_t cached, flushed;
     _Atomic uint32_t cache_state, cache_unasked, cache_calm; /* of libos/blk/cache.c */
@@ -153,6 +162,12 @@ NODISCARD int blk_register(struct blk_device *dev);
  * known of the sectors. The driver does not use r any more. Called from the interrupt handler, from poll or from submit, with
  * no lock of the driver held: it may submit more. */
 void blk_done(struct blk_request *r, int status);
+
+/* r, which was taken, was ended without having been done for a reason that may pass: an abort, a reset of the device. It is offered
+ * again, BLK_TRIES times in all, and is -EIO then. As for blk_done. */
+void blk_retry(struct blk_request *r);
+/* The driver, which answered -EAGAIN while it was resetting the device, takes requests again, or -EIO from now on. */
+void blk_restarted(struct blk_device *dev);
 
 /* The device has another size now. */
 void blk_resized(struct blk_device *dev, uint64_t sectors);
@@ -216,6 +231,14 @@ void blk_discard(struct blk_device *dev, uint64_t sector, uint64_t sectors);
 /* The device called name ("vda", "/dev/vda1", or "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "SERIAL=" and a value); NULL.
  * May sleep: UUID and LABEL are read from the devices. */
 struct blk_device *blk_find(const char *name);
+/* What became of the requests to a device, by enum blk_op. */
+struct blk_stats {
+    uint64_t ios[5], merges[5], sectors[5], ms[5];
+    uint64_t busy_ms, queue_ms; /* with one out; the sum of what they took */
+    uint32_t inflight, inflight_reads;
+};
+void blk_stats(struct blk_device *d, struct blk_stats *ret);
+
 /* The first device (dev NULL) or the one after dev, partitions behind their disk; NULL. They are never removed. */
 struct blk_device *blk_next(const struct blk_device *dev);
 /* The device with this number; NULL. */
@@ -223,6 +246,23 @@ struct blk_device *blk_of_rdev(uint32_t rdev);
 /* Read the partition tables (GPT, MBR) of all devices and register what they say. Once, from a thread that may sleep. A table
  * that is damaged is named in a logged line and not used. */
 void blk_scan(void);
+/* What the file system that is mounted from a device keeps of it in memory, for who reads and writes its node. owner is its
+ * superblock's data. No sleep, but in settle; sectors are 512 bytes. */
+struct blk_view {
+    /* Bring what is known of files to where read finds it. The superblock is held. */
+    void (*settle)(void *owner);
+    /* Put into buf what is newer here than on the device. */
+    void (*read)(void *owner, uint64_t sector, uint32_t sectors, void *buf);
+    /* They are about to be written with data (NULL: zeros), or were: keep nothing else of them. -EBUSY: they are in use. */
+    int (*write)(void *owner, uint64_t sector, uint32_t sectors, const void *data);
+};
+/* Set or (NULL) end the view of dev; at the return nobody uses the old one. */
+void blk_view_set(struct blk_device *dev, const struct blk_view *view, void *owner);
+void blk_view_settle(struct blk_device *dev); /* may sleep */
+void blk_view_read(struct blk_device *dev, uint64_t sector, uint32_t sectors, void *buf);
+NODISCARD int blk_view_write(struct blk_device *dev, uint64_t sector, uint32_t sectors,
+                             const void *data);
+
 /* Open the node with this number: sets f's operations and data. exclusive: as O_EXCL, which no mount goes with. -ENXIO, -EBUSY,
  * -ENOMEM. */
 NODISCARD int blk_node_open(uint32_t rdev, bool exclusive, struct file *f);
