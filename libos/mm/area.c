@@ -141,8 +141,9 @@ static void file_unlink(struct area *a)
     spin_unlock(&a->pages->lock);
 }
 
-static void tree_insert(struct area_tree *areas, struct area *a)
+static void tree_insert(struct area_tree *areas, uint32_t *count, struct area *a)
 {
+    ++*count;
     a->gap = a->max_gap = 0;
     must(!area_tree_RB_INSERT(areas, a));
     gap_update(a, area_prev(a));
@@ -153,27 +154,31 @@ static void tree_insert(struct area_tree *areas, struct area *a)
 
 void area_adopt(struct mm_lane *l, struct area *a)
 {
-    tree_insert(&l->areas, a);
-    l->area_count++;
+    tree_insert(&l->areas, &l->area_count, a);
 }
 
 struct area *area_disown(struct mm_lane *l)
 {
-    struct area *a = RB_MIN(area_tree, &l->areas);
-    if (a) /* whoever empties a tree does not look for places in it */
-        area_tree_RB_REMOVE(&l->areas, a);
+    /* Some leaf: whoever empties a tree needs it neither balanced nor for places. */
+    struct area *a = RB_ROOT(&l->areas), *up = NULL, *down;
+    for (; a && (down = RB_LEFT(a, node) ? RB_LEFT(a, node) : RB_RIGHT(a, node)); a = down)
+        up = a;
+    if (!up)
+        RB_INIT(&l->areas);
+    else if (RB_LEFT(up, node) == a)
+        RB_LEFT(up, node) = NULL;
+    else
+        RB_RIGHT(up, node) = NULL;
     return a;
 }
 
 void area_insert(struct area *a)
 {
     struct mm_lane *l = lane_of(a->mm, a->start);
-    if (UNLIKELY(l != NULL)) {
-        area_adopt(l, a);
-        return;
-    }
-    tree_insert(&a->mm->areas, a);
-    a->mm->area_count++;
+    if (UNLIKELY(l != NULL))
+        tree_insert(&l->areas, &l->area_count, a);
+    else
+        tree_insert(&a->mm->areas, &a->mm->area_count, a);
     file_link(a);
 }
 

@@ -186,7 +186,7 @@ void mm_read_lock(struct mm *mm)
 struct rwmutex *mm_read_lock_at(struct mm *mm, uintptr_t addr)
 {
     for (;;) {
-        struct mm_lane *l = lane_open_at(mm, addr);
+        struct mm_lane *l = lane_of(mm, addr);
         if (UNLIKELY(l != NULL)) {
             rwmutex_read_lock(&l->lock);
             if (l->open)
@@ -216,7 +216,7 @@ static bool inside(const struct mm *mm, const struct mm_lane *l, uintptr_t start
 
 struct rwmutex *mm_write_lock_part(struct mm *mm, uintptr_t start, uintptr_t end)
 {
-    struct mm_lane *l = lane_open_at(mm, start);
+    struct mm_lane *l = lane_of(mm, start);
     if (UNLIKELY(l != NULL)) {
         rwmutex_write_lock(&l->lock);
         if (l->open && inside(mm, l, start, end) && l->area_count + 2 <= AREAS_MAX)

@@ -209,7 +209,7 @@ int mm_map(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
     int err;
     if ((what->flags & AREA_SHARED) && !what->file) {
         err = map_shared_anonymous(mm, what, ret);
-    } else if (!lane_map(mm, what, ret, &err)) {
+    } else if (LIKELY(!mm->lanes_open) || !lane_map(mm, what, ret, &err)) {
         bool waits = mm_write_lock_waits(mm);
         err = map_locked(mm, what, ret);
         if (UNLIKELY(waits) && lane_fits(mm, what))

@@ -176,11 +176,11 @@ uint64_t limit_of(unsigned resource)
 int limit_pages(struct mm *mm, uint64_t n, uint64_t old, uint32_t flags, unsigned prot)
 {
     /* Sums over lanes only where there is a limit. */
-    uint64_t all = limit_of(RLIMIT_AS), max = limit_of(RLIMIT_DATA);
+    uint64_t all = limit_of(RLIMIT_AS), max;
     if (all != NO_LIMIT && mm_total_pages(mm) + n - old > all)
         return -ENOMEM;
     bool data = (prot & PLAT_WRITE) && !(flags & (AREA_SHARED | AREA_GROWSDOWN));
-    if (data && max != NO_LIMIT && mm_data_pages(mm) + n > max) {
+    if (data && (max = limit_of(RLIMIT_DATA)) != NO_LIMIT && mm_data_pages(mm) + n > max) {
         /* As Linux: a soft limit of 0 (Valgrind sets it to stop brk) counts as the hard one here. */
         struct abi_rlimit l;
         if (process_set_limit(process_current(), RLIMIT_DATA, NULL, &l) || l.rlim_cur ||
