@@ -102,7 +102,7 @@ sim_ap_32:
 1:  movl $1, %eax                     /* the number of those that came before */
     lock xaddl %eax, sim_ap_count
     incl %eax
-    shll $13, %eax
+    shll $15, %eax                    /* as much as the first one has: signatures need it */
     leaq sim_ap_stacks(%rax), %rsp
     call sim_ap_main
     ud2
@@ -193,5 +193,5 @@ idt:
 sim_ap_count:
     .skip 16
 sim_ap_stacks:
-    .skip 65536
+    .skip 262144
     .section .note.GNU-stack, "", @progbits

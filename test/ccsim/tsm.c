@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define REPORT "/sys/kernel/config/tsm/report"
@@ -187,6 +188,70 @@ static void two(void)
           "all are removed");
 }
 
+/* One of several processes that ask at once, in a request of its own: each report is about what it asked. 0: as it should be. */
+static int ask_often(int who)
+{
+    static uint8_t out[40000];
+    char name[16];
+    uint8_t data[64];
+    int bad = 0;
+
+    snprintf(name, sizeof(name), "p%d", who);
+    if (mkdir(path(name, ""), 0755) != 0)
+        return 1;
+    for (int round = 0; round < 6; round++) {
+        memset(data, who * 16 + round, sizeof(data));
+        bad |= put(name, "inblob", data, 64) != 64 || get(name, "outblob", out, sizeof(out)) <= 0 ||
+               memcmp(out + (snp ? 0x50 : 568), data, 64) ||
+               number(name, "generation") != round + 1;
+    }
+    return bad | (rmdir(path(name, "")) != 0);
+}
+
+/* And of several that share one request: a report is of one of them, whole, or the kernel says that it was overtaken. */
+static int share_one(int who)
+{
+    static uint8_t out[40000];
+    uint8_t data[64];
+
+    for (int round = 0; round < 6; round++) {
+        const uint8_t *in = out + (snp ? 0x50 : 568);
+        ssize_t n;
+
+        memset(data, who + 1, sizeof(data));
+        if (put("shared", "inblob", data, 64) != 64)
+            return 1;
+        n = get("shared", "outblob", out, sizeof(out));
+        if (n < 0 && errno != EWOULDBLOCK)
+            return 1;
+        if (n >= 0 && (*in < 1 || *in > 4 || memcmp(in, in + 1, 63)))
+            return 1;
+    }
+    return 0;
+}
+
+static void at_once(int (*work)(int), const char *what)
+{
+    int status, bad = 0;
+
+    fflush(stdout);
+    for (int i = 0; i < 4; i++)
+        if (fork() == 0)
+            _exit(work(i));
+    for (int i = 0; i < 4; i++)
+        bad |= wait(&status) < 0 || status;
+    check(!bad, what);
+}
+
+static void concurrent(void)
+{
+    at_once(ask_often, "four requests at once");
+    check(mkdir(REPORT "/shared", 0755) == 0, "a request for all");
+    at_once(share_one, "one request of four");
+    check(number("shared", "generation") == 24, "each write counts");
+    check(rmdir(REPORT "/shared") == 0, "it is removed");
+}
+
 /* The host does not make a report, or not one that can be. */
 static void refused(void)
 {
@@ -205,6 +270,8 @@ int main(int argc, char **argv)
     if (!strcmp(provider, "none")) {
         check(mkdir(REPORT "/a", 0755) == -1 && errno == ENOENT,
               "no such thing outside of a confidential guest");
+    } else if (argc > 2 && !strcmp(argv[2], "concurrent")) {
+        concurrent();
     } else if (argc > 2) {
         refused();
     } else {
