@@ -13,6 +13,7 @@
 enum { RT_MAX = 99, ATTR_SIZE_V0 = 48, IOPRIO_WHO_PROCESS = 1, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER };
 enum {
     FLAGS_CLAMP = SCHED_FLAG_UTIL_CLAMP_MIN | SCHED_FLAG_UTIL_CLAMP_MAX,
+    FLAGS_DEADLINE = SCHED_FLAG_RECLAIM | SCHED_FLAG_DL_OVERRUN,
     FLAGS_KNOWN = 0x7f,
     DL_RUNTIME_MIN = 1024, /* nanoseconds, as the next one */
     DL_PERIOD_MIN = 100000,
@@ -49,6 +50,8 @@ static bool may_set(struct thread *t, int policy, int priority, int nice)
         return true;
     if (!thread_same_owner(t))
         return false;
+    if (policy == SCHED_DEADLINE)
+        return false;
     uint64_t rt_limit = process_limit(t->process, RLIMIT_RTPRIO);
     if (is_rt(policy) && (policy != t->policy || priority > t->rt_priority) &&
         (!rt_limit || (priority > t->rt_priority && (uint64_t)priority > rt_limit)))
@@ -60,29 +63,66 @@ static bool may_set(struct thread *t, int policy, int priority, int nice)
            (uint64_t)(20 - t->nice) <= process_limit(t->process, RLIMIT_NICE);
 }
 
-static int set(int tid, int policy, int priority, int nice, bool reset)
+/* What a call wants of a thread. */
+struct wanted {
+    int policy;   /* -1: as it is */
+    int priority; /* real-time */
+    int nice;     /* INT32_MIN: as it is */
+    bool reset;   /* on fork */
+    struct sched_deadline deadline;
+};
+
+static bool deadline_in_order(const struct sched_deadline *d)
+{
+    return d->deadline_ns && d->runtime_ns >= DL_RUNTIME_MIN && !(d->deadline_ns >> 63) &&
+           !(d->period_ns >> 63) && d->period_ns >= d->deadline_ns &&
+           d->deadline_ns >= d->runtime_ns && d->period_ns >= DL_PERIOD_MIN &&
+           d->period_ns <= DL_PERIOD_MAX;
+}
+
+/* -EINVAL: no such policy, or not with these parameters. */
+static int check(const struct wanted *w)
+{
+    bool rt = is_rt(w->policy), dl = w->policy == SCHED_DEADLINE;
+    if (!rt && !dl && w->policy != SCHED_OTHER && w->policy != SCHED_BATCH &&
+        w->policy != SCHED_IDLE)
+        return -EINVAL;
+    if (rt ? w->priority < 1 || w->priority > RT_MAX : w->priority != 0)
+        return -EINVAL;
+    return dl && !deadline_in_order(&w->deadline) ? -EINVAL : 0;
+}
+
+static int apply(struct thread *t, const struct wanted *w)
+{
+    if (w->policy != SCHED_DEADLINE)
+        return sched_set_policy(t, w->policy, w->priority, w->nice);
+    struct sched_deadline now;
+    if (sched_get_deadline(t, &now) && !memcmp(&now, &w->deadline, sizeof(now)))
+        return 0; /* what it has of its period stays */
+    return sched_set_deadline(t, &w->deadline);
+}
+
+static int set(int tid, struct wanted w)
 {
     struct thread *t;
     int err = get_thread(tid, &t);
     if (err)
         return err;
-    if (policy < 0)
-        policy = t->policy;
-    if (nice == INT32_MIN)
-        nice = t->nice;
-    bool rt = is_rt(policy);
-    if (policy == SCHED_DEADLINE ||
-        (!rt && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE) ||
-        (rt ? priority < 1 || priority > RT_MAX : priority != 0))
-        err = -EINVAL;
-    else if (!may_set(t, policy, priority, nice) ||
-             (t->reset_on_fork && !reset && !cred_capable(CAP_SYS_NICE)))
+    if (w.policy < 0) {
+        w.policy = t->policy;
+        w.reset = t->reset_on_fork;
+    }
+    if (w.nice == INT32_MIN)
+        w.nice = t->nice;
+    err = check(&w);
+    if (!err && (!may_set(t, w.policy, w.priority, w.nice) ||
+                 (t->reset_on_fork && !w.reset && !cred_capable(CAP_SYS_NICE))))
         err = -EPERM;
     if (!err)
-        err = sched_set_policy(t, policy, priority, nice);
+        err = apply(t, &w);
     if (!err)
-        t->reset_on_fork = reset;
-    if (!err && priority && t->process)
+        t->reset_on_fork = w.reset;
+    if (!err && w.priority && t->process)
         cpu_timers_changed(t->process); /* RLIMIT_RTTIME counts from now on */
     thread_put(t);
     return err;
@@ -95,24 +135,21 @@ long sys_sched_setscheduler(int pid, int policy, user_sched_param_in_t param)
         return -EINVAL;
     if (user_get(&p, param, 1) < 0)
         return -EFAULT;
-    return set(pid, policy & ~SCHED_RESET_ON_FORK, p.sched_priority, INT32_MIN,
-               policy & SCHED_RESET_ON_FORK);
+    return set(pid, (struct wanted){ .policy = policy & ~SCHED_RESET_ON_FORK,
+                                     .priority = p.sched_priority,
+                                     .nice = INT32_MIN,
+                                     .reset = policy & SCHED_RESET_ON_FORK });
 }
 
 long sys_sched_setparam(int pid, user_sched_param_in_t param)
 {
     struct abi_sched_param p;
-    struct thread *t;
     if (pid < 0 || user_is_null(param))
         return -EINVAL;
     if (user_get(&p, param, 1) < 0)
         return -EFAULT;
-    int err = get_thread(pid, &t);
-    if (err)
-        return err;
-    bool reset = t->reset_on_fork;
-    thread_put(t);
-    return set(pid, -1, p.sched_priority, INT32_MIN, reset);
+    return set(pid,
+               (struct wanted){ .policy = -1, .priority = p.sched_priority, .nice = INT32_MIN });
 }
 
 long sys_sched_getscheduler(int pid)
@@ -139,32 +176,20 @@ long sys_sched_getparam(int pid, user_sched_param_out_t param)
     return user_put(param, &p, 1);
 }
 
-/* SCHED_DEADLINE: no time is set apart for such threads, so none passes the admission test. */
-static int refuse_deadline(int pid, const struct abi_sched_attr *a)
-{
-    struct thread *t;
-    uint64_t period = a->sched_period ? a->sched_period : a->sched_deadline;
-    if (!a->sched_deadline || a->sched_runtime < DL_RUNTIME_MIN || a->sched_deadline >> 63 ||
-        period >> 63 || period < a->sched_deadline || a->sched_deadline < a->sched_runtime ||
-        period < DL_PERIOD_MIN || period > DL_PERIOD_MAX || a->sched_priority)
-        return -EINVAL;
-    int err = get_thread(pid, &t);
-    if (err)
-        return err;
-    thread_put(t);
-    return cred_capable(CAP_SYS_NICE) ? -EBUSY : -EPERM;
-}
-
 /* SCHED_FLAG_KEEP_PARAMS: all stays as it is, the policy too, but for what a fork does. */
-static int keep_params(int pid, bool reset)
+static int keep_params(int pid, bool reset, bool keep_policy)
 {
     struct thread *t;
     int err = get_thread(pid, &t);
     if (err)
         return err;
-    int priority = t->rt_priority;
+    struct wanted w = { .policy = keep_policy ? -1 : t->policy,
+                        .priority = t->rt_priority,
+                        .nice = INT32_MIN,
+                        .reset = reset };
+    (void)sched_get_deadline(t, &w.deadline); /* else not looked at */
     thread_put(t);
-    return set(pid, -1, priority, INT32_MIN, reset);
+    return set(pid, w);
 }
 
 long sys_sched_setattr(int pid, user_sched_attr_in_t attr, unsigned flags)
@@ -198,17 +223,23 @@ long sys_sched_setattr(int pid, user_sched_attr_in_t attr, unsigned flags)
         return -EINVAL;
     if (a.sched_flags & FLAGS_CLAMP)
         return -EOPNOTSUPP; /* no CPU here changes its speed */
-    if (a.sched_policy == SCHED_DEADLINE)
-        return refuse_deadline(pid, &a);
     if (a.sched_flags & SCHED_FLAG_KEEP_PARAMS)
-        return keep_params(pid, a.sched_flags & SCHED_FLAG_RESET_ON_FORK);
+        return keep_params(pid, a.sched_flags & SCHED_FLAG_RESET_ON_FORK,
+                           a.sched_flags & SCHED_FLAG_KEEP_POLICY);
     if (a.sched_priority > RT_MAX)
         return -EINVAL;
     int nice = a.sched_nice < -20 ? -20 : a.sched_nice > 19 ? 19 : a.sched_nice;
     bool fair = a.sched_policy == SCHED_OTHER || a.sched_policy == SCHED_BATCH ||
                 a.sched_flags & SCHED_FLAG_KEEP_POLICY;
-    return set(pid, (int)a.sched_policy, (int)a.sched_priority, fair ? nice : INT32_MIN,
-               a.sched_flags & SCHED_FLAG_RESET_ON_FORK);
+    return set(pid, (struct wanted){
+                        .policy = (int)a.sched_policy,
+                        .priority = (int)a.sched_priority,
+                        .nice = fair ? nice : INT32_MIN,
+                        .reset = a.sched_flags & SCHED_FLAG_RESET_ON_FORK,
+                        .deadline = { a.sched_runtime, a.sched_deadline,
+                                      a.sched_period ? a.sched_period : a.sched_deadline,
+                                      a.sched_flags & FLAGS_DEADLINE },
+                    });
 }
 
 long sys_sched_getattr(int pid, user_sched_attr_out_t attr, unsigned size, unsigned flags)
@@ -223,9 +254,16 @@ long sys_sched_getattr(int pid, user_sched_attr_out_t attr, unsigned size, unsig
         .size = size < sizeof(a) ? size : sizeof(a),
         .sched_policy = t->policy,
         .sched_flags = t->reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0,
-        .sched_nice = is_rt(t->policy) ? 0 : t->nice,
+        .sched_nice = is_rt(t->policy) || t->policy == SCHED_DEADLINE ? 0 : t->nice,
         .sched_priority = t->rt_priority,
     };
+    struct sched_deadline d;
+    if (sched_get_deadline(t, &d)) {
+        a.sched_flags |= d.flags;
+        a.sched_runtime = d.runtime_ns;
+        a.sched_deadline = d.deadline_ns;
+        a.sched_period = d.period_ns;
+    }
     thread_put(t);
     return user_put(user_cast(user_u8_out_t, attr), (const uint8_t *)&a, a.size);
 }

@@ -58,7 +58,7 @@ static void inherit(struct thread *t, const struct thread *from)
     t->nice = from->nice;
     t->rt_priority = from->rt_priority;
     if (from->reset_on_fork) {
-        bool rt = t->policy == SCHED_FIFO || t->policy == SCHED_RR;
+        bool rt = t->policy == SCHED_FIFO || t->policy == SCHED_RR || t->policy == SCHED_DEADLINE;
         t->policy = SCHED_OTHER;
         t->rt_priority = 0;
         t->nice = rt || t->nice < 0 ? 0 : t->nice;
@@ -101,12 +101,13 @@ static struct thread *thread_alloc(void (*fn)(void *), void *arg)
 int thread_create(struct process *p, int tid, void (*fn)(void *), void *arg,
                   struct thread **ret_thread)
 {
-    if (threads_total >= threads_max())
-        return -EAGAIN;
+    const struct thread *from = thread_current();
+    if (threads_total >= threads_max() || (from->policy == SCHED_DEADLINE && !from->reset_on_fork))
+        return -EAGAIN; /* time is promised to one thread */
     struct thread *t = thread_alloc(fn, arg);
     if (!t)
         return -ENOMEM;
-    inherit(t, thread_current());
+    inherit(t, from);
     spin_lock(&process_lock);
     t->tid = pid_alloc(tid);
     spin_unlock(&process_lock);
@@ -203,6 +204,8 @@ void thread_free(struct thread *t)
         sighand_put(t->sighand);
     if (t->process)
         process_put(t->process);
+    if (t->dl)
+        sched_free_deadline(t);
     slab_free(&thread_slab, t);
 }
 

@@ -119,6 +119,8 @@ static unsigned long ull_limit(struct process *p, unsigned resource)
 
 static int kernel_priority(const struct thread *t)
 {
+    if (t->policy == SCHED_DEADLINE)
+        return -1 - RT_DEADLINE;
     return t->policy == SCHED_FIFO || t->policy == SCHED_RR ? -1 - t->rt_priority : 20 + t->nice;
 }
 

@@ -25,15 +25,15 @@ static void lend(struct thread *t)
 {
     for (int depth = 0; t && depth < CHAIN_MAX; depth++) {
         struct futex_waiter *w;
-        unsigned best = 0;
+        const struct thread *best = NULL;
         DL_FOREACH2(t->pi_held, w, pi_next)
-        {
-            unsigned p = thread_rt_priority(w->thread);
-            best = p > best ? p : best;
-        }
-        if (t->boost == best)
+        if (!best || thread_more_urgent(w->thread, best))
+            best = w->thread;
+        unsigned priority = best ? thread_rt_priority(best) : 0;
+        uint64_t deadline = priority == RT_DEADLINE ? best->deadline_ns : 0;
+        if (t->boost == priority && t->lent_ns == deadline)
             return;
-        sched_boost(t, best);
+        sched_boost(t, priority, deadline);
         t = t->futex_waiter ? t->futex_waiter->owner : NULL;
     }
 }
@@ -76,7 +76,7 @@ static struct futex_waiter *best_waiter(struct futex_bucket *b, const struct fut
     struct futex_waiter *w, *best = NULL;
     DL_FOREACH(b->head, w)
     if (w->is_pi && futex_same(&w->key, key) &&
-        (!best || thread_rt_priority(w->thread) > thread_rt_priority(best->thread)))
+        (!best || thread_more_urgent(w->thread, best->thread)))
         best = w;
     return best;
 }

@@ -13,7 +13,17 @@ enum run_class {
     RUN_FAIR,            /* SCHED_OTHER and SCHED_BATCH */
     RUN_RT,              /* + real-time priority, lent ones included */
     RT_PRIORITIES = 100, /* 1 to 99 are used */
-    RUN_CLASSES = RUN_RT + RT_PRIORITIES,
+    RUN_DEADLINE =
+        RUN_RT + RT_DEADLINE, /* SCHED_DEADLINE, and who has lent a deadline: in order of it */
+    RUN_CLASSES,
+};
+
+/* What has to be done once the current thread has left the CPU. */
+enum leaving {
+    LEAVES_NOTHING,
+    LEAVES_DEAD,
+    LEAVES_CPU,      /* it may not run here any more */
+    LEAVES_DEADLINE, /* it is RUN_DEADLINE: those of other CPUs may run here then */
 };
 
 struct runq {
@@ -22,13 +32,15 @@ struct runq {
     unsigned cpu;
     struct thread *current;
     struct thread *idle;
-    struct thread *prev;    /* switched from last; this CPU only */
-    struct thread *leaving; /* prev, when it is dead or may not run here any more; this CPU only */
-    struct mm *active;      /* NULL: the kernel's own; this CPU only */
-    uint32_t queued;        /* threads in the lists */
-    bool head_next;         /* the next requeue of current goes to the head of its list */
-    bool tick_armed;        /* sched_tick will be called because others wait; this CPU only */
-    uint64_t rt_bits[2];    /* which real-time lists have threads */
+    struct thread *prev; /* switched from last; this CPU only */
+    uint8_t leaving;     /* enum leaving; this CPU only */
+    struct mm *active;   /* NULL: the kernel's own; this CPU only */
+    uint32_t queued;     /* threads in the lists */
+    bool head_next;      /* the next requeue of current goes to the head of its list */
+    bool tick_armed;     /* sched_tick will be called because others wait; this CPU only */
+    uint64_t rt_bits[2]; /* which real-time lists have threads */
+    _Atomic uint64_t
+        deadline_ns; /* of current; UINT64_MAX: it is not RUN_DEADLINE. Others read it without the lock */
     struct run_node lists[RUN_CLASSES]; /* rings, from the next to run on */
     uint64_t idle_ns;
     uint64_t sample_ns; /* when the current thread is looked at; 0: nobody asked. This CPU only */
@@ -67,6 +79,8 @@ static inline void thread_set_cpu(struct thread *t, unsigned cpu)
     if (t->rseq)
         thread_set_work(t, WORK_TASK);
 }
+/* The same after it has found a CPU for t, which may be another one. The lock is held on entry, not on return. */
+void runq_restart(struct runq *rq, struct thread *t);
 /* Put t, which is runnable and not queued, at the tail of its list, and have this or that CPU notice it. */
 void runq_add(struct runq *rq, struct thread *t);
 void runq_remove(struct runq *rq, struct thread *t);
@@ -78,6 +92,38 @@ static inline unsigned thread_rt_priority(const struct thread *t)
 {
     return t->run_class > RUN_RT ? t->run_class - RUN_RT : 0;
 }
+/* Has a a higher real-time priority than b, or the same and an earlier deadline? */
+static inline bool thread_more_urgent(const struct thread *a, const struct thread *b)
+{
+    unsigned pa = thread_rt_priority(a), pb = thread_rt_priority(b);
+    return pa > pb || (pa == pb && pa == RT_DEADLINE && a->deadline_ns < b->deadline_ns);
+}
+
+/* deadline.c. Those that wait for a CPU, of all CPUs; a hint for who does not hold the lock. */
+extern _Atomic uint32_t deadline_waiting;
+/* t, of RUN_DEADLINE, is about to be queued on rq: before whom. NULL: it may not run before a timer has put it back. */
+struct run_node *deadline_place(struct runq *rq, struct thread *t);
+/* t, of RUN_DEADLINE, has been taken out of its list to run. */
+void deadline_runs(struct runq *rq, struct thread *t);
+/* t, of SCHED_DEADLINE, runs and needs no more until its next period. */
+void deadline_yield(struct thread *t);
+/* A thread of RUN_DEADLINE has left this CPU. No lock is held, as for the next one. */
+void deadline_left(struct runq *rq);
+/* Have the thread that waits with the earliest deadline, if it is more urgent than the one that runs here. */
+void deadline_pull(struct runq *rq);
+/* Is t SCHED_DEADLINE, runnable and waiting for its next period? Then it is not any more. */
+bool deadline_interrupt(struct thread *t);
+/* What t needs to be SCHED_DEADLINE; it is not t's yet. NULL: no memory. */
+struct deadline *deadline_alloc(struct thread *t);
+/* Is there time for t to have what it wants, instead of what it has? Then it is set apart. */
+bool deadline_admit(struct thread *t, const struct sched_deadline *want);
+/* Have t, which is in no list, begin with what it wants, or go on with it if it has the policy already. ready: it does not sleep. */
+void deadline_begin(struct thread *t, const struct sched_deadline *want, bool ready);
+/* What t wants. */
+void deadline_told(const struct thread *t, struct sched_deadline *ret_want);
+/* t, which is SCHED_DEADLINE, will not be any more: give its time back. */
+void deadline_quit(struct thread *t);
+
 /* The CPU was to be looked at when t ran, and it is now: count what it did. */
 void runq_sample(struct runq *rq, struct thread *t, bool in_program);
 /* Have the CPU looked at again. */

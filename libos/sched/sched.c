@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The scheduler: one run queue for each CPU, lists only, so that a wake and a switch cost the same however many threads
  * there are. Real-time threads have a list for each priority and a bit map over them; the fair class is a round robin
- * whose slices are weighted by nice; SCHED_IDLE runs when nothing else does.
+ * whose slices are weighted by nice; SCHED_IDLE runs when nothing else does. SCHED_DEADLINE is one more list of the
+ * real-time ones, kept in order: deadline.c.
  *
  * There is no periodic tick, and none at all while a CPU idles. While others wait, one comes at the end of the slice
  * (timer_tick_at), and it may be late by one slice, because an armed one is never put off: two threads that wake each other
@@ -29,7 +30,8 @@ struct runq *runq_of(unsigned cpu)
     return cpu < PLAT_CPU_MAX ? runq_table[cpu] : NULL;
 }
 
-int64_t sched_slice_ns(const struct thread *t)
+/* Of any other than SCHED_OTHER at nice 0. */
+static NOINLINE int64_t uncommon_slice_ns(const struct thread *t)
 {
     /* Linux's weights: 1024 at nice 0, a factor of 1.25 for each step. */
     static const uint16_t weight[40] = {
@@ -38,12 +40,17 @@ int64_t sched_slice_ns(const struct thread *t)
         1024,  820,   655,   526,   423,   335,   272,   215,   172,   137,
         110,   87,    70,    56,    45,    36,    29,    23,    18,    15,
     };
-    if (LIKELY(t->policy == SCHED_OTHER && !t->nice))
-        return FAIR_SLICE_NS;
     if (t->policy == SCHED_RR || t->policy == SCHED_FIFO)
         return RR_SLICE_NS;
+    if (t->policy == SCHED_DEADLINE)
+        return t->slice_ns; /* deadline_place sees to it */
     int64_t ns = (int64_t)FAIR_SLICE_NS * weight[t->nice + 20] / 1024;
     return ns < 200000 ? 200000 : ns > 40000000 ? 40000000 : ns;
+}
+
+int64_t sched_slice_ns(const struct thread *t)
+{
+    return LIKELY(t->policy == SCHED_OTHER && !t->nice) ? FAIR_SLICE_NS : uncommon_slice_ns(t);
 }
 
 static struct thread *thread_of(struct run_node *n)
@@ -51,18 +58,35 @@ static struct thread *thread_of(struct run_node *n)
     return CONTAINER_OF(n, struct thread, run);
 }
 
-static ALWAYS_INLINE void enqueue(struct runq *rq, struct thread *t, bool head)
+static ALWAYS_INLINE void link_before(struct runq *rq, struct thread *t, struct run_node *before)
 {
-    struct run_node *list = &rq->lists[t->run_class], *n = &t->run,
-                    *before = head ? list->next : list;
+    struct run_node *n = &t->run;
     n->next = before;
     n->prev = before->prev;
     before->prev->next = n;
     before->prev = n;
-    if (UNLIKELY(t->run_class > RUN_RT))
-        rq->rt_bits[t->run_class / 64] |= 1ull << t->run_class % 64;
     t->queued = true;
     rq->queued++;
+}
+
+static NOINLINE void enqueue_rt(struct runq *rq, struct thread *t, bool head)
+{
+    struct run_node *list = &rq->lists[t->run_class], *before = head ? list->next : list;
+    if (t->run_class == RUN_DEADLINE)
+        before = deadline_place(rq, t);
+    if (!before)
+        return;
+    rq->rt_bits[t->run_class / 64] |= 1ull << t->run_class % 64;
+    link_before(rq, t, before);
+}
+
+static ALWAYS_INLINE void enqueue(struct runq *rq, struct thread *t, bool head)
+{
+    struct run_node *list = &rq->lists[t->run_class];
+    if (UNLIKELY(t->run_class > RUN_RT))
+        enqueue_rt(rq, t, head);
+    else
+        link_before(rq, t, head ? list->next : list);
 }
 
 static ALWAYS_INLINE void unlink_from(struct runq *rq, struct thread *t)
@@ -80,6 +104,8 @@ void runq_remove(struct runq *rq, struct thread *t)
     unlink_from(rq, t);
     if (class > RUN_RT && rq->lists[class].next == &rq->lists[class])
         rq->rt_bits[class / 64] &= ~(1ull << class % 64);
+    if (class == RUN_DEADLINE)
+        deadline_waiting--;
 }
 
 static unsigned top_rt(const struct runq *rq)
@@ -92,6 +118,8 @@ static NOINLINE struct thread *pick_rt(struct runq *rq)
 {
     struct thread *t = thread_of(rq->lists[top_rt(rq)].next);
     runq_remove(rq, t);
+    if (t->run_class == RUN_DEADLINE)
+        deadline_runs(rq, t);
     return t;
 }
 
@@ -227,12 +255,16 @@ bool thread_wake(struct thread *t)
     return wake_state(t, 1u << THREAD_SLEEPING | 1u << THREAD_KILLABLE | 1u << THREAD_BLOCKED);
 }
 
-void sched_start(struct thread *t)
+void runq_restart(struct runq *rq, struct thread *t)
 {
-    struct runq *rq = runq_lock_of(t);
     rq = place(rq, t);
     runq_add(rq, t);
     spin_unlock(&rq->lock);
+}
+
+void sched_start(struct thread *t)
+{
+    runq_restart(runq_lock_of(t), t);
 }
 
 /* Charge the running stretch that ends now; the caller begins another one. */
@@ -249,14 +281,22 @@ static void activate(struct runq *rq, struct mm *mm)
     plat_aspace_activate(mm ? &mm->aspace : NULL);
 }
 
-/* t has left this CPU: it is dead, or may run on others only. */
+/* t has left this CPU for a reason that wants something done. */
 static COLD void left(struct runq *rq, struct thread *t)
 {
-    rq->leaving = NULL;
-    if (atomic_load_explicit(&t->state, memory_order_relaxed) == THREAD_DEAD) {
+    unsigned why = rq->leaving;
+    rq->leaving = LEAVES_NOTHING;
+    if (rq->current->run_class == RUN_DEADLINE)
+        rq->leaving = LEAVES_DEADLINE;
+    if (why == LEAVES_DEADLINE || t->dl)
+        deadline_left(rq);
+    if (why == LEAVES_DEAD) {
+        if (t->dl)
+            deadline_quit(t);
         thread_ended(t);
-        return;
     }
+    if (why != LEAVES_CPU)
+        return;
     spin_lock(&rq->lock);
     rq = place_elsewhere(rq, t, 0);
     runq_add(rq, t);
@@ -285,7 +325,7 @@ static ALWAYS_INLINE void leave(struct runq *rq, struct thread *prev)
     if (state != THREAD_RUNNING) {
         prev->switches_voluntary++;
         if (UNLIKELY(state == THREAD_DEAD))
-            rq->leaving = prev;
+            rq->leaving = LEAVES_DEAD;
         prev->woke_run_ns = prev->run_ns; /* what RLIMIT_RTTIME counts from */
         return;
     }
@@ -298,7 +338,7 @@ static ALWAYS_INLINE void leave(struct runq *rq, struct thread *prev)
         head = head && prev->policy == SCHED_FIFO;
     }
     if (UNLIKELY(!(prev->affinity >> rq->cpu & 1)))
-        rq->leaving = prev; /* queued elsewhere once its registers are saved */
+        rq->leaving = LEAVES_CPU; /* queued elsewhere once its registers are saved */
     else
         enqueue(rq, prev, head);
 }
@@ -384,13 +424,15 @@ long sched_yield_cpu(void)
     struct thread *t = rq->current;
     struct run_node *fair = &rq->lists[RUN_FAIR];
     thread_clear_work(t, WORK_RESCHED);
-    if (fair->next == fair && !rq->queued) /* a look without the lock */
-        return 0;
+    if (fair->next == fair && !rq->queued && LIKELY(t->run_class != RUN_DEADLINE))
+        return 0; /* a look without the lock */
     uint64_t now = plat_time_ns();
     spin_lock(&rq->lock);
     struct run_node *first = fair->next;
     if (UNLIKELY(rq->rt_bits[0] | rq->rt_bits[1]) || t->run_class != RUN_FAIR || first == fair ||
         UNLIKELY(!(t->affinity >> rq->cpu & 1))) {
+        if (t->policy == SCHED_DEADLINE)
+            deadline_yield(t);
         spin_unlock(&rq->lock);
         sched_switch(); /* to the tail, with what is left of the slice */
         return 0;
@@ -428,7 +470,7 @@ void sched_tick(uint64_t now, bool in_program)
     } else {
         timer_tick_at(rq->sample_ns);
     }
-    if (!rq->queued)
+    if (!rq->queued && t->run_class != RUN_DEADLINE)
         return;
     spin_lock(&rq->lock);
     uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed);
@@ -438,8 +480,9 @@ void sched_tick(uint64_t now, bool in_program)
     if (due)
         thread_set_work(t, WORK_RESCHED);
     rq->tick_armed = !due;
+    int64_t least = t->policy == SCHED_DEADLINE ? 0 : LATE_NS;
     if (!due)
-        timer_tick_at(now + (t->slice_ns > LATE_NS ? (uint64_t)t->slice_ns : LATE_NS));
+        timer_tick_at(now + (uint64_t)(t->slice_ns > least ? t->slice_ns : least));
     spin_unlock(&rq->lock);
     if (idle)
         plat_cpu_kick((unsigned)__builtin_ctzll(idle)); /* it will look for work */
@@ -523,6 +566,7 @@ void sched_init_cpu(unsigned cpu)
     for (unsigned i = 0; i < RUN_CLASSES; i++)
         rq->lists[i].next = rq->lists[i].prev = &rq->lists[i];
     rq->cpu = cpu;
+    rq->deadline_ns = UINT64_MAX;
     memcpy(idle->comm, "idle", 5);
     idle->refs = 1;
     idle->is_kernel = true;
@@ -563,6 +607,8 @@ void upcall_kick(void)
     /* The interrupt itself is the message: the way back looks at work, the idle loop at the queue. Only a tick that another
      * CPU's wake made necessary must be armed here. */
     struct runq *rq = runq_this();
+    if (UNLIKELY(deadline_waiting))
+        deadline_pull(rq);
     if (!rq->queued || rq->tick_armed)
         return;
     spin_lock(&rq->lock);

@@ -80,8 +80,8 @@ enum lock_rank {
     RANK_OWNER,    /* who is told of open files */
     RANK_DEFERRED, /* the list of deferred work */
     RANK_TIMERFD,  /* a timerfd; taken in the timer interrupt */
-    RANK_TIMER,    /* one CPU's timers */
     RANK_RUNQ,     /* one CPU's run queue */
+    RANK_TIMER,    /* one CPU's timers */
     RANK_VIRTIO,   /* one queue of a device */
     RANK_SLAB,     /* one object cache */
     RANK_PAGES,    /* physical pages */

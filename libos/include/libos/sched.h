@@ -7,6 +7,9 @@
 
 struct plat_aspace;
 
+/* The priority that threads of SCHED_DEADLINE have among the real-time ones, which go from 1 to 99. */
+enum { RT_DEADLINE = 100 };
+
 /* plat_percpu() is the scheduler's. */
 
 /* Set up this CPU's run queue and idle thread; called once per CPU on its boot stack. */
@@ -40,8 +43,9 @@ void sched_preempt(void);
 void sched_set_mm(struct mm *mm);
 /* What every thread does first on its own stack: the one switched from is let go. */
 void sched_finish_switch(void);
-/* Lend t a real-time priority, or take it back with 0 (priority inheritance). */
-void sched_boost(struct thread *t, unsigned rt_priority);
+/* Lend t a real-time priority, or take it back with 0 (priority inheritance). RT_DEADLINE: an absolute deadline in ns,
+ * with which it runs as those of SCHED_DEADLINE do. */
+void sched_boost(struct thread *t, unsigned rt_priority, uint64_t deadline_ns);
 /* In long work, between bounded pieces and with no lock held: takes interrupts and reschedules when due. True when a
  * fatal signal is pending, so that the work should stop. */
 bool thread_preempt_point(void);
@@ -50,9 +54,21 @@ bool thread_preempt_point(void);
  * held, if others know it. */
 void sched_classify(struct thread *t);
 
-/* Scheduling parameters, as sched_setattr(2): -EINVAL, -EPERM is the caller's business. */
+/* Scheduling parameters, as sched_setattr(2), but for becoming SCHED_DEADLINE: -EINVAL; -EPERM is the caller's business. */
 NODISCARD int sched_set_policy(struct thread *t, int policy, int rt_priority, int nice);
-/* Allowed CPUs; -EINVAL: none of them exists. */
+/* What a thread of SCHED_DEADLINE asks for: runtime ns of a CPU within deadline ns of the begin of each period ns. */
+struct sched_deadline {
+    uint64_t runtime_ns, deadline_ns, period_ns;
+    uint64_t flags; /* SCHED_FLAG_RECLAIM, SCHED_FLAG_DL_OVERRUN */
+};
+/* Make t SCHED_DEADLINE, or change what it asks for; want is in order. -ENOMEM, -EPERM (it may not run on all CPUs), -EBUSY
+ * (more than there is). */
+NODISCARD int sched_set_deadline(struct thread *t, const struct sched_deadline *want);
+/* What t asked for; false: it is not SCHED_DEADLINE. */
+bool sched_get_deadline(struct thread *t, struct sched_deadline *ret_want);
+/* t is freed: it has t->dl. */
+void sched_free_deadline(struct thread *t);
+/* Allowed CPUs. -EINVAL: none of them exists; -EBUSY: t is SCHED_DEADLINE, for which it has to be all. */
 NODISCARD int sched_set_affinity(struct thread *t, uint64_t cpus);
 /* The CPUs that t may run on, of those that exist. */
 uint64_t sched_affinity(const struct thread *t);

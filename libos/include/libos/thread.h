@@ -11,6 +11,7 @@
 
 struct completion;
 struct cred;
+struct deadline;
 struct fd_table;
 struct fs_context;
 struct futex_waiter;
@@ -153,7 +154,11 @@ struct thread {
     uint64_t blocks_in, blocks_out; /* of 512 bytes: read from devices, made dirty */
     uint64_t start_time_ns;
     struct timer sleep_timer;
-    uint8_t boost;               /* real-time priority lent by waiters of PI futexes; 0: none */
+    uint8_t
+        boost; /* real-time priority lent by waiters of PI futexes; 0: none, RT_DEADLINE: lent_ns too */
+    struct deadline *dl;  /* has been SCHED_DEADLINE; freed with the thread. NULL: never was */
+    uint64_t deadline_ns; /* what those of that class are in order of */
+    uint64_t lent_ns;     /* the deadline that comes with boost */
     void (*start_fn)(void *arg); /* what it runs first */
     void *start_arg;
 
