@@ -400,7 +400,8 @@ static int epoll_collect(struct epoll *ep,
         item = item == last ? NULL : next;
     }
     mutex_unlock(&ep->lock);
-    if (UNLIKELY(waitq_active(&ep->wait)) && epoll_any_ready(ep))
+    /* As waitq_active; the unlocking, which exchanges atomically, was the barrier. */
+    if (UNLIKELY(*(struct waiter *const volatile *)&ep->wait.head != NULL) && epoll_any_ready(ep))
         waitq_wake(&ep->wait, 1, EPOLLIN | EPOLLRDNORM);
     return n;
 }
