@@ -20,6 +20,7 @@ import luks
 os.environ['PATH'] += ':/usr/sbin:/sbin'
 WRITE, FLUSH, MARK, THROUGH = 0, 1, 2, 3
 SECTOR = 512
+COMMIT = struct.pack('>II', 0xc03b3998, 2)     # how a commit block of jbd2 begins
 KINDS = [['-b', '4096'], ['-b', '1024', '-g', '4096'], ['-b', '4096', '-O', '^metadata_csum,^64bit']]
 STEPS = 120
 TOLD = []     # of each cut: how many promises it had to keep
@@ -34,6 +35,24 @@ def need(done, what, good=(0,)):
         sys.exit(f'{what}: {done.args} gave {done.returncode}:\n{done.stdout[-3000:]}')
 
 
+def use_journal(image, block_size):
+    """Leave something behind its superblock, as in a journal that has been written all through."""
+    blocks = run('debugfs', '-R', 'blocks <8>', image)
+    need(blocks, 'debugfs')
+    with open(image, 'r+b') as f:
+        for block in blocks.stdout.split('\n')[-2].split()[1:]:
+            f.seek(int(block) * block_size)
+            f.write(b'\x5a' * block_size)
+
+
+def replay(image, name):
+    """Have e2fsck replay the journal: all of it, as it must be for Linux to mount the disk."""
+    done = run('e2fsck', '-y', '-E', 'journal_only', image)
+    need(done, f'{name}: e2fsck replays', (0, 1))
+    if 'corrupt' in done.stdout or 'aborted' in done.stdout:
+        sys.exit(f'{name}: e2fsck replays not all:\n{done.stdout[-3000:]}')
+
+
 def events(path):
     found = []
     with open(path, 'rb') as f:
@@ -41,6 +60,11 @@ def events(path):
             kind, sectors, sector = struct.unpack('<IIQ', head)
             found.append((kind, sector, f.read(sectors * SECTOR)))
     return found
+
+
+def commits(log):
+    """Where a cut meets the write of a commit block; anywhere, if there is none to be seen."""
+    return [i + 1 for i, e in enumerate(log) if e[0] in (WRITE, THROUGH) and e[2].startswith(COMMIT)] or range(1, len(log) + 1)
 
 
 def cut(log, at, image, chance):
@@ -59,7 +83,7 @@ def cut(log, at, image, chance):
             there = kind == THROUGH and i < at - 1
             if kind not in (WRITE, THROUGH) or (not there and style and chance.random() >= (0.1, 0.5, 0.9)[style - 1]):
                 continue
-            if not there and chance.random() < 0.2:
+            if not there and chance.random() < (0.7 if data.startswith(COMMIT) else 0.2):
                 for k in range(0, len(data), SECTOR):
                     if chance.random() < 0.5:
                         put(sector + k // SECTOR, data[k:k + SECTOR])
@@ -78,7 +102,7 @@ def one_luks(program, folder, base, log, at, chance, name, volume):
         f.write('\n'.join(map(str, marks)))
     TOLD.append(len(marks))
     volume.extract(plain, image)
-    need(run('e2fsck', '-y', '-E', 'journal_only', plain), f'{name}: e2fsck replays', (0, 1))
+    replay(plain, name)
     need(run('e2fsck', '-fn', plain), f'{name}: after e2fsck')
     need(run(program, image, '', 'verify', promises), f'{name}: our mount')
     volume.extract(plain, image)
@@ -99,7 +123,7 @@ def one(program, folder, base, log, at, chance, name, volume):
     shutil.copyfile(image, other)
     need(run(program, image, '', 'verify', promises), f'{name}: our mount')
     need(run('e2fsck', '-fn', image), f'{name}: after our mount')
-    need(run('e2fsck', '-y', '-E', 'journal_only', other), f'{name}: e2fsck replays', (0, 1))
+    replay(other, name)
     need(run(program, other, '', 'verify', promises), f'{name}: our mount after e2fsck')
     need(run('e2fsck', '-fn', other), f'{name}: after both')
 
@@ -141,6 +165,7 @@ def main():
             if os.path.exists(base):
                 os.unlink(base)
             need(run('mke2fs', '-q', '-F', '-t', 'ext4', '-J', 'size=4', *kind, base, '24M'), 'mke2fs')
+            use_journal(base, int(kind[1]))
             if encrypted:
                 plain = os.path.join(folder, 'plain.img')
                 os.rename(base, plain)
@@ -161,7 +186,7 @@ def main():
             flushes += sum(e[0] == FLUSH for e in recorded)
             through += sum(e[0] == THROUGH for e in recorded)
             for _ in range(min(8, cuts - done)):
-                at = chance.randrange(1, len(recorded) + 1)
+                at = chance.choice(commits(recorded) if done % 4 == 3 else range(1, len(recorded) + 1))
                 one(program, folder, base, recorded, at, chance, f'{kind} seed {seed + done} cut {at}', volume)
                 done += 1
         if done > 8 and not through:

@@ -95,6 +95,7 @@ struct ext4_journal {
     uint32_t tail_tid;
     bool empty;            /* its superblock says that nothing is to be replayed */
     char *super, *block;   /* its superblock; memory for a descriptor or commit block */
+    char *zeros;           /* a block of them */
     uint32_t seed;         /* of checksums */
     uint32_t csum_version; /* 0, 2, 3 */
     bool is64;

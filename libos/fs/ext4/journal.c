@@ -7,8 +7,10 @@
  * written before the transaction that maps it begins to change the map, so a commit has no data to wait for, and nobody
  * ever sees what a block held before.
  *
- * Order on the medium: the copies and everything before them, a flush, the commit block (FUA). The journal's beginning
- * moves only after the copies are in their places and flushed. */
+ * Order on the medium: the copies, everything before them, and zeros where the commit block will be; a flush; the commit
+ * block (FUA). It has one sector that is not zero, so that a write of it which the power's end tears leaves all of it or
+ * none: a commit block of which a part is missing makes e2fsck and Linux refuse the journal. The journal's beginning moves only
+ * after the copies are in their places and flushed. */
 #include "ext4.h"
 
 #include <abi/errno.h>
@@ -272,7 +274,19 @@ static bool escaped(const struct buf *b)
     return first == BE32(JBD_MAGIC);
 }
 
-/* One descriptor and the blocks it names, from *from on. */
+/* Zeros to where the commit block goes next. */
+static int clear_commit_block(struct commit *c)
+{
+    struct ext4_journal *j = c->fs->journal;
+    uint64_t block;
+    int err = journal_block(j, j->head, &block);
+    if (!err)
+        io_batch_add(c->fs, c->fs->batch, BLK_WRITE, block * c->fs->sectors, j->zeros,
+                     c->fs->block_size);
+    return err;
+}
+
+/* One descriptor and the blocks it names, from *from on; behind the last one the commit block is to go. */
 static int log_chunk(struct commit *c, struct buf **from)
 {
     struct ext4_journal *j = c->fs->journal;
@@ -299,6 +313,8 @@ static int log_chunk(struct commit *c, struct buf **from)
     struct buf *end = b;
     for (b = *from; b != end && !err; b = b->log_next)
         err = log_block(c, b->logged);
+    if (!end && !err)
+        err = clear_commit_block(c);
     int err2 = io_batch_wait(c->fs->batch);
     for (b = *from; b != end; b = b->log_next)
         if (b->escaped) {
@@ -414,6 +430,8 @@ static int write_to_journal(struct commit *c)
         err = log_revokes(c);
     for (struct buf *b = c->bufs; b && !err;)
         err = log_chunk(c, &b);
+    if (!err && !c->bufs && !(err = clear_commit_block(c)))
+        err = io_batch_wait(fs->batch);
     if (!err)
         err = blk_flush(fs->dev);
     return err ? err : log_commit_block(c);

@@ -351,8 +351,11 @@ int journal_open(struct ext4 *fs)
     err = fs->journal ? map_journal(fs, ext4_i(inode)) : -ENOMEM;
     inode_put(inode);
     if (!err &&
-        (!(fs->journal->super = block_alloc(fs)) || !(fs->journal->block = block_alloc(fs))))
+        (!(fs->journal->super = block_alloc(fs)) || !(fs->journal->block = block_alloc(fs)) ||
+         !(fs->journal->zeros = block_alloc(fs))))
         err = -ENOMEM;
+    if (!err)
+        memset(fs->journal->zeros, 0, fs->block_size);
     if (!err)
         err = journal_block(fs->journal, 0, &block);
     if (!err)
@@ -372,6 +375,7 @@ void journal_close(struct ext4 *fs)
     heap_free(j->runs);
     block_free(fs, j->super);
     block_free(fs, j->block);
+    block_free(fs, j->zeros);
     heap_free(j);
     fs->journal = NULL;
 }
