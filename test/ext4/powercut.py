@@ -169,7 +169,7 @@ def main():
             if encrypted:
                 plain = os.path.join(folder, 'plain.img')
                 os.rename(base, plain)
-                luks.make(base, os.path.getsize(plain), key, luks.FAST + ['--sector-size', '4096' if done % 16 else '512'])
+                luks.make(base, os.path.getsize(plain), key, luks.FAST + ['--sector-size', '512' if '1024' in kind or done % 16 else '4096'])
                 volume = luks.Volume(base, key)
                 volume.fill(plain)
             shutil.copyfile(base, disk)
