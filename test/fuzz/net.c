@@ -91,14 +91,13 @@ static uint32_t sum(const uint8_t *p, size_t n, uint32_t s)
     return s;
 }
 
-/* The device's interrupt, as a machine has it: no other comes meanwhile. */
-static void interrupt(void)
+/* The host's own signals bring the timer's interrupts. What is libOS's own here, and called as no program could, must not be
+ * interrupted: they come between two inputs only. */
+static void interrupts(bool on)
 {
-    enum { BLOCK, SET = 2 }; /* of rt_sigprocmask(2): the host's own signals bring interrupts */
-    uint64_t all = UINT64_MAX, old;
-    syscall(SYS_rt_sigprocmask, BLOCK, &all, &old, sizeof(all));
-    fake_interrupt(false);
-    syscall(SYS_rt_sigprocmask, SET, &old, NULL, sizeof(old));
+    enum { BLOCK, UNBLOCK }; /* of rt_sigprocmask(2) */
+    uint64_t all = UINT64_MAX;
+    syscall(SYS_rt_sigprocmask, on ? UNBLOCK : BLOCK, &all, NULL, sizeof(all));
 }
 
 /* What the guest sent: remember where its connection is, give the frames back. */
@@ -120,7 +119,7 @@ static void drain(void)
         }
         fake_use(1, c.head, 0);
     }
-    interrupt();
+    fake_interrupt(false);
 }
 
 /* Have the frame of n bytes come in; the device says that its checksums were right. */
@@ -133,7 +132,7 @@ static void deliver(size_t n)
     memcpy(c.part[0].p, &h, sizeof(h));
     memcpy(c.part[0].p + sizeof(h), frame, n);
     fake_use(0, c.head, (uint32_t)(sizeof(h) + n));
-    interrupt();
+    fake_interrupt(false);
     drain();
 }
 
@@ -369,6 +368,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     drain();
     still_serves();
     inputs++;
+    interrupts(true);
+    interrupts(false);
     return 0;
 }
 
@@ -385,6 +386,7 @@ static long bound(int type, uint16_t port)
 
 static void program(void)
 {
+    interrupts(false);
     echo = bound(SOCK_DGRAM, ECHO_PORT);
     listener = bound(SOCK_STREAM, TCP_PORT);
     must(plat_host_syscall(SYS_listen, listener, 16, 0, 0, 0, 0) == 0);
