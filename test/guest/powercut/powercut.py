@@ -41,8 +41,8 @@ def record(memory, deadline):
                            '-blockdev', 'driver=file,filename=data.img,node-name=f', '-blockdev', 'driver=raw,file=f,node-name=r',
                            '-blockdev', 'driver=file,filename=log,node-name=l',
                            '-blockdev', 'driver=blklogwrites,node-name=d,file=r,log=l',
-                           # For a guest that does without the cache QEMU flushes after each write, but at the topmost node it leaves the
-                           # first of these out. The log must have them all, so it is not the topmost.
+                           # For a guest that does without the cache QEMU flushes after each write. One run lost a commit when the log was
+                           # the topmost node, which may leave out the first of these flushes; it is not known for sure. So it is not the topmost.
                            '-object', 'throttle-group,id=none', '-blockdev', 'driver=throttle,throttle-group=none,file=d,node-name=top',
                            '-device', 'virtio-blk-device,drive=top,serial=alcove-vol0'],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
