@@ -220,7 +220,7 @@ long sys_userfaultfd(unsigned flags)
         return -EPERM;
     if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY))
         return -EINVAL;
-    int err = uffd_file_create(flags & UFFD_USER_MODE_ONLY, flags & O_NONBLOCK, &f);
+    int err = uffd_file_create(flags & UFFD_USER_MODE_ONLY, flags & (O_NONBLOCK | O_CLOEXEC), &f);
     return err ? err : fd_install(f, flags & O_CLOEXEC);
 }
 

@@ -3,9 +3,11 @@
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/poll.h>
+#include <abi/prctl.h>
 #include <libos/file.h>
 #include <libos/iter.h>
 #include <libos/poll.h>
+#include <libos/process.h>
 #include <libos/sched.h>
 #include <libos/uffd.h>
 #include <libos/user.h>
@@ -15,7 +17,9 @@
 enum {
     FEATURES = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_SIGBUS |
                UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_EXACT_ADDRESS |
-               UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_MOVE
+               UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_MOVE |
+               UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_REMOVE |
+               UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_POISON
 };
 
 /* Bits of what ioctl can do. */
@@ -39,12 +43,13 @@ static int agree(struct uffd *u, uintptr_t user)
     struct abi_uffdio_api a, none = { 0 };
     if (get(&a, user, sizeof(a)))
         return -EFAULT;
-    bool good =
-        a.api == UFFD_API && !(a.features & ~(uint64_t)FEATURES) && uffd_agree(u, a.features);
+    bool may = !(a.features & UFFD_FEATURE_EVENT_FORK) || cred_capable(CAP_SYS_PTRACE);
+    bool good = a.api == UFFD_API && !(a.features & ~(uint64_t)FEATURES) && may &&
+                uffd_agree(u, a.features);
     a = (struct abi_uffdio_api){ .api = UFFD_API, .features = FEATURES, .ioctls = API_IOCTLS };
     if (put(user, good ? &a : &none, sizeof(a)))
         return -EFAULT;
-    return good ? 0 : -EINVAL;
+    return good ? 0 : may ? -EINVAL : -EPERM;
 }
 
 static int enlist(struct uffd *u, uintptr_t user)
@@ -119,6 +124,8 @@ static long uffd_ioctl(struct file *f, unsigned cmd, unsigned long arg)
         return fill(u, arg, UFFD_FILL_ZERO);
     case UFFDIO_CONTINUE:
         return fill(u, arg, UFFD_FILL_MINOR);
+    case UFFDIO_POISON:
+        return fill(u, arg, UFFD_FILL_POISON);
     case UFFDIO_MOVE:
         return move(u, arg);
     case UFFDIO_WRITEPROTECT:
@@ -128,23 +135,51 @@ static long uffd_ioctl(struct file *f, unsigned cmd, unsigned long arg)
     }
 }
 
+static const struct file_ops uffd_ops;
+
+/* A fork is told by a descriptor for the child's memory. Without one the message stays. */
+static int open_child(struct uffd *u, struct uffd *child, struct abi_uffd_msg *msg)
+{
+    struct file *f;
+    unsigned flags = uffd_open_flags(child);
+    int fd =
+        file_create_anon(&uffd_ops, "[userfaultfd]", O_RDONLY | (flags & O_NONBLOCK), child, &f);
+    bool made = !fd;
+    if (made) {
+        file_get(f);
+        fd = fd_install(f, flags & O_CLOEXEC);
+        if (fd < 0)
+            f->data = NULL; /* child is not its own any more */
+    }
+    uffd_forked(u, child, fd >= 0);
+    if (made)
+        file_put(f);
+    msg->flags = (uint64_t)fd;
+    return fd < 0 ? fd : 0;
+}
+
 static ssize_type uffd_read(struct file *f, struct iter *it, uint64_t *pos)
 {
     struct uffd *u = f->data;
     struct abi_uffd_msg msg;
+    struct uffd *child;
     ssize_type done = 0;
     (void)pos;
     if (!uffd_agreed(u) || it->left < sizeof(msg))
         return -EINVAL;
     while (it->left >= sizeof(msg)) {
-        while (!uffd_next(u, &msg)) {
+        while (!uffd_next(u, &msg, &child)) {
             if (done)
                 return done;
             if (file_nowait(f, it))
                 return -EAGAIN;
-            if (WAIT_EVENT(uffd_readers(u), SLEEP_INTERRUPTIBLE, NO_DEADLINE, uffd_next(u, NULL)))
+            if (WAIT_EVENT(uffd_readers(u), SLEEP_INTERRUPTIBLE, NO_DEADLINE,
+                           uffd_next(u, NULL, NULL)))
                 return -ERESTARTSYS;
         }
+        int err = child ? open_child(u, child, &msg) : 0;
+        if (err)
+            return done ? done : err;
         if (iter_put(it, &msg, sizeof(msg)) < sizeof(msg))
             return done ? done : -EFAULT;
         done += (ssize_type)sizeof(msg);
@@ -159,12 +194,13 @@ static unsigned uffd_poll(struct file *f, struct poll_table *pt)
     poll_wait(pt, uffd_readers(u));
     if (!uffd_agreed(u) || !(f->flags & O_NONBLOCK))
         return EPOLLERR;
-    return uffd_next(u, NULL) ? EPOLLIN : 0;
+    return uffd_next(u, NULL, NULL) ? EPOLLIN : 0;
 }
 
 static void uffd_release(struct file *f)
 {
-    uffd_destroy(f->data);
+    if (f->data)
+        uffd_destroy(f->data);
 }
 
 static const struct file_ops uffd_ops = {
@@ -173,10 +209,11 @@ static const struct file_ops uffd_ops = {
 
 int uffd_file_create(bool user_only, unsigned flags, struct file **ret_file)
 {
-    struct uffd *u = uffd_create(user_only);
+    struct uffd *u = uffd_create(user_only, flags);
     if (!u)
         return -ENOMEM;
-    int err = file_create_anon(&uffd_ops, "[userfaultfd]", O_RDONLY | flags, u, ret_file);
+    int err =
+        file_create_anon(&uffd_ops, "[userfaultfd]", O_RDONLY | (flags & O_NONBLOCK), u, ret_file);
     if (err)
         uffd_destroy(u);
     return err;

@@ -3,6 +3,7 @@
  * is checked as Linux checks it and then remembered or ignored. */
 #include "area.h"
 #include "marks.h"
+#include "uffd.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -19,6 +20,13 @@ static bool known(int advice)
            (advice >= MADV_FREE && advice <= MADV_DOFORK) ||
            (advice >= MADV_MERGEABLE && advice <= MADV_COLLAPSE) || advice == MADV_GUARD_INSTALL ||
            advice == MADV_GUARD_REMOVE;
+}
+
+/* Do pages go by it? */
+static bool drops(int advice)
+{
+    return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED || advice == MADV_FREE ||
+           advice == MADV_REMOVE;
 }
 
 /* Change the flags of the part [start, end) of a. */
@@ -54,6 +62,7 @@ static int drop_pages(struct area *a, uintptr_t start, uintptr_t end, int advice
         return 0;
     }
     a->fault_next = 0;
+    marks_clear(a->mm, start, end, MARK_POISON);
     return range_unmap(a->mm, start, end, area_is_quiet(a));
 }
 
@@ -304,6 +313,8 @@ int mm_advise(struct mm *mm, uintptr_t start, size_t size, int advice)
                         advice == MADV_POPULATE_WRITE ? PLAT_ACCESS_WRITE : PLAT_ACCESS_READ);
     if (advice == MADV_COLLAPSE)
         return mm_collapse(mm, start, end);
+    if (UNLIKELY(__atomic_load_n(&uffd_living, __ATOMIC_RELAXED)) && drops(advice))
+        uffd_removing(mm, start, end);
     if (advice == MADV_REMOVE)
         return advise_remove(mm, start, end);
     if (advice == MADV_FREE || advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED) {

@@ -488,6 +488,8 @@ static int resolve(struct mm *mm, uintptr_t addr, enum plat_access access, bool 
             err = -EACCES;
         else if (marks_any(mm) && marks_at(mm, f.va, MARK_GUARD))
             err = -EFAULT;
+        else if (marks_any(mm) && marks_at(mm, f.va, MARK_POISON))
+            err = -EHWPOISON;
         else if (UNLIKELY(a->uffd) && (err = ask_program(&f, addr, how & USER))) {
             if (err != UFFD_AGAIN)
                 return err == UFFD_SIGNAL ? 0 : err;
@@ -556,6 +558,8 @@ int upcall_fault(uintptr_t addr, enum plat_access access, bool present, bool fro
                          (access == PLAT_ACCESS_EXEC ? 16u : 0u);
     if (err == -EIO || err == -ENOSPC)
         signal_fault(SIGBUS, BUS_ADRERR, addr, TRAP_PAGE_FAULT, code);
+    else if (err == -EHWPOISON)
+        signal_fault(SIGBUS, BUS_MCEERR_AR, addr, TRAP_PAGE_FAULT, code);
     else
         signal_fault(SIGSEGV, err == -EACCES ? SEGV_ACCERR : SEGV_MAPERR, addr, TRAP_PAGE_FAULT,
                      code);

@@ -159,10 +159,13 @@ static struct area *copy_area(struct area *a, struct mm *to)
         a->flags |= AREA_COW;
     b->flags = a->flags & ~(uint32_t)(AREA_LOCKED | AREA_LOCKONFAULT);
     b->mm = to;
-    uffd_forget(b);
     b->fault_next = 0;
     if (b->file)
         file_get(b->file);
+    if (UNLIKELY(b->uffd) && uffd_forking(a, b)) {
+        area_destroy(b);
+        return NULL;
+    }
     return b;
 }
 
@@ -176,7 +179,7 @@ static int fork_area(struct area *a, struct mm *to)
     area_count(b, 1);
     if (!marks_any(a->mm) || (a->flags & AREA_WIPEONFORK))
         return 0;
-    return marks_copy(to, a->start, a->mm, a->start, a->end - a->start, false);
+    return marks_copy(to, a->start, a->mm, a->start, a->end - a->start, b->uffd);
 }
 
 /* Give the child the meaning of all areas that it may have. */
@@ -238,10 +241,11 @@ int mm_fork(struct mm *src, struct mm **ret_mm)
         spin_unlock(&src->move_lock);
     }
     mm_write_unlock(src);
-    if (err) {
+    if (err)
         mm_put(mm);
+    uffd_tell_pending(!err);
+    if (err)
         return err;
-    }
     *ret_mm = mm;
     return 0;
 }

@@ -2,6 +2,7 @@
 /* mmap(2), munmap(2), brk(2): what is mapped where. */
 #include "area.h"
 #include "marks.h"
+#include "uffd.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -200,6 +201,7 @@ static int map_shared_anonymous(struct mm *mm, const struct mm_map *what, uintpt
     mm_write_lock(mm);
     err = map_locked(mm, &m, ret);
     mm_write_unlock(mm);
+    uffd_tell_pending(!err);
     file_put(m.file);
     return err;
 }
@@ -215,6 +217,7 @@ int mm_map(struct mm *mm, const struct mm_map *what, uintptr_t *ret)
         if (UNLIKELY(waits) && lane_fits(mm, what))
             lanes_waited(mm);
         mm_write_unlock(mm);
+        uffd_tell_pending(!err);
     }
     if (!err && (what->populate ||
                  ((what->flags | mm->def_flags) & (AREA_LOCKED | AREA_LOCKONFAULT)) == AREA_LOCKED))
@@ -269,7 +272,9 @@ int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end)
     while (a && a->start < end) {
         uintptr_t from = a->start > start ? a->start : start, to = a->end < end ? a->end : end;
         struct area *next = to < end ? area_next(a) : NULL;
-        int err = remove_part(a, from, to);
+        int err = UNLIKELY(a->uffd) ? uffd_unmapping(a, start, end) : 0;
+        if (!err)
+            err = remove_part(a, from, to);
         if (err)
             return err;
         a = next;
@@ -286,6 +291,7 @@ int mm_unmap(struct mm *mm, uintptr_t start, size_t size)
     struct rwmutex *lock = mm_write_lock_part(mm, start, end);
     int err = unmap_locked(mm, start, end);
     rwmutex_write_unlock(lock);
+    uffd_tell_pending(!err);
     return err;
 }
 
@@ -328,6 +334,7 @@ uintptr_t mm_brk(struct mm *mm, uintptr_t brk)
     result = mm->brk = brk;
 out:
     mm_write_unlock(mm);
+    uffd_tell_pending(result == brk);
     if (populate)
         mm_populate(mm, old, end - old);
     return result;
@@ -359,6 +366,7 @@ int mm_remap_file(struct mm *mm, uintptr_t start, size_t size, unsigned long pro
         file_put(what.file);
     }
     mm_write_unlock(mm);
+    uffd_tell_pending(!err);
     if (!err && (locked || !nonblock))
         mm_populate(mm, start, size);
     return err;

@@ -6,8 +6,9 @@
 #include <libos/mm.h>
 
 enum mark {
-    MARK_GUARD, /* whoever touches it gets SIGSEGV (MADV_GUARD_INSTALL) */
-    MARK_WATCH, /* a write to it is told to a userfaultfd */
+    MARK_GUARD,  /* whoever touches it gets SIGSEGV (MADV_GUARD_INSTALL) */
+    MARK_POISON, /* whoever touches it gets SIGBUS (UFFDIO_POISON) */
+    MARK_WATCH,  /* a write to it is told to a userfaultfd */
     MARKS,
 };
 

@@ -76,11 +76,14 @@ static int move_to(struct remap *r, uintptr_t to)
     b->start = to;
     b->end = to + r->size;
     b->fault_next = 0;
-    uffd_forget(b);
+    bool watched = b->uffd;
+    err = watched ? uffd_moving(a, b, r->old, r->old_size) : 0;
+    watched = b->uffd;
     area_count(b, 1);
     area_insert(b);
     size_t moving = r->old_size < r->size ? r->old_size : r->size;
-    err = moving && marks_any(mm) ? marks_copy(mm, to, mm, r->old, moving, false) : 0;
+    if (!err && moving && marks_any(mm))
+        err = marks_copy(mm, to, mm, r->old, moving, watched);
     if (!err && moving)
         err = move_leaves(mm, r->old, to, moving);
     if (!err && keep)
@@ -242,6 +245,7 @@ int mm_remap(struct mm *mm, uintptr_t old, size_t old_size, size_t size, unsigne
     mm_write_lock(mm);
     int err = remap_locked(&r, ret);
     mm_write_unlock(mm);
+    uffd_tell_pending(!err);
     if (!err && r.populate)
         mm_populate(mm, *ret + r.size - r.populate, r.populate);
     return err;

@@ -28,29 +28,10 @@ enum { WANTED = 8 }; /* beside UFFD_PAGEFAULT_FLAG_*: there is something to tell
 /* Bits of what ioctl can do. */
 #define IOCTL_BIT(cmd) (1ull << ((cmd)&0xff))
 
-struct note {
-    struct note *next, *prev;
-    struct abi_uffd_msg msg;
-    uintptr_t page;
-    bool told, woken;
-};
-
-struct uffd {
-    _Atomic uint32_t refs; /* the file's, and one for each thread that sleeps */
-    struct spin lock;
-    struct uffd *next, *prev; /* utlist DL; guarded by living_lock */
-    struct mm *
-        mm; /* not counted, so that it ends with its last thread; NULL then. Guarded by living_lock; stays while the
-                                     address space is in use */
-    _Atomic uint64_t features;    /* agreed on; with READY */
-    bool user_only;               /* never changes */
-    struct note *notes;           /* guarded by lock */
-    struct waitq readers, faults; /* those who handle, those who fault */
-};
 #define READY (1ull << 63)
 
 static struct spin living_lock = SPIN_INIT(RANK_FILE);
-static struct uffd *living; /* guarded by living_lock: whose address space has not ended */
+struct uffd *uffd_living; /* guarded by living_lock: whose address space has not ended */
 
 /* The address space of u, in use as long as the caller wants. False: it has ended. */
 static bool hold_mm(struct uffd *u)
@@ -66,20 +47,20 @@ static bool hold_mm(struct uffd *u)
 void uffd_mm_gone(struct mm *mm)
 {
     struct uffd *u, *next;
-    if (LIKELY(!__atomic_load_n(&living, __ATOMIC_RELAXED)))
+    if (LIKELY(!__atomic_load_n(&uffd_living, __ATOMIC_RELAXED)))
         return; /* whoever could have made one for it is no more */
     spin_lock(&living_lock);
-    DL_FOREACH_SAFE(living, u, next)
+    DL_FOREACH_SAFE(uffd_living, u, next)
     {
         if (u->mm != mm)
             continue;
-        DL_DELETE(living, u);
+        DL_DELETE(uffd_living, u);
         u->mm = NULL;
     }
     spin_unlock(&living_lock);
 }
 
-static void uffd_put(struct uffd *u)
+void uffd_put(struct uffd *u)
 {
     if (!--u->refs)
         heap_free(u);
@@ -115,7 +96,7 @@ static unsigned wanted(struct area *a, uintptr_t page, bool write)
     return a->flags & AREA_UFFD_MISSING ? how : 0;
 }
 
-static bool is_woken(struct uffd *u, const struct note *n)
+bool uffd_is_woken(struct uffd *u, const struct note *n)
 {
     spin_lock(&u->lock);
     bool woken = n->woken;
@@ -146,7 +127,7 @@ static int tell(struct area *a, const struct uffd_fault *f, unsigned how)
     if (still) {
         waitq_wake(&u->readers, WAITQ_ALL, EPOLLIN | EPOLLRDNORM);
         err = WAIT_EVENT(&u->faults, f->user ? SLEEP_INTERRUPTIBLE : SLEEP_KILLABLE, NO_DEADLINE,
-                         is_woken(u, &n));
+                         uffd_is_woken(u, &n));
     }
     spin_lock(&u->lock);
     DL_DELETE(u->notes, &n);
@@ -257,7 +238,7 @@ int uffd_register(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode,
     if (err)
         return err;
     *ret_ioctls = IOCTL_BIT(UFFDIO_WAKE) | IOCTL_BIT(UFFDIO_COPY) | IOCTL_BIT(UFFDIO_ZEROPAGE) |
-                  IOCTL_BIT(UFFDIO_MOVE) |
+                  IOCTL_BIT(UFFDIO_MOVE) | IOCTL_BIT(UFFDIO_POISON) |
                   (flags & AREA_UFFD_WP ? IOCTL_BIT(UFFDIO_WRITEPROTECT) : 0) |
                   (flags & AREA_UFFD_MINOR ? IOCTL_BIT(UFFDIO_CONTINUE) : 0);
     return 0;
@@ -295,6 +276,12 @@ static struct area *watched_at(struct uffd *u, uintptr_t va)
     return a && a->uffd == u ? a : NULL;
 }
 
+/* No page may come to va: it is guarded or poisoned. */
+static bool is_closed(struct mm *mm, uintptr_t va)
+{
+    return marks_at(mm, va, MARK_GUARD) || marks_at(mm, va, MARK_POISON);
+}
+
 static bool is_shared(const struct area *a)
 {
     return a->pages && a->flags & AREA_SHARED;
@@ -319,6 +306,8 @@ static int show(struct area *a, uintptr_t va, struct page *take_page, bool watch
         page_put(take_page);
     if (!err && !zeros)
         atomic_fetch_add(is_shared(a) ? &mm->rss_file : &mm->rss_anon, 1);
+    if (!err && marks_at(mm, va, MARK_POISON))
+        marks_clear(mm, va, va + PAGE_SIZE, MARK_POISON);
     return err > 0 ? -EEXIST : err;
 }
 
@@ -358,6 +347,18 @@ static void unlock_mm(struct mm *mm, bool write)
         mm_read_unlock(mm);
 }
 
+/* Lock mm to show a page in it: for writing, too, when there is a mark that may have to go. True: for writing. */
+static bool lock_to_show(struct mm *mm, bool watch)
+{
+    bool write = watch || marks_any(mm);
+    lock_mm(mm, write);
+    if (LIKELY(write || !marks_any(mm)))
+        return write;
+    unlock_mm(mm, false);
+    lock_mm(mm, true);
+    return true;
+}
+
 /* One page of UFFDIO_COPY, or (src 0) of UFFDIO_ZEROPAGE. */
 static int provide(struct uffd *u, uintptr_t va, uintptr_t src, bool watch)
 {
@@ -376,9 +377,10 @@ static int provide(struct uffd *u, uintptr_t va, uintptr_t src, bool watch)
         page_put(p);
         return -EFAULT;
     }
-    lock_mm(u->mm, watch);
+    bool write = lock_to_show(u->mm, watch);
     a = watched_at(u, va);
-    int err = !a                                    ? -ENOENT
+    int err = u->changing                           ? -EAGAIN
+              : !a                                  ? -ENOENT
               : watch && !(a->flags & AREA_UFFD_WP) ? -EINVAL
               : is_shared(a) != shared              ? -EAGAIN
               : marks_at(u->mm, va, MARK_GUARD)     ? -EEXIST
@@ -387,30 +389,49 @@ static int provide(struct uffd *u, uintptr_t va, uintptr_t src, bool watch)
         err = shared ? show_of_file(a, va, p, watch) : show(a, va, p, watch);
     else if (p != zero_page())
         page_put(p);
-    unlock_mm(u->mm, watch);
+    unlock_mm(u->mm, write);
     return err;
 }
 
 /* One page of UFFDIO_CONTINUE. */
 static int reveal(struct uffd *u, uintptr_t va, bool watch)
 {
-    lock_mm(u->mm, watch);
+    bool write = lock_to_show(u->mm, watch);
     struct area *a = watched_at(u, va);
-    int err = !a                                    ? -ENOENT
+    int err = u->changing                           ? -EAGAIN
+              : !a                                  ? -ENOENT
               : !is_shared(a)                       ? -EINVAL
               : watch && !(a->flags & AREA_UFFD_WP) ? -EINVAL
+              : marks_at(u->mm, va, MARK_GUARD)     ? -EEXIST
                                                     : 0;
     struct page *p = err ? NULL : pagemap_find(a->pages, index_of(a, va));
     if (!err)
         err = p ? show(a, va, p, watch) : -EFAULT;
-    unlock_mm(u->mm, watch);
+    unlock_mm(u->mm, write);
+    return err;
+}
+
+/* One page of UFFDIO_POISON. */
+static int poison(struct uffd *u, uintptr_t va)
+{
+    struct plat_leaf leaf;
+    mm_write_lock(u->mm);
+    struct area *a = watched_at(u, va);
+    plat_mmu_query(&u->mm->aspace, va, &leaf);
+    int err = u->changing ? -EAGAIN
+              : !a        ? -ENOENT
+              : leaf.present || is_closed(u->mm, va)
+                  ? -EEXIST
+                  : marks_set(u->mm, va, va + PAGE_SIZE, MARK_POISON);
+    mm_write_unlock(u->mm);
     return err;
 }
 
 int uffd_fill(struct uffd *u, enum uffd_fill how, const struct abi_uffdio_copy *c,
               int64_t *ret_done)
 {
-    uint64_t modes = UFFDIO_COPY_MODE_DONTWAKE | (how == UFFD_FILL_ZERO ? 0 : UFFDIO_COPY_MODE_WP);
+    bool plain = how == UFFD_FILL_ZERO || how == UFFD_FILL_POISON;
+    uint64_t modes = UFFDIO_COPY_MODE_DONTWAKE | (plain ? 0 : UFFDIO_COPY_MODE_WP);
     bool copies = how == UFFD_FILL_COPY, watch = c->mode & UFFDIO_COPY_MODE_WP;
     int err = check_range(c->dst, c->len);
     if (!err && (c->mode & ~modes || (copies && (!c->src || c->src + c->len < c->src ||
@@ -418,12 +439,16 @@ int uffd_fill(struct uffd *u, enum uffd_fill how, const struct abi_uffdio_copy *
         err = -EINVAL;
     if (err)
         return err;
+    if (u->changing)
+        return -EAGAIN;
     if (!hold_mm(u))
         return -ESRCH;
     uint64_t done = 0;
     while (done < c->len && !err) {
         err = how == UFFD_FILL_MINOR ? reveal(u, c->dst + done, watch)
-                                     : provide(u, c->dst + done, copies ? c->src + done : 0, watch);
+              : how == UFFD_FILL_POISON
+                  ? poison(u, c->dst + done)
+                  : provide(u, c->dst + done, copies ? c->src + done : 0, watch);
         done += err ? 0 : PAGE_SIZE;
         if (!err && thread_preempt_point())
             err = -EINTR;
@@ -469,14 +494,14 @@ static int move_leaf(struct mm *mm, uintptr_t dst, uintptr_t src)
 {
     struct plat_leaf leaf;
     plat_mmu_query(&mm->aspace, dst, &leaf);
-    if (leaf.present || marks_at(mm, dst, MARK_GUARD))
+    if (leaf.present || is_closed(mm, dst))
         return -EEXIST;
     int err = plat_mmu_own(&mm->aspace, src);
     if (err)
         return err;
     plat_mmu_query(&mm->aspace, src, &leaf);
     if (!leaf.present)
-        return marks_at(mm, src, MARK_GUARD) ? -EBUSY : 1;
+        return is_closed(mm, src) ? -EBUSY : 1;
     if (!is_alone(&leaf))
         return -EBUSY;
     spin_lock(&mm->move_lock);
@@ -517,6 +542,8 @@ int uffd_move(struct uffd *u, const struct abi_uffdio_copy *m, int64_t *ret_done
         err = check_range(m->src, m->len);
     if (err)
         return err;
+    if (u->changing)
+        return -EAGAIN;
     if (!hold_mm(u))
         return -EINVAL; /* not the caller's, at any rate */
     uint64_t done = 0;
@@ -562,6 +589,8 @@ int uffd_protect(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode)
     int err = mode & ~both || mode == both ? -EINVAL : check_range(start, len);
     if (err)
         return err;
+    if (u->changing)
+        return -EAGAIN;
     if (!hold_mm(u))
         return -ESRCH;
     uintptr_t end = start + len;
@@ -584,19 +613,53 @@ int uffd_protect(struct uffd *u, uintptr_t start, uint64_t len, uint64_t mode)
     return err;
 }
 
-bool uffd_next(struct uffd *u, struct abi_uffd_msg *ret)
+/* The first of the list that nobody was told; NULL. u->lock is held. */
+static struct note *untold(struct note *list)
 {
     struct note *n;
-    spin_lock(&u->lock);
-    DL_FOREACH(u->notes, n)
+    DL_FOREACH(list, n)
     if (!n->told && !n->woken)
         break;
+    return n;
+}
+
+bool uffd_next(struct uffd *u, struct abi_uffd_msg *ret, struct uffd **ret_child)
+{
+    spin_lock(&u->lock);
+    struct note *n = untold(u->notes), *event = n ? NULL : untold(u->events);
+    bool any = n || event;
+    n = n ? n : event;
     if (n && ret) {
         n->told = true;
         *ret = n->msg;
+        *ret_child = n->child;
+        n->taken = n->child;
+        n->child = NULL;
+        n->woken = event && !n->taken; /* who made it waits no longer than until it is read */
     }
     spin_unlock(&u->lock);
-    return n;
+    if (ret && event)
+        waitq_wake(&u->faults, WAITQ_ALL, 0);
+    return any;
+}
+
+void uffd_forked(struct uffd *u, struct uffd *child, bool good)
+{
+    struct note *n;
+    spin_lock(&u->lock);
+    DL_FOREACH(u->events, n)
+    if (n->taken == child) /* which lives, so no other has its address */
+        break;
+    if (n) {
+        n->woken = good;
+        n->told = good;
+        n->child = good ? NULL : child;
+        n->taken = NULL;
+    }
+    spin_unlock(&u->lock);
+    if (!n && !good)
+        uffd_destroy(child);
+    waitq_wake(n && !good ? &u->readers : &u->faults, WAITQ_ALL, EPOLLIN | EPOLLRDNORM);
 }
 
 struct waitq *uffd_readers(struct uffd *u)
@@ -615,21 +678,40 @@ bool uffd_agreed(const struct uffd *u)
     return u->features;
 }
 
-struct uffd *uffd_create(bool user_only)
+static struct uffd *create(struct mm *mm, bool user_only, unsigned flags)
 {
     struct uffd *u = heap_zalloc(sizeof(*u));
     if (!u)
         return NULL;
     u->refs = 1;
     u->user_only = user_only;
-    u->mm = thread_current()->mm;
+    u->open_flags = flags;
+    u->mm = mm;
     spin_init(&u->lock, RANK_FILE);
     waitq_init(&u->readers);
     waitq_init(&u->faults);
     spin_lock(&living_lock);
-    DL_APPEND(living, u);
+    DL_APPEND(uffd_living, u);
     spin_unlock(&living_lock);
     return u;
+}
+
+struct uffd *uffd_create(bool user_only, unsigned flags)
+{
+    return create(thread_current()->mm, user_only, flags);
+}
+
+struct uffd *uffd_create_like(const struct uffd *parent, struct mm *mm)
+{
+    struct uffd *u = create(mm, parent->user_only, parent->open_flags);
+    if (u)
+        u->features = parent->features;
+    return u;
+}
+
+unsigned uffd_open_flags(const struct uffd *u)
+{
+    return u->open_flags;
 }
 
 /* Nothing of mm is u's any more. */
@@ -653,12 +735,18 @@ void uffd_destroy(struct uffd *u)
         leave_areas(u, mm);
     spin_lock(&living_lock);
     if (u->mm) {
-        DL_DELETE(living, u);
+        DL_DELETE(uffd_living, u);
         u->mm = NULL;
     }
     spin_unlock(&living_lock);
     if (mm)
         mm_put(mm);
+    struct note *n;
+    spin_lock(&u->lock);
+    u->gone = true;
+    DL_FOREACH(u->events, n)
+    n->woken = true;
+    spin_unlock(&u->lock);
     wake(u, 0, PLAT_USER_MAX);
     uffd_put(u);
 }

@@ -456,6 +456,8 @@ void signal_fault(int sig, int code, uintptr_t addr, unsigned long trap_nr,
 {
     struct thread *t = thread_current();
     struct abi_siginfo info = { .si_signo = sig, .si_code = code, .fault.si_addr = addr };
+    if (sig == SIGBUS && code == BUS_MCEERR_AR)
+        info.fault.si_addr_lsb = PAGE_SHIFT;
     t->fault_addr = addr;
     t->trap_nr = trap_nr;
     t->trap_error = trap_error;

@@ -18,21 +18,31 @@
 #define UFFDIO_MOVE         0xc028aa05u
 #define UFFDIO_WRITEPROTECT 0xc018aa06u
 #define UFFDIO_CONTINUE     0xc020aa07u
+#define UFFDIO_POISON       0xc020aa08u
 
 #define UFFD_EVENT_PAGEFAULT 0x12
+#define UFFD_EVENT_FORK      0x13
+#define UFFD_EVENT_REMAP     0x14
+#define UFFD_EVENT_REMOVE    0x15
+#define UFFD_EVENT_UNMAP     0x16
 
 #define UFFD_PAGEFAULT_FLAG_WRITE 1
 #define UFFD_PAGEFAULT_FLAG_WP    2
 #define UFFD_PAGEFAULT_FLAG_MINOR 4
 
 #define UFFD_FEATURE_PAGEFAULT_FLAG_WP  0x1
+#define UFFD_FEATURE_EVENT_FORK         0x2
+#define UFFD_FEATURE_EVENT_REMAP        0x4
+#define UFFD_FEATURE_EVENT_REMOVE       0x8
 #define UFFD_FEATURE_MISSING_SHMEM      0x20
+#define UFFD_FEATURE_EVENT_UNMAP        0x40
 #define UFFD_FEATURE_SIGBUS             0x80
 #define UFFD_FEATURE_THREAD_ID          0x100
 #define UFFD_FEATURE_MINOR_SHMEM        0x400
 #define UFFD_FEATURE_EXACT_ADDRESS      0x800
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM 0x1000
 #define UFFD_FEATURE_WP_UNPOPULATED     0x2000
+#define UFFD_FEATURE_POISON             0x4000
 #define UFFD_FEATURE_MOVE               0x10000
 
 #define UFFDIO_REGISTER_MODE_MISSING      1
@@ -48,10 +58,16 @@
 #define UFFDIO_MOVE_MODE_DONTWAKE         1
 #define UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES  2
 
+/* Of faults as they are named; UFFD_EVENT_FORK: flags is the descriptor; UFFD_EVENT_REMAP: from, to, len; the other two: start, end. */
 struct abi_uffd_msg {
     uint8_t event, reserved[7];
     uint64_t flags, address;
-    uint32_t ptid, reserved2;
+    union {
+        struct {
+            uint32_t ptid, reserved2;
+        };
+        uint64_t len;
+    };
 };
 
 struct abi_uffdio_api {
