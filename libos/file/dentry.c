@@ -235,6 +235,29 @@ void dentry_renaming(struct dentry *dir, bool on)
     spin_unlock(&dir->lock);
 }
 
+/* Moves of directories to another parent, and changes of the mount table. */
+static _Atomic uint32_t moves_begun, moves_ended;
+
+void moves_begin(void)
+{
+    atomic_fetch_add(&moves_begun, 1); /* before the change is seen; pairs with moves_since */
+}
+
+void moves_end(void)
+{
+    atomic_fetch_add(&moves_ended, 1);
+}
+
+uint32_t moves_now(void)
+{
+    return moves_ended;
+}
+
+bool moves_since(uint32_t then)
+{
+    return moves_begun != then;
+}
+
 void dentry_move(struct dentry *d, struct dentry *dir, const char *name, size_t len,
                  char *take_name)
 {
@@ -242,8 +265,11 @@ void dentry_move(struct dentry *d, struct dentry *dir, const char *name, size_t 
     char *old_name = d->own_name ? (char *)(uintptr_t)d->name : NULL;
     if (old != dir)
         dentry_get(dir);
-    /* path_text reads a name under the parent's lock; d has been detached, so nobody else can find it. */
-    spin_lock(&old->lock);
+    bool moves = old != dir && S_ISDIR(d->inode->mode);
+    if (moves)
+        moves_begin();
+    /* Whoever has not found d in a directory, with that one's lock, reads name and parent under d's; d has been detached. */
+    spin_lock(&d->lock);
     if (take_name) {
         d->name = take_name;
     } else {
@@ -254,12 +280,10 @@ void dentry_move(struct dentry *d, struct dentry *dir, const char *name, size_t 
     d->own_name = take_name != NULL;
     d->len = (uint16_t)len;
     d->hash = name_hash(d->name, len);
-    spin_unlock(&old->lock);
-    if (old != dir) {
-        spin_lock(&d->lock);
-        d->parent = dir;
-        spin_unlock(&d->lock);
-    }
+    d->parent = dir;
+    spin_unlock(&d->lock);
+    if (moves)
+        moves_end();
     dentry_attach(dir, d, 0);
     heap_free(old_name);
     if (old != dir)

@@ -108,7 +108,7 @@ static int make_node(struct walk *w, uint32_t mode, uint32_t rdev, const char *t
     rwmutex_write_unlock(&dir->inode->lock);
     if (err)
         return err;
-    inotify_name_event(dir, made->name, IN_CREATE | (directory ? IN_ISDIR : 0), 0);
+    inotify_name_event(dir, &last, IN_CREATE | (directory ? IN_ISDIR : 0), 0);
     dentry_put(made);
     return 0;
 }
@@ -202,13 +202,7 @@ int vfs_link(const struct path *old, int dirfd, const char *name)
         rwmutex_write_unlock(&dir->inode->lock);
         if (!err) {
             inotify_inode_event(old->dentry->inode, IN_ATTRIB);
-            char *copy = path_buf_alloc();
-            if (copy) {
-                memcpy(copy, last.name, last.len);
-                copy[last.len] = '\0';
-                inotify_name_event(dir, copy, IN_CREATE, 0);
-                path_buf_free(copy);
-            }
+            inotify_name_event(dir, &last, IN_CREATE, 0);
         }
     }
     walk_end(&w);
@@ -309,7 +303,7 @@ int vfs_unlink(int dirfd, const char *name, bool directory)
         struct inode *inode = victim->inode;
         if (!directory)
             inotify_inode_event(inode, IN_ATTRIB);
-        inotify_name_event(w.cur.dentry, victim->name, IN_DELETE | (directory ? IN_ISDIR : 0), 0);
+        inotify_name_event(w.cur.dentry, &last, IN_DELETE | (directory ? IN_ISDIR : 0), 0);
         dentry_put(victim); /* may free the content: not with a lock held */
     }
     walk_end(&w);

@@ -49,11 +49,17 @@ static bool same_event(const struct event *a, const struct event *b)
            a->e.len == b->e.len && memcmp(a->name, b->name, a->e.len) == 0;
 }
 
+/* Of what it is told; not terminated. */
+struct told_name {
+    const char *text;
+    size_t len;
+};
+
 /* Queue an event; one that repeats the last is dropped, one too many becomes IN_Q_OVERFLOW. lock is held. */
 static void queue(struct instance *in, int wd, uint32_t mask, uint32_t event_cookie,
-                  const char *name)
+                  const struct told_name *name)
 {
-    size_t len = name ? align_up(strlen(name) + 1, sizeof(struct abi_inotify_event)) : 0;
+    size_t len = name ? align_up(name->len + 1, sizeof(struct abi_inotify_event)) : 0;
     if (in->queued == QUEUE_MAX)
         return;
     if (in->queued == QUEUE_MAX - 1) {
@@ -69,7 +75,7 @@ static void queue(struct instance *in, int wd, uint32_t mask, uint32_t event_coo
         .wd = wd, .mask = mask, .cookie = event_cookie, .len = (uint32_t)len
     };
     if (len)
-        strcpy(e->name, name);
+        memcpy(e->name, name->text, name->len);
     if (in->events && same_event(in->events->prev, e)) {
         heap_free(e);
         return;
@@ -93,8 +99,8 @@ static void watch_end(struct watch *w, bool tell)
     atomic_fetch_sub_explicit(&inotify_watch_count, 1, memory_order_relaxed);
 }
 
-static void tell(struct inode *inode, uint32_t mask, uint32_t event_cookie, const char *name,
-                 bool unlinked)
+static void tell(struct inode *inode, uint32_t mask, uint32_t event_cookie,
+                 const struct told_name *name, bool unlinked)
 {
     struct watch *w, *next;
     if (UNLIKELY(dnotify_count))
@@ -137,14 +143,19 @@ void inotify_event_slow(struct dentry *d, uint32_t mask)
         return;
     if (S_ISDIR(d->inode->mode))
         mask |= IN_ISDIR;
-    struct dentry *parent = dentry_parent(d);
-    if (parent != d && watched(parent->inode)) {
-        char name[256];
-        spin_lock(&parent->lock); /* the name stays */
-        memcpy(name, d->name, d->len + 1u);
-        spin_unlock(&parent->lock);
-        tell(parent->inode, mask, 0, name, d->unlinked);
+    char text[ABI_NAME_MAX];
+    struct told_name name = { text, 0 };
+    spin_lock(&d->lock); /* the name stays, and is one in this parent */
+    struct dentry *parent = d->parent;
+    dentry_get(parent);
+    bool tells = parent != d && watched(parent->inode);
+    if (tells) {
+        name.len = d->len;
+        memcpy(text, d->name, name.len);
     }
+    spin_unlock(&d->lock);
+    if (tells)
+        tell(parent->inode, mask, 0, &name, d->unlinked);
     dentry_put(parent);
     if (watched(d->inode))
         tell(d->inode, mask, 0, NULL, false);
@@ -156,10 +167,12 @@ void inotify_inode_event(struct inode *inode, uint32_t mask)
         tell(inode, mask, 0, NULL, false);
 }
 
-void inotify_name_event(struct dentry *dir, const char *name, uint32_t mask, uint32_t event_cookie)
+void inotify_name_event(struct dentry *dir, const struct last_name *name, uint32_t mask,
+                        uint32_t event_cookie)
 {
+    const struct told_name told = { name->name, name->len };
     if (!nobody() && watched(dir->inode))
-        tell(dir->inode, mask, event_cookie, name, false);
+        tell(dir->inode, mask, event_cookie, &told, false);
 }
 
 uint32_t inotify_cookie(void)

@@ -50,6 +50,7 @@ void mount_change_end(void)
 static void table_lock(void)
 {
     spin_lock(&mount_lock);
+    moves_begin();
     atomic_fetch_add_explicit(&mount_seq, 1, memory_order_acq_rel);
 }
 
@@ -57,6 +58,7 @@ static void table_unlock(void)
 {
     /* Release: who sees the sequence even again sees the change. */
     atomic_fetch_add_explicit(&mount_seq, 1, memory_order_release);
+    moves_end();
     spin_unlock(&mount_lock);
 }
 

@@ -181,7 +181,7 @@ static int open_create(struct walk *w, const struct last_name *last, struct open
     }
     rwmutex_write_unlock(&dir->inode->lock);
     if (o->created)
-        inotify_name_event(dir, (*ret)->name, IN_CREATE, 0);
+        inotify_name_event(dir, last, IN_CREATE, 0);
     return err;
 }
 
@@ -255,9 +255,12 @@ static int open_walk(struct walk *w, struct open_state *o, struct file **ret_fil
     if ((o->flags & O_TMPFILE) == O_TMPFILE) {
         w->flags |= WALK_DIRECTORY;
         err = walk_all(w);
+        err = err ? err : walk_check_inside(w);
         return err ? err : open_tmpfile(w, o, ret_file);
     }
     err = o->flags & O_CREAT ? walk_create(w, o) : walk_all(w);
+    if (!err)
+        err = walk_check_inside(w);
     if (err)
         return err;
     uint32_t mode = w->cur.dentry->inode->mode;

@@ -2,6 +2,7 @@
 /* The path walk: path_resolution(7), openat2(2)'s restrictions. It holds references on where it stands only, and no lock
  * between steps. Texts of symbolic links are resolved in place: what follows a link waits on a stack, so that nothing
  * recurses. */
+#include "mount_int.h"
 #include "vfs_int.h"
 
 #include <abi/errno.h>
@@ -99,6 +100,8 @@ int walk_start(struct walk *w, int dirfd, const char *name, unsigned flags)
     if (!*name && !(flags & WALK_EMPTY))
         return -ENOENT;
     bool scoped = flags & (WALK_BENEATH | WALK_IN_ROOT);
+    if (scoped)
+        w->moves = moves_now();
     if (*name == '/' && !scoped) {
         walk_root(w);
         w->cur = w->root;
@@ -160,22 +163,28 @@ static int may_search(const struct walk *w)
     return inode_permission(inode, MAY_EXEC);
 }
 
+/* Stop a walk with a ceiling that may have missed it, as something above w->cur has moved. */
+static int check_moves(const struct walk *w)
+{
+    return w->flags & (WALK_BENEATH | WALK_IN_ROOT) && moves_since(w->moves) ? -EAGAIN : 0;
+}
+
 int walk_up(struct walk *w)
 {
     for (;;) {
         struct path *p = &w->cur;
         if (p->dentry == w->root.dentry && p->mount == w->root.mount)
-            return w->flags & WALK_BENEATH ? -EXDEV : 0;
+            return w->flags & WALK_BENEATH ? -EXDEV : check_moves(w);
         if (p->dentry != p->mount->root) {
             struct dentry *old = p->dentry;
             p->dentry = dentry_parent(old);
             dentry_put(old);
             (void)path_cross_down(p);
-            return 0;
+            return check_moves(w);
         }
         struct path up;
         if (!mount_above(p->mount, &up))
-            return 0;
+            return check_moves(w);
         take_path(p, up);
         if (w->flags & WALK_NO_XDEV)
             return -EXDEV;
@@ -356,6 +365,23 @@ static bool next_name(struct walk *w, struct last_name *n, uint32_t *ret_hash)
     return true;
 }
 
+int walk_check_inside(const struct walk *w)
+{
+    if (LIKELY(!(w->flags & (WALK_BENEATH | WALK_IN_ROOT))))
+        return 0;
+    struct path at = w->cur, up;
+    bool inside = true;
+    path_get(&at);
+    while (inside && at.mount != w->root.mount) {
+        inside = mount_above(at.mount, &up);
+        if (inside)
+            take_path(&at, up);
+    }
+    inside = inside && mount_below_root(at.dentry, w->root.dentry);
+    path_put(&at);
+    return inside ? 0 : -EXDEV;
+}
+
 /* Take steps until the last name (in *last) or, when there was no name at all, LAST_ROOT. */
 int walk_to_parent(struct walk *w, struct last_name *last)
 {
@@ -442,10 +468,10 @@ static int text_up(struct dentry *d, struct dentry *top, const struct dentry *st
     mutex_lock(&d->sb->rename_lock); /* parents stay */
     while (!result && d != stop && d != top && d->parent != d) {
         struct dentry *parent = d->parent;
-        spin_lock(&parent->lock); /* the name stays */
+        spin_lock(&d->lock); /* the name stays */
         if (!prepend(buf, pos, d->name, d->len) || !prepend(buf, pos, "/", 1))
             result = -ENAMETOOLONG;
-        spin_unlock(&parent->lock);
+        spin_unlock(&d->lock);
         d = parent;
     }
     mutex_unlock(&top->sb->rename_lock);

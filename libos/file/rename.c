@@ -236,19 +236,16 @@ static void tell(const struct rename *r)
     struct dentry *from = r->from.cur.dentry, *to = r->to.cur.dentry;
     uint32_t cookie = inotify_cookie();
     uint32_t dir = S_ISDIR(r->source->inode->mode) ? IN_ISDIR : 0;
-    char old[ABI_NAME_MAX + 1];
-    memcpy(old, r->from_last.name, r->from_last.len);
-    old[r->from_last.len] = '\0';
-    inotify_name_event(from, old, IN_MOVED_FROM | dir, cookie);
-    inotify_name_event(to, r->source->name, IN_MOVED_TO | dir, cookie);
+    inotify_name_event(from, &r->from_last, IN_MOVED_FROM | dir, cookie);
+    inotify_name_event(to, &r->to_last, IN_MOVED_TO | dir, cookie);
     inotify_inode_event(r->source->inode, IN_MOVE_SELF | dir);
     if (!r->target)
         return;
     if (r->flags & RENAME_EXCHANGE) {
         cookie = inotify_cookie();
         dir = S_ISDIR(r->target->inode->mode) ? IN_ISDIR : 0;
-        inotify_name_event(to, r->source->name, IN_MOVED_FROM | dir, cookie);
-        inotify_name_event(from, r->target->name, IN_MOVED_TO | dir, cookie);
+        inotify_name_event(to, &r->to_last, IN_MOVED_FROM | dir, cookie);
+        inotify_name_event(from, &r->from_last, IN_MOVED_TO | dir, cookie);
         inotify_inode_event(r->target->inode, IN_MOVE_SELF | dir);
     } else if (!S_ISDIR(r->target->inode->mode)) {
         inotify_inode_event(r->target->inode, IN_ATTRIB);

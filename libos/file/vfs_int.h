@@ -36,6 +36,7 @@ struct walk {
     bool kernel;    /* libOS itself: no permission checks */
     bool must_dir;  /* a slash follows the last name */
     unsigned links; /* symbolic links followed */
+    uint32_t moves; /* moves_now() at its beginning, if it has a ceiling of its own */
     unsigned depth;
     char *buf;        /* text of the link that name points into, or NULL */
     const char *name; /* rest to resolve */
@@ -57,6 +58,8 @@ int walk_to_parent(struct walk *w, struct last_name *ret_last);
 int walk_to_child(struct walk *w, struct dentry *take_child, bool follow);
 /* The last step for "..". */
 int walk_up(struct walk *w);
+/* After all steps: is w->cur, as the tree is now, where a ceiling of the walk's own lets it be? -EXDEV. May sleep. */
+int walk_check_inside(const struct walk *w);
 /* Resolve all of it; w->cur is the result. */
 int walk_all(struct walk *w);
 

@@ -91,6 +91,13 @@ NODISCARD int dentry_kill(struct dentry *d);
  * lock, so that a name which one file takes from another is never missing. Locks: dir->inode->lock is held for writing. */
 void dentry_renaming(struct dentry *dir, bool on);
 
+/* Around whatever changes what is above a directory. Never waits. */
+void moves_begin(void);
+void moves_end(void);
+/* To be asked moves_since about: has any move begun since then, or was one under way? */
+uint32_t moves_now(void);
+bool moves_since(uint32_t then);
+
 /* Move d to dir under a new name, after all others. d was detached with dentry_detach; unlinked no more.
  * take_name: NULL (fits inline, name is copied) or memory that becomes the dentry's. Locks: both directories'
  * inode->lock for writing, and sb->rename_lock when dir is not the old parent. */

@@ -11,6 +11,7 @@ struct dentry;
 struct fd_table;
 struct file;
 struct inode;
+struct last_name;
 struct path;
 
 /* An instance as a file with one reference. flags: IN_NONBLOCK. -ENFILE, -ENOMEM. */
@@ -33,9 +34,10 @@ static inline void inotify_event(struct dentry *d, uint32_t mask)
 }
 /* mask happened to the inode itself (IN_DELETE_SELF, IN_MOVE_SELF, IN_ATTRIB of a lost link). */
 void inotify_inode_event(struct inode *inode, uint32_t mask);
-/* mask happened to name in dir: IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO (the two share a cookie). IN_ISDIR is the
+/* mask happened to name in dir, whose text is the caller's since others may rename the file: IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO (the two share a cookie). IN_ISDIR is the
  * caller's to add. */
-void inotify_name_event(struct dentry *dir, const char *name, uint32_t mask, uint32_t cookie);
+void inotify_name_event(struct dentry *dir, const struct last_name *name, uint32_t mask,
+                        uint32_t cookie);
 /* A fresh cookie. */
 uint32_t inotify_cookie(void);
 /* F_NOTIFY: tell the owner of the directory f, open as fd, of mask (DN_*); without any of them no more. -ENOTDIR, -EBADF (closed
