@@ -34,6 +34,7 @@ int plat_thread_init(struct plat_thread *t, void (*fn)(void *arg), void *arg)
     (void)mprotect(map, PAGE_SIZE,
                    PROT_NONE); /* guard page; without it an overflow is only harder to see */
     t->stack = map;
+    t->signals = 0;
     t->kernel_top = (uint64_t)(uintptr_t)map + HOST_STACK_SIZE;
     t->frame = (struct plat_frame *)(uintptr_t)t->kernel_top - 1;
     memset(t->frame, 0, sizeof *t->frame);

@@ -21,6 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1u << 31) /* sigaltstack(2); this C library does not have it */
+#endif
+
 static uint64_t deadline = UINT64_MAX;
 static uint64_t boot_ns;
 
@@ -96,6 +100,8 @@ static void on_kernel_stack(struct trap *t, uint64_t top)
                      : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
 }
 
+/* The signal stack is disarmed while it holds a frame (host_use_altstack): a timer's signal that comes when this one is served,
+ * on the kernel stack, would begin at its top again, and write over what ring 3 goes on with. */
 static void handler(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *uc = context;
@@ -111,6 +117,7 @@ static void handler(int sig, siginfo_t *info, void *context)
         return;
     }
     host_in_kernel = 1;
+    cur->signals++;
     struct plat_frame *frame = (struct plat_frame *)cur->kernel_top - 1;
     struct trap t = { .sig = sig,
                       .nr = (unsigned long)uc->uc_mcontext.gregs[REG_TRAPNO],
@@ -121,12 +128,15 @@ static void handler(int sig, siginfo_t *info, void *context)
     cur->frame = frame;
     on_kernel_stack(&t, ((uint64_t)frame & ~15ull) - 16);
     store_frame(uc->uc_mcontext.gregs, frame);
+    cur->signals--;
     host_in_kernel = 0;
 }
 
 void host_use_altstack(struct plat_thread *t)
 {
-    stack_t ss = { .ss_sp = (char *)t->stack + HOST_STACK_SIZE, .ss_size = HOST_ALT_SIZE };
+    stack_t ss = { .ss_sp = (char *)t->stack + HOST_STACK_SIZE,
+                   .ss_size = HOST_ALT_SIZE,
+                   .ss_flags = t->signals ? SS_DISABLE : (int)SS_AUTODISARM };
 
     must(sigaltstack(&ss, NULL) == 0);
 }

@@ -11,7 +11,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include <libos/dev/blk.h>
+#include "disk.h"
 
 int t_main(void);
 
@@ -169,6 +169,35 @@ static void mapped(void)
     fd = open_file("/mnt/mapped", O_RDONLY);
     CHECK(2, call(SYS_pread64, fd, got, 2, 5000));
     CHECK(0, memcmp(got, "mn", 2));
+    CHECK(0, call(SYS_close, fd));
+}
+
+/* A program that faults keeps its vector registers, whatever comes while the fault is served. */
+static void registers(void)
+{
+    static const char want[16] = "vector register";
+    char six[16], seven[16];
+    long fd = open_file("/mnt/registers", O_RDWR | O_CREAT);
+    CHECK(sizeof(want), call(SYS_write, fd, want, sizeof(want)));
+    CHECK(0, call(SYS_close, fd));
+    unmount();
+    mount_disk();
+    fd = open_file("/mnt/registers", O_RDONLY);
+    long p = call(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+    CHECK(true, p > 0);
+    disk_ticks = true;
+    __asm__ volatile("movdqu (%1), %%xmm6\n\t"
+                     "movdqa %%xmm6, %%xmm7\n\t"
+                     "movb (%0), %%al\n\t" /* the fault */
+                     "movdqu %%xmm6, (%2)\n\t"
+                     "movdqu %%xmm7, (%3)"
+                     :
+                     : "r"(p), "r"(want), "r"(six), "r"(seven)
+                     : "rax", "xmm6", "xmm7", "memory");
+    disk_ticks = false;
+    CHECK(0, memcmp(six, want, 16));
+    CHECK(0, memcmp(seven, want, 16));
+    CHECK(0, call(SYS_munmap, p, 4096));
     CHECK(0, call(SYS_close, fd));
 }
 
@@ -401,6 +430,7 @@ int t_main(void)
     names();
     sizes();
     mapped();
+    registers();
     attributes();
     full();
     unmount();

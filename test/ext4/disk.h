@@ -17,6 +17,8 @@ struct disk_record {
 /* Make device name of the file at path. log: NULL, or a file that gets a record of every write and flush. Exits with a message
  * when there is no such file. DISK_CACHE_SWITCH in the environment: it can do without its cache. */
 struct blk_device *disk_open(const char *name, const char *path, const char *log);
+/* While true, a timer's signal comes with every transfer, and the transfer uses all vector registers. */
+extern bool disk_ticks;
 /* Put a mark into the log: everything that the test was told to be on the disk by now has to be. */
 void disk_mark(uint64_t number);
 

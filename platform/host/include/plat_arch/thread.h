@@ -16,6 +16,8 @@ struct plat_thread {
     bool traps_calls; /* system calls go to upcall_syscall_traced */
     bool no_tsc;      /* what plat_thread_set_tsc said */
     void *stack;      /* mapping that holds the kernel stack and the signal stack */
+    unsigned
+        signals; /* frames of the process's own signals on the signal stack, interrupted ring 3 in each */
 };
 
 struct plat_host_cpu {
