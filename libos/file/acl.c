@@ -347,7 +347,7 @@ int acl_index(const char *name)
 
 ssize_type acl_get(struct inode *inode, bool is_default, void *buf, size_t size)
 {
-    if (S_ISLNK(inode->mode) || !inode->ops->getxattr)
+    if (S_ISLNK(inode->mode) || !inode->ops->getxattr || inode->sb->no_acl)
         return -EOPNOTSUPP;
     struct acl *a = get(inode, is_default);
     if (!a)
@@ -378,7 +378,7 @@ static void set_mode(struct inode *inode, struct acl **a)
 int acl_set(struct inode *inode, bool is_default, const void *value, size_t size)
 {
     struct acl *a;
-    if (S_ISLNK(inode->mode) || !inode->ops->setxattr)
+    if (S_ISLNK(inode->mode) || !inode->ops->setxattr || inode->sb->no_acl)
         return -EOPNOTSUPP;
     int err = parse(value, size, &a);
     if (err)

@@ -244,6 +244,26 @@ static int lock_apply(struct inode *inode, const struct file_lock *w, bool wait)
     return err;
 }
 
+static int tell(struct file *f, const struct file_lock *w, bool wait)
+{
+    struct lock_range r = { w->type, w->start, w->end, w->pid };
+    return f->ops->lock ? f->ops->lock(f, &r, wait) : 0;
+}
+
+/* Here first, and then with those who share the file. */
+static int lock_file(struct file *f, struct file_lock *w, bool wait)
+{
+    int err = lock_apply(f->inode, w, wait);
+    if (err || LIKELY(!f->ops->lock))
+        return err;
+    err = tell(f, w, wait);
+    if (err && w->type != F_UNLCK) {
+        w->type = F_UNLCK;
+        (void)lock_apply(f->inode, w, false); /* unlocking has nothing to wait for */
+    }
+    return err;
+}
+
 int posix_lock_set(struct file *f, int fd, int cmd, const struct abi_flock *l)
 {
     struct file_lock w = { .file = NULL };
@@ -255,7 +275,7 @@ int posix_lock_set(struct file *f, int fd, int cmd, const struct abi_flock *l)
     if (cmd >= F_OFD_GETLK && l->l_pid != 0)
         return -EINVAL;
     lock_owner(f, cmd, &w);
-    err = lock_apply(f->inode, &w, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
+    err = lock_file(f, &w, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
     /* Another thread may have closed fd meanwhile, and found no lock to release. */
     if (!err && w.kind == KIND_POSIX && w.type != F_UNLCK) {
         struct fd_ref ref;
@@ -265,7 +285,7 @@ int posix_lock_set(struct file *f, int fd, int cmd, const struct abi_flock *l)
             fd_return(&ref);
         if (!same) {
             w.type = F_UNLCK;
-            (void)lock_apply(f->inode, &w, false); /* unlocking has nothing to wait for */
+            (void)lock_file(f, &w, false); /* unlocking has nothing to wait for */
             err = -EBADF;
         }
     }
@@ -283,18 +303,26 @@ int posix_lock_get(struct file *f, int cmd, struct abi_flock *l)
     if (cmd == F_OFD_GETLK && l->l_pid != 0)
         return -EINVAL;
     lock_owner(f, cmd, &w);
+    struct lock_range found = { w.type, w.start, w.end, w.pid };
     spin_lock(&f->inode->lock_lock);
     struct file_lock *c = find_conflict(f->inode, &w);
     if (c) {
-        l->l_type = c->type;
-        l->l_whence = SEEK_SET;
-        l->l_start = (int64_t)c->start;
-        l->l_len = c->end == INT64_MAX ? 0 : (int64_t)(c->end - c->start + 1);
-        l->l_pid = c->pid;
-    } else {
-        l->l_type = F_UNLCK;
+        found = (struct lock_range){ c->type, c->start, c->end, c->pid };
     }
     spin_unlock(&f->inode->lock_lock);
+    if (!c && f->ops->getlock)
+        err = f->ops->getlock(f, &found);
+    else if (!c)
+        found.type = F_UNLCK;
+    if (err)
+        return err;
+    l->l_type = found.type;
+    if (found.type == F_UNLCK)
+        return 0;
+    l->l_whence = SEEK_SET;
+    l->l_start = (int64_t)found.start;
+    l->l_len = found.end == INT64_MAX ? 0 : (int64_t)(found.end - found.start + 1);
+    l->l_pid = found.pid;
     return 0;
 }
 
@@ -327,13 +355,13 @@ int flock_set(struct file *f, unsigned op)
     if (change) {
         struct file_lock un = w;
         un.type = F_UNLCK;
-        (void)lock_apply(f->inode, &un, false); /* unlocking has nothing to wait for */
+        (void)lock_file(f, &un, false); /* unlocking has nothing to wait for */
     }
-    return lock_apply(f->inode, &w, !(op & LOCK_NB));
+    return lock_file(f, &w, !(op & LOCK_NB));
 }
 
-/* Free the locks of inode that match kind (bit mask) and owner. */
-static void drop(struct inode *inode, unsigned kinds, const void *owner)
+/* Free the locks of inode that match kind (bit mask) and owner. True: there were some. */
+static bool drop(struct inode *inode, unsigned kinds, const void *owner)
 {
     struct file_lock *l, *next;
     bool any = false;
@@ -349,16 +377,25 @@ static void drop(struct inode *inode, unsigned kinds, const void *owner)
     spin_unlock(&inode->lock_lock);
     if (any)
         waitq_wake(&inode->lock_wait, WAITQ_ALL, 0);
+    return any;
+}
+
+/* Likewise of all of f's inode, and those who share the file hear it. */
+static void drop_file(struct file *f, unsigned kinds, const void *owner, int pid)
+{
+    struct file_lock w = { .type = F_UNLCK, .end = INT64_MAX, .pid = pid };
+    if (drop(f->inode, kinds, owner))
+        (void)tell(f, &w, false); /* nobody is left to be told of an error */
 }
 
 void flock_close(struct file *f, struct fd_table *t)
 {
-    drop(f->inode, 1u << KIND_POSIX, t);
+    drop_file(f, 1u << KIND_POSIX, t, process_current()->pid);
 }
 
 void flock_release(struct file *f)
 {
-    drop(f->inode, 1u << KIND_FLOCK | 1u << KIND_OFD | 1u << KIND_LEASE, f);
+    drop_file(f, 1u << KIND_FLOCK | 1u << KIND_OFD | 1u << KIND_LEASE, f, -1);
 }
 
 /* Leases. */

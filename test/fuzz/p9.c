@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The file system of a shared directory against a server that lies. libOS boots in this process. The server has a directory with a few
  * names and answers as it should, but for what the input says: one byte for each message, from 160 on a change of the answer, of
- * which the next bytes tell the kind and the place. What was made of the answers is all gone after the unmount. */
+ * which the next bytes tell the kind and the place; from 140 on the thread has to die while it waits, and the answer comes later.
+ * What was made of the answers is all gone after the unmount. */
 #include "../../libos/fs/9p/p9.h"
 
 #include <abi/errno.h>
@@ -10,6 +11,7 @@
 #include <abi/statfs.h>
 #include <base/log.h>
 #include <libos/file.h>
+#include <libos/flock.h>
 #include <libos/heap.h>
 #include <libos/mount.h>
 #include <libos/p9.h>
@@ -17,6 +19,7 @@
 #include <libos/process.h>
 #include <libos/random.h>
 #include <libos/sched.h>
+#include <libos/thread.h>
 #include <libos/time.h>
 #include <plat/host.h>
 #include <plat/upcall.h>
@@ -32,12 +35,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int fuzz_main(int argc, char **argv);
 void machine_exit(int wait_status);
 
-enum { HONEST = 160, FIDS = 256, FILE_BYTES = 5000 };
+enum { HONEST = 160, DEADLY = 140, FIDS = 256, FILE_BYTES = 5000, HELD = 64, VALUE_BYTES = 300 };
 
 static const uint8_t *input;
 static size_t input_left;
-static uint32_t modes[FIDS]; /* of what each fid is */
-static bool created;         /* "new" is there */
+static uint32_t modes[FIDS];       /* of what each fid is */
+static bool created;               /* "new" is there */
+static struct p9_call *held[HELD]; /* messages whose answers come later */
+static unsigned held_count, hold_type, flushes, unlocks;
+static bool others_lock; /* somebody else holds a lock of everything */
 static unsigned long long mounts, reads, refusals;
 static int arg_count;
 static char **arg_values;
@@ -155,6 +161,27 @@ static int honest(struct answer *a, unsigned type, const uint8_t *m)
         put_qid(a, mode);
         put(a, 0, 4);
         return 0;
+    case T_XATTRWALK:
+        modes[number(m, 11, 4) % FIDS] = S_IFREG | 0644;
+        put(a, number(m, 15, 2) ? VALUE_BYTES : 7, 8);
+        return 0;
+    case T_LOCK:
+        unlocks += m[11] == 2;
+        put(a, others_lock && m[11] != 2, 1);
+        return 0;
+    case T_GETLOCK:
+        put(a, others_lock ? 1 : 2, 1);
+        put(a, 5, 8);
+        put(a, 10, 8);
+        put(a, 77, 4);
+        put(a, 0, 2);
+        return 0;
+    case T_CLUNK:
+        modes[number(m, 7, 4) % FIDS] = 0;
+        return 0;
+    case T_FLUSH:
+        flushes++;
+        return 0;
     case T_READ:
         n = pos < FILE_BYTES ? min_u64(n, FILE_BYTES - pos) : 0;
         put(a, n, 4);
@@ -204,13 +231,12 @@ static void change(struct answer *a, size_t room)
     }
 }
 
-static int start(struct p9_channel *ch, struct p9_call *c)
+static void reply(struct p9_channel *ch, struct p9_call *c, bool lie)
 {
     static struct answer a;
     const uint8_t *m = c->out;
     size_t room = (size_t)c->in_len + c->in_data_len;
     unsigned type = m[4];
-    must(c->out_len >= 7 && number(m, 0, 4) == (uint64_t)c->out_len + c->out_data_len);
     a.len = 7;
     int code = honest(&a, type, m);
     if (code) {
@@ -221,7 +247,7 @@ static int start(struct p9_channel *ch, struct p9_call *c)
     memcpy(a.bytes, &size, 4);
     a.bytes[4] = (uint8_t)(code ? 7 : type + 1);
     memcpy(a.bytes + 5, m + 5, 2);
-    if (next() >= HONEST)
+    if (lie)
         change(&a, room);
     if (a.len > room)
         a.len = room; /* the ring's driver lets no device say more */
@@ -230,6 +256,31 @@ static int start(struct p9_channel *ch, struct p9_call *c)
     if (c->in_data_len)
         memcpy(c->in_data, a.bytes + first, a.len - first);
     p9_done(ch, c, (int64_t)a.len);
+}
+
+/* Answer the n-th of those that were held back. */
+static void reply_late(struct p9_channel *ch, unsigned n, bool lie)
+{
+    struct p9_call *c = held[n];
+    held[n] = held[--held_count];
+    reply(ch, c, lie);
+}
+
+static int start(struct p9_channel *ch, struct p9_call *c)
+{
+    const uint8_t *m = c->out;
+    must(c->out_len >= 7 && number(m, 0, 4) == (uint64_t)c->out_len + c->out_data_len);
+    uint8_t what = next();
+    if (held_count && what % 3 == 1)
+        reply_late(ch, what / 3 % held_count, what >= HONEST);
+    bool hold = (hold_type && m[4] == hold_type) || (what >= DEADLY && what < HONEST);
+    if (hold && held_count < HELD && !((struct p9_msg *)c)->firm) {
+        hold_type = 0;
+        held[held_count++] = c;
+        thread_set_work(thread_current(), WORK_KILLED);
+    } else {
+        reply(ch, c, what >= HONEST);
+    }
     return 0;
 }
 
@@ -239,6 +290,26 @@ static bool emit(struct dir_sink *s, const char *name, size_t len, uint64_t ino,
     (void)s, (void)ino, (void)next_pos, (void)type;
     must(len && len <= ABI_NAME_MAX && !memchr(name, '/', len) && !memchr(name, 0, len));
     return next() != 1;
+}
+
+/* Attributes, and locks of what is open. */
+static void more(struct file *f)
+{
+    char buf[VALUE_BYTES];
+    struct lock_range r = { F_WRLCK, 3, 8, 1 };
+    struct inode *i = f->inode;
+    if (!i->ops->getxattr)
+        return;
+    refusals += i->ops->getxattr(i, "user.a", buf, sizeof(buf)) < 0;
+    int n = i->ops->listxattr(i, buf, sizeof(buf));
+    must(n <= 0 || (size_t)n > sizeof(buf) || !buf[n - 1]);
+    refusals += i->ops->setxattr(i, "user.a", "value", 5, 0) < 0;
+    refusals += i->ops->setxattr(i, "user.a", NULL, 0, 0) < 0;
+    if (!f->ops->lock)
+        return;
+    refusals += f->ops->lock(f, &r, false) < 0;
+    if (!f->ops->getlock(f, &r))
+        must(r.type == F_UNLCK || (r.end <= INT64_MAX && r.start <= r.end));
 }
 
 static void use(const char *name, unsigned flags)
@@ -253,6 +324,7 @@ static void use(const char *name, unsigned flags)
         return;
     }
     (void)inode_stat(f->inode, &st);
+    more(f);
     if (S_ISDIR(f->inode->mode)) {
         struct dir_sink sink = { emit };
         for (unsigned i = 0; i < 3; i++)
@@ -304,6 +376,112 @@ static void two_names(void)
     file_put(f);
 }
 
+static unsigned fids_in_use(const struct p9 *fs)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(fs->fids); i++)
+        n += (unsigned)__builtin_popcountll(fs->fids[i]);
+    return n;
+}
+
+/* The next message of this type has no answer while its sender lives: f has to end with want. */
+static void die_in(struct p9_channel *ch, unsigned type, long (*f)(void *), void *arg, long want)
+{
+    unsigned before = flushes;
+    hold_type = type;
+    long got = f(arg);
+    thread_clear_work(thread_current(), WORK_KILLED);
+    if (got != want || held_count != 1 || hold_type || flushes != before + (type != T_CLUNK))
+        panic("message %u: %ld, %u held, %u flushes", type, got, held_count, flushes - before);
+    reply_late(ch, 0, false);
+}
+
+static long read_some(void *f)
+{
+    static char buf[PAGE_SIZE];
+    struct iter it;
+    uint64_t pos = 0;
+    iter_kernel(&it, buf, sizeof(buf));
+    return file_read(f, &it, &pos);
+}
+
+static long close_it(void *f)
+{
+    file_put(f);
+    return 0;
+}
+
+static long look_up(void *name)
+{
+    struct path p;
+    int err = path_walk(AT_FDCWD, name, 0, &p);
+    if (!err)
+        path_put(&p);
+    return err;
+}
+
+static long attribute(void *f)
+{
+    struct inode *i = ((struct file *)f)->inode;
+    char buf[VALUE_BYTES];
+    return i->ops->getxattr(i, "user.a", buf, sizeof(buf));
+}
+
+/* A sender dies in each kind of wait; afterwards all fids and tags are free. */
+static void deaths(struct p9_channel *ch)
+{
+    struct superblock *sb;
+    struct path root;
+    struct file *f, *again;
+    must(p9_mount("t", false, &sb) == 0 && vfs_mount(sb, "/m", "t", 0) == 0);
+    must(path_open(AT_FDCWD, "/m/f", O_RDWR, 0, 0, &f) == 0);
+    must(path_open(AT_FDCWD, "/m/f", O_RDWR, 0, 0, &again) == 0);
+    unsigned fids = fids_in_use(sb->data);
+    die_in(ch, T_READ, read_some, f, -EINTR);
+    die_in(ch, T_WALK, look_up, "/m/d", -EINTR);
+    die_in(ch, T_WALK, look_up, "/m/none", -EINTR);
+    die_in(ch, T_GETATTR, look_up, "/m/d", -EINTR);
+    die_in(ch, T_XATTRWALK, attribute, f, -EINTR);
+    die_in(ch, T_CLUNK, close_it, again, 0);
+    must(attribute(f) == VALUE_BYTES);
+    must(attribute(f) ==
+         VALUE_BYTES); /* whose first message tidied up after the clunks of the one before */
+    for (unsigned i = 0; i < ARRAY_SIZE(ch->tags); i++)
+        must(ch->tags[i] == 0);
+    must(fids_in_use(sb->data) == fids - 1 && !ch->back);
+    /* One that stays over the unmount belongs to no file of the next. */
+    hold_type = T_WALK;
+    must(look_up("/m/d") == -EINTR && held_count == 1);
+    thread_clear_work(thread_current(), WORK_KILLED);
+    file_put(f);
+    must(path_walk(AT_FDCWD, "/m", 0, &root) == 0 && mount_umount(&root, 0) == 0);
+    reply_late(ch, 0, false);
+}
+
+/* Locks reach the server, whose answer counts, and go there with the file. */
+static void server_locks(void)
+{
+    struct abi_flock l = { .l_type = F_WRLCK, .l_start = 3, .l_len = 4 };
+    struct superblock *sb;
+    struct path root;
+    struct file *f;
+    must(p9_mount("t", false, &sb) == 0 && vfs_mount(sb, "/m", "t", 0) == 0);
+    must(path_open(AT_FDCWD, "/m/f", O_RDWR, 0, 0, &f) == 0);
+    others_lock = true;
+    must(posix_lock_set(f, -1, F_OFD_SETLK, &l) == -EAGAIN && !f->inode->locks);
+    must(flock_set(f, LOCK_EX | LOCK_NB) == -EAGAIN && !f->inode->locks);
+    must(posix_lock_get(f, F_OFD_GETLK, &l) == 0);
+    must(l.l_type == F_WRLCK && l.l_start == 5 && l.l_len == 10 && l.l_pid == -77);
+    others_lock = false;
+    l = (struct abi_flock){ .l_type = F_WRLCK, .l_start = 3, .l_len = 4 };
+    must(posix_lock_get(f, F_OFD_GETLK, &l) == 0 && l.l_type == F_UNLCK);
+    must(flock_set(f, LOCK_EX) == 0 && f->inode->locks);
+    unsigned before = unlocks;
+    file_put(f);
+    must(unlocks == before + 1);
+    must(path_walk(AT_FDCWD, "/m", 0, &root) == 0 && mount_umount(&root, 0) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct abi_statfs fs = { 0 };
@@ -315,6 +493,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     created = false;
     if (p9_mount("t", false, &sb)) {
         refusals++;
+        thread_clear_work(thread_current(), WORK_KILLED);
         return 0;
     }
     must(vfs_mount(sb, "/m", "t", 0) == 0);
@@ -327,6 +506,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     two_names();
     changes();
     sb->statfs(sb, &fs);
+    thread_clear_work(thread_current(), WORK_KILLED);
     must(path_walk(AT_FDCWD, "/m", 0, &root) == 0 && mount_umount(&root, 0) == 0);
     return 0;
 }
@@ -339,6 +519,8 @@ static void first(void *arg)
     (void)LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
     if (mounts != 1 || reads != 4) /* of an honest one */
         panic("%llu mounts, %llu reads, %llu refusals", mounts, reads, refusals);
+    deaths(&channel);
+    server_locks();
     int status = fuzz_main(arg_count, arg_values);
     printf("%llu mounts, %llu reads, %llu refusals\n", mounts, reads, refusals);
     fflush(NULL);

@@ -37,14 +37,24 @@ static int simple(struct p9 *fs, struct p9_msg *m)
     return err;
 }
 
+int p9_clunk_error(struct p9 *fs, uint32_t fid)
+{
+    struct p9_msg *m = p9_begin(T_CLUNK);
+    if (!m)
+        return -ENOMEM; /* the fid is lost, which the server forgives */
+    p9_put(m, fid, 4);
+    int err = simple(fs, m);
+    if (err != -EINTR &&
+        err !=
+            -ERESTARTSYS) /* it is free when the answer comes; never, if the server was not asked */
+        p9_fid_drop(fs, fid);
+    return err;
+}
+
 void p9_clunk(struct p9 *fs, uint32_t fid)
 {
-    struct p9_msg *m = fid == P9_NONE ? NULL : p9_begin(T_CLUNK);
-    if (!m)
-        return; /* without memory the fid is lost, which the server forgives */
-    p9_put(m, fid, 4);
-    (void)simple(fs, m);
-    p9_fid_drop(fs, fid);
+    if (fid != P9_NONE && p9_clunk_error(fs, fid))
+        return; /* there is nobody to tell */
 }
 
 int p9_walk(struct p9 *fs, uint32_t fid, const char *name, size_t len, uint32_t *ret_fid,
@@ -70,7 +80,7 @@ int p9_walk(struct p9 *fs, uint32_t fid, const char *name, size_t len, uint32_t 
         }
         p9_free(m);
     }
-    if (err && fresh != P9_NONE)
+    if (err && err != -EINTR && fresh != P9_NONE)
         p9_fid_drop(fs, fresh);
     if (!err)
         *ret_fid = fresh;
@@ -156,6 +166,7 @@ int p9_version(struct p9 *fs)
         return -ENOMEM;
     p9_put(m, P9_DATA + 24, 4);
     p9_put_name(m, version, sizeof(version) - 1);
+    m->firm = true;
     int err = p9_send(fs, m);
     uint64_t size = p9_get(m, 4);
     if (p9_get(m, 2) == sizeof(version) - 1)
@@ -183,31 +194,52 @@ int p9_attach(struct p9 *fs)
     return simple(fs, m);
 }
 
-int64_t p9_read(struct p9 *fs, uint32_t fid, uint64_t pos, void *data, uint32_t len)
+static struct p9_msg *begin_transfer(enum p9_type type, uint32_t fid, uint64_t pos, uint32_t len)
 {
-    struct p9_msg *m = p9_begin(T_READ);
+    struct p9_msg *m = p9_begin(type);
+    if (m) {
+        p9_put(m, fid, 4);
+        p9_put(m, pos, 8);
+        p9_put(m, len, 4);
+    }
+    return m;
+}
+
+int64_t p9_read(struct p9 *fs, uint32_t fid, uint64_t pos, void **buf, uint32_t len)
+{
+    struct p9_msg *m = begin_transfer(T_READ, fid, pos, len);
     if (!m)
         return -ENOMEM;
-    p9_put(m, fid, 4);
-    p9_put(m, pos, 8);
-    p9_put(m, len, 4);
-    int64_t n = p9_fetch_data(fs, m, data, len);
+    m->lend = buf;
+    int64_t n = p9_fetch_data(fs, m, *buf, len);
     p9_free(m);
     return n;
 }
 
-int64_t p9_write(struct p9 *fs, uint32_t fid, uint64_t pos, const void *data, uint32_t len)
+static int64_t finish_write(struct p9 *fs, struct p9_msg *m, const void *data, uint32_t len)
 {
-    struct p9_msg *m = p9_begin(T_WRITE);
-    if (!m)
-        return -ENOMEM;
-    p9_put(m, fid, 4);
-    p9_put(m, pos, 8);
-    p9_put(m, len, 4);
     int err = p9_send_data(fs, m, data, len);
     uint64_t n = p9_get(m, 4);
     if (!err && (m->bad || n > len))
         err = -EIO;
     p9_free(m);
     return err ? err : (int64_t)n;
+}
+
+int64_t p9_write(struct p9 *fs, uint32_t fid, uint64_t pos, void **buf, uint32_t len)
+{
+    struct p9_msg *m = begin_transfer(T_WRITE, fid, pos, len);
+    if (!m)
+        return -ENOMEM;
+    m->lend = buf;
+    return finish_write(fs, m, *buf, len);
+}
+
+int64_t p9_write_firm(struct p9 *fs, uint32_t fid, uint64_t pos, const void *data, uint32_t len)
+{
+    struct p9_msg *m = begin_transfer(T_WRITE, fid, pos, len);
+    if (!m)
+        return -ENOMEM;
+    m->firm = true;
+    return finish_write(fs, m, data, len);
 }

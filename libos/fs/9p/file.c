@@ -51,10 +51,10 @@ static void release(struct file *f)
 }
 
 /* Memory for a transfer of up to want bytes; *ret_size: how much it is. */
-static char *buffer(struct p9 *fs, size_t want, size_t *ret_size)
+static void *buffer(struct p9 *fs, size_t want, size_t *ret_size)
 {
     size_t size = want > SMALL ? fs->data : SMALL;
-    char *p = heap_alloc(size);
+    void *p = heap_alloc(size);
     if (!p && size > SMALL)
         p = heap_alloc(size = SMALL);
     *ret_size = size;
@@ -66,12 +66,12 @@ static ssize_type p9_file_read(struct file *f, struct iter *it, uint64_t *pos)
     struct p9 *fs = p9_of(f->inode);
     size_t size, want = it->left, done = 0;
     int64_t n = f->inode->pages.dirty ? p9_write_back(f->inode, 0, UINT64_MAX) : 0;
-    char *buf = n ? NULL : buffer(fs, want, &size);
+    void *buf = n ? NULL : buffer(fs, want, &size);
     if (!buf)
         return n ? n : -ENOMEM;
     while (done < want) {
         uint32_t part = (uint32_t)min_u64(want - done, size);
-        n = p9_read(fs, fid_of(f), *pos + done, buf, part);
+        n = p9_read(fs, fid_of(f), *pos + done, &buf, part);
         if (n <= 0)
             break;
         size_t put = iter_put(it, buf, (size_t)n);
@@ -105,18 +105,18 @@ static void update_pages(struct inode *inode, uint64_t pos, const char *data, si
 }
 
 static ssize_type write_parts(struct file *f, struct iter *it, uint64_t pos, size_t count,
-                              char *buf, size_t size)
+                              void **buf, size_t size)
 {
     struct inode *inode = f->inode;
     size_t done = 0;
     while (done < count) {
-        size_t got = iter_get(it, buf, min_u64(count - done, size));
+        size_t got = iter_get(it, *buf, min_u64(count - done, size));
         if (!got)
             return done ? (ssize_type)done : -EFAULT;
         int64_t n = p9_write(p9_of(inode), fid_of(f), pos + done, buf, (uint32_t)got);
         if (n <= 0)
             return done ? (ssize_type)done : n ? n : -EIO;
-        update_pages(inode, pos + done, buf, (size_t)n);
+        update_pages(inode, pos + done, *buf, (size_t)n);
         done += (size_t)n;
         if (pos + done > inode->size)
             inode->size = pos + done;
@@ -131,7 +131,7 @@ static ssize_type p9_file_write(struct file *f, struct iter *it, uint64_t *pos)
     struct inode *inode = f->inode;
     bool append = f->flags & O_APPEND || it->append;
     size_t size;
-    char *buf = buffer(p9_of(inode), it->left, &size);
+    void *buf = buffer(p9_of(inode), it->left, &size);
     if (!buf)
         return -ENOMEM;
     rwmutex_write_lock(&inode->lock);
@@ -141,7 +141,7 @@ static ssize_type p9_file_write(struct file *f, struct iter *it, uint64_t *pos)
     if (n > 0)
         inode_drop_setid(inode);
     if (n > 0)
-        n = write_parts(f, it, at, (size_t)n, buf, size);
+        n = write_parts(f, it, at, (size_t)n, &buf, size);
     rwmutex_write_unlock(&inode->lock);
     heap_free(buf);
     if (n > 0 && it->sync)
@@ -220,18 +220,20 @@ static int fill(struct pagemap *m, uint64_t index, bool writable, struct page **
     struct inode *inode = m->owner;
     struct page *p = page_alloc(0, PAGE_FILE, 0);
     uint32_t fid, at = 0;
+    void *buf = heap_alloc(PAGE_SIZE);
     (void)writable;
-    if (!p)
-        return -ENOMEM;
-    int64_t n = pages_fid(p9_i(inode), false, &fid);
+    int64_t n = p && buf ? pages_fid(p9_i(inode), false, &fid) : -ENOMEM;
     while (!n && at < PAGE_SIZE) {
-        n = p9_read(p9_of(inode), fid, index * PAGE_SIZE + at, (char *)page_ptr(p) + at,
-                    (uint32_t)PAGE_SIZE - at);
+        n = p9_read(p9_of(inode), fid, index * PAGE_SIZE + at, &buf, (uint32_t)PAGE_SIZE - at);
         if (n <= 0)
             break;
+        memcpy((char *)page_ptr(p) + at, buf, (size_t)n);
         at += (uint32_t)n;
         n = 0;
     }
+    heap_free(buf);
+    if (!p)
+        return -ENOMEM;
     memset((char *)page_ptr(p) + at, 0, PAGE_SIZE - at);
     if (n < 0) {
         page_put(p);
@@ -265,8 +267,8 @@ static int write_run(struct inode *inode, uint32_t fid, uint64_t index, struct p
         uint64_t pos = (index + i) * PAGE_SIZE, size = inode->size;
         uint32_t len = pos < size ? (uint32_t)min_u64(PAGE_SIZE, size - pos) : 0;
         for (uint32_t at = 0; at < len;) {
-            int64_t done =
-                p9_write(p9_of(inode), fid, pos + at, (char *)page_ptr(page[i]) + at, len - at);
+            int64_t done = p9_write_firm(p9_of(inode), fid, pos + at,
+                                         (char *)page_ptr(page[i]) + at, len - at);
             if (done <= 0)
                 return done ? (int)done : -EIO;
             at += (uint32_t)done;
@@ -332,8 +334,9 @@ static int give(struct dir_sink *s, const uint8_t *data, size_t len, uint64_t *p
 static int read_dir(struct file *f, struct dir_sink *s, uint64_t *pos)
 {
     struct p9 *fs = p9_of(f->inode);
-    uint8_t *data = heap_alloc(2 * P9_MSG), *seen = data + P9_MSG;
-    int err = data ? 0 : -ENOMEM;
+    void *data = heap_alloc(P9_MSG);
+    uint8_t *seen = heap_alloc(P9_MSG);
+    int err = data && seen ? 0 : -ENOMEM;
     while (!err) {
         struct p9_msg *m = p9_begin(T_READDIR);
         if (!m) {
@@ -343,6 +346,7 @@ static int read_dir(struct file *f, struct dir_sink *s, uint64_t *pos)
         p9_put(m, fid_of(f), 4);
         p9_put(m, *pos, 8);
         p9_put(m, P9_MSG, 4);
+        m->lend = &data;
         int64_t n = p9_fetch_data(fs, m, data, P9_MSG);
         p9_free(m);
         if (n <= 0) {
@@ -353,6 +357,7 @@ static int read_dir(struct file *f, struct dir_sink *s, uint64_t *pos)
         err = give(s, seen, (size_t)n, pos);
     }
     heap_free(data);
+    heap_free(seen);
     return err < 0 ? err : 0;
 }
 
@@ -383,6 +388,8 @@ const struct file_ops p9_fops = {
     .pagemap = regular_pagemap,
     .sync = sync_file,
     .write_back = write_range,
+    .lock = p9_lock,
+    .getlock = p9_getlock,
     .release = release,
 };
 
@@ -390,5 +397,7 @@ const struct file_ops p9_dir_fops = {
     .seek = dir_seek,
     .readdir = read_dir,
     .sync = sync_file,
+    .lock = p9_lock,
+    .getlock = p9_getlock,
     .release = release,
 };

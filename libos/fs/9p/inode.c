@@ -122,6 +122,8 @@ static int make_inode(struct p9 *fs, uint32_t fid, const struct p9_attr *a, stru
     inode->data = i;
     inode->ino = a->path;
     inode->rdev = rdev_of(a);
+    inode->caps_none =
+        true; /* capabilities of files count for nothing here; a write need not ask for them */
     inode->fops = type == S_IFDIR ? &p9_dir_fops : &p9_fops;
     if (type == S_IFREG)
         pagemap_init(&inode->pages, &p9_pages, inode);
@@ -423,6 +425,9 @@ const struct inode_ops p9_dir_ops = {
     .rename = rename_name,
     .setattr = set_attr,
     .getattr = get_attr,
+    .getxattr = p9_getxattr,
+    .setxattr = p9_setxattr,
+    .listxattr = p9_listxattr,
     .open = p9_open,
     .evict = evict,
 };
@@ -431,6 +436,9 @@ const struct inode_ops p9_file_ops = {
     .readlink = read_link,
     .setattr = set_attr,
     .getattr = get_attr,
+    .getxattr = p9_getxattr,
+    .setxattr = p9_setxattr,
+    .listxattr = p9_listxattr,
     .open = p9_open,
     .evict = evict,
 };

@@ -16,6 +16,7 @@ static struct spin channels_lock = SPIN_INIT(RANK_FS_MOUNTS);
 void p9_register(struct p9_channel *ch)
 {
     waitq_init(&ch->room);
+    spin_init(&ch->lock, RANK_FS_CACHE);
     spin_lock(&channels_lock);
     ch->next = channels;
     channels = ch;
@@ -35,12 +36,18 @@ struct p9_channel *p9_channel_find(const char *tag)
 void p9_done(struct p9_channel *ch, struct p9_call *c, int64_t len)
 {
     spin_lock(&c->wait.lock);
+    bool abandoned = c->abandoned;
     c->result = len;
     c->done = true;
     if (c->wait.head)
         thread_wake(c->wait.head->thread);
-    /* The waiter takes the lock before it leaves: c is gone after this. */
+    /* The waiter takes the lock before it leaves: c is gone after this, when there is one. */
     spin_unlock(&c->wait.lock);
+    if (abandoned) {
+        c->next = atomic_load(&ch->back);
+        while (!atomic_compare_exchange_weak(&ch->back, &c->next, c))
+            ;
+    }
     if (waitq_active(&ch->room))
         waitq_wake(&ch->room, WAITQ_ALL, 0);
 }
@@ -51,6 +58,7 @@ struct p9_msg *p9_begin(enum p9_type type)
     if (!m)
         return NULL;
     memset(m, 0, offsetof(struct p9_msg, out));
+    m->refs = 1;
     m->at = 4; /* the size comes last */
     p9_put(m, type, 1);
     p9_put(m, 0, 2);
@@ -59,6 +67,9 @@ struct p9_msg *p9_begin(enum p9_type type)
 
 void p9_free(struct p9_msg *m)
 {
+    if (!m || atomic_fetch_sub(&m->refs, 1) != 1)
+        return;
+    heap_free(m->kept);
     heap_free(m);
 }
 
@@ -95,57 +106,66 @@ uint64_t p9_get(struct p9_msg *m, unsigned bytes)
     return value;
 }
 
-/* Wait until the device has answered. Not interruptible: it may write into the memory until then. */
-static int64_t transfer(struct p9 *fs, struct p9_call *c)
+/* Wait until the device has answered, or the thread must die. The device may write into the memory until it has. */
+static int64_t transfer(struct p9 *fs, struct p9_msg *m)
 {
     struct p9_channel *ch = fs->ch;
+    struct p9_call *c = &m->call;
+    unsigned kind = m->firm ? SLEEP_UNINTERRUPTIBLE : SLEEP_KILLABLE;
     struct waiter me;
-    int err;
+    int err, killed = 0;
     waitq_init(&c->wait);
-    (void)WAIT_EVENT(&ch->room, SLEEP_UNINTERRUPTIBLE, NO_DEADLINE,
-                     (err = ch->start(ch, c)) != -EAGAIN);
+    (void)WAIT_EVENT(&ch->room, kind, NO_DEADLINE, (err = ch->start(ch, c)) != -EAGAIN);
     if (err)
-        return -EIO;
+        return err == -EAGAIN ? -ERESTARTSYS : -EIO; /* the device never had it */
     waitq_add(&c->wait, &me);
-    while (thread_prepare_sleep(SLEEP_UNINTERRUPTIBLE), !c->done && !thread_sleep(NO_DEADLINE))
+    while (thread_prepare_sleep(kind), !c->done && !(killed = thread_sleep(NO_DEADLINE)))
         ;
     thread_finish_sleep();
     waitq_remove(&c->wait, &me);
-    return c->result;
+    return killed && p9_abandon(fs, m) ? -EINTR : c->result;
 }
 
-/* Look at the head of the answer. */
-static int verdict(struct p9_msg *m, uint32_t got, unsigned type, uint16_t tag)
+int p9_verdict(struct p9_msg *m, uint32_t got)
 {
     m->end = got < m->call.in_len ? got : m->call.in_len;
     m->at = 0;
     memcpy(m->seen, m->in, m->end);
     uint64_t size = p9_get(m, 4), kind = p9_get(m, 1), its = p9_get(m, 2);
-    if (m->bad || size != got || its != tag)
+    if (m->bad || size != got || its != m->tag)
         return -EIO;
     if (kind == R_LERROR) {
         uint64_t code = p9_get(m, 4);
         return m->bad || !code || code > ERRNO_MAX ? -EIO : -(int)code;
     }
-    return kind == type + 1 ? 0 : -EIO;
+    return kind == m->out[4] + 1u ? 0 : -EIO;
 }
 
 static int exchange(struct p9 *fs, struct p9_msg *m)
 {
+    struct p9_channel *ch = fs->ch;
     uint32_t size = m->at + m->call.out_data_len;
-    unsigned type = m->out[4];
-    uint16_t tag = type == T_VERSION ? 0xffff : (uint16_t)(atomic_fetch_add(&fs->tag, 1) % 0xffff);
+    bool version = m->out[4] == T_VERSION;
     uint32_t len = m->at;
     m->at = m->end = 0; /* nothing to read, until there is */
     if (m->bad)
         return -EINVAL;
+    if (UNLIKELY(ch->back))
+        p9_reap(fs);
+    m->tag = version ? 0xffff : p9_tag_new(ch);
+    if (m->tag == P9_TAGS)
+        return -EIO;
     memcpy(m->out, &size, 4);
-    memcpy(m->out + 5, &tag, 2);
+    memcpy(m->out + 5, &m->tag, 2);
     m->call.out = m->out;
     m->call.out_len = len;
     m->call.in = m->in;
-    int64_t got = transfer(fs, &m->call);
-    return got < 0 ? (int)got : verdict(m, (uint32_t)got, type, tag);
+    m->session = fs->session;
+    int64_t got = transfer(fs, m);
+    /* One that was abandoned keeps its tag. */
+    if (!version && !m->call.abandoned)
+        p9_tag_drop(ch, m->tag);
+    return got < 0 ? (int)got : p9_verdict(m, (uint32_t)got);
 }
 
 int p9_send(struct p9 *fs, struct p9_msg *m)

@@ -21,13 +21,16 @@ static void statfs(struct superblock *sb, struct abi_statfs *st)
         return;
     p9_put(m, fs->root, 4);
     if (!p9_send(fs, m)) {
-        (void)p9_get(m, 4);
+        st->f_type = (int64_t)p9_get(m, 4); /* of the host's file system, as Linux has it */
         st->f_bsize = st->f_frsize = (int64_t)p9_get(m, 4);
         st->f_blocks = p9_get(m, 8);
         st->f_bfree = p9_get(m, 8);
         st->f_bavail = p9_get(m, 8);
         st->f_files = p9_get(m, 8);
         st->f_ffree = p9_get(m, 8);
+        uint64_t id = p9_get(m, 8);
+        memcpy(&st->f_fsid, &id, sizeof(st->f_fsid));
+        st->f_namelen = (int64_t)min_u64(p9_get(m, 4), ABI_NAME_MAX);
     }
     p9_free(m);
 }
@@ -93,9 +96,11 @@ int p9_mount(const char *tag, bool read_only, struct superblock **ret_sb)
         return -EBUSY;
     }
     fs->ch = ch;
+    fs->session = ++ch->session;
     spin_init(&fs->lock, RANK_FS_CACHE);
     superblock_number(&fs->sb, "9p", P9_MAGIC);
     fs->sb.statfs = statfs;
+    fs->sb.no_acl = true;
     fs->sb.data = fs;
     int err = open_root(fs);
     if (err) {

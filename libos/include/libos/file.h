@@ -13,6 +13,7 @@
 
 struct epoll_item;
 struct file;
+struct lock_range;
 struct pagemap;
 struct poll_table;
 
@@ -52,8 +53,13 @@ struct file_ops {
     ssize_type (*direct)(struct file *f, struct iter *it, uint64_t pos, bool write,
                          file_done_fn *done, void *arg);
     int (*fallocate)(struct file *f, int mode, uint64_t off,
-                     uint64_t len);  /* -EOPNOTSUPP (files), -ENODEV */
-    int (*flush)(struct file *f);    /* each close(2); may be NULL */
+                     uint64_t len); /* -EOPNOTSUPP (files), -ENODEV */
+    int (*flush)(struct file *f);   /* each close(2); may be NULL */
+    /* A record or flock lock that holds in this machine already: have whoever shares the file keep it too. wait: until others let go.
+     * F_UNLCK: it went. NULL: nobody shares it. -EAGAIN, -ERESTARTSYS, -ENOLCK, -EIO */
+    int (*lock)(struct file *f, const struct lock_range *r, bool wait);
+    /* Nobody of this machine is in the way of r: *r becomes what others have there; F_UNLCK: nothing. NULL: nothing. -ENOLCK, -EIO */
+    int (*getlock)(struct file *f, struct lock_range *r);
     void (*release)(struct file *f); /* last reference gone; may be NULL */
     void (*unmap)(struct file *f);   /* an area that maps it goes; no sleep; may be NULL */
     /* O_ASYNC is about to be set: its poll queues are to signal, and an owner may be named. NULL: the flag does nothing */

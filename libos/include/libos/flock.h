@@ -12,6 +12,13 @@ struct fd_table;
 struct file;
 struct inode;
 
+/* What file_ops.lock is told. */
+struct lock_range {
+    short type;          /* F_RDLCK, F_WRLCK, F_UNLCK */
+    uint64_t start, end; /* the last byte; INT64_MAX: no end */
+    int pid;             /* whose it is */
+};
+
 /* flock(2). op: LOCK_SH, LOCK_EX or LOCK_UN, maybe with LOCK_NB. -EWOULDBLOCK, -EINVAL, -ERESTARTSYS, -ENOMEM. Sleeps. */
 NODISCARD int flock_set(struct file *f, unsigned op);
 

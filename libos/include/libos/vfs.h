@@ -151,6 +151,7 @@ struct superblock {
     size_t (*show)(const struct superblock *sb, char *buf, size_t size);
     _Atomic uint64_t next_ino;
     bool pinned; /* names live in the dentry cache: a dentry stays until it is unlinked (tmpfs) */
+    bool no_acl; /* lists of rights are the server's: -EOPNOTSUPP here */
     struct mutex rename_lock;  /* moves of directories */
     _Atomic uint32_t wb_error; /* errseq: what syncfs tells */
     void *data;

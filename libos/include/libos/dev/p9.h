@@ -7,7 +7,10 @@
 #include <base/types.h>
 #include <libos/waitq.h>
 
-enum { P9_TAG_MAX = 64 /* with the zero */ };
+enum {
+    P9_TAG_MAX = 64 /* with the zero */,
+    P9_TAGS = 1024 /* of messages; a ring has room for fewer */
+};
 
 /* A message and the room for its answer, in memory of libOS that lies in the linear map; the device's until p9_done. */
 struct p9_call {
@@ -17,7 +20,9 @@ struct p9_call {
     uint32_t in_len, in_data_len; /* room; in is filled before in_data */
     int64_t result;     /* bytes that the device says it wrote, at most the room; or -EIO */
     volatile bool done; /* guarded by wait.lock */
+    bool abandoned;     /* nobody waits; guarded by wait.lock */
     struct waitq wait;
+    struct p9_call *next; /* of the channel's abandoned ones that are back */
 };
 
 struct p9_channel {
@@ -29,6 +34,10 @@ struct p9_channel {
     struct p9_channel *next;
     struct waitq room;
     _Atomic bool claimed;
+    struct p9_call *_Atomic back; /* abandoned calls that the device gave back */
+    struct spin lock;             /* RANK_FS_CACHE: the tags, and how far abandoned calls are */
+    uint64_t tags[P9_TAGS / 64];
+    uint32_t session; /* counts the mounts */
 };
 
 /* A driver found a server; kept for good. */
