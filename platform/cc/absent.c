@@ -4,6 +4,7 @@
 #include "boot/boot.h"
 #include "boot/image.h"
 #include "cc/cc.h"
+#include "cc/doorbell.h"
 #include "x86_64/x86.h"
 
 #include <abi/errno.h>
@@ -87,6 +88,26 @@ bool cc_halt(void)
     return false;
 }
 
+bool doorbell_rings(struct plat_frame *f, bool from_user)
+{
+    return false;
+}
+
+bool doorbell_serve(struct plat_frame *f)
+{
+    return false;
+}
+
+bool doorbell_halt(void)
+{
+    return false;
+}
+
+bool doorbell_ended(void)
+{
+    return false;
+}
+
 bool plat_snp(void)
 {
     return false;
@@ -117,7 +138,7 @@ bool cc_prepare_cpu(struct x86_cpu *c)
     return true;
 }
 
-void cc_init_cpu(const struct x86_cpu *c)
+void cc_init_cpu(struct x86_cpu *c)
 {
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which kind of confidential guest this is, and the ends that they have in common. Set once, at the identity mapping. */
 #include "cc/cc_int.h"
+#include "cc/doorbell.h"
 #include "cc/ghcb.h"
 
 #include "boot/boot.h"
@@ -97,13 +98,14 @@ void cc_share(uint64_t pa, uint64_t size)
 
 bool cc_prepare_cpu(struct x86_cpu *c)
 {
-    return !has_ghcb() || snp_prepare_cpu(c);
+    return !has_ghcb() || (snp_prepare_cpu(c) && doorbell_prepare(c));
 }
 
-void cc_init_cpu(const struct x86_cpu *c)
+void cc_init_cpu(struct x86_cpu *c)
 {
     if (kind == CC_SNP && !ghcb_register(c))
         cc_terminate(CC_GHCB_PROTOCOL);
+    doorbell_register(c);
 }
 
 bool cc_starts_cpus(void)
@@ -161,6 +163,8 @@ static const char *reason_text(enum cc_reason why)
         return "the host serves the time, which is the processor's";
     case CC_SVSM:
         return "the module at VMPL 0 does not answer";
+    case CC_DOORBELL:
+        return "the host announces an event that it may not, or refuses the doorbell page";
     case CC_CBIT:
         return "no such encryption bit";
     case CC_MMIO_PRIVATE:

@@ -27,6 +27,7 @@ enum cc_reason {
     CC_CBIT = 0x109,           /* the C-bit's or the shared bit's position is not one */
     CC_COUNTER = 0x10a,        /* the host serves the counter, which is the processor's */
     CC_SVSM = 0x10b,           /* the host does not run the module at VMPL 0, or that refuses */
+    CC_DOORBELL = 0x10c, /* the host refuses the doorbell page, or announces what it may not */
 };
 
 enum cc_kind { CC_NONE, CC_SEV, CC_SEV_ES, CC_SNP, CC_TDX };
@@ -66,7 +67,7 @@ void cc_share(uint64_t pa, uint64_t size);
 /* Further CPUs. In each kind of guest: memory by which c, not started yet, will talk to the host; false: there is none.
  * On c itself, when its traps work. */
 NODISCARD bool cc_prepare_cpu(struct x86_cpu *c);
-void cc_init_cpu(const struct x86_cpu *c);
+void cc_init_cpu(struct x86_cpu *c);
 /* Whether it is the guest that makes the state in which a further CPU starts, and nothing that the firmware or the host
  * says (IPIs, a mailbox) is needed. Then: let the CPU with this APIC id start at entry, in 64-bit mode with the kernel's
  * page tables, no stack and no descriptor tables; false: the host refuses, or there is no memory. */

@@ -44,6 +44,10 @@ void snp_secrets_read(uint64_t pa);
 bool snp_creates_cpus(void);
 /* SEV_FEATURES of this guest's CPUs. */
 uint64_t snp_features(void);
+/* The host can raise #HV alone (doorbell.h). */
+bool snp_restricted(void);
+/* Make the private page of the image at va and pa a shared one, mapped so and cleared. */
+void snp_share_page(uintptr_t va, uint64_t pa);
 /* The processor keeps this guest's counter from the host (SecureTSC), and its frequency. */
 bool snp_secure_tsc(void);
 uint64_t snp_counter_hz(void);

@@ -5,6 +5,7 @@
 #include "boot/boot.h"
 #include "cc/cc_int.h"
 #include "cc/cpuid.h"
+#include "cc/doorbell.h"
 #include "cc/ghcb.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
@@ -30,13 +31,18 @@ struct PACKED cc_blob {
 enum {
     BLOB_MAGIC = 0x45444d41, /* "AMDE" */
     STATUS_SNP = 7,          /* SEV, SEV-ES and SEV-SNP are on */
+    STATUS_RESTRICTED =
+        1
+        << 5, /* injection: a relinked program, which runs with interrupts on in ring 0, cannot do with it */
     STATUS_SECURE_TSC = 1 << 11,
+    STATUS_SERVED = STATUS_SECURE_TSC | (CONFIG_RELINK ? 0 : STATUS_RESTRICTED),
     FREQ_MHZ = 0x3ffff,
     /* Features that ask nothing of the guest: DebugSwap, PreventHostIBS, BTB isolation, IBS virtualisation, SMT
      * protection, IBPB on entry. Every other bit means code that is not here. */
     STATUS_HARMLESS = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 14 | 1 << 17 | 1 << 23,
     FEATURE_SNP = 1,
     FEATURE_AP_CREATION = 2,
+    FEATURE_RESTRICTED = 1 << 2,
     FEATURE_LEVELS = 1 << 5,
     SVSM_LARGE = 1,
     SVSM_VALIDATE = 1 << 2,
@@ -98,6 +104,11 @@ uint64_t snp_features(void)
     return sev_status >> 2;
 }
 
+bool snp_restricted(void)
+{
+    return sev_status & STATUS_RESTRICTED;
+}
+
 bool snp_secure_tsc(void)
 {
     return sev_status & STATUS_SECURE_TSC;
@@ -128,7 +139,7 @@ uint64_t snp_start(uint64_t blob_pa)
     status = x86_rdmsr(MSR_SEV_STATUS);
     if ((status & STATUS_SNP) != STATUS_SNP)
         cc_terminate(CC_BLOB);
-    if (status & ~(uint64_t)(STATUS_SNP | STATUS_SECURE_TSC | STATUS_HARMLESS))
+    if (status & ~(uint64_t)(STATUS_SNP | STATUS_SERVED | STATUS_HARMLESS))
         cc_terminate(CC_UNSUPPORTED);
     sev_status = status;
     loaded = (const struct cc_cpuid_table *)blob->cpuid_pa;
@@ -164,25 +175,32 @@ static void agree_on_protocol(void)
         cc_terminate(CC_UNSUPPORTED);
 }
 
+void snp_share_page(uintptr_t va, uint64_t pa)
+{
+    if (svsm_level())
+        svsm_validate((uint64_t[]){ pa }, 1);
+    else
+        (void)pvalidate(va, false, false);
+    if (ghcb_msr(PSC_SHARED | pa | GHCB_MSR_PSC) != GHCB_MSR_PSC_ANSWER)
+        cc_terminate(CC_PSC_REFUSED);
+    kmap_share_page(va);
+    x86_clear((void *)va, PAGE_SIZE);
+}
+
 void snp_init(void)
 {
     uint64_t pa = x86_image_phys((const char *)&first_ghcb);
 
     agree_on_protocol();
     snp_find_svsm();
-    if (svsm_level() && !(host_features >> 12 & FEATURE_LEVELS))
+    if ((svsm_level() && !(host_features >> 12 & FEATURE_LEVELS)) ||
+        (snp_restricted() && !(host_features >> 12 & FEATURE_RESTRICTED)))
         cc_terminate(CC_UNSUPPORTED);
-    if (svsm_level())
-        svsm_validate((uint64_t[]){ pa }, 1);
-    else
-        (void)pvalidate((uintptr_t)&first_ghcb, false, false);
-    if (ghcb_msr(PSC_SHARED | pa | GHCB_MSR_PSC) != GHCB_MSR_PSC_ANSWER)
-        cc_terminate(CC_PSC_REFUSED);
-    kmap_share_page((uintptr_t)&first_ghcb);
-    x86_clear(&first_ghcb, sizeof(first_ghcb));
+    snp_share_page((uintptr_t)&first_ghcb, pa);
     ghcb_set(x86_this_cpu(), &first_ghcb, pa);
     if (!ghcb_register(x86_this_cpu()))
         cc_terminate(CC_GHCB_PROTOCOL);
+    doorbell_register(x86_this_cpu());
 }
 
 struct PACKED psc_list {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The local APIC, by MMIO or as x2APIC by MSR, and the 8259 that is only masked. Spec: Intel SDM volume 3, chapter 11. */
+#include "cc/doorbell.h"
 #include "vm/vm.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
@@ -136,6 +137,8 @@ void vm_apic_eoi(void)
 {
     if (!ready)
         return; /* a host can inject what no controller has sent */
+    if (doorbell_ended())
+        return;
     reg_write(REG_EOI, 0);
 }
 

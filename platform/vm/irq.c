@@ -4,6 +4,7 @@
  * Spec: Intel 82093AA data sheet; ACPI 6.5, 5.2.12.5. */
 #include "vm/vm.h"
 #include "cc/cc.h"
+#include "cc/doorbell.h"
 #include "x86_64/cpu.h"
 #include "x86_64/kmap.h"
 #include "x86_64/relink.h"
@@ -159,7 +160,7 @@ void x86_interrupt(long stub, const struct plat_frame *f)
 
 void plat_idle(void)
 {
-    if (cc_halt())
+    if (cc_halt() || doorbell_halt())
         return;
     /* STI takes effect after the next instruction: no interrupt is missed between the two. */
     __asm__ volatile("sti; hlt; cli" : : : "memory");
@@ -167,6 +168,8 @@ void plat_idle(void)
 
 void plat_irq_window(void)
 {
+    if (doorbell_serve(NULL))
+        return;
     __asm__ volatile("sti; nop; cli" : : : "memory");
 }
 

@@ -126,6 +126,8 @@ static void set_gate(unsigned vector, uintptr_t entry)
         ist = IST_DB;
     else if (vector == VEC_VC)
         ist = IST_VC;
+    else if (vector == VEC_HV)
+        ist = IST_HV;
     else if (vector == VEC_BP || vector == VEC_OF)
         type = 0xee; /* int3 and into are ring 3's; any other int n is #GP */
     idt[vector] = (struct gate){

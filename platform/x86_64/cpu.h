@@ -55,11 +55,13 @@ enum {
     IST_MC,
     IST_DB,
     IST_VC,
-    IST_COUNT = IST_VC,
+    IST_HV,
+    IST_COUNT = IST_HV,
 };
 
 struct x86_cpu {
     struct plat_percpu p; /* first: %gs points here */
+    _Atomic uint8_t rung; /* #HV came while it could not be served (cc/doorbell.h) */
     struct x86_tss tss;
     uint64_t gdt[10];
     struct plat_aspace *aspace;    /* loaded; NULL: the kernel's own */
@@ -70,6 +72,8 @@ struct x86_cpu {
     uint32_t apic_id;
     void *ghcb; /* an SEV-SNP guest's page for talking to the host, and its physical address */
     uint64_t ghcb_pa;
+    void *doorbell; /* where its host says which interrupts are pending, if it may only ring */
+    uint64_t doorbell_pa;
     uint64_t timer_deadline; /* ns; UINT64_MAX: none */
     /* What others write lies in lines of its own. */
     ALIGNED(64) _Atomic uint64_t tlb_from;    /* CPUs whose requests wait for this one */

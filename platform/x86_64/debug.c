@@ -59,7 +59,7 @@ int plat_regs_set(struct plat_thread *t, const struct plat_regs *r)
         t->special &= ~(uint32_t)X86_SPECIAL_STEP; /* it is the program's own now */
     else if (t->special & X86_SPECIAL_STEP)
         f->rflags |= RFLAGS_TF;
-    t->flags |= X86_THREAD_SLOW;
+    x86_thread_flags_set(t, X86_THREAD_SLOW);
     int err = plat_thread_set_fs(t, r->fs_base);
     return err ? err : plat_thread_set_gs(t, r->gs_base);
 }
@@ -174,7 +174,7 @@ void plat_thread_step(struct plat_thread *t, bool on)
         f->rflags &= ~(uint64_t)RFLAGS_TF;
         t->special &= ~(uint32_t)X86_SPECIAL_STEP;
     }
-    t->flags |= X86_THREAD_SLOW;
+    x86_thread_flags_set(t, X86_THREAD_SLOW);
 }
 
 void plat_thread_trap_calls(struct plat_thread *t, bool on)
@@ -245,7 +245,7 @@ void x86_debug_trap(struct plat_frame *f)
         else if (!(t->debug.dr7 >> (16 + 4 * n) & 3))
             f->rflags |= RFLAGS_RF; /* an instruction's: not again when it goes on */
     }
-    t->flags |= X86_THREAD_SLOW;
+    x86_thread_flags_set(t, X86_THREAD_SLOW);
     t->debug.dr6 = dr6;
     upcall_exception(VEC_DB,
                      dr6 & DR6_STEP          ? PLAT_DEBUG_STEP

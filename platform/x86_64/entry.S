@@ -93,6 +93,8 @@ x86_syscall_entry:
 syscall_exit:
     movq %gs:PERCPU_CURRENT, %rcx
     cmpq $0, THREAD_WORK(%rcx)          /* work and flags in one load */
+    .globl x86_syscall_window, x86_syscall_window_end, x86_sysret
+x86_syscall_window:                     /* #HV from here on: it looks again (cc/doorbell.c) */
     jne syscall_slow
     movq 8 + FRAME_RDI(%rsp), %rdi
     movq 8 + FRAME_RSI(%rsp), %rsi
@@ -104,7 +106,14 @@ syscall_exit:
     movq 8 + FRAME_RFLAGS(%rsp), %r11
     movq 8 + FRAME_RSP(%rsp), %rsp
     swapgs
+x86_sysret:
     sysretq
+x86_syscall_window_end:
+    .globl x86_syscall_again, x86_syscall_again_swapped
+x86_syscall_again_swapped:
+    swapgs
+x86_syscall_again:
+    jmp syscall_exit
 
 /* The entry while system calls are decoded (plat_syscall_trace): the other one does not even look. */
     .balign 16
@@ -126,15 +135,28 @@ x86_user_exit:
     shrq $47, %rax                      /* 0: user memory or right after it, so canonical */
     orl THREAD_WORK(%rcx), %eax
     jnz 2f
+    testl $THREAD_DOORBELL, THREAD_FLAGS(%rcx)
+    .globl x86_user_window, x86_user_window_end, x86_user_iret
+x86_user_window:                        /* #HV from here on: it looks again (cc/doorbell.c) */
+    jnz 2f
     andl $~THREAD_SLOW, THREAD_FLAGS(%rcx)
 1:  pop_all
     swapgs
+x86_user_iret:
     iretq
 2:  movq %rsp, %rdi
     subq $8, %rsp
     call x86_user_exit_work
     addq $8, %rsp
-    jmp 1b
+    movq %gs:PERCPU_CURRENT, %rcx
+    testl $THREAD_DOORBELL, THREAD_FLAGS(%rcx)
+    jz 1b
+    jmp 2b
+x86_user_window_end:
+    .globl x86_user_again_swapped
+x86_user_again_swapped:
+    swapgs
+    jmp x86_user_exit
 
 /* The stub of each vector leaves the vector above an error code, or above a zero. */
 trap_entry:
@@ -186,7 +208,7 @@ irq_entry:
     pop_all
     iretq
 
-/* NMI, #MC, #DF, #DB, #VC: on a stack of their own, whose lowest word is the CPU's percpu address. */
+/* NMI, #MC, #DF, #DB, #HV, #VC: on a stack of their own, whose lowest word is the CPU's percpu address. */
 ist_entry:
     xchgq %rdi, (%rsp)
     push_after_rdi
@@ -246,7 +268,7 @@ x86_stubs:
     pushq $0
     .endif
     pushq $vector
-    .if vector == 1 || vector == 2 || vector == 8 || vector == 18 || vector == 29
+    .if vector == 1 || vector == 2 || vector == 8 || vector == 18 || vector == 28 || vector == 29
     jmp ist_entry
     .else
     jmp trap_entry

@@ -6,10 +6,12 @@
 #define PERCPU_CURRENT    8
 #define PERCPU_USER_SP    16
 #define PERCPU_KERNEL_TOP 24
+#define PERCPU_RUNG       48 /* struct x86_cpu, behind struct plat_percpu */
 
-#define THREAD_WORK  0
-#define THREAD_FLAGS 4
-#define THREAD_SLOW  1
+#define THREAD_WORK     0
+#define THREAD_FLAGS    4
+#define THREAD_SLOW     1
+#define THREAD_DOORBELL 4
 
 #define FRAME_RAX      80
 #define FRAME_R10      56

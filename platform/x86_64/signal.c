@@ -122,7 +122,7 @@ int plat_signal_push(struct plat_thread *t, const struct plat_signal *s)
     f->rip = s->handler;
     f->rflags &= ~(uint64_t)(RFLAGS_DF | RFLAGS_RF | RFLAGS_TF);
     f->orig_rax = (uint64_t)-1;
-    t->flags |= X86_THREAD_SLOW;
+    x86_thread_flags_set(t, X86_THREAD_SLOW);
     x86_thread_init_fpu(t);
     return 0;
 }
@@ -197,7 +197,7 @@ int plat_signal_pop(struct plat_thread *t, struct plat_signal *ret)
     x86_copy(t->fpu, area, x86_fpu.size);
     x86_thread_load_fpu(t);
     take_context(t->frame, &frame.context);
-    t->flags |= X86_THREAD_SLOW;
+    x86_thread_flags_set(t, X86_THREAD_SLOW);
     ret->mask = frame.mask;
     ret->alt_sp = frame.stack.sp;
     ret->alt_size = frame.stack.size;

@@ -16,6 +16,8 @@
 #include "x86_64/thread.h"
 #include "x86_64/x86.h"
 
+#include <stdatomic.h>
+
 enum { FPU_CPU_NONE = PLAT_CPU_MAX };
 
 _Static_assert(offsetof(struct plat_thread, work) == THREAD_WORK &&
@@ -145,6 +147,9 @@ static ALWAYS_INLINE void become(struct x86_cpu *c, struct plat_thread *next)
     c->p.current = next;
     c->p.kernel_top = next->kernel_top;
     c->tss.rsp[0] = next->kernel_top;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (UNLIKELY(atomic_load_explicit(&c->rung, memory_order_relaxed)))
+        x86_thread_flags_set(next, X86_THREAD_DOORBELL);
 }
 
 /* plat_thread_load of any two threads on any CPU. */
@@ -227,7 +232,7 @@ void plat_thread_exec(struct plat_thread *t, uintptr_t entry, uintptr_t sp)
         .orig_rax = t->frame->orig_rax, /* a tracer sees the end of execve */
     };
     plat_debug_clear(t);
-    t->flags |= X86_THREAD_SLOW;
+    x86_thread_flags_set(t, X86_THREAD_SLOW);
     t->user = 1;
     x86_fpu_reset(t->fpu);
     t->fs_base = t->gs_base = 0;
@@ -277,7 +282,7 @@ static void changed(const struct plat_frame *f)
     struct plat_thread *t = plat_current();
 
     if (t && t->frame == f)
-        t->flags |= X86_THREAD_SLOW;
+        x86_thread_flags_set(t, X86_THREAD_SLOW);
 }
 
 uintptr_t plat_frame_ip(const struct plat_frame *f)

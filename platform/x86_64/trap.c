@@ -3,6 +3,7 @@
  * .ex_table is expected, anything else is a bug of ours and ends the machine with registers and backtrace. */
 #include "x86_64/trap.h"
 #include "cc/cc.h"
+#include "cc/doorbell.h"
 #include "vm/vm.h"
 #include "x86_64/cpu.h"
 #include "x86_64/fpu.h"
@@ -222,6 +223,10 @@ void x86_trap_user(unsigned vector, unsigned long error, struct plat_frame *f)
     case VEC_UD:
         upcall_exception(vector, error, f->rip);
         break;
+    case VEC_HV:
+        if (!doorbell_rings(f, true))
+            upcall_exception(vector, error, 0);
+        break;
     case VEC_VE:
     case VEC_VC:
         if (!cc_trap(error, f, true))
@@ -260,6 +265,8 @@ void x86_trap_kernel(unsigned vector, unsigned long error, struct plat_frame *f)
     }
     if ((vector == VEC_VC || vector == VEC_VE) && cc_trap(error, f, false))
         return;
+    if (vector == VEC_HV && doorbell_rings(f, false))
+        return;
     if (vector == VEC_DB) {
         x86_debug_trap_kernel();
         return;
@@ -272,6 +279,11 @@ void x86_user_exit_work(struct plat_frame *frame)
     struct plat_thread *t = plat_current();
 
     for (;;) {
+        if (UNLIKELY(t->flags & X86_THREAD_DOORBELL)) {
+            x86_thread_flags_clear(t, X86_THREAD_DOORBELL);
+            (void)doorbell_serve(
+                frame); /* one that another CPU's doorbell rang for has nothing here */
+        }
         while (t->work)
             upcall_user_return(frame);
         /* IRET of a non-canonical rip would fault in ring 0: raise here what ring 3 would get. */
@@ -281,5 +293,5 @@ void x86_user_exit_work(struct plat_frame *frame)
         if (!t->work)
             frame->rip = 0;
     }
-    t->flags &= ~(uint32_t)X86_THREAD_SLOW;
+    x86_thread_flags_clear(t, X86_THREAD_SLOW);
 }

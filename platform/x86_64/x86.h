@@ -95,6 +95,7 @@ enum {
     VEC_MC = 18,
     VEC_XM = 19,
     VEC_VE = 20,
+    VEC_HV = 28,
     VEC_VC = 29,
     VEC_PIC = 32,  /* 16 vectors for an 8259 that fires in spite of being masked */
     VEC_LINE = 48, /* interrupt lines, given out in order */

@@ -9,6 +9,9 @@
  * aliases are always there, and what was written through one is not read through the other. A CPU that starts in real mode
  * uses private memory alone until it loads page tables with the C-bit.
  *
+ * Interrupts of the machine reach the guest by themselves, but with restricted injection: then they end its run, and it is told by its
+ * doorbell page (doorbell.c).
+ *
  * What this cannot show: encryption, cache effects, RMP entries of 2 MiB, timing, and whatever of the architecture the
  * emulator does not have (x2APIC, TSC deadline, RDSEED). Spec: AMD APM volume 2, chapter 15; GHCB specification 2.03. */
 #ifndef CCSIM_H
@@ -62,6 +65,13 @@ struct vcpu {
         bool pending;
         uint64_t reason, qualification, gpa, length;
     } ve;
+    /* Restricted injection: the doorbell page; interrupts that have come, and those of them that were ended; one of them is
+     * announced and not done with, and whether it wants an end. */
+    struct {
+        uint64_t page, vectors[4], ended[4];
+        bool nmi, serving, needs_no_end, again, done;
+        unsigned steps;
+    } bell;
 };
 
 /* What the simulator does wrong on purpose, by name on its command line: attack=NAME. */
@@ -77,12 +87,14 @@ struct sim_options {
     bool svsm;       /* SNP: the guest is at VMPL 2, below a module */
     bool accept_all; /* UEFI: the firmware leaves no memory to be accepted */
     bool secure_tsc; /* SNP: the counter is the processor's, with an offset */
+    bool rinj;       /* SNP: restricted injection */
 };
 extern struct sim_options sim_options;
 
 /* Counted for the report at the end: see sim_end. */
 struct sim_counts {
-    uint64_t exits, vc, vmgexits, psc_pages, pvalidates, cpuid, io, msr, mmio, messages, ticks;
+    uint64_t exits, vc, vmgexits, psc_pages, pvalidates, cpuid, io, msr, mmio, messages, ticks,
+        rings, late;
 };
 extern struct sim_counts sim_counts;
 
@@ -131,6 +143,8 @@ size_t sim_guest_read(struct vcpu *c, uint64_t va, void *buf, size_t n);
 bool sim_guest_write(struct vcpu *c, uint64_t va, const void *buf, size_t n);
 /* Make the guest take vector with an error code, which the emulator's event injection does not push for 29. */
 void sim_raise_vc(struct vcpu *c, uint64_t error);
+/* The same of any vector, 0: without an error code; the run ends when another event is being delivered. */
+void sim_raise(struct vcpu *c, unsigned vector, uint64_t error);
 
 /* Make the guest take #VE. Ends the run when it has not taken the information of the last one. */
 void sim_raise_ve(struct vcpu *c, uint64_t reason, uint64_t qualification, uint64_t gpa,
@@ -215,6 +229,21 @@ bool sim_create_cpu(uint32_t apic_id, uint64_t gpa);
 bool sim_set_area(uint32_t apic_id, uint64_t gpa);
 /* A start-up IPI's work: real mode at cs:ip, unless the CPU runs. */
 void sim_start_cpu(uint32_t apic_id, uint16_t cs, uint16_t ip);
+/* The machine's CPU that this runs on; the one with this APIC id, or NULL. */
+struct vcpu *sim_this_cpu(void);
+struct vcpu *sim_find_cpu(uint32_t apic_id);
+
+/* doorbell.c: on each CPU of the machine, and of the guest. */
+void sim_doorbell_init(void);
+void sim_doorbell_intercepts(struct vmcb *v);
+/* The guest's request about its page: what goes to exitinfo2. */
+uint64_t sim_doorbell_request(struct vcpu *c, uint64_t what, uint64_t gpa);
+void sim_doorbell_halt(struct vcpu *c);
+/* A write to the interrupt controller; true: it is done. */
+bool sim_doorbell_apic(struct vcpu *c, uint64_t gpa, uint64_t value);
+/* Before the guest runs on: announce and ring. */
+void sim_doorbell_enter(struct vcpu *c);
+
 /* main.c: what of the guest's instructions the simulator wants to see. */
 void sim_intercepts(struct vmcb *v);
 /* On each CPU: it can run guests, and takes NMIs. */

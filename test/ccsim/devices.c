@@ -31,6 +31,8 @@ static bool ends_machine(uint16_t port, uint64_t value)
 static void off(void)
 {
     sim_scan_shared();
+    if (sim_counts.late)
+        sim_say("rang %lu times at the last instruction of ring 0", sim_counts.late);
     if (sim_options.count)
         sim_say_counts("off");
 }

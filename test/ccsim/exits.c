@@ -13,6 +13,7 @@ enum {
     MSR_GHCB = 0xc0010130u,
     MSR_SEV_STATUS = 0xc0010131u,
     MSR_TSC_FREQ = 0xc0010134u,
+    RESTRICTED = 1 << 5,
     SECURE_TSC = 1 << 11,
     SEV_STATUS = 7, /* SEV, SEV-ES, SEV-SNP */
     SEV_ES_STATUS = 3,
@@ -159,7 +160,7 @@ static void msr_exit(struct vcpu *c)
     } else if ((uint32_t)c->regs.rcx == MSR_SEV_STATUS && !write) {
         value = (sim_options.sev ? SEV_ES_STATUS : SEV_STATUS) |
                 (sim_attack("unknown-feature") ? 1u << 30 : 0);
-        value |= sim_options.secure_tsc ? SECURE_TSC : 0;
+        value |= (sim_options.secure_tsc ? SECURE_TSC : 0) | (sim_options.rinj ? RESTRICTED : 0);
     } else if ((uint32_t)c->regs.rcx == MSR_TSC_FREQ && !write && sim_options.secure_tsc &&
                !sim_attack("counter-msr")) {
         value = sim_tsc_mhz();
@@ -234,6 +235,13 @@ static void handle(struct vcpu *c)
             v->event_inject =
                 VEC_NMI | EVENT_NMI | EVENT_VALID; /* another CPU of the guest sent it */
         break;
+    case EXIT_INTR:               /* it has been taken */
+    case EXIT_EXCEPTION + VEC_DB: /* a step of ours (doorbell.c) */
+        v->rflags &= ~(uint64_t)RFLAGS_TF;
+        break;
+    case EXIT_HLT:
+        sim_doorbell_halt(c);
+        break;
     case EXIT_RDTSC:
     case EXIT_WBINVD:
     case EXIT_MONITOR:
@@ -272,6 +280,8 @@ void sim_run(struct vcpu *c)
     struct vmcb *v = c->vmcb;
 
     for (;;) {
+        if (sim_options.rinj)
+            sim_doorbell_enter(c);
         __atomic_store_n(&c->in_guest, true, __ATOMIC_SEQ_CST);
         v->tlb_control = __atomic_exchange_n(&c->flush, false, __ATOMIC_SEQ_CST);
         v->efer |= EFER_SVME; /* the processor's, though the guest may write its own */

@@ -36,9 +36,11 @@ enum {
     SW_REQUEST = 0x80000011u,
     SW_REQUEST_CERTS = 0x80000012u,
     SW_AP_CREATION = 0x80000013u,
+    SW_DOORBELL = 0x80000014u,
     SW_FEATURES = 0x8000fffdu,
     SW_TERMINATE = 0x8000fffeu,
     FEATURES = 3, /* SNP, AP creation */
+    FEATURE_RESTRICTED = 1 << 2,
     FEATURE_LEVELS = 1 << 5,
     CREATE_NOW = 1,
     SEV_FEATURES = 1,
@@ -177,6 +179,8 @@ static void mmio(struct vcpu *c, struct ghcb *g, bool write)
         sim_fail("the MMIO buffer is not in the GHCB");
     if (write) {
         memcpy(&value, g->buffer, min_u64(g->exitinfo2, 8));
+        if (sim_options.rinj && sim_doorbell_apic(c, g->exitinfo1, value))
+            return;
         sim_mmio_write(g->exitinfo1, (unsigned)g->exitinfo2, value);
     } else {
         value = sim_mmio_read(g->exitinfo1, (unsigned)g->exitinfo2);
@@ -239,7 +243,8 @@ static bool create_cpu(struct ghcb *g)
 {
     NEED(g, rax);
     if ((uint32_t)g->exitinfo1 != (CREATE_NOW | sim_vmpl() << 16) ||
-        g->rax != (SEV_FEATURES | (sim_options.secure_tsc ? 1u << 9 : 0)))
+        g->rax != (SEV_FEATURES | (sim_options.secure_tsc ? 1u << 9 : 0) |
+                   (sim_options.rinj ? 1u << 3 : 0)))
         sim_fail("CPU creation 0x%lx with features 0x%lx", g->exitinfo1, g->rax);
     if (sim_attack("ap-refused") || !sim_create_cpu((uint32_t)(g->exitinfo1 >> 32), g->exitinfo2)) {
         answer_gp(g);
@@ -334,6 +339,10 @@ static void page_exit(struct vcpu *c)
         if (!create_cpu(g))
             goto answered;
         break;
+    case SW_DOORBELL:
+        g->exitinfo2 = sim_doorbell_request(c, g->exitinfo1, g->exitinfo2);
+        set_valid(g, offsetof(struct ghcb, exitinfo2));
+        break;
     case SW_FEATURES:
         g->exitinfo2 = FEATURES;
         set_valid(g, offsetof(struct ghcb, exitinfo2));
@@ -410,7 +419,11 @@ void sim_vmgexit(struct vcpu *c)
             c->ghcb_msr = 0x081;
             return;
         }
-        c->ghcb_msr = (uint64_t)(FEATURES | (sim_options.svsm ? FEATURE_LEVELS : 0)) << 12 | 0x081;
+        c->ghcb_msr =
+            (uint64_t)(FEATURES | (sim_options.svsm ? FEATURE_LEVELS : 0) |
+                       (sim_options.rinj && !sim_attack("hv-none") ? FEATURE_RESTRICTED : 0))
+                << 12 |
+            0x081;
         return;
     case 0x100:
         sim_end_terminated(m >> 12 & 15, m >> 16 & 255);

@@ -135,9 +135,9 @@ void sim_say_counts(const char *how)
     const struct sim_counts *n = &sim_counts;
 
     sim_say("%s; exits %lu, host calls %lu, traps %lu (cpuid %lu, io %lu, msr %lu, mmio %lu), "
-            "pages changed %lu, acceptances %lu, messages %lu, ticks %lu",
+            "pages changed %lu, acceptances %lu, messages %lu, ticks %lu, rings %lu",
             how, n->exits, n->vmgexits, n->vc, n->cpuid, n->io, n->msr, n->mmio, n->psc_pages,
-            n->pvalidates, n->messages, n->ticks);
+            n->pvalidates, n->messages, n->ticks, n->rings);
 }
 
 void sim_end(const char *how)

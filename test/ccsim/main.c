@@ -48,15 +48,19 @@ void sim_intercepts(struct vmcb *v)
     v->asid = 1;
     v->np_enable = 1;
     v->nested_cr3 = sim_nested_root();
+    if (sim_options.rinj)
+        sim_doorbell_intercepts(v);
 }
 
 void sim_cpu_init(unsigned index)
 {
     x86_wrmsr(MSR_VM_HSAVE, (uintptr_t)host_save[index]);
     sim_load_idt();
+    if (sim_options.rinj)
+        sim_doorbell_init();
 }
 
-/* ccsim.mode=sev|sev-es|snp|snp+securetsc|snp+svsm|tdx, ccsim.attack=NAME, ccsim.measure, ccsim.scan, ccsim.count, ccsim.accept-all and ccsim.trace; the rest is the guest's, which ignores these. */
+/* ccsim.mode=sev|sev-es|snp|snp+securetsc|snp+svsm|snp+rinj|tdx, ccsim.attack=NAME, ccsim.measure, ccsim.scan, ccsim.count, ccsim.accept-all and ccsim.trace; the rest is the guest's, which ignores these. */
 static void options(const char *line)
 {
     static char attack[32];
@@ -77,6 +81,7 @@ static void options(const char *line)
     sim_options.svsm = strstr(line, "+svsm") != NULL;
     sim_options.accept_all = strstr(line, "ccsim.accept-all") != NULL;
     sim_options.secure_tsc = strstr(line, "+securetsc") != NULL;
+    sim_options.rinj = strstr(line, "+rinj") != NULL;
     sim_options.es = strstr(line, "ccsim.mode=sev-es") != NULL;
 }
 

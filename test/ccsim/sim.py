@@ -5,7 +5,7 @@
 sim.py ALCOVE CCSIM MODE sys PROGRAM [ARG...]      a program of test/sys, which must end as on Linux
 sim.py ALCOVE CCSIM MODE program ARG...            any program; its output must be the host's
 sim.py ALCOVE CCSIM MODE attest PROGRAM [ARG...]   like sys; each report that it prints must be signed by the test's chain
-sim.py ALCOVE CCSIM MODE attack NAME TEXT PROGRAM  the host does NAME; TEXT must be among what is said
+sim.py ALCOVE CCSIM MODE attack NAME TEXT PROGRAM  the host does NAME; TEXT (one, or several between &&) must be among what is said
 sim.py ALCOVE CCSIM MODE uefi FIRMWARE OPTIONS TEXT PROGRAM [ARG...]   like sys, as a file for UEFI; TEXT, a pattern, must be said as well
 """
 import hashlib
@@ -73,7 +73,7 @@ def main():
             host = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=dict(os.environ, LC_ALL='C.UTF-8'))
             good = good and (p.returncode, p.stdout) == (host.returncode, host.stdout)
         else:
-            good = good and rest[1] in said
+            good = good and all(text in said for text in rest[1].split(' && '))
     sys.exit(0 if good else 1)
 
 

@@ -24,6 +24,7 @@ enum {
     VMSA_XCR0 = 0x3e8,
     VMSA_TSC_SCALE = 0x2f0,
     VMSA_TSC_OFFSET = 0x2f8,
+    FEATURE_RESTRICTED = 1 << 3,
     FEATURE_SECURE_TSC = 1 << 9,
 };
 #define APIC 0xfee00000ull
@@ -69,12 +70,17 @@ void sim_add_cpu(uint32_t apic_id)
     sim_intercepts(c->vmcb);
 }
 
-static struct vcpu *find(uint32_t apic_id)
+struct vcpu *sim_find_cpu(uint32_t apic_id)
 {
     for (unsigned i = 0; i < sim_cpu_count; i++)
         if (sim_cpus[i].apic_id == apic_id)
             return &sim_cpus[i];
     return NULL;
+}
+
+struct vcpu *sim_this_cpu(void)
+{
+    return sim_find_cpu(*apic(APIC_ID) >> 24);
 }
 
 void sim_start_cpus(void)
@@ -113,7 +119,7 @@ static bool called(struct vcpu *c)
 
 NORETURN void sim_ap_main(void)
 {
-    struct vcpu *c = find(*apic(APIC_ID) >> 24);
+    struct vcpu *c = sim_this_cpu();
 
     if (!c)
         sim_fail("a CPU that the tables do not name");
@@ -150,7 +156,7 @@ void sim_flush_others(struct vcpu *c)
 
 bool sim_set_area(uint32_t apic_id, uint64_t gpa)
 {
-    struct vcpu *c = find(apic_id);
+    struct vcpu *c = sim_find_cpu(apic_id);
 
     if (!c || c->running)
         return false;
@@ -160,7 +166,7 @@ bool sim_set_area(uint32_t apic_id, uint64_t gpa)
 
 void sim_start_cpu(uint32_t apic_id, uint16_t cs, uint16_t ip)
 {
-    struct vcpu *c = find(apic_id);
+    struct vcpu *c = sim_find_cpu(apic_id);
     struct vmcb *v;
 
     if (!c || c->running || sim_attack("ap-never"))
@@ -179,9 +185,11 @@ void sim_start_cpu(uint32_t apic_id, uint16_t cs, uint16_t ip)
 
 bool sim_create_cpu(uint32_t apic_id, uint64_t gpa)
 {
-    struct vcpu *c = find(apic_id);
+    struct vcpu *c = sim_find_cpu(apic_id);
     const uint8_t *state = sim_host(sim_private(gpa));
-    uint64_t features, scale, want = 1 | (sim_options.secure_tsc ? FEATURE_SECURE_TSC : 0);
+    uint64_t features, scale,
+        want = 1 | (sim_options.secure_tsc ? FEATURE_SECURE_TSC : 0) |
+               (sim_options.rinj ? FEATURE_RESTRICTED : 0);
 
     if (!c || c->running)
         return false;

@@ -118,14 +118,57 @@ sim_load_idt:
     movw %ax, idt + 38
     lidt idt_pointer
     ret
+    .globl sim_nmi
 sim_nmi:
     iretq
+
+/* Restricted injection: the machine's interrupts 32 to 255 (doorbell.c), 16 bytes each. */
+    .text
+irq_common:
+    pushq %rax
+    pushq %rcx
+    pushq %rdx
+    pushq %rbx
+    pushq %rsi
+    pushq %rdi
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    cld
+    movq 80(%rsp), %rdi
+    call sim_interrupt
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rdi
+    popq %rsi
+    popq %rbx
+    popq %rdx
+    popq %rcx
+    popq %rax
+    addq $8, %rsp
+    iretq
+    .balign 16
+    .globl sim_irq_stubs
+sim_irq_stubs:
+    .set vector, 32
+    .rept 224
+    .balign 16, 0xcc
+    pushq $vector
+    .byte 0xe9
+    .long irq_common - (. + 4)
+    .set vector, vector + 1
+    .endr
+    .section .text.boot, "ax", @progbits
 idt_pointer:
     .word 47
     .quad idt
 
 /* void sim_vmrun(uint64_t vmcb_pa, struct regs *r): run the guest until the next exit. The global interrupt flag is
- * clear outside of the guest, so interrupts of the machine reach the guest alone. rax and rsp are in the VMCB. */
+ * clear outside of the guest, so interrupts of the machine reach the guest alone, unless the simulator takes them (doorbell.c):
+ * then they end the guest's run, and come where the global flag is set again. rax and rsp are in the VMCB. */
     .text
     .globl sim_vmrun
 sim_vmrun:
@@ -152,10 +195,14 @@ sim_vmrun:
     movq 0x68(%rsi), %r15
     movq 0x20(%rsi), %rsi
     clgi
-    vmload %rax
+    cmpb $0, sim_takes_interrupts
+    je 1f
+    sti
+1:  vmload %rax
     vmrun %rax
     vmsave %rax
     stgi
+    cli
     pushq %rsi
     movq 8(%rsp), %rsi
     popq 0x20(%rsi)
@@ -190,6 +237,9 @@ sim_stack_top:
     .balign 16
 idt:
     .skip 48
+    .globl sim_takes_interrupts
+sim_takes_interrupts:
+    .skip 16
 sim_ap_count:
     .skip 16
 sim_ap_stacks:

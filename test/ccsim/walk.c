@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { IST_SHIFT = 32, TYPE_INTERRUPT = 14, VECTOR_VC = VEC_VC };
+enum { IST_SHIFT = 32, TYPE_INTERRUPT = 14 };
 
 bool sim_translate(struct vcpu *c, uint64_t va, uint64_t *ret_gpa)
 {
@@ -86,37 +86,40 @@ void sim_raise_ve(struct vcpu *c, uint64_t reason, uint64_t qualification, uint6
     sim_counts.vc++;
 }
 
-void sim_raise_vc(struct vcpu *c, uint64_t error)
+void sim_raise(struct vcpu *c, unsigned vector, uint64_t error)
 {
     struct vmcb *v = c->vmcb;
     uint64_t gate[2], sp, frame[6], ist_sp;
+    unsigned words = vector == VEC_VC ? 6 : 5; /* with an error code */
     unsigned ist, type;
 
     if (v->event_inject)
-        sim_fail("#VC 0x%lx at 0x%lx while another event is being delivered", error, v->rip);
-    if (v->idtr.limit < 16 * VECTOR_VC + 15 ||
-        sim_guest_read(c, v->idtr.base + 16 * VECTOR_VC, gate, 16) != 16 || !(gate[0] & 1ull << 47))
-        sim_fail("#VC 0x%lx at 0x%lx without a handler", error, v->rip);
+        sim_fail("exception %u, 0x%lx at 0x%lx while another event is being delivered", vector,
+                 error, v->rip);
+    if (v->idtr.limit < 16 * vector + 15 ||
+        sim_guest_read(c, v->idtr.base + 16 * vector, gate, 16) != 16 || !(gate[0] & 1ull << 47))
+        sim_fail("exception %u, 0x%lx at 0x%lx without a handler", vector, error, v->rip);
     ist = gate[0] >> IST_SHIFT & 7;
     type = gate[0] >> 40 & 15;
     sp = v->rsp;
     if (ist) {
         if (sim_guest_read(c, v->tr.base + 36 + 8 * (ist - 1), &ist_sp, 8) != 8)
-            sim_fail("#VC: the TSS cannot be read");
+            sim_fail("the TSS cannot be read");
         sp = ist_sp;
     } else if (v->cpl && sim_guest_read(c, v->tr.base + 4, &sp, 8) != 8) {
-        sim_fail("#VC: the TSS cannot be read");
+        sim_fail("the TSS cannot be read");
     }
     sp &= ~15ull;
     frame[5] = v->ss.selector;
     frame[4] = v->rsp;
-    frame[3] = v->rflags;
+    frame[3] = v->rflags & ~(uint64_t)(c->bell.steps ? RFLAGS_TF : 0);
     frame[2] = v->cs.selector;
     frame[1] = v->rip;
     frame[0] = error;
-    sp -= sizeof(frame);
-    if (!sim_guest_write(c, sp, frame, sizeof(frame)))
-        sim_fail("#VC 0x%lx at 0x%lx: the handler's stack 0x%lx is not there", error, v->rip, sp);
+    sp -= 8 * words;
+    if (!sim_guest_write(c, sp, frame + 6 - words, 8 * words))
+        sim_fail("exception %u at 0x%lx: the handler's stack 0x%lx is not there", vector, v->rip,
+                 sp);
     if (v->cpl) {
         memset(&v->ss, 0, sizeof(v->ss));
         v->cpl = 0;
@@ -127,5 +130,10 @@ void sim_raise_vc(struct vcpu *c, uint64_t error)
     v->rflags &= ~(uint64_t)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF);
     if (type == TYPE_INTERRUPT)
         v->rflags &= ~(uint64_t)RFLAGS_IF;
+}
+
+void sim_raise_vc(struct vcpu *c, uint64_t error)
+{
+    sim_raise(c, VEC_VC, error);
     sim_counts.vc++;
 }
