@@ -195,3 +195,25 @@ const uint8_t *image_part(const struct image *i, const struct alcove_image_part 
 {
     return i->payload + part->offset;
 }
+
+const char *image_root_disk(const struct image *image, const char *path, const char *given)
+{
+    const struct alcove_image_part *part = &image->head.info;
+    static const char key[] = "root_disk=";
+    if (!image->payload)
+        return NULL;
+    char *info = xstrndup((const char *)image_part(image, part), part->size), *save = NULL;
+    for (char *line = strtok_r(info, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        if (strncmp(line, key, sizeof(key) - 1) != 0)
+            continue;
+        if (!given)
+            given = xprintf("%.*s%s", (int)(path_base(path) - path), path,
+                            path_base(line + sizeof(key) - 1));
+        if (access(given, R_OK) < 0)
+            fail(given, "cannot be read, and has the root of %s; give --root-disk FILE", path);
+        return given;
+    }
+    if (given)
+        fail("--root-disk", "%s has its root in itself", path);
+    return NULL;
+}

@@ -39,4 +39,8 @@ const char *image_read(const uint8_t *data, size_t size, struct image *ret, bool
 /* Bytes of a part; size in part->size. */
 const uint8_t *image_part(const struct image *i, const struct alcove_image_part *part);
 
+/* The disk with the root of the image at path: given, else the one that it was built with, beside it. NULL: the root is in the image. One that cannot
+ * be read, and one given in vain, ends the command. */
+const char *image_root_disk(const struct image *image, const char *path, const char *given);
+
 #endif

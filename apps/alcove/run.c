@@ -114,29 +114,6 @@ static const char *other_vmm(const struct options *o)
     return i ? names[i] : NULL;
 }
 
-/* A root on a disk: the file given, else the one that the image was built with, beside it. */
-static const char *find_root_disk(const char *path, const char *given, const struct image *image)
-{
-    const struct alcove_image_part *part = &image->head.info;
-    static const char key[] = "root_disk=";
-    if (!image->payload)
-        return NULL;
-    char *info = xstrndup((const char *)image_part(image, part), part->size), *save = NULL;
-    for (char *line = strtok_r(info, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        if (strncmp(line, key, sizeof(key) - 1) != 0)
-            continue;
-        if (!given)
-            given = xprintf("%.*s%s", (int)(path_base(path) - path), path,
-                            path_base(line + sizeof(key) - 1));
-        if (access(given, R_OK) < 0)
-            fail(given, "cannot be read, and has the root of %s; give --root-disk FILE", path);
-        return given;
-    }
-    if (given)
-        fail("--root-disk", "%s has its root in itself", path);
-    return NULL;
-}
-
 /* The program's terminal is ours, unless -e says what it is. */
 static void add_terminal(struct list *env)
 {
@@ -190,7 +167,7 @@ static int run(const char *command, int argc, char **argv, bool trace)
                  "is an image, which says itself where keys come from (alcove build --key)");
         if (o.volumes.n)
             seal_attach(argv[at], &image, &o.volumes, &vm);
-        vm.root_disk = find_root_disk(argv[at], o.pack.root_disk, &image);
+        vm.root_disk = image_root_disk(&image, argv[at], o.pack.root_disk);
     } else {
         vm.root_disk = o.pack.root_disk;
         if (vm.root_disk)
