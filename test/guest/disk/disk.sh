@@ -138,7 +138,7 @@ git()
 tree() # tar there and back, and rsync
 {
     local n=${1:-300}
-    volume 512M
+    volume "$((512 + n / 16))M" # three trees: mke2fs makes an inode for each 16 KiB
     mkdir root/src
     for i in $(seq "$n"); do
         mkdir -p "root/src/d$((i % 61))/e$((i % 7))"
