@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* One row for each cloud: what it takes, which tool talks to it, what it needs of a guest, its commands. In them, @N is the
- * name, @F the file, @B the bucket. */
+ * name, @F the file, @B the bucket, @R the file of a second disk with the root. */
 #include "deploy.h"
+#include "disk.h"
+#include "tools.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct cloud {
     const char *name;
@@ -12,6 +17,10 @@ struct cloud {
     const char *missing; /* what libOS lacks for any of its machines; NULL: nothing */
     const char *snp_missing, *tdx_missing; /* for confidential ones; "": the cloud has none */
     const char *upload, *create, *start, *snp_start, *tdx_start;
+    /* Of a second disk: what writes it from a raw one, its file's ending, commands, and words at the end of start. NULL: its
+     * images are of one disk. */
+    void (*root_write)(const char *from, const char *path);
+    const char *root_suffix, *root_upload, *root_create, *root_start;
 };
 
 static const struct cloud clouds[] = {
@@ -25,7 +34,12 @@ static const struct cloud clouds[] = {
       .create = "gcloud compute images create @N --source-uri=gs://@B/@N.tar.gz "
                 "--guest-os-features=UEFI_COMPATIBLE",
       .start = "gcloud compute instances create @N --image=@N --machine-type=e2-small "
-               "--network-interface=nic-type=VIRTIO_NET" },
+               "--network-interface=nic-type=VIRTIO_NET",
+      .root_write = disk_copy_gcp,
+      .root_suffix = "-root.tar.gz",
+      .root_upload = "gcloud storage cp @R gs://@B/@N-root.tar.gz",
+      .root_create = "gcloud compute images create @N-root --source-uri=gs://@B/@N-root.tar.gz",
+      .root_start = " --create-disk=image=@N-root,auto-delete=yes" },
     { .name = "aws", .missing = "a driver for ENA, the only network interface of its machines" },
     { .name = "azure",
       .missing = "drivers for VMBus, which its machines have in place of PCI and virtio" },
@@ -137,17 +151,44 @@ static void add(struct buf *b, const char *text, const struct deployment *d)
         else if (*++text == 'N')
             buf_str(b, d->name);
         else
-            quote(b, *text == 'F' ? d->artefact : d->o->bucket);
+            quote(b, *text == 'F' ? d->artefact : *text == 'R' ? d->root_artefact : d->o->bucket);
     }
+}
+
+static void add_line(struct buf *b, const char *text, const struct deployment *d)
+{
+    add(b, text, d);
     buf_str(b, "\n");
+}
+
+void cloud_write_root(struct deployment *d)
+{
+    const struct cloud *c = find(d->o->cloud);
+    if (!c->root_write)
+        fail(c->name,
+             "starts images of one disk here, and %s has its root on a second one; build it "
+             "without --root-disk",
+             d->image);
+    char *unfinished = xprintf("%s%s.tmp", d->name, c->root_suffix);
+    d->root_artefact = xprintf("%s%s", d->name, c->root_suffix);
+    remove_at_exit(unfinished);
+    (void)unlink(unfinished);
+    c->root_write(d->root, unfinished);
+    if (rename(unfinished, d->root_artefact) < 0)
+        fail_errno(d->root_artefact, errno, "cannot write");
 }
 
 char *cloud_commands(const struct deployment *d)
 {
     const struct cloud *c = find(d->o->cloud);
     struct buf b = { 0 };
-    add(&b, c->upload, d);
-    add(&b, c->create, d);
+    add_line(&b, c->upload, d);
+    add_line(&b, c->create, d);
+    if (d->root) {
+        add_line(&b, c->root_upload, d);
+        add_line(&b, c->root_create, d);
+    }
     add(&b, start_of(c, d->o), d);
+    add_line(&b, d->root ? c->root_start : "", d);
     return b.s;
 }

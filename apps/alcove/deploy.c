@@ -77,9 +77,15 @@ static void deploy_cloud(struct deployment *d, const uint8_t *data, size_t size)
     if (d->o->given & OPT_RUN && !tool_find(tool))
         fail(tool, "is not installed; install %s, or leave --run out to see the commands", install);
     parts.efi = take_efi(data, size, d->image);
+    if (d->root)
+        cloud_write_root(d);
     d->artefact = xprintf("%s%s", d->name, format_suffix(f));
     format_write(f, &parts, d->artefact);
-    say("%s is what %s takes", d->artefact, d->o->cloud);
+    if (d->root)
+        say("%s and %s, with the root, are what %s takes", d->artefact, d->root_artefact,
+            d->o->cloud);
+    else
+        say("%s is what %s takes", d->artefact, d->o->cloud);
     char *commands = cloud_commands(d);
     if (d->o->given & OPT_RUN)
         run_commands(commands);
@@ -90,7 +96,10 @@ static void deploy_cloud(struct deployment *d, const uint8_t *data, size_t size)
 int command_deploy(int argc, char **argv)
 {
     enum { WHERE = OPT_CLOUD | OPT_KUBERNETES | OPT_LIBVIRT | OPT_NOMAD };
-    enum { KNOWN = WHERE | OPT_BUCKET | OPT_RUN | OPT_SNP | OPT_TDX | OPT_MEMORY | OPT_CPUS };
+    enum {
+        KNOWN =
+            WHERE | OPT_BUCKET | OPT_RUN | OPT_SNP | OPT_TDX | OPT_MEMORY | OPT_CPUS | OPT_ROOT_DISK
+    };
     struct options o = { 0 };
     struct image image;
     const uint8_t *data;
@@ -118,9 +127,15 @@ int command_deploy(int argc, char **argv)
         .o = &o, .image = argv[at], .name = make_name(argv[at]), .disk = image.disk
     };
     d.absolute = path_absolute(argv[at]);
+    d.root = image_root_disk(&image, argv[at], o.pack.root_disk);
+    if (d.root)
+        d.root = path_absolute(d.root);
     read_ports(&image, &d.ports);
     if (where == OPT_CLOUD)
         deploy_cloud(&d, data, size);
+    else if (where == OPT_KUBERNETES && d.root)
+        fail(argv[at], "has its root on a second disk, which a container's image cannot carry; "
+                       "build it without --root-disk");
     else if (where == OPT_KUBERNETES)
         fputs(manifest_kubernetes(&d), stdout);
     else if (where == OPT_LIBVIRT)

@@ -210,20 +210,43 @@ static void gz_copy(gzFile gz, const struct disk *d, uint64_t at, uint64_t n, co
 }
 
 /* Google's: a tar file, compressed by gzip, whose member disk.raw is a whole number of GiB. */
-void disk_write_gcp(const struct image_parts *parts, const char *path)
+static void write_gcp(const struct disk *d, const char *path)
 {
     char h[DISK_SECTOR] = { 0 }, end[2 * DISK_SECTOR] = { 0 };
-    struct disk d = make_disk(parts, path_join(temp_dir(), "disk.raw"), 1ULL << 30);
     int fd = open_or_fail(path, O_WRONLY | O_CREAT | O_EXCL);
     gzFile gz = gzdopen(fd, "wb6");
     if (!gz)
         fail_errno(path, ENOMEM, "cannot write");
-    tar_header(&d, h);
+    tar_header(d, h);
     gz_add(gz, h, sizeof(h), path);
-    gz_copy(gz, &d, 0, d.used, path);
-    gz_copy(gz, &d, d.size - MIB, MIB, path);
+    gz_copy(gz, d, 0, d->used, path);
+    gz_copy(gz, d, d->size - MIB, MIB, path);
     gz_add(gz, end, sizeof(end), path);
     if (gzclose(gz) != Z_OK)
         fail_errno(path, errno ? errno : EIO, "cannot write");
-    finish(d.fd, d.path);
+    finish(d->fd, d->path);
+}
+
+void disk_write_gcp(const struct image_parts *parts, const char *path)
+{
+    struct disk d = make_disk(parts, path_join(temp_dir(), "disk.raw"), 1ULL << 30);
+    write_gcp(&d, path);
+}
+
+void disk_copy_gcp(const char *from, const char *path)
+{
+    const uint64_t unit = 1ULL << 30;
+    struct stat st;
+    struct disk d = { .path = path_join(temp_dir(), "root.raw") };
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    if (in < 0 || fstat(in, &st) < 0)
+        fail_errno(from, errno, "cannot be read");
+    d.used = ((uint64_t)st.st_size + MIB - 1) / MIB * MIB;
+    d.size = (d.used + MIB + unit - 1) / unit * unit;
+    d.fd = open_or_fail(d.path, O_RDWR | O_CREAT | O_EXCL);
+    copy_range(in, d.fd, 0, (uint64_t)st.st_size, from);
+    if (ftruncate(d.fd, (off_t)d.size) < 0)
+        fail_errno(d.path, errno, "cannot write");
+    close(in);
+    write_gcp(&d, path);
 }

@@ -29,6 +29,8 @@ void disk_write(const struct image_parts *parts, const char *path);
 void disk_write_qcow2(const struct image_parts *parts, const char *path);
 void disk_write_vhd(const struct image_parts *parts, const char *path);
 void disk_write_gcp(const struct image_parts *parts, const char *path);
+/* The last of them of a disk that is there: from is copied, with zeros behind. */
+void disk_copy_gcp(const char *from, const char *path);
 
 /* Where the file BOOTX64.EFI of a disk that disk_write made lies in its bytes; false: it is no such disk. */
 bool disk_find_efi(const uint8_t *data, size_t size, uint64_t *ret_at, uint64_t *ret_size);

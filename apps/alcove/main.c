@@ -155,6 +155,7 @@ static const char deploy_help[] =
     "  --bucket NAME        object storage that the file is uploaded to\n"
     "  --run                run the commands, with the cloud's own tool\n"
     "  --snp, --tdx         a confidential machine (alcove measure says what to expect of it)\n"
+    "  --root-disk FILE     the disk with the root of IMAGE, if it is not beside it\n"
     "  -m, --memory SIZE    memory, for an engine (default 512M)\n"
     "  --cpus N             CPUs, for an engine (default 1)\n";
 

@@ -34,6 +34,15 @@ static void xml(struct buf *b, const char *s)
         }
 }
 
+static void libvirt_disk(struct buf *b, const char *path, char letter)
+{
+    buf_str(b, "    <disk type='file' device='disk'>\n      <driver name='qemu' type='raw'/>\n"
+               "      <source file='");
+    xml(b, path);
+    buf_printf(b, "'/>\n      <target dev='vd%c' bus='virtio'/>\n      <readonly/>\n    </disk>\n",
+               letter);
+}
+
 char *manifest_libvirt(const struct deployment *d)
 {
     struct buf b = { 0 };
@@ -52,13 +61,10 @@ char *manifest_libvirt(const struct deployment *d)
             "  </os>\n  <features>\n    <acpi/>\n  </features>\n  <cpu mode='host-passthrough'/>\n"
             "  <on_poweroff>destroy</on_poweroff>\n  <on_reboot>restart</on_reboot>\n"
             "  <on_crash>destroy</on_crash>\n  <devices>\n");
-    if (d->disk) {
-        buf_str(&b, "    <disk type='file' device='disk'>\n      <driver name='qemu' type='raw'/>\n"
-                    "      <source file='");
-        xml(&b, d->absolute);
-        buf_str(&b,
-                "'/>\n      <target dev='vda' bus='virtio'/>\n      <readonly/>\n    </disk>\n");
-    }
+    if (d->disk)
+        libvirt_disk(&b, d->absolute, 'a');
+    if (d->root)
+        libvirt_disk(&b, d->root, d->disk ? 'b' : 'a');
     buf_str(&b, "    <interface type='network'>\n      <source network='default'/>\n"
                 "      <model type='virtio'/>\n    </interface>\n    <serial type='pty'/>\n"
                 "    <rng model='virtio'>\n      <backend model='random'>/dev/urandom</backend>\n  "
@@ -101,7 +107,16 @@ char *manifest_nomad(const struct deployment *d)
     buf_str(&b, ",\"Driver\":\"qemu\",\"KillTimeout\":30000000000,\"Config\":{\"image_path\":");
     buf_json(&b, d->absolute);
     buf_str(&b, ",\"accelerator\":\"kvm\",\"graceful_shutdown\":true,\"args\":[\"-bios\","
-                "\"/usr/share/ovmf/OVMF.fd\",\"-machine\",\"q35\",\"-display\",\"none\"]},");
+                "\"/usr/share/ovmf/OVMF.fd\",\"-machine\",\"q35\",\"-display\",\"none\"");
+    if (d->root) { /* a comma in a file's name is written twice */
+        struct buf drive = { 0 };
+        buf_str(&drive, "if=virtio,format=raw,readonly=on,file=");
+        for (const char *c = d->root; *c; c++)
+            buf_printf(&drive, *c == ',' ? ",%c" : "%c", *c);
+        buf_str(&b, ",\"-drive\",");
+        buf_json(&b, drive.s);
+    }
+    buf_str(&b, "]},");
     buf_printf(&b, "\"Resources\":{\"Cores\":%u,\"MemoryMB\":%llu}}]}]}}\n", cpus(d),
                memory_mib(d));
     return b.s;

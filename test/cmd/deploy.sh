@@ -57,6 +57,31 @@ refused 1 'is not a disk' "$ALCOVE" deploy my_App.elf --nomad
 check 'kubernetes' sh -c "'$ALCOVE' deploy my_App.img --kubernetes --memory 256M >pod.yaml"
 check 'is a Pod that urunc runs' grep -q 'runtimeClassName: urunc' pod.yaml
 check 'with its memory' grep -q 'memory: 256Mi' pod.yaml
+# A root on a disk: the second disk goes along, or the command says that it cannot.
+check 'a root on a disk' "$ALCOVE" build --format elf,img --root-disk the-root.img /bin/true -o far
+check 'gcp' sh -c "'$ALCOVE' deploy far.img --cloud gcp --bucket b1 >far.txt 2>far.err"
+same 'gcp: five commands' 5 "$(wc -l <far.txt)"
+check 'a shell takes them' sh -n far.txt
+check 'the second disk is uploaded, made and attached' sh -c "grep -q 'cp far-root.tar.gz gs://b1/far-root.tar.gz' far.txt &&
+    grep -q 'images create far-root --source-uri=gs://b1/far-root.tar.gz' far.txt && grep -q 'instances create far .*--create-disk=image=far-root,' far.txt"
+mkdir second
+check 'its tar' tar -C second -xzf far-root.tar.gz
+same 'a whole GiB' 1073741824 "$(stat -c %s second/disk.raw)"
+check 'begins with the root' cmp -n "$(stat -c %s the-root.img)" the-root.img second/disk.raw
+rm -rf second
+refused 1 'far.img has its root on a second one' "$ALCOVE" deploy far.img --cloud ibm --bucket b1
+refused 1 'has its root on a second disk' "$ALCOVE" deploy far.img --kubernetes
+for f in elf img; do
+    check "libvirt, $f" sh -c "'$ALCOVE' deploy far.$f --libvirt >far.xml"
+    check 'in the schema' virt-xml-validate far.xml domain
+    check 'with the disk' grep -q "<source file='$work/the-root.img'/>" far.xml
+done
+check 'nomad' sh -c "'$ALCOVE' deploy far.img --nomad | jq -e '.Job.TaskGroups[0].Tasks[0].Config.args | index(\"-drive\") as \$i | .[\$i + 1] == \"if=virtio,format=raw,readonly=on,file=$work/the-root.img\"'"
+mv the-root.img moved.img
+refused 1 'has the root of far.img' "$ALCOVE" deploy far.img --libvirt
+check 'where it is now' sh -c "'$ALCOVE' deploy --root-disk moved.img far.img --libvirt | grep -q 'moved.img'"
+refused 1 'has its root in itself' "$ALCOVE" deploy --root-disk moved.img my_App.img --libvirt
+
 # Other VMMs: what they are started with, by the words that their documentation has.
 refused 125 'firecracker: is not installed; install Firecracker' "$ALCOVE" run --vmm firecracker my_App.elf
 refused 125 'cloud-hypervisor: is not installed' "$ALCOVE" run --vmm cloud-hypervisor my_App.elf
