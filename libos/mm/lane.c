@@ -90,7 +90,7 @@ static void lane_open(struct mm *mm, struct mm_lane *l)
     struct area *a = area_find(mm, start), *next;
     unsigned n = 0;
     for (struct area *b = a; b && b->start < end; b = area_next(b))
-        if (!belongs(b) || b->start == start || b->end >= end || ++n > MOVE_MAX)
+        if (!belongs(b) || b->start <= start || b->end >= end || ++n > MOVE_MAX)
             return;
     rwmutex_write_lock(&l->lock);
     for (; a && a->start < end; a = next) {
