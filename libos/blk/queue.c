@@ -409,16 +409,21 @@ static void give_up(struct blk_device *dev)
     }
 }
 
+static bool late(struct blk_request *r, uint64_t now)
+{
+    return atomic_load(&r->out) && r->deadline_ns <= now;
+}
+
 static void recover(struct blk_queue *q)
 {
     struct blk_device *dev = q->dev;
     uint64_t now = plat_time_ns();
     for (struct blk_request *r = q->all; r; r = r->all_next) {
-        if (!atomic_load(&r->out) || r->deadline_ns > now)
+        if (!late(r, now))
             continue;
         if (dev->ops->poll)
             dev->ops->poll(dev, q->index);
-        if (!atomic_load(&r->out))
+        if (!late(r, now)) /* it was done, and may be out again with other transfers */
             continue;
         log_warn("%s: a request is not answered after %u s", dev->name, BLK_TIMEOUT_S);
         if (dev->ops->timeout)
