@@ -60,7 +60,7 @@ enum {
     GIVE_UP_MS = 200,
 };
 #define CAPACITY_MAX (1ull << 54) /* in sectors: bytes fit 63 bits */
-#define ID_NS        1000000000ull
+#define ID_NS        (BLK_TIMEOUT_S * NS_PER_SEC)
 
 /* What the device sees of a request. */
 struct blk_slot {
@@ -222,14 +222,15 @@ static void blk_timeout(struct blk_device *dev, struct blk_request *r)
 {
     struct blk *b = dev->data;
     struct virtio_queue *q = &b->dev->queues[r->queue];
-    uint64_t end = plat_time_ns() + GIVE_UP_MS * 1000000ull;
+    uint64_t end = plat_time_ns() + GIVE_UP_MS * 1000000ull, deadline_ns = r->deadline_ns;
 
     b->dev->ops->notify(q);
-    while (r->out && plat_time_ns() < end) {
+    /* With another deadline it was done, and is out again with other transfers. */
+    while (r->out && r->deadline_ns == deadline_ns && plat_time_ns() < end) {
         complete(q);
         plat_relax();
     }
-    if (r->out)
+    if (r->out && r->deadline_ns == deadline_ns)
         virtio_fail(b->dev, "does not answer a request");
 }
 
@@ -380,8 +381,9 @@ static int start_queues(struct blk *b)
     return b->depth ? err : -EIO;
 }
 
-/* Ask for the serial number, polling; a device without one gives "". */
-static void read_serial(struct blk *b)
+/* Ask for the serial number, polling; a device without one gives "". -EIO: it does not answer, and may do so later, into what is
+ * other requests' then. */
+static int read_serial(struct blk *b)
 {
     struct virtio_queue *q = &b->dev->queues[0];
     struct blk_slot *s = b->slots[0].ptr;
@@ -401,14 +403,17 @@ static void read_serial(struct blk *b)
     virtio_kick(q);
     while (!got && (got = virtq_get(&q->ring, &token, &len)) == 0 && plat_time_ns() < end)
         plat_relax();
-    if (got <= 0 || plat_shared_read8(&s->status) != S_OK)
-        return;
+    if (got <= 0)
+        return -EIO;
+    if (plat_shared_read8(&s->status) != S_OK)
+        return 0;
     for (unsigned i = 0; i < ID_BYTES; i++) {
         uint8_t c = plat_shared_read8(&id[i]);
         if (!c)
             break;
         b->blk.serial[i] = c > ' ' && c < 0x7f ? (char)c : '_';
     }
+    return 0;
 }
 
 /* vda to vdz, vdaa, ... */
@@ -437,7 +442,9 @@ static int blk_probe(struct virtio_device *d)
     if (err)
         return err;
     virtio_ready(d);
-    read_serial(b);
+    err = read_serial(b);
+    if (err)
+        return err;
     for (unsigned i = 0; i < b->queues; i++)
         (void)virtq_enable(&d->queues[i].ring, 1); /* nothing is in flight */
     name_disk(b, disks++);
