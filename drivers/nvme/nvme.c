@@ -373,6 +373,14 @@ static bool restart(struct nvme *n)
     return false;
 }
 
+/* What came while the controller was restarting was held back, and is offered again. */
+static void restarted(struct nvme *n)
+{
+    for (struct blk_device *d = blk_next(NULL); d; d = blk_next(d))
+        if (d->ops == &nvme_blk_ops && ((struct nvme_namespace *)d->data)->nvme == n)
+            blk_restarted(d);
+}
+
 void nvme_fail(struct nvme *n, const char *why, bool again)
 {
     static unsigned restarts;
@@ -382,8 +390,10 @@ void nvme_fail(struct nvme *n, const char *why, bool again)
     if (again) /* first, so that nobody sees a controller that failed for good; by one thread only */
         n->restarting = true;
     if (atomic_exchange(&n->failed, true)) {
-        if (again)
+        if (again) {
             n->restarting = false;
+            restarted(n);
+        }
         return;
     }
     log_error("nvme%u: %s; it was reset", n->index, why);
@@ -401,10 +411,8 @@ void nvme_fail(struct nvme *n, const char *why, bool again)
         else
             blk_done(r, -EIO);
     }
-    /* What came meanwhile. */
-    for (struct blk_device *d = again ? blk_next(NULL) : NULL; d; d = blk_next(d))
-        if (d->ops == &nvme_blk_ops && ((struct nvme_namespace *)d->data)->nvme == n)
-            blk_restarted(d);
+    if (again)
+        restarted(n);
 }
 
 static bool nvme_match(const struct pci_function *f)
