@@ -46,8 +46,9 @@ static int write_fresh(struct ext4_inode *ei, struct iter *it, uint64_t index, s
     char *data = page_ptr(p);
     size_t done = iter_get(it, data + in_page, n);
     bool whole = done == n;
+    /* Ours beside the map's, before anybody can find it there: a clean page that nobody else has may be reclaimed. */
+    page_get(p);
     if (whole && pagemap_insert(m, index, p)) {
-        page_get(p);
         int err = ext4_page_dirty(ei, index, p);
         if (err) { /* nobody may see what cannot be kept */
             page_put(p);
@@ -59,6 +60,7 @@ static int write_fresh(struct ext4_inode *ei, struct iter *it, uint64_t index, s
         return 0;
     }
     /* Another page came first, or not all could be copied. */
+    page_put(p);
     int err = done ? pagemap_get(m, index, true, &there) : -EFAULT;
     if (!err) {
         err = ext4_page_dirty(ei, index, there);

@@ -140,7 +140,7 @@ static int ext4_fill(struct pagemap *m, uint64_t index, bool writable, struct pa
         return err;
     ei->ra_next = index + n;
     for (uint32_t i = 1; i < n; i++)
-        if (m->write_gen != gen || !pagemap_insert(m, index + i, page[i]))
+        if (!pagemap_insert_since(m, index + i, page[i], gen))
             page_put(page[i]);
     *ret = page[0];
     return 0;

@@ -150,7 +150,12 @@ static int punch(struct ext4_inode *ei, uint64_t from, uint64_t to)
     if (!err && first < last)
         pagemap_remove(&ei->inode->pages, first / PAGE_SIZE, last / PAGE_SIZE);
     uint64_t b0 = align_up(from, 1u << bits) >> bits, b1 = to >> bits;
-    return err || b0 >= b1 ? err : remove_blocks(ei, (uint32_t)b0, b1);
+    if (!err && b0 < b1)
+        err = remove_blocks(ei, (uint32_t)b0, b1);
+    /* Again: a reader may have filled the cache from blocks that were still there. */
+    if (first < last)
+        pagemap_remove(&ei->inode->pages, first / PAGE_SIZE, last / PAGE_SIZE);
+    return err;
 }
 
 /* Give one hole of [lblock, end) blocks; *ret_next: where to go on. */
@@ -243,12 +248,18 @@ static int collapse_or_insert(struct ext4_inode *ei, int mode, uint64_t off, uin
         if (!err)
             err = shift(ei, (uint32_t)((off + len) >> bits), -(int64_t)(len >> bits));
         inode->size -= err ? 0 : len;
-        return err ? err : write_size(ei, false, false);
+        if (!err)
+            err = write_size(ei, false, false);
+    } else {
+        /* The size first: no initialized block may lie behind it. */
+        inode->size += len;
+        err = write_size(ei, false, false);
+        if (!err)
+            err = shift(ei, (uint32_t)(off >> bits), (int64_t)(len >> bits));
     }
-    /* The size first: no initialized block may lie behind it. */
-    inode->size += len;
-    err = write_size(ei, false, false);
-    return err ? err : shift(ei, (uint32_t)(off >> bits), (int64_t)(len >> bits));
+    /* Again: a reader may have filled the cache from blocks that had not moved yet. */
+    pagemap_remove(&inode->pages, off / PAGE_SIZE, UINT64_MAX / PAGE_SIZE);
+    return err;
 }
 
 static int change(struct ext4_inode *ei, int mode, uint64_t off, uint64_t len)
