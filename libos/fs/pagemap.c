@@ -8,10 +8,20 @@
 
 #include <abi/errno.h>
 #include <libos/mm.h>
+#include <libos/sched.h>
 #include <libos/thread.h>
+#include <libos/waitq.h>
+#include <plat/time.h>
 #include <utlist.h>
 
-enum { SHIFT = PAGEMAP_SHIFT, SLOTS = PAGEMAP_SLOTS, BATCH = 64, RUN_MAX = 16 };
+enum {
+    SHIFT = PAGEMAP_SHIFT,
+    SLOTS = PAGEMAP_SLOTS,
+    BATCH = 64,
+    RUN_MAX = 16,
+    TRIES = 8, /* to get memory that is there but for a lock */
+    REST_NS = 1000000,
+};
 
 static struct slab slab = SLAB_INIT("pagemap-node", struct pagemap_node);
 
@@ -310,7 +320,8 @@ void pagemap_find_around(struct pagemap *m, uint64_t index, size_t n, struct pag
     }
 }
 
-int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **ret)
+/* pagemap_get, once. */
+static int get(struct pagemap *m, uint64_t index, bool writable, struct page **ret)
 {
     struct page *fresh = NULL, *old;
     uint32_t gen = 0;
@@ -363,6 +374,33 @@ int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **
     }
     *ret = fresh;
     return 0;
+}
+
+/* There was no memory. Is some likely soon? What could go is kept for a moment by whoever has its map's lock, which may have been
+ * this thread (store): so nodes are asked for without it, and others get the time to let theirs go. */
+static COLD NOINLINE bool memory_soon(void)
+{
+    struct pagemap_stats s;
+    struct pagemap_node *n = node_create();
+    if (n)
+        pagemap_node_free(n);
+    pagemap_stats(&s);
+    if (s.cached <= s.dirty + s.writeback)
+        return false;
+    thread_prepare_sleep(SLEEP_UNINTERRUPTIBLE);
+    (void)!thread_sleep(plat_time_ns() + REST_NS);
+    thread_finish_sleep();
+    return true;
+}
+
+int pagemap_get(struct pagemap *m, uint64_t index, bool writable, struct page **ret)
+{
+    int err;
+    for (unsigned tries = 0;; tries++) {
+        err = get(m, index, writable, ret);
+        if (LIKELY(err != -ENOMEM) || tries == TRIES || !memory_soon())
+            return err;
+    }
 }
 
 uint64_t pagemap_mappings(struct pagemap *m)
