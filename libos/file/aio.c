@@ -11,6 +11,7 @@
 #include <libos/mm.h>
 #include <libos/sched.h>
 #include <libos/waitq.h>
+#include <plat/cpu.h>
 #include <plat/mmu.h>
 #include <utlist.h>
 
@@ -23,6 +24,7 @@ struct request {
     struct request *next, *prev;
     struct aio_context *context;
     struct file *file, *eventfd;
+    _Atomic bool told; /* complete is through with it */
     struct abi_io_event event;
 };
 
@@ -141,8 +143,6 @@ static void complete(void *arg, ssize_type result)
     struct request *r = arg;
     struct aio_context *c = r->context;
     r->event.res = result;
-    if (r->eventfd)
-        eventfd_signal(r->eventfd, 1);
     spin_lock(&c->wait.lock);
     DL_APPEND(c->done, r);
     c->ndone++;
@@ -151,6 +151,10 @@ static void complete(void *arg, ssize_type result)
         thread_wake(w->thread);
     /* Who waits for running takes the lock before c goes. */
     spin_unlock(&c->wait.lock);
+    /* After the event can be had: who is told takes it at once, and perhaps only once. */
+    if (r->eventfd)
+        eventfd_signal(r->eventfd, 1);
+    atomic_store(&r->told, true);
 }
 
 /* Count one more that runs. */
@@ -216,6 +220,9 @@ long aio_take(struct aio_context *c, struct abi_io_event *out, long n)
         spin_unlock(&c->wait.lock);
         if (!r)
             break;
+        while (
+            !atomic_load(&r->told)) /* another CPU is about to, and nothing comes between there */
+            plat_relax();
         out[got++] = r->event;
         request_free(r);
     }
