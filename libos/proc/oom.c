@@ -123,7 +123,7 @@ static bool victim_goes(uint64_t now)
     return goes;
 }
 
-static void kill_one(void)
+static void choose_and_kill(void)
 {
     uint64_t now = plat_time_ns();
     struct choice c = { .points = INT64_MIN };
@@ -156,6 +156,16 @@ static void kill_one(void)
         signal_kernel(c.victim[--c.n], SIGKILL);
         process_put(c.victim[c.n]);
     }
+}
+
+/* One at a time: two CPUs that run short of memory at once must not choose a victim each. */
+static void kill_one(void)
+{
+    static _Atomic bool choosing;
+    if (atomic_exchange(&choosing, true))
+        return;
+    choose_and_kill();
+    atomic_store(&choosing, false);
 }
 
 bool oom_wait(void)
