@@ -31,6 +31,7 @@ enum {
     STS_ERROR = 1 << 0,
     ID_CRB = 1,
     STEP_MS = 2000,
+    HEADER_WORDS = (TPM_HEADER + 3) / 4 * 4,
 };
 
 static size_t command_at, command_size, answer_at, answer_size; /* set once at boot */
@@ -50,7 +51,8 @@ static bool in_page(uint64_t page, uint64_t pa, uint32_t size, size_t *ret_at, s
 {
     uint64_t at = pa - page;
 
-    if (at < BUFFERS || at >= TPM_PAGE || size < TPM_HEADER)
+    /* At least what is read of an answer at once, in words (take_answer). */
+    if (at < BUFFERS || at > TPM_PAGE - HEADER_WORDS || size < TPM_HEADER)
         return false;
     *ret_at = at;
     *ret_size = size < TPM_PAGE - at ? size : TPM_PAGE - at;
@@ -102,10 +104,10 @@ static ssize_type take_answer(uint8_t *ret)
 
     if (get(CTRL_STS) & STS_ERROR)
         return -EIO;
-    buffer_read(answer_at, ret, 12); /* words: two bytes more than the header */
+    buffer_read(answer_at, ret, HEADER_WORDS); /* two bytes more than the header */
     n = tpm_answer_size(ret, answer_size);
-    if (n > 12)
-        buffer_read(answer_at + 12, ret + 12, n - 12);
+    if (n > HEADER_WORDS)
+        buffer_read(answer_at + HEADER_WORDS, ret + HEADER_WORDS, n - HEADER_WORDS);
     return n ? (ssize_type)n : -EIO;
 }
 
