@@ -55,6 +55,21 @@ void ext4_direct_wait(struct ext4_inode *ei, bool writes_only)
     atomic_fetch_sub(&ei->direct_waits, 1);
 }
 
+/* A transfer of ei is in flight, and is not any more. */
+static void enter(struct ext4_inode *ei, bool write)
+{
+    atomic_fetch_add(&ei->direct, write ? WRITES + 1 : 1);
+    if (write) /* what a fill reads that has begun already is of before */
+        atomic_fetch_add(&ei->inode->pages.write_gen, 1);
+}
+
+static void leave(struct ext4_inode *ei, bool write)
+{
+    atomic_fetch_sub(&ei->direct, write ? WRITES + 1 : 1);
+    if (waitq_active(&ei->direct_wait))
+        waitq_wake(&ei->direct_wait, WAITQ_ALL, 0);
+}
+
 /* May run in an interrupt. */
 static void finish(struct direct *d)
 {
@@ -64,11 +79,7 @@ static void finish(struct direct *d)
     void *arg = d->arg;
     for (unsigned i = 0; i < d->npages; i++)
         page_put(d->page[i]);
-    if (d->write) /* what a fill has read meanwhile is of before */
-        atomic_fetch_add(&ei->inode->pages.write_gen, 1);
-    atomic_fetch_sub(&ei->direct, d->write ? WRITES + 1 : 1);
-    if (waitq_active(&ei->direct_wait))
-        waitq_wake(&ei->direct_wait, WAITQ_ALL, 0);
+    leave(ei, d->write);
     heap_free(d);
     done(arg, result);
 }
@@ -271,13 +282,19 @@ static ssize_type begin(struct ext4_inode *ei, struct iter *it, uint64_t pos, si
         undo(d);
         return n ? n : -EFAULT;
     }
+    enter(ei, write);
+    /* Again: what was filled since. From here on nothing is, before this is through. */
+    if (write && m->pages && !pagemap_evict(m, first, end)) {
+        leave(ei, write);
+        undo(d);
+        return -EAGAIN;
+    }
     advance(it, (size_t)n);
     d->bytes = n;
     d->done = done;
     d->arg = arg;
     atomic_init(&d->left, d->nios + 1);
     atomic_init(&d->status, 0);
-    atomic_fetch_add(&ei->direct, write ? WRITES + 1 : 1);
     start(d);
     return n;
 }

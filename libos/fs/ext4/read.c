@@ -127,8 +127,9 @@ static int ext4_fill(struct pagemap *m, uint64_t index, bool writable, struct pa
             *ret = p;
         return err;
     }
+    uint32_t gen = m->write_gen; /* first: a direct write that is not waited for makes it another */
     ext4_direct_wait(ei, true);
-    uint32_t n = window(ei, index), gen = m->write_gen;
+    uint32_t n = window(ei, index);
     int err = read_pages(ei, index, &n, page);
     if (err && n > 1) { /* a page that nobody asked for may be the one that cannot be read */
         n = 1;
