@@ -122,8 +122,9 @@ def main():
         subprocess.run([alcove, 'build', '-o', image, f'{d}/program'], check=True, stdout=subprocess.DEVNULL)
         m = Machine(qemu, d, image, *device(kind, 0))
         m.until('ready')
+        asked = time.time()
         before = m.ask()
-        if abs(before[1] - time.time()) > 5:
+        if not asked - 5 < before[1] < time.time() + 5:
             sys.exit('wall time is wrong from the beginning')
         m.save(f'{d}/state')
         time.sleep(PAUSE)
@@ -132,13 +133,14 @@ def main():
             m = Machine(qemu, d, image, *device(kind, n), '-incoming', f'exec:cat {d}/state')
             while m.qmp('query-status')['status'] != 'running':  # what came before would be lost with the old state of the UART
                 time.sleep(0.1)
+            asked = time.time()
             clone = m.ask()
             now = time.time()
             print('ahead:', clone[1] - now)
             if not before[0] < clone[0] < before[0] + 600:
                 sys.exit('CLOCK_MONOTONIC did not go on')
             # The RTC counts seconds, twice; and what was said may be read late.
-            if not -PAUSE + 1 < clone[1] - now < 3.5:
+            if not asked - PAUSE + 1 < clone[1] < now + 3.5:
                 sys.exit('CLOCK_REALTIME was not stepped')
             if 'snapshot' not in clone[3] or 'wall time goes on later' not in clone[3]:
                 sys.exit('nothing was said')

@@ -108,8 +108,8 @@ def signals():
     signal.raise_signal(signal.SIGUSR1)
     print(os.read(r, 10))
     signal.set_wakeup_fd(-1)
-    threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     try:
+        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
         time.sleep(10)
     except KeyboardInterrupt:
         print('interrupted')
