@@ -72,6 +72,9 @@ extern const struct socket_ops unix_ops;
 extern struct spin unix_table_lock; /* RANK_SOCKET_TABLE: names, the list of sockets */
 
 /* A fresh one. NULL: no memory. */
+/* The ring behind f; NULL: it is none. libos/uring provides it. */
+struct uring *uring_of(const struct file *f);
+
 struct unix_sock *unix_alloc(int type);
 /* The credentials of the current thread as SO_PEERCRED tells them. */
 struct abi_ucred unix_cred_now(void);

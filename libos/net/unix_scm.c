@@ -53,6 +53,10 @@ static int add_files(struct unix_rights *r, const uint8_t *fds, unsigned n)
         int err = fd_get_any(fd, &r->files[r->n]);
         if (err)
             return err;
+        if (uring_of(r->files[r->n])) { /* could keep itself, or end under another one's lock */
+            file_put(r->files[r->n]);
+            return -EINVAL;
+        }
         r->n++;
     }
     return 0;

@@ -11,6 +11,7 @@
 #include <libos/process.h>
 #include <libos/sched.h>
 #include <libos/signal.h>
+#include <libos/uring.h>
 #include <libos/waitq.h>
 #include <plat/time.h>
 #include <utlist.h>
@@ -44,13 +45,23 @@ static int64_t resident(const struct mm *mm)
     return n > 0 ? n + n / 512 : 0; /* and what page tables it takes at least */
 }
 
+/* Pages of libOS that go with p, by what its threads wait for. p->sig_lock is held. */
+static int64_t weight(const struct process *p)
+{
+    const struct thread *t;
+    uint64_t bytes = 0;
+    DL_FOREACH(p->threads, t)
+    bytes += uring_weight(t);
+    return (int64_t)(bytes >> PAGE_SHIFT);
+}
+
 static int64_t points(struct process *p, struct mm **ret_mm)
 {
     int64_t adj = (int16_t)p->oom_score_adj, n = INT64_MIN;
     spin_lock(&p->sig_lock);
     struct mm *mm = p->exiting ? NULL : memory_of(p);
     if (mm && adj != NEVER)
-        n = resident(mm) + adj * (int64_t)page_total_count() / 1000;
+        n = resident(mm) + weight(p) + adj * (int64_t)page_total_count() / 1000;
     spin_unlock(&p->sig_lock);
     *ret_mm = mm;
     return n;

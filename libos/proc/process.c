@@ -3,6 +3,7 @@
 #include "pid.h"
 #include "proc.h"
 #include <abi/errno.h>
+#include <abi/poll.h>
 #include <abi/sched.h>
 #include <libos/dump.h>
 #include <libos/file.h>
@@ -90,6 +91,8 @@ void process_unlink(struct process *p)
         DL_DELETE2(p->parent->children, p, sibling_prev, sibling_next);
     p->parent = NULL;
     p->reaped = true;
+    if (waitq_active(&p->exit_wait)) /* pidfds: EPOLLHUP from now on */
+        waitq_wake(&p->exit_wait, WAITQ_ALL, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
     process_uncount(p);
     spin_lock(&p->sig_lock);
     sigpending_clear(&p->pending); /* nobody took these, and nothing more is queued */

@@ -88,8 +88,11 @@ static void notify(struct ktimer *k)
         .timer = { .si_tid = k->id, .si_value = k->event.sigev_value, .si_sys_private = k->id + 1 },
     };
     int err = k->target ? signal_send_thread(k->target, &info) : signal_send_process(k->p, &info);
-    if (err)
-        k->pending = false; /* the queue is full or the thread gone: the next expiry tries again */
+    if (!err)
+        return;
+    spin_lock(&k->p->sig_lock);
+    k->pending = false; /* the queue is full or the thread gone: the next expiry tries again */
+    spin_unlock(&k->p->sig_lock);
 }
 
 static void fired(struct timer *timer)

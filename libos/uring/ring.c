@@ -140,8 +140,9 @@ void uring_get(struct uring *u)
     atomic_fetch_add_explicit(&u->refs, 1, memory_order_relaxed);
 }
 
-static void ring_free(struct uring *u)
+static void ring_free(struct deferred *d)
 {
+    struct uring *u = CONTAINER_OF(d, struct uring, gone);
     pagemap_fini(&u->map);
     uring_sq_free(u);
     uring_groups_free(u);
@@ -168,7 +169,7 @@ static void ring_free(struct uring *u)
 void uring_put(struct uring *u)
 {
     if (atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) == 1)
-        ring_free(u);
+        (void)deferred_queue(&u->gone); /* for the first time */
 }
 
 struct uring *uring_next(struct uring *u)
@@ -383,6 +384,7 @@ static struct uring *ring_alloc(const struct abi_io_uring_params *p)
     if (!u)
         return NULL;
     atomic_init(&u->refs, 1);
+    u->gone.run = ring_free;
     u->flags = p->flags;
     u->sq_entries = p->sq_entries;
     u->cq_entries = p->cq_entries;
@@ -404,6 +406,8 @@ int uring_create(struct abi_io_uring_params *p, uint32_t entries, const struct u
         err = choose_sizes(p, entries);
     if (!err && p->flags & IORING_SETUP_ATTACH_WQ)
         err = check_attach(p);
+    if (!err)
+        err = deferred_start();
     if (err)
         return err;
     struct uring *u = ring_alloc(p);

@@ -21,6 +21,7 @@
 #define LIBOS_URING_INT_H
 
 #include <base/compiler.h>
+#include <libos/deferred.h>
 #include <libos/page.h>
 #include <libos/pagemap.h>
 #include <libos/uring.h>
@@ -89,6 +90,7 @@ struct uring_restrictions;
 
 struct uring {
     _Atomic uint32_t refs; /* the file, requests that wait, registered things */
+    struct deferred gone;  /* frees it */
     uint32_t flags;        /* IORING_SETUP_* */
     uint32_t sq_entries, cq_entries;
     uint8_t sqe_shift, cqe_shift;
@@ -141,6 +143,7 @@ struct uring {
 
 /* ring.c */
 void uring_get(struct uring *u);
+/* The last reference frees it when no lock is held: callable under spin locks and from interrupts, as deferred_queue is. */
 void uring_put(struct uring *u);
 /* The next ring after u (NULL: the first) with a reference; drops u's. */
 struct uring *uring_next(struct uring *u);

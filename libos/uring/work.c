@@ -207,7 +207,10 @@ int uring_thread(struct uring_task *t, const char *name, void (*fn)(void *), voi
 
 void uring_thread_leave(struct uring_task *t)
 {
-    thread_current()->uring = NULL;
+    struct thread *cur = thread_current();
+    spin_lock(&cur->process->sig_lock); /* for uring_weight */
+    cur->uring = NULL;
+    spin_unlock(&cur->process->sig_lock);
     spin_lock(&t->lock);
     t->nthreads--;
     waitq_wake(&t->idle, WAITQ_ALL, 0);
@@ -447,6 +450,14 @@ static void stop_threads(struct uring_task *t)
     spin_unlock(&t->lock);
 }
 
+uint64_t uring_weight(const struct thread *t)
+{
+    const struct uring_task *task = t->uring;
+    return task && task->thread == t
+               ? (uint64_t)atomic_load(&task->inflight) * sizeof(struct uring_req)
+               : 0;
+}
+
 void uring_thread_exit(struct thread *t)
 {
     struct uring_task *task = t->uring;
@@ -460,7 +471,9 @@ void uring_thread_exit(struct thread *t)
         uring_cancel_all(u, task);
     drain_task(task);
     stop_threads(task);
+    spin_lock(&t->process->sig_lock); /* for uring_weight */
     t->uring = NULL;
+    spin_unlock(&t->process->sig_lock);
     for (int i = 0; i < URING_RINGS_MAX; i++)
         if (task->rings[i])
             file_put(task->rings[i]);

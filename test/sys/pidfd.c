@@ -411,6 +411,38 @@ static void information(void)
     close(fd);
 }
 
+/* Whoever waits for the end of the end, that it is reaped, is told of it. */
+static void *wait_hup(void *arg)
+{
+    struct pollfd p = { *(int *)arg, 0, 0 }; /* POLLHUP comes unasked */
+    CHECK(1, call(SYS_poll, &p, 1, -1));
+    CHECK(POLLHUP, p.revents);
+    return NULL;
+}
+
+static void reaped(void)
+{
+    pthread_t t;
+    siginfo_t si;
+    int pid = fork();
+    if (pid == 0)
+        _exit(0);
+    int fd = (int)call(SYS_pidfd_open, pid, 0), ep = epoll_create1(0);
+    struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+    CHECK(0, epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e));
+    CHECK(1, epoll_wait(ep, &e, 1, -1));
+    CHECK(EPOLLIN, e.events);
+    CHECK(0, epoll_wait(ep, &e, 1, 0));
+    CHECK(0, pthread_create(&t, NULL, wait_hup, &fd));
+    usleep(20000); /* so that it waits mostly; right without it, too */
+    CHECK(0, call(SYS_waitid, P_PIDFD, fd, &si, WEXITED, NULL));
+    CHECK(0, pthread_join(t, NULL));
+    CHECK(1, epoll_wait(ep, &e, 1, 0));
+    CHECK(EPOLLIN | EPOLLHUP, e.events);
+    close(ep);
+    close(fd);
+}
+
 int main(void)
 {
     opening();
@@ -421,6 +453,7 @@ int main(void)
     cloning();
     numbers();
     threads();
+    reaped();
     information();
     return t_end();
 }

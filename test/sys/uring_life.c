@@ -317,6 +317,30 @@ static void chain_rights(void)
     CHECK(0, child_status(pid));
 }
 
+/* A ring is not sent to others, who could be itself. */
+static void not_sent(void)
+{
+    struct ring r = { 0 };
+    int sv[2];
+    union {
+        struct cmsghdr h;
+        char room[CMSG_SPACE(sizeof(int))];
+    } c = { .h = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+    struct iovec v = { buf, 1 };
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)
+    };
+    ring_open(&r, 8, 0);
+    CHECK(0, call(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, sv));
+    memcpy(CMSG_DATA(&c.h), &r.fd, sizeof(int));
+    CHECK(-EINVAL, call(SYS_sendmsg, sv[0], &m, 0));
+    memcpy(CMSG_DATA(&c.h), &sv[0], sizeof(int));
+    CHECK(1, call(SYS_sendmsg, sv[0], &m, 0));
+    call(SYS_close, sv[0]);
+    call(SYS_close, sv[1]);
+    ring_close(&r);
+}
+
 int main(int argc, char **argv)
 {
     char self[256];
@@ -336,5 +360,6 @@ int main(int argc, char **argv)
     two_threads();
     closed_deferred();
     chain_rights();
+    not_sent();
     return t_leave();
 }

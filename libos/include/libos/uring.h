@@ -105,6 +105,8 @@ struct uring_req {
 NODISCARD int uring_create(struct abi_io_uring_params *p, uint32_t entries,
                            const struct uring_op *ops, unsigned n, struct file **ret_file);
 /* The ring behind an open file; NULL: it is none. */
+/* Bytes that requests of t which wait take. Of a thread in its process's list: the process's sig_lock is held. */
+uint64_t uring_weight(const struct thread *t);
 struct uring *uring_of(const struct file *f);
 /* A ring by its index among those that the thread has registered, with a reference of its file. -EBADF, -EINVAL. */
 NODISCARD int uring_registered(unsigned index, struct file **ret_file);

@@ -3,11 +3,14 @@
  * size does; the machine goes on, time after time. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,6 +114,53 @@ static void hog(void)
     expect_killed(pid, "the hog was not killed");
 }
 
+/* Have n more requests of io_uring wait for an eventfd. */
+static void arm(int ring, unsigned n, uint32_t *sq, const struct io_uring_params *p,
+                struct io_uring_sqe *sqes, int event)
+{
+    uint32_t *tail = sq + p->sq_off.tail / 4, *array = sq + p->sq_off.array / 4;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned at = (*tail + i) & (p->sq_entries - 1);
+        sqes[at] =
+            (struct io_uring_sqe){ .opcode = IORING_OP_POLL_ADD, .fd = event, .poll_events = 1 };
+        array[at] = at;
+    }
+    __atomic_store_n(tail, *tail + n, __ATOMIC_RELEASE);
+    if (syscall(SYS_io_uring_enter, ring, n, 0, 0, NULL, 0) != (long)n)
+        fail("io_uring_enter", n);
+}
+
+/* A child that has nothing itself, but lets libOS have so much for what it waits for. */
+static pid_t waiter(size_t kb)
+{
+    int ready[2];
+    char c;
+    if (pipe(ready))
+        fail("pipe", 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct io_uring_params p = { 0 };
+        int event = eventfd(0, 0), ring = (int)syscall(SYS_io_uring_setup, 256, &p);
+        void *sq = mmap(NULL, p.sq_off.array + p.sq_entries * sizeof(uint32_t),
+                        PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+        void *sqes = mmap(NULL, 256 * sizeof(struct io_uring_sqe), PROT_READ | PROT_WRITE,
+                          MAP_SHARED, ring, IORING_OFF_SQES);
+        if (ring < 0 || sq == MAP_FAILED || sqes == MAP_FAILED)
+            fail("io_uring", ring);
+        for (long first = free_kb(); first - free_kb() < (long)kb;)
+            arm(ring, 256, sq, &p, sqes, event);
+        if (write(ready[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    if (pid < 0 || read(ready[0], &c, 1) != 1)
+        fail("waiter", pid);
+    close(ready[0]);
+    return pid;
+}
+
 int main(void)
 {
     long before = free_kb();
@@ -146,6 +196,23 @@ int main(void)
         fail("the one that asked ended badly", status);
     expect_alive(third, "the third one was killed");
     expect_alive(big, "the protected one was killed");
+    /* What counts is what comes back, not only memory of its own. */
+    pid_t ring = waiter((size_t)before / 2);
+    big = holder((size_t)before / 8, 0);
+    if (score(big) >= score(ring))
+        fail("what waits does not count", score(ring));
+    asker = fork();
+    if (asker == 0) {
+        set_adj(-300); /* it has nearly as much in the end */
+        touch((size_t)before * 7 / 16);
+        _exit(0);
+    }
+    expect_killed(ring, "the one with requests was not killed");
+    if (waitpid(asker, &status, 0) != asker || status)
+        fail("the one that asked ended badly", status);
+    expect_alive(big, "the one without requests was killed");
+    for (int i = 0; i < 600 && free_kb() < before - 1024; i++)
+        usleep(100000); /* libOS gives the last of it back a little later */
     long after = free_kb();
     if (after < before - 1024)
         fail("memory is missing, KiB", before - after);
