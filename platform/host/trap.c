@@ -15,6 +15,7 @@
 #include <base/log.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/ucontext.h>
@@ -97,7 +98,9 @@ static void on_kernel_stack(struct trap *t, uint64_t top)
                      "movq %%rbx, %%rsp"
                      : "+r"(top), "+D"(t)
                      : "r"(serve)
-                     : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+                     : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc",
+                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
 /* The signal stack is disarmed while it holds a frame (host_use_altstack): a timer's signal that comes when this one is served,
@@ -117,6 +120,8 @@ static void handler(int sig, siginfo_t *info, void *context)
         return;
     }
     host_in_kernel = 1;
+    /* From here on a timer's signal leaves frame alone, up to the other fence. */
+    atomic_signal_fence(memory_order_seq_cst);
     cur->signals++;
     struct plat_frame *frame = (struct plat_frame *)cur->kernel_top - 1;
     struct trap t = { .sig = sig,
@@ -129,6 +134,7 @@ static void handler(int sig, siginfo_t *info, void *context)
     on_kernel_stack(&t, ((uint64_t)frame & ~15ull) - 16);
     store_frame(uc->uc_mcontext.gregs, frame);
     cur->signals--;
+    atomic_signal_fence(memory_order_seq_cst);
     host_in_kernel = 0;
 }
 
