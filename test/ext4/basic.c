@@ -420,12 +420,33 @@ static void ranged(void)
     CHECK(0, call(SYS_unlink, "/mnt/ranged"));
 }
 
+/* A write over what is there while somebody else's commit is under way, which the file waits for: the commit's flush may have
+ * come before. */
+static void synced_late(const char *journal)
+{
+    long fd = open_file("/mnt/late", O_RDWR | O_CREAT),
+         other = open_file("/mnt/other", O_RDWR | O_CREAT);
+    fill(buf, 4096, 1);
+    CHECK(4096, call(SYS_pwrite64, fd, buf, 4096, 0));
+    CHECK(0, call(SYS_fsync, fd));
+    CHECK(4096, call(SYS_pwrite64, other, buf, 4096, 0));
+    CHECK(0, call(SYS_ftruncate, fd, 4096)); /* a transaction that fdatasync has to wait for */
+    CHECK(4096, call(SYS_pwrite64, fd, buf + 1, 4096, 0));
+    disk_hold((int)other, *journal);
+    CHECK(0, call(SYS_fdatasync, fd));
+    CHECK(true, disk_hold_flushed());
+    CHECK(0, call(SYS_close, fd));
+    CHECK(0, call(SYS_close, other));
+}
+
 int t_main(void)
 {
     mount_disk();
     handles();
     hints();
     ranged();
+    if (!getenv("LUKS_KEY")) /* there the disk does not know a commit when it sees one */
+        synced_late(getenv("EXT4_JOURNAL"));
     contents();
     names();
     sizes();

@@ -71,7 +71,8 @@ static int disk_submit(struct blk_device *dev, struct blk_request *r, bool more)
         record(DISK_FLUSH, 0, 0);
     else
         err = transfer(d, r);
-    blk_done(r, err);
+    if (!disk_holds(r))
+        blk_done(r, err);
     return 0;
 }
 

@@ -19,6 +19,12 @@ struct disk_record {
 struct blk_device *disk_open(const char *name, const char *path, const char *log);
 /* While true, a timer's signal comes with every transfer, and the transfer uses all vector registers. */
 extern bool disk_ticks;
+/* From now on: the next write is not done before a commit that the fsync of the file fd begins meanwhile is at its last flush (of two,
+ * with a journal), and that flush takes a while. disk_hold_flushed: all of it came to pass, and another flush was begun after the write was done. */
+void disk_hold(int fd, bool journal);
+bool disk_hold_flushed(void);
+/* The disk's side: true when r, which is carried out, is told to be done later. */
+bool disk_holds(struct blk_request *r);
 /* Put a mark into the log: everything that the test was told to be on the disk by now has to be. */
 void disk_mark(uint64_t number);
 

@@ -189,6 +189,7 @@ struct ext4_inode {
     _Atomic uint32_t tid;      /* last transaction that changed it */
     _Atomic uint32_t data_tid; /* last one that fdatasync needs */
     bool extending; /* guarded by the page map's lock: a write is putting data behind the end */
+    bool held_back; /* guarded by wb: for its sake the last write-back left pages dirty */
     _Atomic uint32_t delayed; /* blocks reserved for pages that have none */
     uint32_t shift_top;       /* guarded by wb: extents from here on have been moved; 0: none */
     uint32_t add_hint;        /* of a directory: the blocks before it are full */
@@ -285,8 +286,11 @@ int txn_access_group(struct ext4 *fs, struct buf *gdt, const struct ext4_group *
 /* [block, block + count) was freed in this transaction. */
 NODISCARD int txn_freed(struct ext4 *fs, uint64_t block, uint32_t count, bool metadata);
 uint32_t txn_tid(struct ext4 *fs);
-/* Bring transaction tid and all before onto the medium. */
+/* Bring transaction tid and all before onto the medium. Data written meanwhile need not be there: a commit that somebody else had
+ * begun may have flushed before. */
 NODISCARD int txn_commit(struct ext4 *fs, uint32_t tid);
+/* The same, and with it all that was written before the call. */
+NODISCARD int txn_sync(struct ext4 *fs, uint32_t tid);
 /* Commit what there is, write everything to its place, and empty the journal. */
 NODISCARD int txn_checkpoint(struct ext4 *fs);
 NODISCARD int journal_open(struct ext4 *fs);

@@ -455,7 +455,8 @@ void ext4_core_seal(struct ext4_inode *ei, struct ext4_dinode *c)
         c->checksum_hi = (uint16_t)(crc >> 16);
 }
 
-int ext4_core_write_links(struct ext4_inode *ei, uint32_t nlink)
+/* data: what changes is also fdatasync's, not only if the size has changed. */
+static int core_write(struct ext4_inode *ei, uint32_t nlink, bool data)
 {
     struct ext4_dinode *c;
     struct buf *b;
@@ -464,17 +465,28 @@ int ext4_core_write_links(struct ext4_inode *ei, uint32_t nlink)
         return err;
     err = txn_access(ei->fs, b, BUF_OTHER, 0);
     if (!err) {
-        ei->core_dirty = ei->data_dirty = false;
+        /* Who finds the marks gone finds the transaction; a mark that comes after the look stays. */
+        uint32_t tid = txn_tid(ei->fs);
+        ei->tid = tid;
+        ei->core_dirty = false;
+        if (data || ei->data_dirty) {
+            ei->data_tid = tid;
+            ei->data_dirty = false;
+        }
         if (ei->fresh)
             memset(c, 0, ei->fs->inode_size);
         core_fill(ei, c, nlink);
         c->dtime = nlink ? 0 : (uint32_t)ei->orphan_next_ino;
         ext4_core_seal(ei, c);
         ei->fresh = false;
-        ei->tid = ei->data_tid = txn_tid(ei->fs);
     }
     buf_put(ei->fs, b);
     return err;
+}
+
+int ext4_core_write_links(struct ext4_inode *ei, uint32_t nlink)
+{
+    return core_write(ei, nlink, true);
 }
 
 int ext4_core_write(struct ext4_inode *ei)
@@ -529,11 +541,7 @@ int ext4_core_flush(struct ext4_inode *ei)
     int err = txn_start(ei->fs, 4);
     if (err)
         return err;
-    uint32_t data_tid = ei->data_tid;
-    bool data = ei->data_dirty;
-    err = ext4_core_write(ei);
-    if (!data)
-        ei->data_tid = data_tid;
+    err = core_write(ei, ei->inode->nlink, false);
     txn_stop(ei->fs);
     return err;
 }

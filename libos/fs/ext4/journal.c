@@ -537,6 +537,25 @@ int txn_commit(struct ext4 *fs, uint32_t tid)
     return err;
 }
 
+int txn_sync(struct ext4 *fs, uint32_t tid)
+{
+    int err = 0;
+    bool flushed = false;
+    if (!tid_reached(fs->committed, tid)) {
+        mutex_lock(&fs->commit);
+        uint32_t before = fs->committed;
+        if (fs->error)
+            err = -EIO;
+        else if (!tid_reached(before, tid))
+            err = commit_running(fs);
+        flushed = fs->committed != before; /* here, so after all that the caller wrote */
+        mutex_unlock(&fs->commit);
+    }
+    if (!err && !flushed)
+        err = blk_flush(fs->dev) ? -EIO : 0;
+    return err;
+}
+
 int txn_checkpoint(struct ext4 *fs)
 {
     if (fs->error)

@@ -143,6 +143,7 @@ static void settle_end(struct ext4_inode *ei, struct run *r)
     if (ei->extending) {
         uint64_t end = size / PAGE_SIZE;
         r->whole = end <= r->index ? 0 : (size_t)min_u64(r->n, end - r->index);
+        ei->held_back |= r->whole < r->n;
     } else if (size > last * PAGE_SIZE && size < (last + 1) * PAGE_SIZE) {
         memset((char *)page_ptr(r->page[r->n - 1]) + size % PAGE_SIZE, 0,
                PAGE_SIZE - size % PAGE_SIZE);
@@ -316,6 +317,7 @@ int ext4_writeback_locked(struct ext4_inode *ei, uint64_t first, uint64_t end)
 {
     bool left = true;
     int err = 0;
+    ei->held_back = false;
     /* Until all is written, or nothing helps. */
     for (unsigned round = 0; !err && left && round < 16; round++)
         err = write_round(ei, first, end, &left);
@@ -330,18 +332,31 @@ int ext4_writeback(struct ext4_inode *ei, uint64_t first, uint64_t end)
     return err;
 }
 
+/* All that was written before, also to the page where another write is extending the file just now: its end is waited for. */
+static int write_all(struct ext4_inode *ei, uint64_t first, uint64_t end)
+{
+    mutex_lock(&ei->wb);
+    int err = ext4_writeback_locked(ei, first, end);
+    bool again = ei->held_back;
+    mutex_unlock(&ei->wb);
+    if (!again || err)
+        return err;
+    rwmutex_read_lock(&ei->inode->lock);
+    err = ext4_writeback(ei, first, end);
+    rwmutex_read_unlock(&ei->inode->lock);
+    return err;
+}
+
 int ext4_fsync_inode(struct ext4_inode *ei, uint64_t from, uint64_t end, bool data_only)
 {
     struct ext4 *fs = ei->fs;
     if (fs->read_only)
         return fs->error ? -EIO : 0;
-    int err = ext4_writeback(ei, from / PAGE_SIZE, pagemap_end(end));
+    int err = write_all(ei, from / PAGE_SIZE, pagemap_end(end));
     if (!err && (data_only ? ei->data_dirty : ei->core_dirty))
         err = ext4_core_flush(ei);
     if (err)
         return err;
     uint32_t tid = data_only ? ei->data_tid : ei->tid;
-    if (tid && (int32_t)(fs->committed - tid) < 0)
-        return txn_commit(fs, tid);
-    return blk_flush(fs->dev) ? -EIO : 0;
+    return tid ? txn_sync(fs, tid) : blk_flush(fs->dev) ? -EIO : 0;
 }
