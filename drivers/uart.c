@@ -34,6 +34,7 @@ enum {
     LSR_ERRORS = LSR_OVERRUN | LSR_PARITY | LSR_FRAME | LSR_BREAK,
     FIFO = 16,
     UARTS = 2,
+    LATE_NS = 100000000,
     START_FIFOS = 4,      /* FIFO fills of one start */
     INTERRUPT_FIFOS = 16, /* FIFOs served, each way, by one interrupt */
 };
@@ -42,7 +43,9 @@ struct uart {
     struct serial serial;
     struct spin lock;
     uint16_t port;
-    uint8_t ier; /* guarded by lock: what is in IER */
+    bool
+        no_interrupt; /* none of the machine's could be had: output alone, and whoever writes waits */
+    uint8_t ier;      /* guarded by lock: what is in IER */
 };
 
 static struct uart uarts[UARTS];
@@ -63,6 +66,36 @@ static void set_ier(struct uart *u, uint8_t ier)
         u->ier = ier;
         put(u, REG_IER, ier);
     }
+}
+
+/* Send n bytes and wait until they have left; false: there was no progress for wait_ns. Locks: u->lock held. */
+static bool send_locked(struct uart *u, const uint8_t *buf, size_t n, uint64_t wait_ns)
+{
+    uint64_t last = plat_time_ns();
+    for (;;) {
+        uint8_t lsr = get(u, REG_LSR);
+        if (!n && lsr & LSR_IDLE)
+            return true;
+        if (n && lsr & LSR_EMPTY) {
+            for (size_t i = 0; i < FIFO && n; i++, n--)
+                put(u, REG_DATA, *buf++);
+            last = plat_time_ns();
+        } else if (plat_time_ns() - last > wait_ns) {
+            return false;
+        }
+        plat_relax();
+    }
+}
+
+/* All that there is; what the device does not take in time is lost. Locks: u->lock held. */
+static void transmit_waiting(struct uart *u)
+{
+    struct serial *s = &u->serial;
+    uint8_t buf[FIFO];
+    size_t n;
+    while (s->user && (n = s->user->pull(s, buf, FIFO)))
+        if (!send_locked(u, buf, n, LATE_NS))
+            return;
 }
 
 /* Fill the transmit FIFO up to fifos times, while it is empty. True: something went out. Locks: u->lock held. */
@@ -90,7 +123,10 @@ static void uart_start(struct serial *s)
 {
     struct uart *u = s->data;
     spin_lock(&u->lock);
-    transmit(u, START_FIFOS);
+    if (u->no_interrupt)
+        transmit_waiting(u);
+    else
+        transmit(u, START_FIFOS);
     spin_unlock(&u->lock);
 }
 
@@ -120,21 +156,9 @@ static bool uart_idle(struct serial *s)
 static bool uart_send_wait(struct serial *s, const uint8_t *buf, size_t n, uint64_t wait_ns)
 {
     struct uart *u = s->data;
-    uint64_t last = plat_time_ns();
-    bool done = false;
+    bool done;
     spin_lock(&u->lock);
-    while (!done) {
-        uint8_t lsr = get(u, REG_LSR);
-        if (n && lsr & LSR_EMPTY) {
-            for (size_t i = 0; i < FIFO && n; i++, n--)
-                put(u, REG_DATA, *buf++);
-            last = plat_time_ns();
-        } else if (plat_time_ns() - last > wait_ns) {
-            break;
-        }
-        done = !n && lsr & LSR_IDLE;
-        plat_relax();
-    }
+    done = send_locked(u, buf, n, wait_ns);
     spin_unlock(&u->lock);
     return done;
 }
@@ -216,9 +240,10 @@ static int uart_probe(void)
         put(u, REG_IER, 0);
         /* An interrupt for 14 bytes, or for fewer once the line rests for the time of four. */
         put(u, REG_FCR, FCR_ENABLE | FCR_TRIGGER_14);
-        int err = plat_irq_attach(info.gsi, uart_interrupt, u);
-        if (!err)
-            err = serial_register(i, &u->serial);
+        u->no_interrupt = plat_irq_attach(info.gsi, uart_interrupt, u) != 0;
+        if (u->no_interrupt)
+            log_warn("uart: port 0x%x has no interrupt: output alone", u->port);
+        int err = serial_register(i, &u->serial);
         if (err)
             return err;
     }

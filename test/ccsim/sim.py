@@ -73,7 +73,7 @@ def main():
             host = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=dict(os.environ, LC_ALL='C.UTF-8'))
             good = good and (p.returncode, p.stdout) == (host.returncode, host.stdout)
         else:
-            good = good and all(text in said for text in rest[1].split(' && '))
+            good = good and all(text in said for text in rest[1].split(' && ')) and (p.returncode == 0 or not PASS.search(p.stdout))
     sys.exit(0 if good else 1)
 
 
