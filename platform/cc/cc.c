@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which kind of confidential guest this is, and the ends that they have in common. Set once, at the identity mapping. */
 #include "cc/cc_int.h"
+#include "cc/cpuid.h"
 #include "cc/doorbell.h"
 #include "cc/ghcb.h"
 
@@ -135,9 +136,13 @@ bool cc_halt(void)
 
 struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
 {
-    if (kind == CC_SNP)
-        return snp_cpuid(leaf, sub);
-    return kind == CC_SEV_ES ? sev_es_cpuid(leaf, sub) : x86_cpuid_raw(leaf, sub);
+    struct x86_cpuid r;
+
+    if (!has_ghcb())
+        return x86_cpuid_raw(leaf, sub);
+    r = kind == CC_SNP ? snp_cpuid(leaf, sub) : sev_es_cpuid(leaf, sub);
+    r.ecx = cc_cpuid_enabled(leaf, sub, x86_cr4(), r.ecx);
+    return r;
 }
 
 static const char *reason_text(enum cc_reason why)

@@ -57,6 +57,17 @@ static uint32_t xsave_size(const struct cc_cpuid_table *t, uint64_t features, bo
     return size;
 }
 
+uint32_t cc_cpuid_enabled(uint32_t leaf, uint32_t sub, uint64_t cr4, uint32_t ecx)
+{
+    enum { OSXSAVE = 1 << 27, OSPKE = 1 << 4, SHIFT_XSAVE = 18, SHIFT_PKE = 22 };
+
+    if (leaf == 1)
+        return (ecx & ~(uint32_t)OSXSAVE) | (cr4 >> SHIFT_XSAVE & 1 ? OSXSAVE : 0);
+    if (leaf == 7 && !sub)
+        return (ecx & ~(uint32_t)OSPKE) | (cr4 >> SHIFT_PKE & 1 ? OSPKE : 0);
+    return ecx;
+}
+
 void cc_cpuid_lookup(const struct cc_cpuid_table *t, uint32_t leaf, uint32_t sub, uint64_t xcr0,
                      uint32_t out[4])
 {

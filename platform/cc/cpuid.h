@@ -27,4 +27,8 @@ struct cc_cpuid_table {
 void cc_cpuid_lookup(const struct cc_cpuid_table *t, uint32_t leaf, uint32_t sub, uint64_t xcr0,
                      uint32_t out[4]);
 
+/* Bits of ecx that say what cr4 has on (OSXSAVE in leaf 1, OSPKE in leaf 7), which whoever made the table cannot know: ecx with
+ * them as they are. Pure. */
+uint32_t cc_cpuid_enabled(uint32_t leaf, uint32_t sub, uint64_t cr4, uint32_t ecx);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The CPUID page and the secrets page, as the security processor fills them. */
 #include "ccsim.h"
+#include "vmcb.h"
 #include "x86_64/x86.h"
 
 #include <string.h>
@@ -137,6 +138,13 @@ bool sim_cpuid_find(uint32_t leaf, uint32_t sub, struct sim_cpuid *ret)
         return true;
     }
     return false;
+}
+
+void sim_os_features(const struct vcpu *c, struct sim_cpuid *r)
+{
+    enum { OSXSAVE = 1 << 27 };
+
+    r->ecx = (r->ecx & ~(uint32_t)OSXSAVE) | (c->vmcb->cr4 & CR4_OSXSAVE ? OSXSAVE : 0);
 }
 
 uint64_t sim_tsc_mhz(void)

@@ -63,12 +63,24 @@ static void count_is_bounded(void **state)
     assert_int_equal(out[0], 0);
 }
 
+static void what_is_on(void **state)
+{
+    (void)state;
+    assert_int_equal(cc_cpuid_enabled(1, 0, 1u << 18, 0x4000000), 0xc000000);
+    assert_int_equal(cc_cpuid_enabled(1, 5, 0, 0xc000000), 0x4000000);
+    assert_int_equal(cc_cpuid_enabled(7, 0, 1u << 22, 0x8), 0x18);
+    assert_int_equal(cc_cpuid_enabled(7, 0, 1u << 18, 0x18), 0x8);
+    assert_int_equal(cc_cpuid_enabled(7, 1, 0, 0x10), 0x10);
+    assert_int_equal(cc_cpuid_enabled(0xd, 0, 0, UINT32_MAX), UINT32_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(leaves),
         cmocka_unit_test(xsave_sizes),
         cmocka_unit_test(count_is_bounded),
+        cmocka_unit_test(what_is_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
