@@ -84,9 +84,13 @@ static void look(struct process *p)
         wait = limit > cpu ? limit - cpu : 0;
     limit = check_rt_limit(p);
     wait = limit < wait ? limit : wait;
-    if (wait == UINT64_MAX || p->exiting)
+    if (wait == UINT64_MAX)
         return;
-    timer_start(&p->cpu_timer, plat_time_ns() + (wait > MIN_WAIT_NS ? wait : MIN_WAIT_NS));
+    spin_lock(
+        &p->sig_lock); /* after a process has begun to end, nobody arms what it is about to stop */
+    if (!p->exiting)
+        timer_start(&p->cpu_timer, plat_time_ns() + (wait > MIN_WAIT_NS ? wait : MIN_WAIT_NS));
+    spin_unlock(&p->sig_lock);
 }
 
 static void fired(struct timer *timer)

@@ -99,22 +99,25 @@ void itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *re
     if (which == ITIMER_REAL && value_ns)
         timer_start(&p->real_timer, it->next_ns[which]);
     spin_unlock(&p->sig_lock);
-    if (which == ITIMER_REAL && !value_ns)
+    if (which == ITIMER_REAL && !value_ns) {
         timer_stop(&p->real_timer); /* not under the lock, which the callback takes */
+        spin_lock(&p->sig_lock);
+        if (it->next_ns[which]) /* another thread has set it meanwhile */
+            timer_start(&p->real_timer, it->next_ns[which]);
+        spin_unlock(&p->sig_lock);
+    }
     if (which != ITIMER_REAL && value_ns)
         cpu_timers_changed(p);
 }
 
 uint64_t itimer_cpu_check(struct process *p, const struct cpu_told *cpu)
 {
-    struct itimer *it = p->itimers;
     uint64_t next = UINT64_MAX;
-    if (!it)
-        return next;
     for (int which = ITIMER_VIRTUAL; which <= ITIMER_PROF; which++) {
         uint64_t now = cpu->user_ns + (which == ITIMER_PROF ? cpu->system_ns : 0);
         spin_lock(&p->sig_lock);
-        uint64_t at = it->next_ns[which];
+        struct itimer *it = p->itimers; /* somebody else's process may be ending */
+        uint64_t at = it ? it->next_ns[which] : 0;
         bool due = at && at <= now;
         if (due)
             at = it->next_ns[which] = it->interval_ns[which] ? now + it->interval_ns[which] : 0;
@@ -130,6 +133,9 @@ uint64_t itimer_cpu_check(struct process *p, const struct cpu_told *cpu)
 void itimer_exit(struct process *p)
 {
     timer_stop(&p->real_timer);
-    heap_free(p->itimers);
+    spin_lock(&p->sig_lock);
+    struct itimer *it = p->itimers;
     p->itimers = NULL;
+    spin_unlock(&p->sig_lock);
+    heap_free(it);
 }

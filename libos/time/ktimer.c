@@ -20,6 +20,7 @@ struct ktimer {
     int id, clockid;
     struct abi_sigevent event;
     struct thread *target; /* SIGEV_THREAD_ID: holds a reference */
+    struct thread *timed;  /* whose CPU time it counts, if a thread's; a reference */
     struct timer timer;
     struct waiter clock_waiter; /* wall clocks: in clock_was_set() */
     uint64_t next_ns;           /* in the clock's time; 0: off */
@@ -151,6 +152,8 @@ static void put(struct ktimer *k)
     timer_stop(&k->timer);
     if (k->target)
         thread_put(k->target);
+    if (k->timed)
+        thread_put(k->timed);
     heap_free(k);
 }
 
@@ -158,10 +161,13 @@ static void put(struct ktimer *k)
 static int own_clock(int clockid)
 {
     if (clockid == CLOCK_PROCESS_CPUTIME_ID)
-        return (int)(~(unsigned)process_current()->pid << 3 | 2);
+        clockid = (int)(~0u << 3 | 2);
     if (clockid == CLOCK_THREAD_CPUTIME_ID)
-        return (int)(~(unsigned)thread_current()->tid << 3 | 6);
-    return clockid;
+        clockid = (int)(~0u << 3 | 6);
+    if (clockid >= 0 || ~(clockid >> 3)) /* names somebody */
+        return clockid;
+    int own = clockid & 4 ? thread_current()->tid : process_current()->pid;
+    return (int)(~(unsigned)own << 3) | (clockid & 7);
 }
 
 static int check_event(const struct abi_sigevent *ev, struct thread **ret_target)
@@ -185,13 +191,24 @@ static int check_event(const struct abi_sigevent *ev, struct thread **ret_target
     return -EINVAL;
 }
 
+/* The lowest free id. sig_lock is held. */
+static int free_id(const struct process *p)
+{
+    uint64_t used[TIMERS_MAX / 64] = { 0 };
+    const struct ktimer *k;
+    int at = 0;
+    DL_FOREACH(p->timers, k)
+    used[k->id / 64] |= 1ull << k->id % 64;
+    while (at < TIMERS_MAX / 64 && !~used[at])
+        at++;
+    return at == TIMERS_MAX / 64 ? TIMERS_MAX : at * 64 + __builtin_ctzll(~used[at]);
+}
+
 /* Give k the lowest free id and put it into the list, where any thread can find and delete it from then on. The id, -EAGAIN. */
 static int enlist(struct process *p, struct ktimer *k, bool own_value)
 {
-    int id = 0;
     spin_lock(&p->sig_lock);
-    while (id < TIMERS_MAX && find(p, id))
-        id++;
+    int id = free_id(p);
     if (id < TIMERS_MAX) {
         k->id = id;
         if (own_value)
@@ -225,6 +242,8 @@ int ktimer_create(int clockid, const struct abi_sigevent *ev, int *ret_id)
     k->refs = 1;
     k->clockid = own_clock(clockid);
     k->on_cpu_time = is_cpu_clock(clockid);
+    if (k->clockid < 0 && k->clockid & 4)
+        k->timed = thread_find(~(k->clockid >> 3)); /* NULL: it has ended, and counts no more */
     k->target = ev ? target : NULL;
     timer_init(&k->timer, fired);
     if (ev)
@@ -341,6 +360,15 @@ void ktimer_taken(struct process *p, struct abi_siginfo *info)
     k->overrun = 0;
 }
 
+/* What k's clock says when the process has had *cpu. sig_lock is held. */
+static uint64_t cpu_now(const struct ktimer *k, const struct cpu_told *cpu)
+{
+    if (k->clockid &
+        4) /* one that leaves libOS's time out fires early: a thread's is not told apart here */
+        return k->timed ? sched_cpu_ns(k->timed) : 0;
+    return cpu->user_ns + (counts_user_only(k) ? 0 : cpu->system_ns);
+}
+
 /* One timer that is due, with a reference; NULL: none, and *ret_wait is the CPU time until there is. */
 static struct ktimer *cpu_due(struct process *p, const struct cpu_told *cpu, uint64_t *ret_wait)
 {
@@ -349,11 +377,9 @@ static struct ktimer *cpu_due(struct process *p, const struct cpu_told *cpu, uin
     spin_lock(&p->sig_lock);
     DL_FOREACH(p->timers, k)
     {
-        uint64_t now = cpu->user_ns + (counts_user_only(k) ? 0 : cpu->system_ns);
         if (!k->on_cpu_time || !k->next_ns)
             continue;
-        if (k->target && k->clockid & 4)
-            now = sched_cpu_ns(k->target);
+        uint64_t now = cpu_now(k, cpu);
         if (expire(k, advance(k, now))) {
             due = k;
             k->refs++;
@@ -381,10 +407,15 @@ uint64_t ktimer_cpu_check(struct process *p, const struct cpu_told *cpu)
 
 void ktimer_exit(struct process *p)
 {
-    struct ktimer *k, *next;
-    DL_FOREACH_SAFE(p->timers, k, next)
-    {
+    struct ktimer *k;
+    spin_lock(&p->sig_lock); /* another CPU may be looking for timers on CPU time that are due */
+    while ((k = p->timers)) {
         DL_DELETE(p->timers, k);
+        k->gone = true;
+        k->next_ns = 0;
+        spin_unlock(&p->sig_lock);
         put(k);
+        spin_lock(&p->sig_lock);
     }
+    spin_unlock(&p->sig_lock);
 }

@@ -88,17 +88,21 @@ void timer_start(struct timer *t, uint64_t deadline_ns)
 
 bool timer_stop(struct timer *t)
 {
-    struct timer_cpu *c = lock_cpu_of(t);
-    bool armed = t->armed;
-    if (armed) {
-        RB_REMOVE(timer_tree, &c->tree, t);
-        t->armed = false;
-    }
-    spin_unlock(&c->lock);
-    if (c != &cpus[plat_cpu_id()]) /* rearmed or not, the callback may still run */
+    bool armed = false;
+    for (;;) {
+        struct timer_cpu *c = lock_cpu_of(t);
+        if (t->armed) {
+            RB_REMOVE(timer_tree, &c->tree, t);
+            t->armed = false;
+            armed = true;
+        }
+        spin_unlock(&c->lock);
+        if (c == &cpus[plat_cpu_id()] || LIKELY(c->running != t))
+            return armed;
         while (c->running == t)
             plat_relax();
-    return armed;
+        /* Its callback has run, and may have armed it again: look once more. */
+    }
 }
 
 void timer_tick_at(uint64_t deadline_ns)

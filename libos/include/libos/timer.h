@@ -19,7 +19,8 @@ struct timer {
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
 /* Arm, or move, t. A deadline in the past fires at the next opportunity. */
 void timer_start(struct timer *t, uint64_t deadline_ns);
-/* Disarm. True if it was armed; false: it has fired, and its callback has finished. */
+/* Disarm. True if it was armed; false: it has fired. Its callback has finished, unless that is the caller, and what it armed is
+ * disarmed too. No lock that the callback takes is held. */
 bool timer_stop(struct timer *t);
 
 /* Have sched_tick called on this CPU no later than about deadline_ns: the earliest of several calls counts. */
