@@ -57,7 +57,11 @@ static int share_objects(struct thread *t, struct thread *from, uint64_t flags)
     if (err)
         return err;
     from->over_limit = false;
-    seccomp_inherit(t, from);
+    if (!(flags & CLONE_THREAD)) { /* a thread gets its filters when it is published */
+        spin_lock(&from->process->sig_lock);
+        seccomp_inherit(t, from);
+        spin_unlock(&from->process->sig_lock);
+    }
     err = sem_share_undo(t, flags & CLONE_SYSVSEM);
     if (err)
         return err;
@@ -293,7 +297,8 @@ int thread_create_worker(const char *name, void (*fn)(void *), void *arg,
     t->is_worker = true;
     t->sigmask = ~0ull;
     strncpy(t->comm, name, sizeof(t->comm) - 1);
-    err = share_objects(t, from, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM);
+    err = share_objects(
+        t, from, CLONE_THREAD | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM);
     if (!err)
         err = thread_publish(t, false);
     if (err) {

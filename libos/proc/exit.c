@@ -56,8 +56,8 @@ void process_notify_parent(struct process *p, int code, int status)
         .si_code = code,
         .chld = { .si_pid = p->pid, .si_uid = process_uid(p), .si_status = status },
     };
-    if (!quiet && info.si_signo)
-        (void)signal_send_process(parent, &info); /* it ends itself: fine */
+    if (!quiet && info.si_signo && info.si_signo <= ABI_NSIG) /* clone(2) takes any number */
+        (void)signal_send_process(parent, &info);             /* it ends itself: fine */
     waitq_wake(&parent->child_wait, WAITQ_ALL, 0);
 }
 

@@ -66,9 +66,13 @@ void seccomp_inherit(struct thread *child, const struct thread *from)
 
 void seccomp_exit(struct thread *t)
 {
+    if (!t->seccomp.filter)
+        return; /* nobody gives any to one that ends */
+    spin_lock(&t->process->sig_lock);
     struct seccomp_filter *f = t->seccomp.filter;
     t->seccomp.filter = NULL;
     t->seccomp.mode = SECCOMP_MODE_DISABLED;
+    spin_unlock(&t->process->sig_lock);
     filter_leave(f);
     seccomp_filter_put(f);
 }
@@ -87,12 +91,13 @@ int seccomp_get_filter(struct thread *t, uint64_t off, struct abi_sock_filter **
     struct thread *me = thread_current();
     if (!cred_capable(CAP_SYS_ADMIN) || me->seccomp.mode != SECCOMP_MODE_DISABLED)
         return -EACCES;
-    if (t->seccomp.mode != SECCOMP_MODE_FILTER)
-        return -EINVAL;
     spin_lock(&t->process->sig_lock);
-    struct seccomp_filter *f = t->seccomp.filter;
-    f->refs++;
+    struct seccomp_filter *f = t->seccomp.filter; /* NULL also of a tracee that was killed */
+    if (f)
+        f->refs++;
     spin_unlock(&t->process->sig_lock);
+    if (!f)
+        return -EINVAL;
     uint64_t count = 0;
     const struct seccomp_filter *x = f;
     for (; x; x = x->prev)

@@ -12,6 +12,7 @@
 #include <libos/mm.h>
 #include <libos/page.h>
 #include <libos/sched.h>
+#include <libos/seccomp.h>
 #include <libos/trace.h>
 #include <libos/tsc.h>
 #include <plat/cpu.h>
@@ -123,6 +124,20 @@ int thread_create(struct process *p, int tid, void (*fn)(void *), void *arg,
     return 0;
 }
 
+/* t joins the thread that makes it. What has been said to all threads of the process until now holds for t too: filters
+ * for all of them, and to stop. sig_lock is held. */
+static void join_threads(struct process *p, struct thread *t)
+{
+    const struct thread *from = thread_current();
+    if (UNLIKELY(from->seccomp.mode)) {
+        seccomp_inherit(t, from);
+        t->no_new_privs = from->no_new_privs;
+        trace_update_calls(t);
+    }
+    if (UNLIKELY(p->stopped) && !t->is_worker)
+        thread_set_work(t, WORK_SIGNAL);
+}
+
 int thread_publish_locked(struct thread *t, bool traced)
 {
     struct process *p = t->process;
@@ -134,6 +149,8 @@ int thread_publish_locked(struct thread *t, bool traced)
         struct pid_slot *s = pid_slot(t->tid);
         s->users--;
         s->thread = t;
+        if (p == process_current())
+            join_threads(p, t);
         DL_APPEND(p->threads, t);
         if (!p->nthreads++)
             p->leader = t;
