@@ -434,7 +434,7 @@ static int take_notify(struct mqueue *q, struct abi_siginfo *ret_info,
                                       .rt = { .si_pid = process_current()->pid,
                                               .si_uid = thread_current()->cred->uid,
                                               .si_value = q->notify.sigev_value } };
-    return q->notify.sigev_notify == SIGEV_SIGNAL ? pid : 0;
+    return q->notify.sigev_notify == SIGEV_SIGNAL && q->notify.sigev_signo ? pid : 0;
 }
 
 static void put_in_order(struct mqueue *q, struct msg *m)

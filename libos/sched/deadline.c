@@ -349,5 +349,6 @@ void deadline_told(const struct thread *t, struct sched_deadline *ret_want)
 void sched_free_deadline(struct thread *t)
 {
     timer_stop(&t->dl->timer);
+    deadline_quit(t); /* a thread that had ended can be given some */
     heap_free(t->dl);
 }

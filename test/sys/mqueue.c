@@ -138,6 +138,14 @@ static void notification(void)
     CHECK(-EINVAL, call(SYS_mq_notify, q, &ev));
     CHECK(-EFAULT, call(SYS_mq_notify, q, T_BAD));
     CHECK(-EBADF, call(SYS_mq_notify, other, NULL));
+    char text[100];
+    CHECK(1, call(SYS_mq_timedreceive, q, text, sizeof(text), NULL, NULL));
+    CHECK(1, call(SYS_mq_timedreceive, q, text, sizeof(text), NULL, NULL));
+    CHECK(0, call(SYS_mq_notify, q, NULL));
+    ev = (struct sigevent){ .sigev_notify = SIGEV_SIGNAL }; /* signal 0: nothing is sent */
+    CHECK(0, call(SYS_mq_notify, q, &ev));
+    CHECK(0, call(SYS_mq_timedsend, q, "c", 1, 0, NULL));
+    CHECK(0, call(SYS_mq_notify, q, &ev)); /* it was told of all the same */
     CHECK(0, call(SYS_mq_unlink, NAME));
     call(SYS_close, q);
 }
