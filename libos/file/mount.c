@@ -147,6 +147,7 @@ int mount_create(struct superblock *take_sb, struct dentry *root, const char *so
     m->unbindable = false;
     m->peer_next = m;
     m->master = m->slaves = m->slave_next = m->slave_prev = NULL;
+    m->sent = NULL;
     spin_lock(&mount_lock);
     m->id = next_id++;
     spin_unlock(&mount_lock);

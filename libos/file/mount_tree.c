@@ -186,7 +186,8 @@ void mount_bury(struct mount *dead)
     }
 }
 
-/* Spreading. A mount that was visited has sent: the copy that it got, or that whoever told it got. */
+/* Spreading. A mount that was visited has sent: the copy that it got, or that whoever told it got. What spreads, and the copies of
+ * it, are peers too when a mount is bound into itself: they have themselves there, and get nothing. */
 
 struct spread {
     struct mount *first, *last; /* queue through work_next; all that were visited */
@@ -209,6 +210,19 @@ static void spread_end(struct spread *s)
         m->sent = NULL;
 }
 
+static void mark_new(struct mount *tree)
+{
+    for (struct mount *m = tree; m; m = mount_below(tree, m))
+        m->sent = m;
+}
+
+static void unmark_new(struct mount *tree)
+{
+    for (struct mount *m = tree; m; m = mount_below(tree, m))
+        if (m->sent == m)
+            m->sent = NULL;
+}
+
 /* Hang a copy of what the mount that told m got over point in m. */
 static int spread_to(struct spread *s, struct mount *m, struct mount *model, struct dentry *point,
                      bool slave)
@@ -223,6 +237,7 @@ static int spread_to(struct spread *s, struct mount *m, struct mount *model, str
     int err = mount_copy_tree(model, model->root, true, slave ? COPY_SLAVE : COPY_PEER, &copy);
     if (err)
         return err;
+    mark_new(copy);
     if (slave && m->group)
         for (struct mount *c = copy; c; c = mount_below(copy, c))
             mount_share(c, MOUNT_SHARED);
@@ -254,6 +269,8 @@ int mount_spread(struct mount *tree, const struct path *at)
         return 0;
     for (struct mount *m = tree; m; m = mount_below(tree, m))
         mount_share(m, MOUNT_SHARED);
+    if (tree->place == MOUNT_APART)
+        mark_new(tree);
     visit(&s, at->mount, tree);
     for (struct mount *m = s.first; m && !err; m = m->work_next) {
         struct mount *model = m->sent, *p;
@@ -262,9 +279,14 @@ int mount_spread(struct mount *tree, const struct path *at)
         for (p = m->slaves; p && !err; p = p->slave_next)
             err = spread_to(&s, p, model, at->dentry, true);
     }
-    for (struct mount *m = err ? s.first->work_next : NULL; m; m = m->work_next)
-        if (m->sent->parent == m && m->sent->point == at->dentry)
+    for (struct mount *m = s.first->work_next; m; m = m->work_next) {
+        if (m->sent->parent != m || m->sent->point != at->dentry)
+            continue;
+        unmark_new(m->sent);
+        if (err)
             mount_dissolve_locked(m->sent, NULL);
+    }
+    unmark_new(tree);
     spread_end(&s);
     return err;
 }

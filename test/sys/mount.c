@@ -483,6 +483,41 @@ static void pivots(void)
     CHECK(0, umnt(A, 0));
 }
 
+/* How many mounts are at or below TOP. */
+static int mounts_at_top(void)
+{
+    static char buf[32768];
+    long fd = call(SYS_open, "/proc/self/mountinfo", O_RDONLY, 0), n, len = 0;
+    int found = 0;
+    while ((n = call(SYS_read, fd, buf + len, sizeof(buf) - 1 - (size_t)len)) > 0)
+        len += n;
+    call(SYS_close, fd);
+    buf[len] = '\0';
+    for (char *at = buf; (at = strstr(at, " " TOP)); at++)
+        found++;
+    return found;
+}
+
+/* A shared mount that is bound into itself: the new one is its peer, but gets no copy of itself. */
+static void into_itself(void)
+{
+    int before = mounts_at_top();
+    CHECK(0, mnt("self", A, "tmpfs", 0, NULL));
+    CHECK(0, mnt(NULL, A, NULL, MS_SHARED, NULL));
+    CHECK(0, call(SYS_mkdir, A "/b", 0755));
+    CHECK(0, call(SYS_mkdir, A "/c", 0755));
+    CHECK(0, mnt(A, A "/b", NULL, MS_BIND, NULL));
+    CHECK(before + 2, mounts_at_top());
+    CHECK(0, mnt(A, A "/c", NULL, MS_BIND, NULL));
+    CHECK(before + 4, mounts_at_top()); /* the one at b is told of it too */
+    CHECK(0, mnt(A, A "/c", NULL, MS_BIND | MS_REC, NULL));
+    CHECK(before + 20, mounts_at_top());
+    /* One of them is on A itself, over the first. */
+    for (int i = 0; i < 4 && mounts_at_top() > before; i++)
+        CHECK(0, umnt(A, MNT_DETACH));
+    CHECK(before, mounts_at_top());
+}
+
 int main(void)
 {
 #ifndef T_IN_PROCESS
@@ -506,6 +541,7 @@ int main(void)
     busy();
     moves();
     sharing();
+    into_itself();
     tells();
     polls();
     rights();
