@@ -314,8 +314,10 @@ static ssize_type master_read(struct file *f, struct iter *it, uint64_t *pos)
                 return err;
             continue;
         }
-        if (iter_put(it, buf, n) < n)
-            return done ? done : -EFAULT;
+        if (iter_put(it, buf, n) < n) { /* what was taken is lost, but there is room now */
+            done = done ? done : -EFAULT;
+            break;
+        }
         done += (ssize_type)n;
         if (p->packet)
             break;
@@ -324,27 +326,38 @@ static ssize_type master_read(struct file *f, struct iter *it, uint64_t *pos)
     return done;
 }
 
+/* Give n bytes to the slave, as many as it takes at once; another writer may be faster than room was seen. How many, -EAGAIN,
+ * -ERESTARTSYS. */
+static ssize_type master_give(struct pty *p, struct file *f, const uint8_t *buf, size_t n)
+{
+    for (;;) {
+        size_t room = tty_receive_room(p->slave);
+        if (room)
+            room = tty_receive(p->slave, buf, n < room ? n : room, SERIAL_OK);
+        if (room)
+            return (ssize_type)room;
+        if (f->flags & O_NONBLOCK)
+            return -EAGAIN;
+        if (WAIT_EVENT(&p->write_wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE,
+                       tty_receive_room(p->slave)))
+            return -ERESTARTSYS;
+    }
+}
+
 static ssize_type master_write(struct file *f, struct iter *it, uint64_t *pos)
 {
     struct pty *p = f->data;
     uint8_t buf[PIECE];
     ssize_type done = 0;
     while (it->left) {
-        size_t room = tty_receive_room(p->slave);
-        if (!room) {
-            if (f->flags & O_NONBLOCK)
-                return done ? done : -EAGAIN;
-            int err = WAIT_EVENT(&p->write_wait, SLEEP_INTERRUPTIBLE, NO_DEADLINE,
-                                 tty_receive_room(p->slave));
-            if (err)
-                return done ? done : -ERESTARTSYS;
-            continue;
+        size_t want = it->left < PIECE ? it->left : PIECE, n = iter_get(it, buf, want);
+        for (size_t at = 0; at < n;) {
+            ssize_type took = master_give(p, f, buf + at, n - at);
+            if (took < 0)
+                return done ? done : took;
+            at += (size_t)took;
+            done += took;
         }
-        size_t want = it->left < PIECE ? it->left : PIECE;
-        want = want < room ? want : room;
-        size_t n = iter_get(it, buf, want);
-        tty_receive(p->slave, buf, n, SERIAL_OK);
-        done += (ssize_type)n;
         if (n < want)
             return done ? done : -EFAULT;
     }

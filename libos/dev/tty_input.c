@@ -414,21 +414,23 @@ static bool input_is_plain(const struct tty *t)
            !lflag(t, ISIG | ICANON | ECHO) && !t->quote_next;
 }
 
-static void store_all(struct tty *t, const uint8_t *buf, size_t n)
+static size_t store_all(struct tty *t, const uint8_t *buf, size_t n)
 {
     size_t room = TTY_INPUT_SIZE - (t->head - t->tail);
-    for (n = n < room ? n : room; n; n--)
-        store(t, *buf++);
+    n = n < room ? n : room;
+    for (size_t i = 0; i < n; i++)
+        store(t, buf[i]);
+    return n;
 }
 
-void tty_receive(struct tty *t, const uint8_t *buf, size_t n, enum serial_error error)
+size_t tty_receive(struct tty *t, const uint8_t *buf, size_t n, enum serial_error error)
 {
+    size_t i = 0;
     spin_lock(&t->lock);
-    if (error == SERIAL_OK && input_is_plain(t)) {
-        store_all(t, buf, n);
-        n = 0;
-    }
-    for (size_t i = 0; i < n; i++) {
+    bool plain = error == SERIAL_OK && input_is_plain(t);
+    if (plain)
+        i = store_all(t, buf, n);
+    for (; !plain && i < n; i++) {
         size_t each = t->termios.c_iflag & PARMRK ? 3 : 1;
         if (TTY_INPUT_SIZE - (t->head - t->tail) < each) {
             if (!lflag(t, ICANON) || t->canon_head != t->tail)
@@ -443,6 +445,7 @@ void tty_receive(struct tty *t, const uint8_t *buf, size_t n, enum serial_error 
     if (tty_input_available(t, true))
         wake_readers(t);
     spin_unlock(&t->lock);
+    return i;
 }
 
 void tty_unthrottle(struct tty *t)

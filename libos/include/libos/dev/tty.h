@@ -74,9 +74,9 @@ void tty_put(struct tty *t);
 
 /* Bytes that tty_receive takes now. Locks: takes t->lock. */
 size_t tty_receive_room(struct tty *t);
-/* Input from the line: n bytes, at most tty_receive_room; error concerns the last. From interrupts too. Locks: takes
- * t->lock, may send signals and wake. */
-void tty_receive(struct tty *t, const uint8_t *buf, size_t n, enum serial_error error);
+/* Input from the line: n bytes, at most tty_receive_room; error concerns the last. How many were taken: fewer when another one was
+ * faster. From interrupts too. Locks: takes t->lock, may send signals and wake. */
+size_t tty_receive(struct tty *t, const uint8_t *buf, size_t n, enum serial_error error);
 /* The channel has room for output again. */
 void tty_output_ready(struct tty *t);
 /* No more input will come: reads give what is there, then 0. */
