@@ -23,6 +23,8 @@ enum {
     INTERCEPT_INTR = 1 << 0,
     INTERCEPT_HLT = 1 << 24,
     V_INTR_MASKING = 1 << 24,
+    VEC_STRAY =
+        0xf, /* what an 8259 as a BIOS leaves it gives for a line that was masked in the meantime */
     VEC_OWN = 0x21,        /* to get a CPU of the machine out of a halt */
     VEC_LEGACY_END = 0x30, /* of an 8259, which the guest does not use: it ends none of them */
     AFTER = 700,           /* exits: the guest is past its boot code */
@@ -69,6 +71,7 @@ void sim_doorbell_init(void)
     } pointer = { sizeof(idt) - 1, (uintptr_t)idt };
 
     gate(VEC_NMI, sim_nmi);
+    gate(VEC_STRAY, sim_nmi);
     for (unsigned v = VECTOR_FIRST; v < 256; v++)
         gate(v, sim_irq_stubs + (v - VECTOR_FIRST) * 16);
     x86_out8(0x21, 0xff); /* what a BIOS has left to fire, with vectors of exceptions */
