@@ -213,7 +213,7 @@ static const struct gen_entry kernel_entries[] = {
     GEN_FIXED("sched_child_runs_first", "0\n"),
     GEN_FIXED("sched_rr_timeslice_ms", "100\n"),
     GEN_FIXED("sched_rt_period_us", "1000000\n"),
-    GEN_FIXED("sched_rt_runtime_us", "1000000\n"),
+    GEN_FIXED("sched_rt_runtime_us", "950000\n"),
     GEN_FIXED("tainted", "0\n"),
     GEN_FILE("threads-max", show_threads_max),
     GEN_FIXED("unprivileged_bpf_disabled", "2\n"),

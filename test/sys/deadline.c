@@ -5,6 +5,7 @@
 #include <t.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -357,6 +358,12 @@ static void inheritance(void)
 /* ps(1) shows it so: the kernel's priority, and the policy. */
 static void shown(void)
 {
+    /* What admission may give away of each period; on Linux the administrator may have changed it. */
+    char share[32] = "";
+    int fd = (int)call(SYS_openat, AT_FDCWD, "/proc/sys/kernel/sched_rt_runtime_us", O_RDONLY);
+    CHECK(true, call(SYS_read, fd, share, sizeof(share) - 1) > 0);
+    CHECK(true, !t_alcove() || atol(share) == 950000);
+    call(SYS_close, fd);
     char text[1024] = { 0 }, *p;
     CHECK(0, set(0, MS, 100 * MS, 0, 0));
     FILE *f = fopen("/proc/self/stat", "r");
