@@ -57,4 +57,19 @@ bool blk_cache_holds(struct blk_device *dev);
 /* A flush that began when dev->cached was changes is done. */
 void blk_cache_flushed(struct blk_device *dev, uint64_t changes);
 
+/* part.c. Look for partitions of disk. One at a time for each disk. */
+void blk_scan_disk(struct blk_device *disk);
+/* Have partition number n of disk, which lies on it and overlaps none. -ENOMEM, -EEXIST. */
+NODISCARD int blk_part_add(struct blk_device *disk, unsigned n, uint64_t first, uint64_t sectors,
+                           const char *uuid, const char *label);
+
+/* node.c: the node and names of d in /dev. -ENOSPC, -ENOMEM */
+NODISCARD int blk_node_make(struct blk_device *d);
+void blk_node_remove(struct blk_device *d);
+
+/* repart.c: BLKRRPART; exclusive: the caller claimed the disk. -EACCES, -EINVAL (a partition), -EBUSY. */
+long blk_reread(struct blk_device *disk, bool exclusive);
+/* BLKPG. -EACCES, -EFAULT, -EINVAL, -ENXIO (no such partition), -EBUSY. */
+long blk_partition_change(struct blk_device *disk, unsigned long arg);
+
 #endif

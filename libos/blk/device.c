@@ -96,7 +96,10 @@ void blk_resized(struct blk_device *dev, uint64_t sectors)
 
 struct blk_device *blk_next(const struct blk_device *dev)
 {
-    return dev ? dev->next : devices;
+    struct blk_device *d = dev ? dev->next : devices;
+    while (d && d->gone)
+        d = d->next;
+    return d;
 }
 
 struct blk_device *blk_of_rdev(uint32_t rdev)
@@ -117,6 +120,8 @@ int blk_claim(struct blk_device *dev)
     for (struct blk_device *d = devices; d; d = d->next)
         if (d != dev && atomic_load(&d->claimed) && (d->whole == dev || d == dev->whole))
             err = -EBUSY;
+    if (atomic_load(&dev->gone)) /* looked at behind claimed: see drop in repart.c */
+        err = -ENXIO;
     if (err)
         atomic_store(&dev->claimed, false);
     return err;

@@ -21,9 +21,11 @@ enum {
     BUFFER = 65536,
     PIECE = 1 << 20, /* sectors that are zeroed or discarded at once */
     BLKROGET = 0x125e,
+    BLKRRPART = 0x125f,
     BLKGETSIZE = 0x1260,
     BLKFLSBUF = 0x1261,
     BLKSSZGET = 0x1268,
+    BLKPG = 0x1269,
     BLKDISCARD = 0x1277,
     BLKIOMIN = 0x1278,
     BLKIOOPT = 0x1279,
@@ -287,6 +289,10 @@ static long node_ioctl(struct file *f, unsigned cmd, unsigned long arg)
         return put_u64(arg, size_of(dev));
     case BLKFLSBUF:
         return cred_capable(CAP_SYS_ADMIN) ? flush_all(dev) : -EACCES;
+    case BLKRRPART:
+        return blk_reread(dev, ((struct node *)f->data)->exclusive);
+    case BLKPG:
+        return blk_partition_change(dev, arg);
     case BLKSSZGET:
         return put_int(arg, l->logical_block);
     case BLKBSZGET:
@@ -315,6 +321,7 @@ static void node_release(struct file *f)
     struct node *n = f->data;
     if (n->exclusive)
         blk_release(n->dev);
+    atomic_fetch_sub(&n->dev->opens, 1);
     heap_free(n);
 }
 
@@ -333,8 +340,15 @@ int blk_node_open(uint32_t rdev, bool exclusive, struct file *f)
     struct node *n = dev ? heap_zalloc(sizeof(*n)) : NULL;
     if (!n)
         return dev ? -ENOMEM : -ENXIO;
+    atomic_fetch_add(&dev->opens, 1);
     int err = exclusive ? blk_claim(dev) : 0;
+    if (!err && atomic_load(&dev->gone)) { /* looked at behind opens: see drop in repart.c */
+        if (exclusive)
+            blk_release(dev);
+        err = -ENXIO;
+    }
     if (err) {
+        atomic_fetch_sub(&dev->opens, 1);
         heap_free(n);
         return err;
     }
@@ -359,27 +373,47 @@ static void link_make(const char *folder, const char *name, const struct blk_dev
     (void)!vfs_make(path, S_IFLNK | 0777, 0, target); /* two of one name: the first counts */
 }
 
+int blk_node_make(struct blk_device *d)
+{
+    char path[BLK_NAME_MAX + 32], uuid[41], label[49];
+    snprintf(path, sizeof(path), "/dev/%s", d->name);
+    int err = vfs_make(path, S_IFBLK | 0660, d->rdev, NULL);
+    link_make("by-partuuid", d->partuuid, d);
+    link_make("by-partlabel", d->partlabel, d);
+    if (*d->serial && !d->whole) {
+        snprintf(path, sizeof(path), "%s-%.20s", d->name[0] == 'v' ? "virtio" : "nvme", d->serial);
+        link_make("by-id", path, d);
+    }
+    if (blk_content_names(d, uuid, label)) {
+        link_make("by-uuid", uuid, d);
+        link_make("by-label", label, d);
+    }
+    return err == -EEXIST ? 0 : err;
+}
+
+static void remove_link(const char *folder, const char *name)
+{
+    char path[96];
+    if (!*name || strchr(name, '/') || strlen(name) > 60)
+        return;
+    snprintf(path, sizeof(path), "/dev/disk/%s/%s", folder, name);
+    vfs_unmake(path);
+}
+
+void blk_node_remove(struct blk_device *d)
+{
+    char path[BLK_NAME_MAX + 8];
+    snprintf(path, sizeof(path), "/dev/%s", d->name);
+    vfs_unmake(path);
+    remove_link("by-partuuid", d->partuuid);
+    remove_link("by-partlabel", d->partlabel);
+}
+
 int blk_nodes_make(void)
 {
-    char path[BLK_NAME_MAX + 8], uuid[41], label[49];
     int err = 0;
     mutex_init(&part_lock, RANK_FS_MAP);
-    for (struct blk_device *d = blk_next(NULL); d && !err; d = blk_next(d)) {
-        snprintf(path, sizeof(path), "/dev/%s", d->name);
-        err = vfs_make(path, S_IFBLK | 0660, d->rdev, NULL);
-        if (err == -EEXIST)
-            err = 0;
-        link_make("by-partuuid", d->partuuid, d);
-        link_make("by-partlabel", d->partlabel, d);
-        if (*d->serial && !d->whole) {
-            snprintf(path, sizeof(path), "%s-%.20s", d->name[0] == 'v' ? "virtio" : "nvme",
-                     d->serial);
-            link_make("by-id", path, d);
-        }
-        if (blk_content_names(d, uuid, label)) {
-            link_make("by-uuid", uuid, d);
-            link_make("by-label", label, d);
-        }
-    }
+    for (struct blk_device *d = blk_next(NULL); d && !err; d = blk_next(d))
+        err = blk_node_make(d);
     return err;
 }

@@ -51,34 +51,52 @@ static uint32_t le32(const uint8_t *p)
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* Register partition number n of disk: sectors first to first + sectors. */
+int blk_part_add(struct blk_device *disk, unsigned n, uint64_t first, uint64_t sectors,
+                 const char *uuid, const char *label)
+{
+    size_t len = strlen(disk->name);
+    struct blk_device *p = disk->next;
+    while (p && p->whole == disk && p->part != n)
+        p = p->next;
+    bool again = p && p->whole == disk; /* one that is gone comes back */
+    if (!again)
+        p = heap_zalloc(sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    bool digit = len && disk->name[len - 1] >= '0' && disk->name[len - 1] <= '9';
+    p->first = first;
+    p->sectors = sectors;
+    snprintf(p->partuuid, sizeof(p->partuuid), "%s", uuid);
+    snprintf(p->partlabel, sizeof(p->partlabel), "%s", label);
+    if (again) {
+        atomic_store(&p->gone, false);
+        return 0;
+    }
+    snprintf(p->name, sizeof(p->name), "%.10s%s%u", disk->name, digit ? "p" : "", n);
+    p->whole = disk;
+    p->part = n;
+    p->limits = disk->limits;
+    int err = blk_register(p);
+    if (err)
+        heap_free(p);
+    return err;
+}
+
+/* Partition number n of disk: sectors first to first + sectors, if that makes sense. */
 static void add_part(struct blk_device *disk, unsigned n, uint64_t first, uint64_t sectors,
                      const char *uuid, const char *label)
 {
-    size_t len = strlen(disk->name);
     if (!sectors || first >= disk->sectors || sectors > disk->sectors - first) {
         log_warn("%s: partition %u does not lie on the disk; not used", disk->name, n);
         return;
     }
-    for (struct blk_device *d = disk->next; d && d->whole == disk; d = d->next)
-        if (first < d->first + d->sectors && d->first < first + sectors) {
+    for (struct blk_device *d = blk_next(disk); d && d->whole == disk; d = blk_next(d))
+        if (d->part == n || (first < d->first + d->sectors && d->first < first + sectors)) {
             log_warn("%s: partition %u overlaps %s; not used", disk->name, n, d->name);
             return;
         }
-    struct blk_device *p = heap_zalloc(sizeof(*p));
-    if (!p)
-        return;
-    bool digit = len && disk->name[len - 1] >= '0' && disk->name[len - 1] <= '9';
-    snprintf(p->name, sizeof(p->name), "%.10s%s%u", disk->name, digit ? "p" : "", n);
-    p->whole = disk;
-    p->part = n;
-    p->first = first;
-    p->sectors = sectors;
-    p->limits = disk->limits;
-    snprintf(p->partuuid, sizeof(p->partuuid), "%s", uuid);
-    snprintf(p->partlabel, sizeof(p->partlabel), "%s", label);
-    if (blk_register(p))
-        heap_free(p);
+    if (blk_part_add(disk, n, first, sectors, uuid, label))
+        log_warn("%s: no memory for partition %u", disk->name, n);
 }
 
 static int read_block(struct scan *s, uint64_t lba, void *buf, uint32_t blocks)
@@ -213,22 +231,24 @@ static void scan_disk(struct scan *s)
     }
 }
 
+void blk_scan_disk(struct blk_device *disk)
+{
+    struct page *p = page_alloc(3, PAGE_KERNEL, 0); /* a block, and the entries */
+    if (!p)
+        return;
+    struct scan s = { disk, disk->limits.logical_block / BLK_SECTOR, page_ptr(p), NULL };
+    s.entries = (struct gpt_entry *)(s.block + PAGE_SIZE);
+    scan_disk(&s);
+    page_put(p);
+}
+
 void blk_scan(void)
 {
     if (blk_next(NULL) && blk_recovery_start())
         log_error("no memory for a thread: disks that do not answer are waited for");
-    struct page *p = page_alloc(3, PAGE_KERNEL, 0); /* a block, and the entries */
-    if (!p)
-        return;
-    struct blk_device *next;
-    for (struct blk_device *d = blk_next(NULL); d; d = next) {
-        struct scan s = { d, d->limits.logical_block / BLK_SECTOR, page_ptr(p), NULL };
-        s.entries = (struct gpt_entry *)(s.block + PAGE_SIZE);
+    for (struct blk_device *d = blk_next(NULL); d; d = blk_next(d))
         if (!d->whole && !d->scanned) {
             d->scanned = true;
-            scan_disk(&s);
+            blk_scan_disk(d);
         }
-        next = blk_next(d);
-    }
-    page_put(p);
 }

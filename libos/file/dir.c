@@ -283,29 +283,43 @@ static int unlink_last(struct walk *w, const struct last_name *last, bool direct
     return err;
 }
 
-int vfs_unlink(int dirfd, const char *name, bool directory)
+static int unlink_walk(struct walk *w, bool directory)
 {
-    struct walk w;
     struct last_name last;
     struct dentry *victim;
-    int err = walk_start(&w, dirfd, name, 0);
-    if (err)
-        return err;
-    err = walk_to_parent(&w, &last);
+    int err = walk_to_parent(w, &last);
     if (!err && last.type != LAST_NORMAL)
         err = !directory                 ? -EISDIR
               : last.type == LAST_DOT    ? -EINVAL
               : last.type == LAST_DOTDOT ? -ENOTEMPTY
                                          : -EBUSY;
     if (!err)
-        err = unlink_last(&w, &last, directory, &victim);
+        err = unlink_last(w, &last, directory, &victim);
     if (!err) {
         struct inode *inode = victim->inode;
         if (!directory)
             inotify_inode_event(inode, IN_ATTRIB);
-        inotify_name_event(w.cur.dentry, &last, IN_DELETE | (directory ? IN_ISDIR : 0), 0);
+        inotify_name_event(w->cur.dentry, &last, IN_DELETE | (directory ? IN_ISDIR : 0), 0);
         dentry_put(victim); /* may free the content: not with a lock held */
     }
+    return err;
+}
+
+int vfs_unlink(int dirfd, const char *name, bool directory)
+{
+    struct walk w;
+    int err = walk_start(&w, dirfd, name, 0);
+    if (err)
+        return err;
+    err = unlink_walk(&w, directory);
     walk_end(&w);
     return err;
+}
+
+void vfs_unmake(const char *name)
+{
+    struct walk w;
+    walk_start_kernel(&w, name, 0);
+    (void)unlink_walk(&w, false); /* it is not there, then */
+    walk_end(&w);
 }

@@ -397,6 +397,8 @@ NODISCARD int tmpfs_create(const char *type, uint32_t root_mode, struct superblo
 /* Make a node at an absolute path with root's rights, for libOS's own trees: kind by mode's type bits; target for symbolic
  * links. -EEXIST, -ENOENT, -ENOMEM. */
 NODISCARD int vfs_make(const char *name, uint32_t mode, uint32_t rdev, const char *target);
+/* The opposite, for what is no directory; nothing if it is not there, or the caller may not. */
+void vfs_unmake(const char *name);
 struct erofs_source;
 
 /* Make the root: a tmpfs over the EROFS image at image (size bytes, page aligned, in the linear map; each block goes

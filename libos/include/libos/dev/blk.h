@@ -137,8 +137,11 @@ struct blk_device {
     uint64_t first;           /* of a partition: its first sector on the whole device */
     unsigned part;            /* of a partition: its number */
     char partuuid[37], partlabel[40];
-    uint32_t rdev; /* its number as a device node */
-    bool scanned;  /* for partitions */
+    uint32_t rdev;          /* its number as a device node */
+    bool scanned;           /* for partitions */
+    _Atomic bool gone;      /* a partition that is not there any more; it may come back */
+    _Atomic bool parting;   /* of a disk: its partitions are being changed */
+    _Atomic uint32_t opens; /* of its node */
     struct blk_queue *queues;
     _Atomic bool dead;           /* every further request is -EIO */
     _Atomic bool claimed;        /* a file system is mounted from it */
