@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Print "N passed, N failed" for the testlog.json in a folder of logs; exit 1 unless every test ran and passed. The file all-ok
-beside it says that meson itself came to its end with status 0: a log that was cut short proves nothing."""
+"""Print "N passed, N failed" for the testlog.json in a folder of logs, before it the end of what each failed test wrote; exit 1
+unless every test ran and passed. The file all-ok beside it says that meson itself came to its end with status 0: a log that was
+cut short proves nothing."""
 import json
 import os
 import sys
 
 GOOD = ('OK', 'EXPECTEDFAIL')
+LINES = 30      # of a failed test's output
 
 passed = failed = 0
 try:
@@ -17,6 +19,9 @@ try:
             else:
                 failed += 1
                 print(f"{test['result']}: {test['name']}")
+                written = (test.get('stdout') or '') + (test.get('stderr') or '')
+                for text in written.splitlines()[-LINES:]:
+                    print('    ' + text[:300])
 except FileNotFoundError:
     print('no test ran')
     failed = 1
