@@ -216,16 +216,26 @@ static void on_overrun(int sig)
     overruns += sig == SIGXCPU;
 }
 
-/* 10 ms of each 100: 60 ms take five more periods to begin. Linux may be late by a tick, and asks for it back. */
+/* How long it takes to use 60 ms of the processor. */
+static int64_t use_60ms(void)
+{
+    int64_t begin = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    while (clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu < 60 * MS)
+        ;
+    return clock_ns(CLOCK_MONOTONIC) - begin;
+}
+
+/* 10 ms of each 100: 60 ms take five more periods to begin. Linux may be late by a tick, and asks for it back. While the machine
+ * below stands still the time counts as used, all at once; it is owed then, and the next try begins with the debt. */
 static void throttling(void)
 {
     struct sigaction sa = { .sa_handler = on_overrun };
     CHECK(0, sigaction(SIGXCPU, &sa, NULL));
     CHECK(0, set_when_free(10 * MS, 100 * MS, OVERRUN));
-    int64_t begin = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    while (clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu < 60 * MS)
-        ;
-    CHECK(true, clock_ns(CLOCK_MONOTONIC) - begin >= 400 * MS);
+    bool held = false;
+    for (int tries = 0; tries < 20 && !held; tries++)
+        held = use_60ms() >= 400 * MS;
+    CHECK(true, held);
     CHECK(0, leave(0));
     CHECK(true, overruns >= 1);
 }
@@ -239,15 +249,15 @@ static void rescued(bool kill_it)
         exit(1);
     pid_t pid = fork();
     if (!pid) {
-        c = (char)-set(0, 2 * MS, 4000ll * MS, 0, 0);
+        c = (char)-set(0, 40 * MS, 800 * MS, 0, 0);
         (void)!write(told[1], &c, 1);
-        while (clock_ns(CLOCK_THREAD_CPUTIME_ID) < 300 * MS)
-            ; /* would take ten minutes */
+        while (kill_it || clock_ns(CLOCK_THREAD_CPUTIME_ID) < 300 * MS)
+            ; /* would take seconds */
         _exit(7);
     }
     CHECK(1, read(told[0], &c, 1));
     CHECK(0, c);
-    usleep(20000);
+    usleep(60000);
     CHECK(0, kill_it ? kill(pid, SIGKILL) : leave(pid));
     CHECK(kill_it ? SIGKILL : 7 << 8, wait_for(pid));
     close(told[0]);
@@ -294,8 +304,10 @@ static struct {
 static void *racer(void *arg)
 {
     long late = (long)arg;
-    /* Much more than it takes: on a loaded host a CPU that stands still counts as used. */
-    if (set(0, 250 * MS, (late ? 4ull : 1ull) * SEC, 0, 0))
+    /* In a guest, where the order is looked at, much more than it takes: on a loaded host a CPU that stands still counts as used.
+     * Linux would keep so large a share from the next run for a whole period. */
+    bool wide = t_alcove();
+    if (set(0, (wide ? 250 : 45) * MS, (late ? 4 : 1) * (wide ? 1000ll : 220ll) * MS, 0, 0))
         exit(2);
     pthread_barrier_wait(&edf.begin);
     int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -402,7 +414,6 @@ int main(void)
     yields();
 #ifndef T_IN_PROCESS
     forks();
-    admission();
     throttling();
     rescued(false);
     rescued(true);
@@ -410,6 +421,7 @@ int main(void)
     order();
     inheritance();
     shown();
+    admission(); /* last: Linux may be slow to give back what it took */
 #endif
     return t_end();
 }
