@@ -23,6 +23,8 @@ static char memory[BUFFERS][BUFFER_SIZE];
 static unsigned length[BUFFERS];
 static int after[BUFFERS];
 static struct connection connections[CONNECTIONS];
+static int
+    given; /* buffers that are with the kernel, or in completions that were not looked at yet */
 static int starved; /* some connection waits for a buffer */
 
 static void die(const char *what, int err)
@@ -53,6 +55,7 @@ static void give_back(int id)
     io_uring_buf_ring_add(bufs, memory[id], BUFFER_SIZE, (unsigned short)id,
                           io_uring_buf_ring_mask(BUFFERS), 0);
     io_uring_buf_ring_advance(bufs, 1);
+    given++;
 }
 
 static void receive(int fd)
@@ -103,6 +106,7 @@ static void received(int fd, const struct io_uring_cqe *cqe)
         c->receiving = 0;
     if (cqe->res > 0) {
         int id = (int)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+        given--;
         length[id] = (unsigned)cqe->res;
         after[id] = -1;
         if (c->head < 0)
@@ -112,7 +116,11 @@ static void received(int fd, const struct io_uring_cqe *cqe)
         c->tail = id;
         send_next(fd);
     } else if (cqe->res == -ENOBUFS) {
-        starved = 1;
+        if (given)
+            receive(
+                fd); /* the sends before it were over already, and none may come that gives one back */
+        else
+            starved = 1;
     } else {
         c->ended = 1;
     }
