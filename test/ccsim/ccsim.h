@@ -178,8 +178,10 @@ uint32_t sim_tsc_factor(void);
 struct sim_cpuid {
     uint32_t eax, ebx, ecx, edx;
 };
-/* What the guest's own registers say in leaf 1, as a processor has it. */
-void sim_os_features(const struct vcpu *c, struct sim_cpuid *r);
+/* Put into *r what the guest's own CR4 and XCR0 say in a leaf, as a processor has it. */
+void sim_os_features(const struct vcpu *c, uint32_t leaf, uint32_t sub, struct sim_cpuid *r);
+/* The sizes of what XCR0 has on, leaf 0xd. XSETBV is not intercepted, so that the register is the guest's. */
+void sim_xsave_size(uint32_t leaf, uint32_t sub, struct sim_cpuid *r);
 bool sim_cpuid_find(uint32_t leaf, uint32_t sub, struct sim_cpuid *ret);
 
 /* devices.c: what the host does for its guest. */

@@ -140,11 +140,19 @@ bool sim_cpuid_find(uint32_t leaf, uint32_t sub, struct sim_cpuid *ret)
     return false;
 }
 
-void sim_os_features(const struct vcpu *c, struct sim_cpuid *r)
+void sim_xsave_size(uint32_t leaf, uint32_t sub, struct sim_cpuid *r)
+{
+    if (leaf == 0xd && sub < 2)
+        r->ebx = x86_cpuid_raw(leaf, sub).ebx;
+}
+
+void sim_os_features(const struct vcpu *c, uint32_t leaf, uint32_t sub, struct sim_cpuid *r)
 {
     enum { OSXSAVE = 1 << 27 };
 
-    r->ecx = (r->ecx & ~(uint32_t)OSXSAVE) | (c->vmcb->cr4 & CR4_OSXSAVE ? OSXSAVE : 0);
+    sim_xsave_size(leaf, sub, r);
+    if (leaf == 1)
+        r->ecx = (r->ecx & ~(uint32_t)OSXSAVE) | (c->vmcb->cr4 & CR4_OSXSAVE ? OSXSAVE : 0);
 }
 
 uint64_t sim_tsc_mhz(void)

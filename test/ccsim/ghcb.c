@@ -264,6 +264,7 @@ static void cpuid(struct ghcb *g)
         NEED(g, xcr0);
     if (!sim_cpuid_find((uint32_t)g->rax, (uint32_t)g->rcx, &r))
         r = (struct sim_cpuid){ 0 };
+    sim_xsave_size((uint32_t)g->rax, (uint32_t)g->rcx, &r);
     if (sim_attack("cpuid")) /* all features, all sizes, all leaves */
         r = (struct sim_cpuid){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
     g->rax = r.eax;

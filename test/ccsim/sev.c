@@ -26,8 +26,7 @@ static void cpuid(struct vcpu *c)
 
     if (!sim_cpuid_find((uint32_t)c->vmcb->rax, (uint32_t)c->regs.rcx, &r))
         r = (struct sim_cpuid){ 0 };
-    if ((uint32_t)c->vmcb->rax == 1)
-        sim_os_features(c, &r);
+    sim_os_features(c, (uint32_t)c->vmcb->rax, (uint32_t)c->regs.rcx, &r);
     c->vmcb->rax = r.eax;
     c->regs.rbx = r.ebx;
     c->regs.rcx = r.ecx;

@@ -40,8 +40,7 @@ bool sim_tdx_cpuid(struct vcpu *c)
         r = (struct sim_cpuid){ 0, 0x65746e49, 0x20202020, 0x5844546c };
     else if (!sim_cpuid_find(leaf, (uint32_t)c->regs.rcx, &r))
         return false;
-    if (leaf == 1)
-        sim_os_features(c, &r);
+    sim_os_features(c, leaf, (uint32_t)c->regs.rcx, &r);
     c->vmcb->rax = r.eax;
     c->regs.rbx = r.ebx;
     c->regs.rcx = r.ecx;
